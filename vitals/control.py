@@ -1,0 +1,53 @@
+"""Control records: what the registry puts into ``vitals.readings`` for processors, in force from its offset on.
+
+They carry the header ``control`` and move no clock. The same version written twice changes nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import Field, TypeAdapter
+
+from vitals.devices import Binding, DeviceType
+from vitals.messages import Message
+from vitals.policies import Policy
+
+
+class WornDevice(Message):
+    """A device in a patient's control record with the one binding that concerns the patient."""
+
+    device: UUID
+    name: str
+    type: DeviceType
+    binding: Binding
+
+
+class PatientControl(Message):
+    """A patient's whole policy and bindings; goes to the patient's partition."""
+
+    kind: Literal["patient"] = "patient"
+    patient: UUID
+    label: str
+    site: int
+    version: int
+    worn: tuple[WornDevice, ...]
+    policy: Policy
+
+
+class SiteControl(Message):
+    """A site exists from here on; goes to every partition."""
+
+    kind: Literal["site"] = "site"
+    number: int
+    name: str
+
+
+Control = Annotated[PatientControl | SiteControl, Field(discriminator="kind")]
+_ADAPTER: TypeAdapter[PatientControl | SiteControl] = TypeAdapter(Control)
+
+
+def decode(data: bytes) -> PatientControl | SiteControl:
+    """The control record in a value. Raises pydantic's ``ValidationError`` for anything else."""
+    return _ADAPTER.validate_json(data)

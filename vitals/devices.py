@@ -1,0 +1,110 @@
+"""Device types, and devices bound to patients as dated lists.
+
+A binding holds from ``since`` (inclusive) until ``until`` (exclusive, None while it lasts), in event time.
+Ranges belong to the device type (DOMAIN): a glucose beyond them is *censored* and counts as the edge - 1 or + 1.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+from uuid import UUID
+
+from pydantic import Field
+
+from vitals.messages import Message
+from vitals.metrics import METRIC_BY_NAME, MINUTE_US, SECOND_US
+
+
+class Stream(Message):
+    """What one device type sends of one metric; ranges in the metric's canonical unit, inclusive."""
+
+    metric: str
+    interval_us: int = Field(gt=0, le=24 * 60 * MINUTE_US)
+    low: float
+    high: float
+    below_range: Literal["censored", "error"] = "censored"
+    """What a value below ``low`` and above 0 means: LOW, or an error code of the device."""
+    low_code: float | None = None
+    """A value that says LOW although ``below_range`` is an error (Nightscout's 39)."""
+
+
+class DeviceType(Message):
+    """A kind of device: its streams, its warm-up after each binding's start, and its arrow scheme."""
+
+    name: str
+    streams: tuple[Stream, ...] = Field(min_length=1)
+    warm_up_us: int = Field(default=0, ge=0)
+    arrow: Literal["dexcom", "xdrip", "libre"] = "dexcom"
+
+    def stream(self, metric: str) -> Stream | None:
+        """The stream of a metric, or None where the type does not send it."""
+        return next((stream for stream in self.streams if stream.metric == metric), None)
+
+
+def _glucose(interval_us: int, low: float, high: float) -> Stream:
+    return Stream(metric="glucose", interval_us=interval_us, low=low, high=high)
+
+
+def _heart_rate(interval_us: int) -> Stream:
+    return Stream(metric="heart_rate", interval_us=interval_us, low=20, high=300)
+
+
+DEVICE_TYPES = {
+    kind.name: kind
+    for kind in (
+        DeviceType(name="dexcom", streams=(_glucose(5 * MINUTE_US, 40, 400),), warm_up_us=120 * MINUTE_US),
+        DeviceType(
+            name="libre", streams=(_glucose(MINUTE_US, 40, 500),), warm_up_us=60 * MINUTE_US, arrow="libre"
+        ),
+        DeviceType(name="libre-history", streams=(_glucose(15 * MINUTE_US, 40, 500),), arrow="libre"),
+        DeviceType(name="meter", streams=(_glucose(240 * MINUTE_US, 20, 600),)),
+        DeviceType(name="wrist", streams=(_heart_rate(SECOND_US),)),
+        DeviceType(name="wrist-5min", streams=(_heart_rate(5 * MINUTE_US),)),
+        DeviceType(name="t1d-uom-5min", streams=(_glucose(5 * MINUTE_US, 40, 400),)),
+        DeviceType(name="t1d-uom-15min", streams=(_glucose(15 * MINUTE_US, 40, 500),)),
+        DeviceType(name="ward", streams=(_heart_rate(SECOND_US), _glucose(MINUTE_US, 40, 400))),
+    )
+}
+"""Known types by name. ``ward`` is the simulator's combined wearable."""
+
+assert all(stream.metric in METRIC_BY_NAME for kind in DEVICE_TYPES.values() for stream in kind.streams)
+
+
+class Binding(Message):
+    """A device worn by a patient for a time; ``patient`` is the id, ``label`` the pseudonym."""
+
+    patient: UUID
+    label: str
+    since: int
+    until: int | None = None
+
+    def covers(self, at: int) -> bool:
+        """Whether the binding holds at an event time (µs)."""
+        return self.since <= at and (self.until is None or at < self.until)
+
+
+class Device(Message):
+    """A device with its whole dated list of bindings, ordered by ``since`` and without overlap.
+
+    Value of ``registry.bindings`` under the key ``device:NAME``; bridges attribute readings by it.
+    """
+
+    kind: Literal["device"] = "device"
+    name: str
+    id: UUID
+    type: DeviceType
+    site: int
+    site_name: str
+    bindings: tuple[Binding, ...] = ()
+
+    def binding_at(self, at: int) -> Binding | None:
+        """The binding that covers an event time (µs), or None."""
+        return next((binding for binding in reversed(self.bindings) if binding.covers(at)), None)
+
+
+class Site(Message):
+    """A site and its number, 1 to 65535; value of ``registry.bindings`` under the key ``site:NAME``."""
+
+    kind: Literal["site"] = "site"
+    name: str
+    number: int = Field(ge=1, le=0xFFFF)

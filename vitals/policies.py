@@ -1,0 +1,139 @@
+"""Policies: the rules that hold for one patient, as data. The numbers are RULES' table.
+
+Limits are whole canonical units; times µs. ``beyond`` is v < limit on the low side, v > limit on the high side.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from vitals.messages import Message
+from vitals.metrics import MINUTE_US
+
+Priority = Literal["high", "medium", "low"]
+PRIORITY_RANK: dict[Priority, int] = {"low": 1, "medium": 2, "high": 3}
+PRIORITY_OF_RANK: dict[int, Priority] = {rank: priority for priority, rank in PRIORITY_RANK.items()}
+
+
+class Response(Message):
+    """How people are asked to answer at one level: repeat while unacknowledged, hold of an acknowledgement,
+    escalation to the lead and to all; None where the step does not exist.
+    """
+
+    repeat_us: int | None
+    hold_us: int
+    lead_us: int | None
+    all_us: int | None
+
+
+class Level(Message):
+    """One level of a two-level rule: when it turns on and off (RULES, *Low glucose*)."""
+
+    number: Literal[1, 2]
+    limit: float
+    on_span_us: int
+    """Least span of the bad run; 0 turns on at once."""
+    quick_limit: float
+    """An ok run of ``quick_span_us`` ends the level when the value is at or within this one."""
+    quick_span_us: int = 4 * MINUTE_US
+    slow_span_us: int = 15 * MINUTE_US
+    priority: Priority
+    response: Response
+
+
+class ThresholdRule(Message):
+    """A low or high rule of one metric with its two levels, the milder first."""
+
+    name: str
+    metric: str
+    side: Literal["low", "high"]
+    levels: tuple[Level, Level]
+
+
+class SignalRule(Message):
+    """Silence of one metric: low priority, medium after ``medium_after_us``, never below an open episode's."""
+
+    metric: str
+    medium_after_us: int = 60 * MINUTE_US
+    hold_us: int = 60 * MINUTE_US
+    recover_span_us: int
+    """Span of deciding readings that ends the silence; 0 is one reading."""
+    recover_interval_us: int = 30_000_000
+    """Devices with at least this interval need one reading only."""
+
+
+class Policy(Message):
+    """The rules in force for one patient; ``version`` grows with every change."""
+
+    version: int = Field(ge=1)
+    thresholds: tuple[ThresholdRule, ...]
+    signals: tuple[SignalRule, ...]
+
+
+def _response(repeat: int | None, hold: int, lead: int | None, everyone: int | None = None) -> Response:
+    def us(minutes: int | None) -> int | None:
+        return None if minutes is None else minutes * MINUTE_US
+
+    return Response(repeat_us=us(repeat), hold_us=hold * MINUTE_US, lead_us=us(lead), all_us=us(everyone))
+
+
+SIGNAL_RESPONSES: dict[Priority, Response] = {
+    "low": _response(None, 60, None),
+    "medium": _response(15, 60, 15),
+    "high": _response(5, 60, 3, 6),
+}
+"""The signal rule's response follows its priority; its acknowledgement always holds 60 min."""
+
+LOW = ThresholdRule(
+    name="low",
+    metric="glucose",
+    side="low",
+    levels=(
+        Level(
+            number=1,
+            limit=70,
+            on_span_us=4 * MINUTE_US,
+            quick_limit=75,
+            priority="medium",
+            response=_response(15, 30, 15),
+        ),
+        Level(
+            number=2, limit=54, on_span_us=0, quick_limit=59, priority="high", response=_response(5, 15, 3, 6)
+        ),
+    ),
+)
+HIGH = ThresholdRule(
+    name="high",
+    metric="glucose",
+    side="high",
+    levels=(
+        Level(
+            number=1,
+            limit=250,
+            on_span_us=15 * MINUTE_US,
+            quick_limit=240,
+            priority="low",
+            response=_response(None, 120, None),
+        ),
+        Level(
+            number=2,
+            limit=399,
+            on_span_us=4 * MINUTE_US,
+            quick_limit=389,
+            priority="medium",
+            response=_response(30, 120, 30),
+        ),
+    ),
+)
+
+DEFAULT = Policy(
+    version=1,
+    thresholds=(LOW, HIGH),
+    signals=(
+        SignalRule(metric="glucose", recover_span_us=0),
+        SignalRule(metric="heart_rate", recover_span_us=30_000_000),
+    ),
+)
+"""The policy of a patient for whom nobody set another: RULES' table."""

@@ -1,0 +1,70 @@
+"""Commands to the registry and its answers: the messages of ``registry.commands``.
+
+Every command carries its id, so that a repeated one is answered and done once.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import Field, TypeAdapter
+
+from vitals.devices import DeviceType
+from vitals.messages import Message
+
+
+class SiteAdd(Message):
+    """Create a site; its number is given by the registry."""
+
+    kind: Literal["site_add"] = "site_add"
+    id: UUID
+    name: str
+
+
+class DeviceAdd(Message):
+    """Register a device of a type at a site."""
+
+    kind: Literal["device_add"] = "device_add"
+    id: UUID
+    name: str
+    site: str
+    type: DeviceType
+
+
+class DeviceBind(Message):
+    """Bind a device to a patient (pseudonym) from an event time on (µs UTC)."""
+
+    kind: Literal["device_bind"] = "device_bind"
+    id: UUID
+    device: str
+    patient: str
+    since: int
+
+
+class DeviceUnbind(Message):
+    """End a device's open binding at an event time (µs UTC)."""
+
+    kind: Literal["device_unbind"] = "device_unbind"
+    id: UUID
+    device: str
+    until: int
+
+
+class Answer(Message):
+    """What became of a command; ``reason`` is one line for a person where it was refused."""
+
+    kind: Literal["answer"] = "answer"
+    id: UUID
+    outcome: Literal["accepted", "refused"]
+    reason: str = ""
+
+
+Command = SiteAdd | DeviceAdd | DeviceBind | DeviceUnbind
+CommandOrAnswer = Annotated[Command | Answer, Field(discriminator="kind")]
+_ADAPTER: TypeAdapter[Command | Answer] = TypeAdapter(CommandOrAnswer)
+
+
+def decode(data: bytes) -> Command | Answer:
+    """The message in a value of ``registry.commands``. Raises pydantic's ``ValidationError`` for anything else."""
+    return _ADAPTER.validate_json(data)

@@ -1,0 +1,58 @@
+"""Windows: which there are (`WINDOWS`) and how one result stands in the log (`WINDOW`, 96 bytes).
+
+A window is the half-open interval (end - width, end] of event time; ends lie at whole multiples of ``step_us``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from vitals.metrics import GLUCOSE, HEART_RATE, MINUTE_US, SECOND_US, Metric
+
+WINDOW = np.dtype(
+    [
+        ("patient", "V16"),
+        ("start", "<i8"),
+        ("end", "<i8"),
+        ("offset", "<i8"),
+        ("ordinal", "<i4"),
+        ("count", "<u4"),
+        ("mean", "<f8"),
+        ("sd", "<f8"),
+        ("min", "<f8"),
+        ("max", "<f8"),
+        ("slope", "<f8"),
+        ("coverage", "<f4"),
+        ("metric", "u1"),
+        ("window", "u1"),
+        ("arrow", "i1"),
+        ("flags", "u1"),
+    ]
+)
+"""One window's result. Values in the metric's canonical unit, slope per minute (NaN: unknown), ``sd`` of the
+population, coverage = filled panes over the panes the device's interval allows (0 to 1); version = (offset, ordinal)."""
+assert WINDOW.itemsize == 96
+
+ARROW_UNKNOWN = -128
+"""``arrow`` where the slope is unknown; else -3 (falling fastest) to 3 (rising fastest), 0 is flat."""
+
+
+@dataclass(frozen=True, slots=True)
+class WindowSpec:
+    """One kind of window; it closes at the tick that passes ``end + close_after_us``."""
+
+    code: int
+    name: str
+    metric: Metric
+    width_us: int
+    step_us: int
+    close_after_us: int
+
+
+WINDOWS = (
+    WindowSpec(1, "heart_rate 1 min", HEART_RATE, MINUTE_US, 10 * SECOND_US, 2 * SECOND_US),
+    WindowSpec(2, "glucose 15 min", GLUCOSE, 15 * MINUTE_US, 5 * MINUTE_US, 2 * SECOND_US),
+)
+WINDOW_BY_CODE = {spec.code: spec for spec in WINDOWS}
