@@ -53,9 +53,7 @@ DEVICE_TYPES = {
     kind.name: kind
     for kind in (
         DeviceType(name="dexcom", streams=(_glucose(5 * MINUTE_US, 40, 400),), warm_up_us=120 * MINUTE_US),
-        DeviceType(
-            name="libre", streams=(_glucose(MINUTE_US, 40, 500),), warm_up_us=60 * MINUTE_US, arrow="libre"
-        ),
+        DeviceType(name="libre", streams=(_glucose(MINUTE_US, 40, 500),), warm_up_us=60 * MINUTE_US, arrow="libre"),
         DeviceType(name="libre-history", streams=(_glucose(15 * MINUTE_US, 40, 500),), arrow="libre"),
         DeviceType(name="meter", streams=(_glucose(240 * MINUTE_US, 20, 600),)),
         DeviceType(name="wrist", streams=(_heart_rate(SECOND_US),)),

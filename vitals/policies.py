@@ -99,9 +99,7 @@ LOW = ThresholdRule(
             priority="medium",
             response=_response(15, 30, 15),
         ),
-        Level(
-            number=2, limit=54, on_span_us=0, quick_limit=59, priority="high", response=_response(5, 15, 3, 6)
-        ),
+        Level(number=2, limit=54, on_span_us=0, quick_limit=59, priority="high", response=_response(5, 15, 3, 6)),
     ),
 )
 HIGH = ThresholdRule(

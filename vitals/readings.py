@@ -115,9 +115,7 @@ def from_row(row: np.void) -> Reading:
     """The reading that a row holds. Raises `CodecError` for a tick or an unknown metric or unit."""
     metric = METRIC_BY_CODE.get(int(row["metric"]))
     if metric is None:
-        raise CodecError(
-            "not a reading", f"metric {int(row['metric'])}", "ticks and unknown metrics have no model"
-        )
+        raise CodecError("not a reading", f"metric {int(row['metric'])}", "ticks and unknown metrics have no model")
     flags = int(row["flags"])
     return Reading(
         patient=UUID(bytes=row["patient"].tobytes()),
@@ -138,9 +136,7 @@ def decode(values: list[bytes]) -> Rows:
     """Rows of many record values in order, shape (n,). Raises `CodecError` unless each is whole rows."""
     joined = b"".join(values)
     if len(joined) % READING.itemsize or any(len(value) % READING.itemsize for value in values):
-        raise CodecError(
-            "a record is not whole 64-byte rows", f"{len(joined)} bytes", "see docs/wire-format.md"
-        )
+        raise CodecError("a record is not whole 64-byte rows", f"{len(joined)} bytes", "see docs/wire-format.md")
     return np.frombuffer(joined, READING)
 
 
@@ -162,9 +158,9 @@ def event_time(rows: Rows) -> NDArray[np.int64]:
 
 def usable(rows: Rows) -> NDArray[np.bool_]:
     """Whether each row is usable for rules, shape of ``rows``: valid, no warm-up, no control solution."""
-    return (rows["flags"] & UNUSABLE_MASK) == 0
+    return np.asarray((rows["flags"] & UNUSABLE_MASK) == 0)
 
 
 def late(rows: Rows) -> NDArray[np.bool_]:
     """Whether each row came too late to decide anything, shape of ``rows``."""
-    return (rows["flags"] & Flag.LATE) != 0
+    return np.asarray((rows["flags"] & Flag.LATE) != 0)

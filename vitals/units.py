@@ -47,7 +47,8 @@ def canonical(values: NDArray[np.float64], units: NDArray[np.uint8]) -> NDArray[
     ``values`` and ``units`` have one shape, which the result has too. Unrounded: rules round with
     `rule_value`.
     """
-    return values * _FACTORS[units]
+    result: NDArray[np.float64] = values * _FACTORS[units]
+    return result
 
 
 def canonical_scalar(value: float, unit: Unit) -> float:

@@ -32,7 +32,7 @@ WINDOW = np.dtype(
     ]
 )
 """One window's result. Values in the metric's canonical unit, slope per minute (NaN: unknown), ``sd`` of the
-population, coverage = filled panes over the panes the device's interval allows (0 to 1); version = (offset, ordinal)."""
+population, coverage = filled panes over those that the interval allows (0 to 1); version = (offset, ordinal)."""
 assert WINDOW.itemsize == 96
 
 ARROW_UNKNOWN = -128

@@ -1,0 +1,172 @@
+"""One child process: its own session, a log file, a readiness check, and a stop with a deadline.
+
+A child dies with its parent, however that ends: ``compose/shim.py`` asks the kernel for it before the program starts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from compose.errors import ProcessExited, ProcessNotReady
+
+SHIM = Path(__file__).with_name("shim.py")
+READY_POLL_SECONDS = 0.05
+LOG_BYTES_MAX = 32 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Jail:
+    """What the shim does before it becomes the program; all of it needs root.
+
+    ``user`` is (uid, gid); ``may_search`` lets that user pass folders closed to it; ``root`` is a chroot;
+    ``binds`` are (source, folder below root) pairs, mounted in a namespace that ends with the process.
+    """
+
+    user: tuple[int, int] | None = None
+    may_search: bool = False
+    root: Path | None = None
+    binds: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessSpec:
+    """All that is needed to start a process, and to start it again on the same port and data.
+
+    ``ready`` returns when the process answers its own protocol and raises OSError while it does not.
+    ``env`` is laid over the parent's environment. ``death_signal`` is what the kernel sends when the parent dies.
+    """
+
+    name: str
+    argv: tuple[str, ...]
+    log: Path
+    ready: Callable[[], Awaitable[None]] | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
+    cwd: Path | None = None
+    jail: Jail = Jail()
+    stop_signal: signal.Signals = signal.SIGTERM
+    stop_seconds: float = 10.0
+    death_signal: signal.Signals = signal.SIGKILL
+    ready_seconds: float = 60.0
+
+    def command(self) -> list[str]:
+        """Return the full argument vector, shim included; only this process may run it."""
+        wish = {
+            "parent": os.getpid(),
+            "signal": int(self.death_signal),
+            "user": self.jail.user,
+            "read": self.jail.may_search,
+            "root": None if self.jail.root is None else str(self.jail.root),
+            "binds": self.jail.binds,
+        }
+        return [sys.executable, "-I", "-S", str(SHIM), json.dumps(wish), "--", *self.argv]
+
+
+def rotate(log: Path) -> None:
+    """Move a log that has grown past :data:`LOG_BYTES_MAX` aside, keeping one older file."""
+    with contextlib.suppress(FileNotFoundError):
+        if log.stat().st_size > LOG_BYTES_MAX:
+            log.replace(log.with_suffix(log.suffix + ".1"))
+
+
+class Process:
+    """A started :class:`ProcessSpec`."""
+
+    def __init__(self, spec: ProcessSpec, child: asyncio.subprocess.Process) -> None:
+        self.spec = spec
+        self._child = child
+
+    @classmethod
+    async def start(cls, spec: ProcessSpec) -> Process:
+        """Start the process and return at once; raises OSError when this Python itself cannot be started."""
+        spec.log.parent.mkdir(parents=True, exist_ok=True)
+        rotate(spec.log)
+        with spec.log.open("ab") as log:
+            child = await asyncio.create_subprocess_exec(
+                *spec.command(),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env={**os.environ, **spec.env},
+                cwd=spec.cwd,
+                start_new_session=True,
+            )
+        return cls(spec, child)
+
+    @property
+    def pid(self) -> int:
+        """The process id, also of its group."""
+        return self._child.pid
+
+    @property
+    def returncode(self) -> int | None:
+        """None while it runs; negative is the signal that ended it."""
+        return self._child.returncode
+
+    async def wait(self) -> int:
+        """Wait for its end and return the return code."""
+        return await self._child.wait()
+
+    async def wait_ready(self) -> None:
+        """Wait until it answers; raises ProcessExited when it ends first, ProcessNotReady after the deadline."""
+        spec = self.spec
+        try:
+            async with asyncio.timeout(spec.ready_seconds):
+                while not await self._answers():
+                    await asyncio.sleep(READY_POLL_SECONDS)
+        except TimeoutError:
+            raise ProcessNotReady(spec.name, spec.ready_seconds, spec.log) from None
+
+    async def _answers(self) -> bool:
+        if self.returncode is not None:
+            raise ProcessExited(self.spec.name, self.returncode, self.spec.log)
+        if self.spec.ready is None:
+            return True
+        try:
+            await self.spec.ready()
+        except (OSError, EOFError):
+            return False
+        return self.returncode is None
+
+    async def stop(self) -> int:
+        """Ask it to stop, kill its whole group after ``stop_seconds``; returns the return code."""
+        try:
+            if self.returncode is None:
+                self._send(self.spec.stop_signal)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(self.spec.stop_seconds):
+                        await self._child.wait()
+        finally:
+            self.kill()
+        return await self._child.wait()
+
+    def kill(self) -> None:
+        """Kill the process and what is left of its group, at once."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
+
+    def _send(self, number: signal.Signals) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, number)
+
+
+async def run_to_end(spec: ProcessSpec) -> None:
+    """Run a one-off command to its end; raises ProcessExited with its last line when it fails.
+
+    Cancelled, it stops the command and everything it started.
+    """
+    process = await Process.start(spec)
+    try:
+        returncode = await process.wait()
+    finally:
+        if process.returncode is None:
+            await process.stop()
+    if returncode != 0:
+        raise ProcessExited(spec.name, returncode, spec.log)

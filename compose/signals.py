@@ -1,0 +1,54 @@
+"""Runs a coroutine as a program's main: SIGINT and SIGTERM cancel it once, and it cleans up in peace."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from vitals.errors import VigilError
+
+STOPPED_BY_SIGNAL = 130
+
+
+def run(main: Callable[[], Coroutine[Any, Any, int]]) -> int:
+    """Run ``main`` to its end and return the exit code.
+
+    The first signal cancels it; later ones change nothing, since every stop has a deadline of its own.
+    An error of ours becomes one line on stderr and the code 1; a signal gives 130.
+    """
+    try:
+        return asyncio.run(_main(main))
+    except VigilError as error:
+        sys.stderr.write(f"vigil: {error}\n")
+        return 1
+
+
+async def _main(main: Callable[[], Coroutine[Any, Any, int]]) -> int:
+    loop = asyncio.get_running_loop()
+    stopping = asyncio.Event()
+    async with asyncio.TaskGroup() as tasks:
+        task = tasks.create_task(_caught(main), name="main")
+
+        def stop() -> None:
+            if not stopping.is_set():
+                stopping.set()
+                task.cancel()
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stop)
+    if task.cancelled():
+        return STOPPED_BY_SIGNAL
+    outcome = task.result()
+    if isinstance(outcome, VigilError):
+        raise outcome
+    return outcome
+
+
+async def _caught(main: Callable[[], Coroutine[Any, Any, int]]) -> int | VigilError:
+    try:
+        return await main()
+    except VigilError as error:
+        return error

@@ -1,0 +1,186 @@
+"""Runs a set of named processes: starts, restarts with a capped back-off, gives up loudly, stops in reverse order.
+
+    async with Supervisor(on_event) as supervisor:
+        await supervisor.start(spec)      # returns when it answers
+        await supervisor.wait()           # until cancelled
+
+A process that ends by itself is started again on the same specification, so on the same port and data.
+When one fails ``failures_max`` times within ``failures_seconds``, the body is cancelled, everything is
+stopped, and leaving the ``async with`` raises :class:`GaveUp`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from types import TracebackType
+from typing import Self
+
+from compose.errors import GaveUp, ProcessExited, ProcessNotReady, ending
+from compose.process import Process, ProcessSpec
+
+
+class Kind(StrEnum):
+    """What happened to a process."""
+
+    STARTING = "starting"
+    READY = "ready"
+    EXITED = "exited"
+    RESTARTING = "restarting"
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+    GAVE_UP = "gave up"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A step in the life of one process; ``str(event)`` is one line."""
+
+    process: str
+    kind: Kind
+    detail: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.process}: {self.kind.value} {self.detail}".rstrip()
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """How long to wait before a restart, and when to stop trying.
+
+    The first restart comes after ``first_seconds``; each further failure within ``failures_seconds`` doubles
+    the wait up to ``cap_seconds``; ``failures_max`` of them end it.
+    """
+
+    first_seconds: float = 0.2
+    cap_seconds: float = 5.0
+    failures_max: int = 6
+    failures_seconds: float = 60.0
+
+    def delay(self, failures: int) -> float:
+        """Return the wait in seconds after ``failures`` recent failures (at least one)."""
+        return min(self.cap_seconds, self.first_seconds * 2.0 ** (failures - 1))
+
+
+class Supervisor:
+    """The processes of one Vigil; see the module."""
+
+    def __init__(self, on_event: Callable[[Event], None], backoff: Backoff | None = None) -> None:
+        self._on_event = on_event
+        self._backoff = backoff or Backoff()
+        self._tasks = asyncio.TaskGroup()
+        self._watches: dict[str, asyncio.Task[None]] = {}
+        self._processes: dict[str, Process] = {}
+        self._restarts: dict[str, int] = {}
+
+    async def __aenter__(self) -> Self:
+        await self._tasks.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            try:
+                await self.stop_all()
+            finally:
+                await self._tasks.__aexit__(kind, error, trace)
+        except BaseExceptionGroup as group:
+            raise _first(group) from None
+        finally:
+            for process in self._processes.values():
+                process.kill()
+
+    @property
+    def processes(self) -> dict[str, Process]:
+        """The processes by name, in the order of their start; a restart replaces the value."""
+        return dict(self._processes)
+
+    @property
+    def restarts(self) -> dict[str, int]:
+        """How often each process was started again."""
+        return dict(self._restarts)
+
+    async def start(self, spec: ProcessSpec) -> None:
+        """Start a process, wait until it is ready, and keep it running from then on.
+
+        Raises ProcessExited or ProcessNotReady when the first start fails: that is not retried.
+        """
+        if spec.name in self._watches:
+            raise ValueError(f"{spec.name} is already supervised")
+        await self._launch(spec)
+        self._restarts[spec.name] = 0
+        self._watches[spec.name] = self._tasks.create_task(self._watch(spec), name=f"watch-{spec.name}")
+
+    async def stop(self, name: str) -> None:
+        """Stop one process for good; does nothing when it is not there."""
+        watch = self._watches.pop(name, None)
+        if watch is not None:
+            watch.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait([watch])
+        process = self._processes.get(name)
+        if process is not None:
+            if process.returncode is None:
+                self._tell(name, Kind.STOPPING)
+                returncode = await process.stop()
+                self._tell(name, Kind.STOPPED, f"({ending(returncode)})" if returncode else "")
+            self._processes.pop(name, None)
+
+    async def stop_all(self) -> None:
+        """Stop every process, the last started first."""
+        for name in reversed(list(self._processes)):
+            await self.stop(name)
+
+    async def wait(self) -> None:
+        """Wait until cancelled, which a signal or a process given up does."""
+        await asyncio.get_running_loop().create_future()
+
+    async def _launch(self, spec: ProcessSpec) -> None:
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        self._tell(spec.name, Kind.STARTING)
+        process = self._processes[spec.name] = await Process.start(spec)
+        try:
+            await process.wait_ready()
+        except (ProcessExited, ProcessNotReady):
+            await process.stop()
+            raise
+        self._tell(spec.name, Kind.READY, f"in {clock() - began:.1f} s")
+
+    async def _watch(self, spec: ProcessSpec) -> None:
+        clock = asyncio.get_running_loop().time
+        policy = self._backoff
+        failures: deque[float] = deque(maxlen=policy.failures_max)
+        while True:
+            process = self._processes[spec.name]
+            returncode = await process.wait()
+            process.kill()
+            failures.append(clock())
+            self._tell(spec.name, Kind.EXITED, f"({ending(returncode)})")
+            recent = sum(1 for at in failures if failures[-1] - at <= policy.failures_seconds)
+            if recent >= policy.failures_max:
+                self._tell(spec.name, Kind.GAVE_UP)
+                raise GaveUp(spec.name, recent, policy.failures_seconds, spec.log)
+            await asyncio.sleep(policy.delay(recent))
+            self._restarts[spec.name] += 1
+            self._tell(spec.name, Kind.RESTARTING)
+            # a start that fails leaves an ended process, which the next turn counts
+            with contextlib.suppress(ProcessExited, ProcessNotReady):
+                await self._launch(spec)
+
+    def _tell(self, name: str, kind: Kind, detail: str = "") -> None:
+        self._on_event(Event(name, kind, detail))
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Return the first plain exception of a group, a process given up before any other."""
+    found, _ = group.split(GaveUp)
+    error: BaseException = found or group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

@@ -1,0 +1,138 @@
+"""Writing records: idempotent, acknowledged by all, in order per partition, never hanging.
+
+`Producer.send` is the fast path of aiokafka (one batch object per partition and call, no future per record).
+With idempotence a batch never expires, so both `send` and the close have deadlines.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+from aiokafka import AIOKafkaProducer
+
+from runtime.kafka.types import (
+    REQUEST_TIMEOUT_MS,
+    KafkaFailed,
+    KafkaStalled,
+    Out,
+    Partition,
+    deadline,
+    full_name,
+    member_name,
+)
+from runtime.settings import Settings
+
+BATCH_BYTES_MAX = 256 * 1024
+SEND_TIMEOUT_S = 30.0
+"""After this a send is a stall: long enough for a broker's restart, shorter than the group's patience."""
+STOP_TIMEOUT_S = 5.0
+
+
+class Producer:
+    """``async with Producer(settings, "bridge") as producer: offsets = await producer.send(records)``."""
+
+    def __init__(self, settings: Settings, client_id: str, *, send_timeout_s: float = SEND_TIMEOUT_S) -> None:
+        self._settings = settings
+        self._client_id = client_id
+        self._timeout_s = send_timeout_s
+        self._order = asyncio.Lock()
+        self._producer: Any = None
+
+    async def __aenter__(self) -> Self:
+        self._producer = AIOKafkaProducer(
+            bootstrap_servers=self._settings.kafka,
+            client_id=member_name(self._settings, self._client_id),
+            enable_idempotence=True,
+            acks="all",
+            compression_type="lz4",
+            max_batch_size=BATCH_BYTES_MAX,
+            request_timeout_ms=REQUEST_TIMEOUT_MS,
+        )
+        try:
+            async with deadline(self._settings, self._timeout_s, f"start of producer {self._client_id}"):
+                await self._producer.start()
+        except BaseException:
+            await self._stop()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stop()
+
+    async def send(self, records: Sequence[Out]) -> list[int]:
+        """Write ``records`` and wait until every one is durable; offsets in the order of ``records``.
+
+        Records of one partition keep their order, within a call and from call to call. A call that is cancelled
+        or fails may have written some of its records.
+
+        Raises:
+            KafkaStalled: not all were acknowledged within the deadline.
+            KafkaFailed: a broker refused one; a record above 4 MiB, an unknown topic or partition.
+        """
+        if not records:
+            return []
+        async with deadline(self._settings, self._timeout_s, f"write of {len(records)} records"):
+            return await self._send(records)
+
+    async def _send(self, records: Sequence[Out]) -> list[int]:
+        rows: defaultdict[Partition, list[int]] = defaultdict(list)
+        for index, record in enumerate(records):
+            rows[record.topic, record.partition].append(index)
+        pending = {partition: self._batches(records, indexes) for partition, indexes in rows.items()}
+        written: list[list[int]] = []
+        futures: list[asyncio.Future[Any]] = []
+        async with self._order:
+            while pending:
+                for partition, batches in list(pending.items()):
+                    if (item := next(batches, None)) is None:
+                        del pending[partition]
+                        continue
+                    batch, indexes = item
+                    topic = full_name(self._settings, partition[0])
+                    futures.append(await self._producer.send_batch(batch, topic, partition=partition[1]))
+                    written.append(indexes)
+        results = await asyncio.gather(*futures, return_exceptions=True)
+        offsets = [-1] * len(records)
+        for result, indexes in zip(results, written, strict=True):
+            if isinstance(result, BaseException):
+                raise result
+            for position, index in enumerate(indexes):
+                offsets[index] = result.offset + position
+        return offsets
+
+    def _batches(self, records: Sequence[Out], indexes: list[int]) -> Iterator[tuple[Any, list[int]]]:
+        batch, taken = self._producer.create_batch(), list[int]()
+        for index in indexes:
+            record = records[index]
+            if not _append(batch, record):
+                yield batch, taken
+                batch, taken = self._producer.create_batch(), []
+                if not _append(batch, record):
+                    raise KafkaFailed("record does not fit into a batch of its own", f"{record.topic}, {index}")
+            taken.append(index)
+        batch.close()
+        yield batch, taken
+
+    async def _stop(self) -> None:
+        """Flush and close; when the brokers are gone, fail what is left instead of waiting for it for ever."""
+        producer, self._producer = self._producer, None
+        try:
+            async with asyncio.timeout(STOP_TIMEOUT_S):
+                await producer.stop()
+        except TimeoutError:
+            producer._message_accumulator.fail_all(KafkaStalled("Kafka did not answer", "flush at the end"))
+            await producer._sender.close()
+            await producer.client.close()
+
+
+def _append(batch: Any, record: Out) -> bool:
+    headers = list(record.headers)
+    return batch.append(timestamp=None, key=record.key, value=record.value, headers=headers) is not None
+
+

@@ -1,0 +1,226 @@
+"""Reading explicit partitions without a group: rebuilding state, gateways, tools."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from runtime.kafka.types import (
+    REQUEST_TIMEOUT_MS,
+    KafkaStalled,
+    Partition,
+    Records,
+    deadline,
+    full_name,
+    own_name,
+)
+from runtime.settings import Settings
+
+REQUEST_S = 25.0
+"""Deadline of one question to Kafka."""
+STALL_S = 15.0
+"""Silence after which the watchdog asks whether there should have been records."""
+STOP_TIMEOUT_S = 5.0
+SCAN_STEP_RECORDS = 64
+"""First step of a scan back from a partition's end; each further one is 8 times as long."""
+
+CONSUMER_OPTIONS: dict[str, Any] = {
+    "enable_auto_commit": False,
+    "auto_offset_reset": "earliest",
+    "fetch_min_bytes": 1,
+    "fetch_max_wait_ms": 500,
+    "max_partition_fetch_bytes": 4 * 1024 * 1024,
+    "request_timeout_ms": REQUEST_TIMEOUT_MS,
+}
+
+
+class Watchdog:
+    """Notices a consumer that gets nothing although there is something; aiokafka has known ways to stall."""
+
+    def __init__(self, settings: Settings, stall_s: float = STALL_S) -> None:
+        self._settings = settings
+        self._stall_s = stall_s
+        self._since = asyncio.get_running_loop().time()
+        self._behind: dict[Any, int] = {}
+
+    def progress(self) -> None:
+        """Something arrived."""
+        self._since = asyncio.get_running_loop().time()
+        self._behind = {}
+
+    async def check(self, consumer: Any) -> None:
+        """Ask for the end offsets once per silent period; two periods behind at one position is a stall."""
+        now = asyncio.get_running_loop().time()
+        if now - self._since < self._stall_s:
+            return
+        self._since = now
+        wanted = sorted(consumer.assignment())
+        if not wanted:
+            return
+        async with deadline(self._settings, REQUEST_S, "watchdog's question for end offsets"):
+            ends = await consumer.end_offsets(wanted)
+            behind = {}
+            for partition, end in ends.items():
+                position = await consumer.position(partition)
+                if position < end:
+                    behind[partition] = position
+        stuck = [partition for partition, position in behind.items() if self._behind.get(partition) == position]
+        self._behind = behind
+        if stuck:
+            where = ", ".join(f"{partition.topic}/{partition.partition}" for partition in stuck)
+            raise KafkaStalled("no record arrives although there are some", where, "the supervisor restarts us")
+
+
+class Reader:
+    """Explicit partitions from their beginning, or from where `seek` says. No group, no commits."""
+
+    def __init__(self, settings: Settings, assignments: Iterable[Partition]) -> None:
+        self._settings = settings
+        self._assignments = tuple(assignments)
+        self._consumer: Any = None
+        self._watchdog = Watchdog(settings)
+
+    async def __aenter__(self) -> Self:
+        self._consumer = AIOKafkaConsumer(bootstrap_servers=self._settings.kafka, **CONSUMER_OPTIONS)
+        try:
+            async with deadline(self._settings, REQUEST_S, "start of a reader"):
+                await self._consumer.start()
+                self.assign(self._assignments)
+        except BaseException:
+            await stop_consumer(self._consumer)
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await stop_consumer(self._consumer)
+
+    @property
+    def assignments(self) -> tuple[Partition, ...]:
+        """The partitions that this reader reads."""
+        return self._assignments
+
+    def assign(self, partitions: Iterable[Partition]) -> None:
+        """Read these partitions from now on, and no others; each begins at its start."""
+        self._assignments = tuple(partitions)
+        self._consumer.assign([self._native(partition) for partition in self._assignments])
+
+    def seek(self, topic: str, partition: int, offset: int) -> None:
+        """Continue a partition at ``offset``."""
+        self._consumer.seek(self._native((topic, partition)), offset)
+
+    async def position(self, topic: str, partition: int) -> int:
+        """The offset of the next record that a poll returns."""
+        async with deadline(self._settings, REQUEST_S, "position"):
+            position: int = await self._consumer.position(self._native((topic, partition)))
+            return position
+
+    async def poll(self, timeout: float) -> list[Records]:
+        """Records as soon as there are some, or nothing within ``timeout`` seconds.
+
+        Raises:
+            KafkaStalled: records are there, but none arrives, or Kafka does not answer.
+        """
+        async with deadline(self._settings, timeout + REQUEST_S, "poll"):
+            fetched = await self._consumer.getmany(timeout_ms=max(0, int(timeout * 1000)))
+        if fetched:
+            self._watchdog.progress()
+            return [convert(self._settings, partition, rows) for partition, rows in fetched.items()]
+        await self._watchdog.check(self._consumer)
+        return []
+
+    async def end_offsets(self, partitions: Iterable[Partition] | None = None) -> dict[Partition, int]:
+        """The offset after the last record of each partition (all of ours by default)."""
+        return await self._offsets(self._consumer.end_offsets, partitions)
+
+    async def beginning_offsets(self, partitions: Iterable[Partition] | None = None) -> dict[Partition, int]:
+        """The offset of the first record of each partition (all of ours by default)."""
+        return await self._offsets(self._consumer.beginning_offsets, partitions)
+
+    async def _offsets(self, ask: Callable[[Any], Any], partitions: Iterable[Partition] | None) -> dict[Partition, int]:
+        wanted = [self._native(key) for key in (self._assignments if partitions is None else partitions)]
+        async with deadline(self._settings, REQUEST_S, "offsets"):
+            found = await ask(wanted)
+        return {(own_name(self._settings, key.topic), key.partition): offset for key, offset in found.items()}
+
+    async def offset_for_time(self, partition: Partition, ms: int) -> int | None:
+        """The first offset whose record timestamp (real time, ms UTC) is ``ms`` or later; None if there is none."""
+        native = self._native(partition)
+        async with deadline(self._settings, REQUEST_S, "offset for a time"):
+            found = await self._consumer.offsets_for_times({native: ms})
+        return None if found[native] is None else int(found[native].offset)
+
+    async def last_timestamp(self, partition: Partition) -> int | None:
+        """The timestamp (real time, ms UTC) of the last record; None in an empty partition. Moves the position."""
+        async for records in self.backwards(partition):
+            return records.timestamps[-1]
+        return None
+
+    async def backwards(self, partition: Partition) -> AsyncIterator[Records]:
+        """Stretches of a partition from its present end to its beginning, each in offset order."""
+        native = self._native(partition)
+        first = (await self.beginning_offsets([partition]))[partition]
+        end = (await self.end_offsets([partition]))[partition]
+        step = SCAN_STEP_RECORDS
+        while end > first:
+            start = max(first, end - step)
+            rows = await self._stretch(native, start, end)
+            if rows:
+                yield convert(self._settings, native, rows)
+            end, step = start, step * 8
+
+    async def _stretch(self, native: Any, start: int, end: int) -> list[Any]:
+        rows: list[Any] = []
+        self._consumer.seek(native, start)
+        async with deadline(self._settings, REQUEST_S, "scan back from the end"):
+            while await self._consumer.position(native) < end:
+                found = await self._consumer.getmany(native, timeout_ms=1000)
+                rows.extend(row for row in found.get(native, ()) if row.offset < end)
+        return rows
+
+    def _native(self, partition: Partition) -> Any:
+        return TopicPartition(full_name(self._settings, partition[0]), partition[1])
+
+
+async def last_headers(
+    settings: Settings,
+    topic: str,
+    partition: int,
+    header: str,
+    match: Callable[[bytes], bool] | None = None,
+) -> bytes | None:
+    """The value of ``header`` in the last record that carries it (and whose value ``match`` accepts)."""
+    async with Reader(settings, [(topic, partition)]) as reader:
+        async for records in reader.backwards((topic, partition)):
+            for carried in reversed(records.headers):
+                for name, value in carried:
+                    if name == header and (match is None or match(value)):
+                        return value
+    return None
+
+
+def convert(settings: Settings, partition: Any, rows: Sequence[Any]) -> Records:
+    """aiokafka's records of one partition as columns."""
+    return Records(
+        own_name(settings, partition.topic),
+        partition.partition,
+        [row.offset for row in rows],
+        [row.key for row in rows],
+        [row.value for row in rows],
+        [tuple(row.headers) for row in rows],
+        [row.timestamp for row in rows],
+    )
+
+
+async def stop_consumer(consumer: Any) -> None:
+    """Close a consumer within a deadline; what hangs then ends with the process."""
+    try:
+        async with asyncio.timeout(STOP_TIMEOUT_S):
+            await consumer.stop()
+    except TimeoutError:
+        await consumer._client.close()

@@ -1,0 +1,114 @@
+"""What goes into Kafka and what comes out, and what can go wrong.
+
+Topics are Vigil's own names (``vitals.readings``) everywhere above this package: it adds and takes off the
+namespace. A name that already carries the namespace is left as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+import asyncio
+from typing import NamedTuple, TypeAlias
+
+from aiokafka.errors import KafkaConnectionError, KafkaError
+
+from runtime.settings import Settings
+from vitals.errors import ServerError, ServerStalled, ServerUnavailable
+from vitals.topics import kafka_topic
+
+Partition: TypeAlias = tuple[str, int]
+"""A topic's own name and a partition number."""
+Headers: TypeAlias = tuple[tuple[str, bytes], ...]
+
+REQUEST_TIMEOUT_MS = 20_000
+"""One request to a broker; shorter than every deadline of ours, so that its error is the one we see."""
+RECORD_BYTES_MAX = 4 * 1024 * 1024
+"""The largest record; Kafka refuses larger ones (``max.message.bytes`` is set a little above)."""
+
+
+class Out(NamedTuple):
+    """One record to write, to an explicit partition."""
+
+    topic: str
+    partition: int
+    key: bytes | None
+    value: bytes
+    headers: Headers = ()
+
+
+class Records(NamedTuple):
+    """One poll of one partition, in offset order; all lists have the same length, at least 1."""
+
+    topic: str
+    partition: int
+    offsets: list[int]
+    keys: list[bytes | None]
+    values: list[bytes]
+    headers: list[Headers]
+    timestamps: Sequence[int] = ()
+    """Record timestamps, real time, ms since 1970 UTC."""
+
+
+class Assigned(NamedTuple):
+    """Partitions are ours from here on; `GroupConsumer.seek` before the next poll decides where they begin."""
+
+    partitions: tuple[Partition, ...]
+
+
+class Revoked(NamedTuple):
+    """Partitions are no longer ours; nothing of them follows until they are assigned again."""
+
+    partitions: tuple[Partition, ...]
+
+
+class KafkaUnavailable(ServerUnavailable):
+    """No broker answers."""
+
+
+class KafkaStalled(ServerStalled):
+    """A broker was reached but did not do what was asked within the deadline: let the supervisor restart us."""
+
+
+class KafkaFailed(ServerError):
+    """A broker refused what was asked."""
+
+
+def full_name(settings: Settings, topic: str) -> str:
+    """The topic's name in Kafka."""
+    if settings.namespace and topic.startswith(settings.namespace + "."):
+        return topic
+    return kafka_topic(settings.namespace, topic)
+
+
+def own_name(settings: Settings, topic: str) -> str:
+    """The topic's name in Vigil."""
+    return topic.removeprefix(settings.namespace + ".") if settings.namespace else topic
+
+
+def member_name(settings: Settings, name: str) -> str:
+    """A group's or client's name in Kafka."""
+    return f"{settings.namespace}.{name}" if settings.namespace else name
+
+
+@asynccontextmanager
+async def deadline(settings: Settings, seconds: float, doing: str) -> AsyncIterator[None]:
+    """Run the body within ``seconds``; turn what goes wrong into one of ours.
+
+    Raises:
+        KafkaStalled: the deadline passed.
+        KafkaUnavailable: no broker could be reached.
+        KafkaFailed: any other error of Kafka's.
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError as error:
+        remedy = "the supervisor restarts this process; look at Kafka's log"
+        raise KafkaStalled(f"Kafka did not answer within {seconds:g} s", doing, remedy) from error
+    except KafkaConnectionError as error:
+        remedy = "start Kafka, or set VIGIL_KAFKA"
+        raise KafkaUnavailable("Kafka cannot be reached", settings.kafka, remedy) from error
+    except (KafkaError, AssertionError) as error:
+        text = " ".join(str(error).split()) or type(error).__name__
+        raise KafkaFailed("Kafka refused", f"{doing}: {text}", "run vigil migrate, look at Kafka's log") from error
