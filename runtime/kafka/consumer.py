@@ -32,10 +32,10 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc, unused-ignore]
         self._consumer = consumer
 
     def on_partitions_revoked(self, revoked: Iterable[Any]) -> None:
-        self._consumer._on_revoked(sorted(revoked))
+        self._consumer._on_revoked(sorted(revoked))  # noqa: SLF001
 
     def on_partitions_assigned(self, assigned: Iterable[Any]) -> None:
-        self._consumer._on_assigned(sorted(assigned))
+        self._consumer._on_assigned(sorted(assigned))  # noqa: SLF001
 
 
 class GroupConsumer:
@@ -92,7 +92,7 @@ class GroupConsumer:
         """The partitions that are ours now, as the broker sees it (events may still be waiting in the stream)."""
         return self._assigned
 
-    async def poll(self, timeout: float) -> list[Event]:
+    async def poll(self, timeout: float) -> list[Event]:  # noqa: ASYNC109
         """What happened next, in order: events of the group, or records, or nothing within ``timeout`` seconds.
 
         Raises:
@@ -113,7 +113,7 @@ class GroupConsumer:
         await self._watchdog.check(self._consumer)
         return []
 
-    async def _fetch(self, timeout: float) -> dict[Any, list[Any]]:
+    async def _fetch(self, timeout: float) -> dict[Any, list[Any]]:  # noqa: ASYNC109
         ready: dict[Any, list[Any]] = await self._consumer.getmany(timeout_ms=0)
         if ready or self._events or timeout <= 0:
             return ready

@@ -120,7 +120,7 @@ class Reader:
             position: int = await self._consumer.position(self._native((topic, partition)))
             return position
 
-    async def poll(self, timeout: float) -> list[Records]:
+    async def poll(self, timeout: float) -> list[Records]:  # noqa: ASYNC109
         """Records as soon as there are some, or nothing within ``timeout`` seconds.
 
         Raises:
@@ -205,7 +205,7 @@ async def last_headers(
 
 
 def convert(settings: Settings, partition: Any, rows: Sequence[Any]) -> Records:
-    """aiokafka's records of one partition as columns."""
+    """Aiokafka's records of one partition as columns."""
     return Records(
         own_name(settings, partition.topic),
         partition.partition,
@@ -223,4 +223,4 @@ async def stop_consumer(consumer: Any) -> None:
         async with asyncio.timeout(STOP_TIMEOUT_S):
             await consumer.stop()
     except TimeoutError:
-        await consumer._client.close()
+        await consumer._client.close()  # noqa: SLF001

@@ -6,9 +6,9 @@ namespace. A name that already carries the namespace is left as it is.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-import asyncio
 from typing import NamedTuple, TypeAlias
 
 from aiokafka.errors import KafkaConnectionError, KafkaError
