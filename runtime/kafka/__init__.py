@@ -10,15 +10,14 @@ from runtime.kafka.producer import Producer
 from runtime.kafka.reader import Reader, last_headers
 from runtime.kafka.types import (
     Assigned,
-    Headers,
     KafkaFailed,
     KafkaStalled,
     KafkaUnavailable,
     Out,
     Partition,
-    Records,
     Revoked,
 )
+from vitals.steps import Headers, Records
 
 __all__ = [
     "Assigned",

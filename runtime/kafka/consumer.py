@@ -16,8 +16,9 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError
 
 from runtime.kafka.reader import CONSUMER_OPTIONS, REQUEST_S, Watchdog, convert, stop_consumer
-from runtime.kafka.types import Assigned, Partition, Records, Revoked, deadline, full_name, member_name, own_name
+from runtime.kafka.types import Assigned, Partition, Revoked, deadline, full_name, member_name, own_name
 from runtime.settings import Settings
+from vitals.steps import Records
 
 SESSION_TIMEOUT_S = 30.0
 """How long a dead member keeps its partitions from strangers; a restarted one has them back at once."""
@@ -150,7 +151,8 @@ class GroupConsumer:
         Raises:
             KafkaStalled: no answer within the deadline.
         """
-        ours = {self._native(key): offset for key, offset in offsets.items() if key in self._assigned}
+        native = {self._native(key): offset for key, offset in offsets.items()}
+        ours = {partition: offset for partition, offset in native.items() if self._key(partition) in self._assigned}
         if not ours:
             return
         async with deadline(self._settings, REQUEST_S, f"commit of group {self._group}"):
@@ -168,10 +170,10 @@ class GroupConsumer:
 
     async def end_offsets(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
         """The offset after the last record of each partition."""
-        wanted = [self._native(partition) for partition in partitions]
+        wanted = {partition: self._native(partition) for partition in partitions}
         async with deadline(self._settings, REQUEST_S, "end offsets"):
-            found = await self._consumer.end_offsets(wanted)
-        return {self._key(partition): offset for partition, offset in found.items()}
+            found = await self._consumer.end_offsets(list(wanted.values()))
+        return {partition: int(found[native]) for partition, native in wanted.items()}
 
     def _on_revoked(self, revoked: list[Any]) -> None:
         keys = tuple(self._key(partition) for partition in revoked)

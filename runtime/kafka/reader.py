@@ -13,12 +13,12 @@ from runtime.kafka.types import (
     REQUEST_TIMEOUT_MS,
     KafkaStalled,
     Partition,
-    Records,
     deadline,
     full_name,
     own_name,
 )
 from runtime.settings import Settings
+from vitals.steps import Records
 
 REQUEST_S = 25.0
 """Deadline of one question to Kafka."""
@@ -89,7 +89,8 @@ class Reader:
         try:
             async with deadline(self._settings, REQUEST_S, "start of a reader"):
                 await self._consumer.start()
-                self.assign(self._assignments)
+                if self._assignments:
+                    self.assign(self._assignments)
         except BaseException:
             await stop_consumer(self._consumer)
             raise
@@ -143,10 +144,10 @@ class Reader:
         return await self._offsets(self._consumer.beginning_offsets, partitions)
 
     async def _offsets(self, ask: Callable[[Any], Any], partitions: Iterable[Partition] | None) -> dict[Partition, int]:
-        wanted = [self._native(key) for key in (self._assignments if partitions is None else partitions)]
+        wanted = {key: self._native(key) for key in (self._assignments if partitions is None else partitions)}
         async with deadline(self._settings, REQUEST_S, "offsets"):
-            found = await ask(wanted)
-        return {(own_name(self._settings, key.topic), key.partition): offset for key, offset in found.items()}
+            found = await ask(list(wanted.values()))
+        return {key: int(found[native]) for key, native in wanted.items()}
 
     async def offset_for_time(self, partition: Partition, ms: int) -> int | None:
         """The first offset whose record timestamp (real time, ms UTC) is ``ms`` or later; None if there is none."""

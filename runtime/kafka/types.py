@@ -1,13 +1,13 @@
 """What goes into Kafka and what comes out, and what can go wrong.
 
-Topics are Vigil's own names (``vitals.readings``) everywhere above this package: it adds and takes off the
-namespace. A name that already carries the namespace is left as it is.
+Topics are Vigil's own names (``vitals.readings``) in all that comes out of this package; it adds and takes off
+the namespace. What goes in may be the own name or the full one (``vitals.topics.kafka_topic``).
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import NamedTuple, TypeAlias
 
@@ -15,11 +15,11 @@ from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from runtime.settings import Settings
 from vitals.errors import ServerError, ServerStalled, ServerUnavailable
+from vitals.steps import Headers
 from vitals.topics import kafka_topic
 
 Partition: TypeAlias = tuple[str, int]
 """A topic's own name and a partition number."""
-Headers: TypeAlias = tuple[tuple[str, bytes], ...]
 
 REQUEST_TIMEOUT_MS = 20_000
 """One request to a broker; shorter than every deadline of ours, so that its error is the one we see."""
@@ -35,19 +35,6 @@ class Out(NamedTuple):
     key: bytes | None
     value: bytes
     headers: Headers = ()
-
-
-class Records(NamedTuple):
-    """One poll of one partition, in offset order; all lists have the same length, at least 1."""
-
-    topic: str
-    partition: int
-    offsets: list[int]
-    keys: list[bytes | None]
-    values: list[bytes]
-    headers: list[Headers]
-    timestamps: Sequence[int] = ()
-    """Record timestamps, real time, ms since 1970 UTC."""
 
 
 class Assigned(NamedTuple):
