@@ -7,15 +7,15 @@ cause that it finds in each output partition: a crash in mid-replay, a repeat an
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 import structlog
 
-from runtime.kafka import Assigned, GroupConsumer, Out, Producer, Revoked, beginning_offsets, end_offsets, last_headers
+from runtime.kafka import Assigned, GroupConsumer, Out, Producer, Reader, Revoked, last_headers
 from vitals import causes
 from vitals.errors import StateError
 from vitals.steps import Output, Records, Step
-from vitals.topics import kafka_topic
 
 if TYPE_CHECKING:
     from runtime.settings import Settings
@@ -73,7 +73,6 @@ class Runner(Generic[S]):
         self._on_batch = on_batch
         self._owned: dict[int, _Owned[S]] = {}
         self._committed_at = 0.0
-        self._topic = kafka_topic(settings.namespace, spec.input_topic)
 
     @property
     def steps(self) -> Mapping[int, S]:
@@ -99,15 +98,20 @@ class Runner(Generic[S]):
                     await self._assign(consumer, event)
                 elif isinstance(event, Revoked):
                     self._revoke(event)
-                elif event.partition in self._owned:
+                else:
                     taken.append(event)
             outputs = [output for records in taken for output in self._step(records)]
             await self._write(producer, outputs)
             await self._commit(consumer, taken)
 
     async def _assign(self, consumer: GroupConsumer, event: Assigned) -> None:
+        if not event.partitions:
+            return
+        async with Reader(self._settings, event.partitions) as reader:
+            firsts = await reader.beginning_offsets()
+            ends = await reader.end_offsets()
         for topic, partition in event.partitions:
-            first = (await beginning_offsets(self._settings, [(topic, partition)]))[topic, partition]
+            first, end = firsts[topic, partition], ends[topic, partition]
             if first > 0:
                 raise StateError(
                     "a log has lost its beginning",
@@ -115,14 +119,12 @@ class Runner(Generic[S]):
                     "restore the topic, or start with an empty data folder",
                 )
             written = {name: await self._last_cause(name, partition) for name in self._spec.tails}
-            end = (await end_offsets(self._settings, [(topic, partition)]))[topic, partition]
-            self._owned[partition] = _Owned(self._spec.make(partition), written, end)
+            self._owned[partition] = _Owned(self._spec.make(partition), written, recovered_at=end)
             consumer.seek(topic, partition, 0)
             log.info("partition taken", topic=topic, partition=partition, replay_to=end)
 
     async def _last_cause(self, name: str, partition: int) -> causes.Cause:
-        topic = kafka_topic(self._settings.namespace, name)
-        header = await last_headers(self._settings, topic, partition, causes.HEADER)
+        header = await last_headers(self._settings, name, partition, causes.HEADER)
         return causes.NONE if header is None else causes.unpack(header)
 
     def _revoke(self, event: Revoked) -> None:
@@ -143,12 +145,13 @@ class Runner(Generic[S]):
 
     def _out(self, output: Output) -> Out:
         headers = (*output.headers, (causes.HEADER, output.cause.pack()))
-        topic = kafka_topic(self._settings.namespace, output.topic)
-        return Out(topic, output.partition, output.key, output.value, headers)
+        return Out(output.topic, output.partition, output.key, output.value, headers)
 
     async def _commit(self, consumer: GroupConsumer, taken: list[Records]) -> None:
         for records in taken:
             self._on_batch(records.partition, self._owned[records.partition].step, records)
         if self._owned and self._monotonic() - self._committed_at >= COMMIT_SECONDS:
             self._committed_at = self._monotonic()
-            await consumer.commit({(self._topic, partition): each.position for partition, each in self._owned.items()})
+            await consumer.commit(
+                {(self._spec.input_topic, partition): owned.position for partition, owned in self._owned.items()}
+            )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from vitals.causes import Cause
@@ -18,6 +19,8 @@ class Records(NamedTuple):
     keys: list[bytes | None]
     values: list[bytes]
     headers: list[Headers]
+    timestamps: Sequence[int] = ()
+    """Record timestamps, real time in ms; steps never look at them."""
 
 
 class Output(NamedTuple):
