@@ -1,0 +1,76 @@
+# Vigil: `make` lists the targets. All of them work in .venv, which the first one that needs it makes.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+VENV ?= .venv
+PYTHON ?= python3
+PATIENTS ?= 8
+WORKERS ?= 2
+ARGS ?=
+BIN := $(VENV)/bin
+CODE := vitals runtime ingest stream alerts dashboards simulators compose
+UV_COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-annotate --no-header \
+	--python-version 3.11 --universal
+
+.PHONY: help
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: install ## run a ward of simulated patients with all servers; alerts appear here, Ctrl-C ends it
+	@exec $(BIN)/vigil up --patients $(PATIENTS) $(ARGS)
+
+.PHONY: test
+test: install-dev ## start the test servers and run every test (ARGS="-k late" for some of them)
+	@exec $(BIN)/python -m compose.testbed run -- bash tests/run $(BIN)/python $(WORKERS) $(ARGS)
+
+.PHONY: check
+check: install-dev ## style, types, imports and tidiness; needs no server
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --check --quiet . || { echo "run: $(BIN)/ruff format ."; exit 1; }
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/python -m pytest -q tests/tidy
+
+.PHONY: drill-replay
+drill-replay: install ## replay a real person's month through everything (KILL=1: while services are killed)
+	@exec $(BIN)/vigil drill replay $(if $(filter-out 0,$(KILL)),--kill) $(ARGS)
+
+.PHONY: install
+install: $(VENV)/.installed ## install what Vigil needs to run
+
+.PHONY: install-dev
+install-dev: $(VENV)/.installed-dev ## install what work on Vigil needs too
+
+.PHONY: lock
+lock: install-dev ## write both lock files anew from pyproject.toml
+	@$(UV_COMPILE) --upgrade pyproject.toml --group build -o requirements.lock
+	@$(UV_COMPILE) --upgrade pyproject.toml --group build --group dev -c requirements.lock -o requirements-dev.lock
+	@! grep -n '://' requirements.lock requirements-dev.lock || { echo "a lock must not hold addresses"; exit 1; }
+
+.PHONY: clean
+clean: ## remove the environment and caches; data in .vigil stays
+	@rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	@find $(CODE) tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# One pip run from a lock, hashes required, then the project itself. A large file gets a line of progress.
+define install_lock
+	@count=$$(grep -c '^[a-z0-9].*==' $(1)); echo "installing about $$count packages from $(1) ($(2), once)"
+	@$(BIN)/python -m pip install --disable-pip-version-check --no-input --progress-bar off --require-hashes \
+		-r $(1) | awk '/Downloading .* MB\)/ {sub(/^ */, ""); print "  " $$0; fflush()}'
+	@$(BIN)/python -m pip install --disable-pip-version-check --no-input --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+endef
+
+$(VENV)/.installed: requirements.lock pyproject.toml | $(BIN)/pip
+	$(call install_lock,requirements.lock,about 150 MB)
+
+$(VENV)/.installed-dev: requirements-dev.lock pyproject.toml | $(BIN)/pip
+	$(call install_lock,requirements-dev.lock,about 200 MB)
+	@touch $(VENV)/.installed
+
+$(BIN)/pip:
+	@bash compose/environment.sh $(PYTHON) $(VENV)
