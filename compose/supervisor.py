@@ -121,8 +121,7 @@ class Supervisor:
         watch = self._watches.pop(name, None)
         if watch is not None:
             watch.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.wait([watch])
+            await asyncio.wait([watch])
         process = self._processes.get(name)
         if process is not None:
             if process.returncode is None:
