@@ -1,0 +1,98 @@
+"""How every service starts and ends; each ``__main__`` is ``run(main, Settings, "name")``.
+
+Exit codes: 0 after SIGTERM or SIGINT or when the work is done, 1 for an error of Vigil's (one line), 2 for a bad
+setting (one line), 70 for a fault of ours (traceback in the log), 75 when the shutdown did not end in time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from typing import NoReturn, TypeVar
+
+import structlog
+import uvloop
+
+from runtime.observe import configure_logging
+from runtime.settings import Settings, load
+from vitals.errors import SettingsError, VigilError
+
+EXIT_OK, EXIT_ERROR, EXIT_SETTINGS, EXIT_FAULT, EXIT_HUNG = 0, 1, 2, 70, 75
+SHUTDOWN_S_MAX = 20.0
+"""Longer than the sum of the drivers' own closing deadlines; then the process ends itself."""
+
+S = TypeVar("S", bound=Settings)
+log = structlog.get_logger("vigil.service")
+
+
+def run(main: Callable[[S], Awaitable[None]], settings_cls: type[S], name: str) -> NoReturn:
+    """Load the settings, run ``main`` until it ends or a signal comes, and exit with the right code."""
+    raise SystemExit(run_code(main, settings_cls, name))
+
+
+def run_code(main: Callable[[S], Awaitable[None]], settings_cls: type[S], name: str) -> int:
+    """As `run`, but return the exit code."""
+    try:
+        settings = load(settings_cls)
+    except SettingsError as error:
+        _say(f"{name}: {error}")
+        return EXIT_SETTINGS
+    configure_logging(settings, name)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_supervise(main, settings, name))
+
+
+async def _supervise(main: Callable[[S], Awaitable[None]], settings: S, name: str) -> int:
+    loop = asyncio.get_running_loop()
+    work = asyncio.ensure_future(main(settings))
+    stopping: list[asyncio.TimerHandle] = []
+
+    def stop(signum: int) -> None:
+        if not stopping:
+            log.info("stopping", signal=signal.Signals(signum).name)
+            stopping.append(loop.call_later(SHUTDOWN_S_MAX, _give_up))
+        work.cancel()
+
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(signum, stop, signum)
+    await asyncio.wait({work})
+    for handle in stopping:
+        handle.cancel()
+    if work.cancelled():
+        return EXIT_OK if stopping else EXIT_FAULT
+    return _verdict(work.exception(), name, stopping=bool(stopping))
+
+
+def _verdict(error: BaseException | None, name: str, *, stopping: bool) -> int:
+    if error is None:
+        return EXIT_OK
+    leaves = list(_leaves(error))
+    if stopping and all(isinstance(leaf, asyncio.CancelledError) for leaf in leaves):
+        return EXIT_OK
+    known = [leaf for leaf in leaves if isinstance(leaf, VigilError)]
+    if known and len(known) == len(leaves):
+        for leaf in known:
+            log.debug("failed", error=str(leaf), exc_info=leaf)
+        _say(f"{name}: {known[0]}")
+        return EXIT_ERROR
+    log.error("a fault of ours ended the service", exc_info=error)
+    return EXIT_FAULT
+
+
+def _leaves(error: BaseException) -> list[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        return [leaf for inner in error.exceptions for leaf in _leaves(inner)]
+    return [error]
+
+
+def _give_up() -> None:
+    _say(f"shutdown took more than {SHUTDOWN_S_MAX:g} s")
+    os._exit(EXIT_HUNG)
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(line + "\n")
+    sys.stderr.flush()

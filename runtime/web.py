@@ -1,0 +1,240 @@
+"""Websockets, both ends, with the limits that keep one bad peer from hurting the others.
+
+A peer that completes the handshake and never reads is not evicted by the library: its keepalive waits in ``drain``
+like any send. So every server has a watch over the write buffers that aborts who does not keep up, and its close has
+a deadline after which connections are aborted. No compression (14 KiB a connection instead of 64), small limits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from websockets.asyncio.client import connect as ws_connect
+from websockets.asyncio.connection import Connection
+from websockets.asyncio.server import Server, ServerConnection
+from websockets.asyncio.server import serve as ws_serve
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
+
+from vitals.errors import ProtocolError, ServerUnavailable
+
+log = structlog.get_logger("vigil.web")
+
+
+@dataclass(frozen=True, slots=True)
+class WebLimits:
+    """What one peer may cost; what is lost beyond each limit is that peer's connection, nothing else."""
+
+    message_bytes_max: int = 64 * 1024
+    """Largest message taken from a peer; a larger one closes the connection (1009)."""
+    received_messages_max: int = 16
+    """Messages read ahead of the handler."""
+    buffer_bytes_max: int = 1024 * 1024
+    """Unsent bytes per peer; beyond it the connection is aborted."""
+    stall_s: float = 15.0
+    """Time that a peer may leave the write buffer above its high-water mark without taking anything."""
+    ping_every_s: float = 20.0
+    watch_every_s: float = 1.0
+    close_s: float = 3.0
+    """Time for a clean close of all connections; then they are aborted."""
+
+
+LIMITS = WebLimits()
+
+
+class PeerGone(ProtocolError):
+    """The connection ended. ``code`` is the close code (1006 without one)."""
+
+    def __init__(self, code: int, reason: str = "") -> None:
+        super().__init__("websocket closed", f"{code} {reason}".strip())
+        self.code = code
+        self.reason = reason
+
+
+class WebUnavailable(ServerUnavailable):
+    """No websocket server answers there, or it refused the handshake."""
+
+
+class Peer:
+    """One open connection, at either end."""
+
+    def __init__(self, connection: Connection, limits: WebLimits = LIMITS) -> None:
+        self._connection = connection
+        self._limits = limits
+
+    @property
+    def path(self) -> str:
+        """The path and query of the request."""
+        request = self._connection.request
+        return request.path if request else ""
+
+    @property
+    def remote(self) -> str:
+        """``host:port`` of the other end."""
+        address = self._connection.remote_address
+        return f"{address[0]}:{address[1]}" if address else ""
+
+    @property
+    def buffered_bytes(self) -> int:
+        """Bytes that were sent but have not left this process."""
+        return self._connection.transport.get_write_buffer_size()
+
+    async def receive(self) -> str:
+        """The next message; raises PeerGone when the connection has ended, ProtocolError for a binary one."""
+        try:
+            message = await self._connection.recv()
+        except ConnectionClosed as error:
+            raise _gone(error) from None
+        if isinstance(message, bytes):
+            raise ProtocolError("binary websocket message", self.remote, "send text")
+        return message
+
+    async def send(self, text: str) -> None:
+        """Send one message, waiting while the buffer is above its high-water mark.
+
+        Raises:
+            PeerGone: the connection has ended, or ends now because the peer lags by more than the byte limit.
+        """
+        if self.buffered_bytes + len(text) > self._limits.buffer_bytes_max:
+            self.abort()
+            raise PeerGone(1006, "too slow")
+        try:
+            await self._connection.send(text)
+        except ConnectionClosed as error:
+            raise _gone(error) from None
+
+    async def close(self, code: int = 1000, reason: str = "") -> None:
+        """Close cleanly, or abort when the peer does not answer in time."""
+        try:
+            async with asyncio.timeout(self._limits.close_s):
+                await self._connection.close(code, reason)
+        except TimeoutError:
+            self.abort()
+
+    def abort(self) -> None:
+        """End the connection now, without a word."""
+        self._connection.transport.abort()
+
+
+Handler = Callable[[Peer], Awaitable[None]]
+
+
+@asynccontextmanager
+async def serve(
+    handler: Handler,
+    host: str,
+    port: int,
+    *,
+    origins: Sequence[str | None] | None = None,
+    limits: WebLimits = LIMITS,
+) -> AsyncIterator[int]:
+    """Serve ``handler`` while the body runs; yields the port in use (give 0 for a free one).
+
+    ``origins`` None allows any; name exact ones, with None in the list for clients that send none. When the body ends,
+    peers are told 1001 (come back) and after ``limits.close_s`` aborted.
+
+    Raises:
+        WebUnavailable: the port is taken.
+    """
+
+    async def run(connection: ServerConnection) -> None:
+        try:
+            await handler(Peer(connection, limits))
+        except PeerGone:
+            return
+
+    try:
+        server = await ws_serve(
+            run,
+            host,
+            port,
+            origins=origins,  # type: ignore[arg-type]
+            compression=None,
+            max_size=limits.message_bytes_max,
+            max_queue=limits.received_messages_max,
+            ping_interval=limits.ping_every_s,
+            ping_timeout=limits.ping_every_s,
+            close_timeout=limits.close_s,
+            server_header=None,
+        )
+    except OSError as error:
+        what = f"{host}:{port}: {error.strerror or error}"
+        raise WebUnavailable("cannot listen", what, "stop what uses the port, or choose another") from error
+    watch = asyncio.create_task(_watch(server, limits), name="websocket watch")
+    try:
+        yield int(server.sockets[0].getsockname()[1])
+    finally:
+        watch.cancel()
+        await asyncio.wait({watch})
+        await _shut(server, limits)
+
+
+async def _watch(server: Server, limits: WebLimits) -> None:
+    """Abort who does not take what is sent: too many bytes, or none taken for too long."""
+    loop = asyncio.get_running_loop()
+    stuck: dict[Any, tuple[int, float]] = {}
+    while True:
+        await asyncio.sleep(limits.watch_every_s)
+        now, before, stuck = loop.time(), stuck, {}
+        for connection in list(server.connections):
+            size = connection.transport.get_write_buffer_size()
+            if not size:
+                continue
+            last, since = before.get(connection, (0, now))
+            stuck[connection] = (size, since if size >= last else now)
+            if size > limits.buffer_bytes_max or now - stuck[connection][1] >= limits.stall_s:
+                log.warning("websocket peer does not keep up", peer=str(connection.remote_address), buffered_bytes=size)
+                connection.transport.abort()
+
+
+async def _shut(server: Server, limits: WebLimits) -> None:
+    server.close(code=1001, reason="restarting")
+    closed = asyncio.ensure_future(server.wait_closed())
+    await asyncio.wait({closed}, timeout=limits.close_s)
+    if not closed.done():
+        for connection in list(server.all_connections):
+            connection.transport.abort()
+        for task in list(server.handler_tasks):
+            task.cancel()
+        await asyncio.wait({closed}, timeout=limits.close_s)
+    if not closed.done():
+        closed.cancel()
+        log.error("websocket server did not close", seconds=2 * limits.close_s)
+
+
+@asynccontextmanager
+async def connect(url: str, *, origin: str | None = None, limits: WebLimits = LIMITS) -> AsyncIterator[Peer]:
+    """A client's connection while the body runs. ``message_bytes_max`` bounds what the server may send.
+
+    Raises:
+        WebUnavailable: nobody answers, or the handshake is refused.
+    """
+    try:
+        connection = await ws_connect(
+            url,
+            origin=origin,  # type: ignore[arg-type]
+            compression=None,
+            max_size=limits.message_bytes_max,
+            max_queue=limits.received_messages_max,
+            ping_interval=limits.ping_every_s,
+            ping_timeout=limits.ping_every_s,
+            close_timeout=limits.close_s,
+            open_timeout=10,
+            proxy=None,
+        )
+    except (OSError, TimeoutError, InvalidHandshake, InvalidURI) as error:
+        text = " ".join(str(error).split()) or type(error).__name__
+        raise WebUnavailable("websocket cannot be opened", f"{url}: {text}", "is the gateway running?") from error
+    peer = Peer(connection, limits)
+    try:
+        yield peer
+    finally:
+        await peer.close()
+
+
+def _gone(error: ConnectionClosed) -> PeerGone:
+    return PeerGone(error.rcvd.code if error.rcvd else 1006, error.rcvd.reason if error.rcvd else "")
