@@ -1,0 +1,115 @@
+"""What bridges know of devices and sites: a fold of ``registry.bindings``, laid out for a look-up per reading."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from vitals.devices import Device, Site, Stream
+from vitals.errors import CodecError
+from vitals.metrics import METRIC_BY_NAME
+from vitals.topics import partition_of
+
+if TYPE_CHECKING:
+    from vitals.metrics import Metric
+
+_DEVICE, _SITE = b"device:", b"site:"
+
+
+@dataclass(frozen=True, slots=True)
+class WornBy:
+    """One binding as a bridge needs it; times µs UTC, ``until`` exclusive and None while it lasts."""
+
+    patient: bytes
+    partition: int
+    since: int
+    until: int | None
+    warm_until: int
+
+    def covers(self, at: int) -> bool:
+        """Whether the binding holds at an event time (µs)."""
+        return self.since <= at and (self.until is None or at < self.until)
+
+
+@dataclass(frozen=True, slots=True)
+class Sends:
+    """One metric of a device, with the age in µs beyond which its readings are late."""
+
+    metric: Metric
+    stream: Stream
+    late_after_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A device as a bridge needs it: ``sends`` by the metric's code, ``worn`` by time, the latest last."""
+
+    name: str
+    id: bytes
+    site: int
+    site_name: str
+    sends: dict[int, Sends]
+    worn: tuple[WornBy, ...]
+
+    def worn_at(self, at: int) -> WornBy | None:
+        """The binding that covers an event time (µs), or None."""
+        for worn in reversed(self.worn):
+            if worn.since <= at:
+                return worn if worn.covers(at) else None
+        return None
+
+
+def known(device: Device, partitions: int) -> Known:
+    """Lay out a device of the registry for look-ups; ``partitions`` is the number of patient partitions."""
+    sends = {}
+    for stream in device.type.streams:
+        metric = METRIC_BY_NAME[stream.metric]
+        sends[metric.code] = Sends(metric, stream, metric.late_after_us(stream.interval_us))
+    worn = tuple(
+        WornBy(
+            binding.patient.bytes,
+            partition_of(binding.patient.bytes, partitions),
+            binding.since,
+            binding.until,
+            binding.since + device.type.warm_up_us,
+        )
+        for binding in device.bindings
+    )
+    return Known(device.name, device.id.bytes, device.site, device.site_name, sends, worn)
+
+
+class Directory:
+    """Devices and sites by name, as of ``position``, the next offset of ``registry.bindings``."""
+
+    def __init__(self, partitions: int) -> None:
+        self.position = 0
+        self.devices: dict[str, Known] = {}
+        self.sites: dict[str, int] = {}
+        self._partitions = partitions
+
+    def take(self, offsets: Sequence[int], keys: Sequence[bytes | None], values: Sequence[bytes | None]) -> None:
+        """Fold records in offset order. Raises `CodecError` for a record that is no device and no site."""
+        for offset, key, value in zip(offsets, keys, values, strict=True):
+            try:
+                self._take(key or b"", value)
+            except (ValidationError, KeyError) as error:
+                what = f"registry.bindings offset {offset}, key {key!r}"
+                raise CodecError("a record of the registry cannot be read", what, "update Vigil") from error
+            self.position = offset + 1
+
+    def _take(self, key: bytes, value: bytes | None) -> None:
+        if key.startswith(_DEVICE):
+            name = key.removeprefix(_DEVICE).decode()
+            if value:
+                self.devices[name] = known(Device.model_validate_json(value), self._partitions)
+            else:
+                self.devices.pop(name, None)
+        elif key.startswith(_SITE):
+            name = key.removeprefix(_SITE).decode()
+            if value:
+                self.sites[name] = Site.model_validate_json(value).number
+            else:
+                self.sites.pop(name, None)
