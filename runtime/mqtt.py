@@ -131,21 +131,20 @@ class Connection:
         self._lost = asyncio.Event()
         self._failure: Exception | None = None
         self._keeper: asyncio.Task[None] | None = None
-        self._client = self._make_client(settings, username, password)
-
-    def _make_client(self, settings: Settings, username: str | None, password: str | None) -> BufferedClient:
-        client = BufferedClient(self.client_id)
-        client.connect_timeout = 5.0
-        client.max_inflight_messages_set(0)
+        self._client = self._new_client()
         user, word = username or _secret(settings.mqtt_username), password or _secret(settings.mqtt_password)
         if user:
-            client.username_pw_set(user, word)
-        client.on_connect = self._on_connect
-        client.on_disconnect = self._on_disconnect
-        client.on_message = self._on_message
-        client.on_publish = self._on_publish
-        client.on_subscribe = self._on_subscribe
-        return client
+            self._client.username_pw_set(user, word)
+        self._client.connect_timeout = 5.0
+        self._client.max_inflight_messages_set(0)
+        self._client.on_connect = self._on_connect
+        self._client.on_disconnect = self._on_disconnect
+        self._client.on_message = self._on_message
+        self._client.on_publish = self._on_publish
+        self._client.on_subscribe = self._on_subscribe
+
+    def _new_client(self) -> BufferedClient:
+        return BufferedClient(self.client_id)
 
     # Lifetime
 

@@ -142,8 +142,10 @@ class GroupConsumer:
         return events
 
     def seek(self, topic: str, partition: int, offset: int) -> None:
-        """Continue one of our partitions at ``offset``."""
-        self._consumer.seek(self._native((topic, partition)), offset)
+        """Continue one of our partitions at ``offset``; one that was revoked meanwhile is left alone."""
+        native = self._native((topic, partition))
+        if self._key(native) in self._assigned:
+            self._consumer.seek(native, offset)
 
     async def commit(self, offsets: Mapping[Partition, int]) -> None:
         """Store the offset of the next record to read; partitions that are no longer ours are left out.
