@@ -1,0 +1,51 @@
+"""What PostgreSQL says, in Vigil's words: for those who run statements on a connection of ``runtime.database``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+from psycopg.errors import UndefinedTable, UniqueViolation
+from pydantic import SecretStr
+
+from runtime.database import DatabaseUnavailable, describe_url
+from vitals.errors import StateError
+
+__all__ = ["UniqueViolation", "may_pass", "statements"]
+
+_PASSING = (
+    "refused",
+    "timeout",
+    "timed out",
+    "starting up",
+    "shutting down",
+    "recovery",
+    "connection slots",
+    "too many clients",
+    "closed the connection",
+    "No such file",
+)
+"""Parts of libpq's messages that tell of a server which may come back as it is, without anybody changing a setting."""
+
+
+def may_pass(error: DatabaseUnavailable) -> bool:
+    """Whether waiting may help: true of a stopped server, false of a wrong password or an unknown database."""
+    return any(part in error.subject for part in _PASSING)
+
+
+@contextmanager
+def statements(url: SecretStr | str) -> Iterator[None]:
+    """Run statements in the body.
+
+    Raises:
+        DatabaseUnavailable: the server or the connection went away, or it has no room; trying again may help.
+        StateError: the schema is missing.
+    """
+    try:
+        yield
+    except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+        reason = " ".join((error.diag.message_primary or str(error)).split())
+        raise DatabaseUnavailable("the database failed", f"{describe_url(url)}: {reason}") from error
+    except UndefinedTable as error:
+        raise StateError("the database lacks Vigil's tables", describe_url(url), "run vigil migrate") from error

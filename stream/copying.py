@@ -1,0 +1,62 @@
+"""PostgreSQL's binary COPY, built from arrays: one structured array is the whole buffer, no Python per row.
+
+Format: PostgreSQL documentation, *COPY*, "Binary Format". Every column here has a fixed width and is not NULL,
+so a row is: field count (int16), then per field its length (int32) and its bytes, big-endian.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+SIGNATURE = b"PGCOPY\n\xff\r\n\0" + bytes(8)
+"""Signature, flags (none) and length of the header's extension (none)."""
+TRAILER = b"\xff\xff"
+
+POSTGRES_EPOCH_US = 946_684_800_000_000
+"""2000-01-01 UTC in µs since 1970: where PostgreSQL's timestamps begin."""
+TIME_MIN_US = -62_135_510_400_000_000
+"""0001-01-02 UTC. PostgreSQL reaches further both ways, but its clients' calendars do not, in any time zone."""
+TIME_MAX_US = 253_402_214_400_000_000
+"""9999-12-31 UTC."""
+
+UUID, SMALLINT, INTEGER, BIGINT, REAL, DOUBLE, TIMESTAMP = "V16", ">i2", ">i4", ">i8", ">f4", ">f8", ">i8"
+"""numpy types of the columns' binary forms; a timestamp is µs since 2000."""
+
+Columns = Sequence[tuple[str, str]]
+"""Names and types of the columns of one COPY, in order."""
+
+
+def layout(columns: Columns) -> np.dtype[np.void]:
+    """The dtype of one row of a COPY of these columns; the length of field ``x`` is the field ``x:length``."""
+    fields: list[tuple[str, str]] = [("fields", ">i2")]
+    for name, kind in columns:
+        fields += [(f"{name}:length", ">i4"), (name, kind)]
+    return np.dtype(fields)
+
+
+def buffer(columns: Columns, values: Mapping[str, NDArray[Any] | int]) -> bytes:
+    """The whole COPY of ``values``: arrays of one shape (n,) by column, or one int for all rows.
+
+    At least one value is an array. Numbers must fit their columns: what does not is our bug.
+    """
+    count = next(len(value) for value in values.values() if isinstance(value, np.ndarray))
+    rows = np.zeros(count, layout(columns))
+    rows["fields"] = len(columns)
+    for name, kind in columns:
+        rows[f"{name}:length"] = np.dtype(kind).itemsize
+        rows[name] = values[name]
+    return SIGNATURE + rows.tobytes() + TRAILER
+
+
+def timestamp(times_us: NDArray[np.int64]) -> NDArray[np.int64]:
+    """PostgreSQL's form of times in µs since 1970, same shape; they lie in `TIME_MIN_US` ... `TIME_MAX_US`."""
+    return times_us - POSTGRES_EPOCH_US
+
+
+def in_calendar(times_us: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Whether each time (µs UTC) lies in the years 1 to 9999, same shape."""
+    return (times_us >= TIME_MIN_US) & (times_us <= TIME_MAX_US)

@@ -1,0 +1,202 @@
+"""What the sink makes of the log's messages: alerts, rejections, devices, sites and patients; pure.
+
+PostgreSQL's text holds no NUL, and its calendar ends: both are mended here, so that no message from outside can
+stop the sink. What is no message of its topic at all is `Broken`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import NamedTuple
+from uuid import UUID
+
+from pydantic import ValidationError
+
+from stream import copying
+from stream.sink import Broken
+from vitals import alerts, causes
+from vitals.alerts import Alert
+from vitals.devices import Device, Site
+from vitals.steps import Records
+from vitals.topics import MARK_KEY
+
+_ESCAPED_NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
+REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+
+
+class Change(NamedTuple):
+    """One change of an alert; its version is the cause of the record."""
+
+    partition: int
+    version: tuple[int, int]
+    alert: Alert
+    body: str
+    """The whole alert as JSON that PostgreSQL takes."""
+
+
+class Rejected(NamedTuple):
+    """One record of ``vitals.rejected``; what a header does not say is None."""
+
+    partition: int
+    offset: int
+    received_at: int | None
+    device: str | None
+    topic: str
+    reason: str
+    detail: str
+    length: int | None
+    digest: str | None
+    payload: bytes
+    source: str | None
+
+
+class DeviceVersion(NamedTuple):
+    """A device as written at an offset of ``registry.bindings``."""
+
+    offset: int
+    device: Device
+    body: str
+
+
+class Patient(NamedTuple):
+    """A patient as the latest record of one of their devices knows them."""
+
+    offset: int
+    id: UUID
+    label: str
+    site: int
+
+
+class Registered(NamedTuple):
+    """The latest of everything in a stretch of ``registry.bindings``, by id or number."""
+
+    sites: dict[int, tuple[int, Site]]
+    devices: dict[UUID, DeviceVersion]
+    patients: dict[UUID, Patient]
+
+
+def read_alerts(polls: Iterable[Records]) -> tuple[list[Change], list[Broken]]:
+    """The changes of alerts in records of ``alerts.feed`` in log order; marks and answers change none."""
+    changes: list[Change] = []
+    broken: list[Broken] = []
+    for records in polls:
+        for offset, key, value, headers in zip(
+            records.offsets, records.keys, records.values, records.headers, strict=True
+        ):
+            if key == MARK_KEY:
+                continue
+            try:
+                message = alerts.decode(value)
+            except (ValidationError, TypeError) as error:
+                broken.append(Broken(records.topic, records.partition, offset, _line(error)))
+                continue
+            if isinstance(message, Alert):
+                version = causes.of_headers(headers) or message.version
+                changes.append(Change(records.partition, (version[0], version[1]), message, _body(message.encode())))
+    return changes, broken
+
+
+def latest_alerts(changes: Iterable[Change]) -> list[Change]:
+    """Of each alert its change with the highest version, ordered by id."""
+    latest: dict[UUID, Change] = {}
+    for change in changes:
+        known = latest.get(change.alert.id)
+        if known is None or change.version > known.version:
+            latest[change.alert.id] = change
+    return [latest[key] for key in sorted(latest)]
+
+
+def read_rejected(polls: Iterable[Records]) -> list[Rejected]:
+    """Every record of ``vitals.rejected``; any bytes are one, for what is wrong with them is why they are there."""
+    return [
+        _rejected(records.partition, offset, key, value, dict(headers))
+        for records in polls
+        for offset, key, value, headers in zip(
+            records.offsets, records.keys, records.values, records.headers, strict=True
+        )
+    ]
+
+
+def _rejected(partition: int, offset: int, key: bytes | None, value: bytes | None, said: dict[str, bytes]) -> Rejected:
+    return Rejected(
+        partition,
+        offset,
+        _clamped(_number(said.get("received_at"))),
+        _text(key),
+        _text(said.get("topic")) or "",
+        _text(said.get("reason")) or "unknown",
+        _text(said.get("detail")) or "",
+        _number(said.get("length")),
+        _text(said.get("digest")),
+        value or b"",
+        _text(said.get("source")),
+    )
+
+
+def read_bindings(polls: Iterable[Records]) -> tuple[Registered, list[Broken]]:
+    """The latest site, device and patient records in ``registry.bindings``, and what is neither."""
+    found = Registered({}, {}, {})
+    broken: list[Broken] = []
+    for records in polls:
+        for offset, key, value in zip(records.offsets, records.keys, records.values, strict=True):
+            if not value:
+                continue
+            try:
+                _register(found, offset, key or b"", value)
+            except (ValidationError, ValueError) as error:
+                broken.append(Broken(records.topic, records.partition, offset, _line(error)))
+    return found, broken
+
+
+def _register(found: Registered, offset: int, key: bytes, value: bytes) -> None:
+    kind, _, _ = key.partition(b":")
+    if kind == b"site":
+        site = Site.model_validate_json(value)
+        found.sites[site.number] = offset, site
+    elif kind == b"device":
+        device = Device.model_validate_json(value)
+        found.devices[device.id] = DeviceVersion(offset, device, _body(device.encode()))
+        for binding in device.bindings:
+            found.patients[binding.patient] = Patient(offset, binding.patient, binding.label, device.site)
+    else:
+        what = f"key {key[:64]!r} is neither a site's nor a device's"
+        raise ValueError(what)
+
+
+def _body(encoded: bytes) -> str:
+    """JSON without an escaped NUL, which ``jsonb`` refuses."""
+    return _ESCAPED_NUL.sub(rb"\1\\ufffd", encoded).decode()
+
+
+def _text(data: bytes | None) -> str | None:
+    return None if data is None else clean(data.decode(errors="replace"))
+
+
+def clean(text: str) -> str:
+    """Text as PostgreSQL takes it: a NUL becomes the replacement character."""
+    return text.replace("\0", REPLACEMENT)
+
+
+def _number(data: bytes | None) -> int | None:
+    try:
+        number = None if data is None else int(data)
+    except ValueError:
+        return None
+    return number if number is not None and abs(number) < 1 << 63 else None
+
+
+def _clamped(at_us: int | None) -> int | None:
+    return None if at_us is None else clamp(at_us)
+
+
+def clamp(at_us: int) -> int:
+    """A time (µs UTC) moved into the years 1 to 9999; for times of messages, whose JSON keeps what was said."""
+    return min(max(at_us, copying.TIME_MIN_US), copying.TIME_MAX_US)
+
+
+def _line(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        faults = [f"{'.'.join(map(str, fault['loc'])) or 'value'}: {fault['msg']}" for fault in error.errors()[:3]]
+        return "; ".join(faults)
+    return " ".join(str(error).split())

@@ -1,0 +1,137 @@
+"""One transaction's worth of work: what the records of one poll come to, and what became of its readings; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stream import sink, sink_messages
+from stream.sink import Batch, Broken, Identities
+from stream.sink_messages import Change, Registered, Rejected
+from vitals.steps import Records
+from vitals.topics import BINDINGS, FEED, READINGS, REJECTED, WINDOWS
+
+Partition = tuple[str, int]
+SOURCES = (READINGS, WINDOWS, FEED, REJECTED, BINDINGS)
+"""The topics that are stored."""
+
+
+class Move(NamedTuple):
+    """A partition's position before and after a transaction."""
+
+    topic: str
+    partition: int
+    expected: int
+    next: int
+
+
+class Work(NamedTuple):
+    """Everything that one transaction stores."""
+
+    moves: list[Move]
+    batch: Batch
+    windows: NDArray[np.void]
+    changes: list[Change]
+    rejected: list[Rejected]
+    registered: Registered
+    broken: list[Broken]
+
+
+class Stored(NamedTuple):
+    """The identities of a batch that had been stored before it, with what is stored; all of one shape (k,)."""
+
+    identity: NDArray[np.intp]
+    value: NDArray[np.float64]
+    unit: NDArray[np.int64]
+
+
+class Settled(NamedTuple):
+    """What became of each row of a batch, masks of the shape (n,) that exclude each other and cover all rows."""
+
+    new: NDArray[np.bool_]
+    duplicate: NDArray[np.bool_]
+    conflict: NDArray[np.bool_]
+    value: NDArray[np.float64]
+    """What is stored under each row's identity, shape (n,)."""
+    unit: NDArray[np.int64]
+
+
+class Tally(NamedTuple):
+    """What one transaction adds to a partition's counters: rows of readings, and broken records of any topic."""
+
+    stored: int = 0
+    duplicates: int = 0
+    conflicts: int = 0
+    broken: int = 0
+
+
+def gather(polls: Iterable[Records], positions: Mapping[Partition, int]) -> Work:
+    """The work in the records of a poll; ``positions`` says where each partition stands in the database."""
+    by_topic: dict[str, list[Records]] = {topic: [] for topic in SOURCES}
+    moves: list[Move] = []
+    for records in polls:
+        by_topic[records.topic].append(records)
+        position = positions[records.topic, records.partition]
+        moves.append(Move(records.topic, records.partition, position, records.offsets[-1] + 1))
+    batch, broken = sink.read_readings(by_topic[READINGS])
+    windows, more = sink.read_windows(by_topic[WINDOWS])
+    broken += more
+    changes, more = sink_messages.read_alerts(by_topic[FEED])
+    broken += more
+    registered, more = sink_messages.read_bindings(by_topic[BINDINGS])
+    broken += more
+    return Work(moves, batch, windows, changes, sink_messages.read_rejected(by_topic[REJECTED]), registered, broken)
+
+
+def settle(batch: Batch, found: Identities, stored: Stored) -> Settled:
+    """Judge every row of ``batch`` by what stands under its identity: the database's row, else the batch's first."""
+    value = batch.rows["value"][found.first]
+    unit = batch.rows["unit"][found.first].astype(np.int64)
+    value[stored.identity], unit[stored.identity] = stored.value, stored.unit
+    fresh = np.ones(len(found.first), np.bool_)
+    fresh[stored.identity] = False
+    new = np.zeros(len(batch.rows), np.bool_)
+    new[found.first[fresh]] = True
+    differs = sink.differs(batch, found, value, unit) & ~new
+    return Settled(new, ~new & ~differs, differs, value[found.of_row], unit[found.of_row])
+
+
+def tallies(work: Work, settled: Settled, refused: Batch, kept: Batch) -> dict[Partition, Tally]:
+    """What each moved partition's counters grow by; rows ``refused`` for their times count as broken."""
+    partitions = 1 + max((move.partition for move in work.moves), default=0)
+
+    def per_partition(batch: Batch, mask: NDArray[np.bool_] | None = None) -> NDArray[np.intp]:
+        chosen = batch.partition if mask is None else batch.partition[mask]
+        return np.bincount(chosen, minlength=partitions)
+
+    new, duplicate = per_partition(kept, settled.new), per_partition(kept, settled.duplicate)
+    conflict, refusals = per_partition(kept, settled.conflict), per_partition(refused)
+    broken = _counted((each.topic, each.partition) for each in work.broken)
+    found: dict[Partition, Tally] = {}
+    for topic, partition, _, _ in work.moves:
+        bad = broken.get((topic, partition), 0)
+        found[topic, partition] = Tally(broken=bad)
+        if topic == READINGS:
+            found[topic, partition] = Tally(
+                int(new[partition]), int(duplicate[partition]), int(conflict[partition]), bad + int(refusals[partition])
+            )
+    return found
+
+
+def _counted(keys: Iterable[Partition]) -> dict[Partition, int]:
+    counts: dict[Partition, int] = {}
+    for key in keys:
+        counts[key] = counts.get(key, 0) + 1
+    return counts
+
+
+def refusals(kept: Batch, settled: Settled, refused: Batch, name_of: Callable[[Batch, int], str]) -> list[sink.Refusal]:
+    """The records for ``vitals.rejected`` that a batch gives, in log order of each kind."""
+    conflicts = [
+        sink.conflict(kept, row, name_of(kept, row), float(settled.value[row]), int(settled.unit[row]))
+        for row in np.flatnonzero(settled.conflict).tolist()
+    ]
+    return conflicts + [sink.beyond_calendar(refused, row, name_of(refused, row)) for row in range(len(refused.rows))]

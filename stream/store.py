@@ -1,0 +1,219 @@
+"""The SQL that writes: one connection, one transaction per poll, the log's positions in the same transaction.
+
+The first statement moves the positions from where this process read them; where another process moved one
+meanwhile, nothing is written. So every record is stored once, whatever crashes and whoever else runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, Self
+from uuid import UUID
+
+import numpy as np
+from pydantic import SecretStr
+
+from runtime.database import AsyncConnection, DatabaseUnavailable, connect
+from runtime.database_errors import UniqueViolation, statements
+from stream import sink, sink_work, store_messages
+from stream.copying import Columns
+from stream.sink import Batch, Refusal
+from stream.sink_work import Move, Partition, Settled, Stored, Tally, Work
+
+WRITE_SECONDS_MAX = 60.0
+"""A transaction that takes longer is given up and tried again on a new connection."""
+
+Publish = Callable[[list[Refusal]], Awaitable[None]]
+"""Writes records to ``vitals.rejected`` and returns when they are durable."""
+
+REGISTER_LOG = "INSERT INTO vigil.logs (cluster) VALUES (%s) ON CONFLICT DO NOTHING"
+LOG_ID = "SELECT id FROM vigil.logs WHERE cluster = %s"
+INCOMING = """
+CREATE TEMPORARY TABLE incoming_readings (LIKE vigil.readings, n integer NOT NULL) ON COMMIT DELETE ROWS;
+CREATE TEMPORARY TABLE incoming_windows (LIKE vigil.windows) ON COMMIT DELETE ROWS;
+"""
+KNOW_PARTITIONS = """
+INSERT INTO vigil.sink_positions (cluster, topic, partition)
+SELECT %s, topic, partition FROM unnest(%s::text[], %s::int[]) AS given (topic, partition)
+ON CONFLICT DO NOTHING
+"""
+POSITIONS = "SELECT topic, partition, position FROM vigil.sink_positions WHERE cluster = %s"
+SWAP = """
+UPDATE vigil.sink_positions AS p SET position = m.next
+FROM unnest(%s::text[], %s::int[], %s::bigint[], %s::bigint[]) AS m (topic, partition, expected, next)
+WHERE p.cluster = %s AND p.topic = m.topic AND p.partition = m.partition AND p.position = m.expected
+"""
+COUNT = """
+UPDATE vigil.sink_positions AS p SET stored = p.stored + m.stored, duplicates = p.duplicates + m.duplicates,
+    conflicts = p.conflicts + m.conflicts, broken = p.broken + m.broken
+FROM unnest(%s::text[], %s::int[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[])
+    AS m (topic, partition, stored, duplicates, conflicts, broken)
+WHERE p.cluster = %s AND p.topic = m.topic AND p.partition = m.partition
+"""
+DEVICE_NAMES = "SELECT id, name FROM vigil.devices WHERE id = ANY(%s)"
+
+
+def _names(columns: Columns) -> str:
+    return ", ".join(name for name, _ in columns)
+
+
+COPY_READINGS = f"COPY vigil.readings ({_names(sink.READING_COLUMNS)}) FROM STDIN (FORMAT binary)"
+COPY_INCOMING = f"COPY incoming_readings ({_names(sink.NUMBERED_COLUMNS)}) FROM STDIN (FORMAT binary)"
+INSERT_INCOMING = f"""
+INSERT INTO vigil.readings ({_names(sink.READING_COLUMNS)})
+SELECT {_names(sink.READING_COLUMNS)} FROM incoming_readings ORDER BY n
+ON CONFLICT DO NOTHING
+"""  # noqa: S608  names of our own columns
+STORED_BEFORE = """
+SELECT i.n, r.value, r.unit::bigint
+FROM incoming_readings AS i CROSS JOIN LATERAL (
+    SELECT value, unit, log_partition, log_offset FROM vigil.readings
+    WHERE device = i.device AND metric = i.metric AND observed_at = i.observed_at LIMIT 1
+) AS r
+WHERE (r.log_partition, r.log_offset, r.value, r.unit) <> (i.log_partition, i.log_offset, i.value, i.unit)
+ORDER BY i.n
+"""
+COPY_WINDOWS = f"COPY incoming_windows ({_names(sink.WINDOW_COLUMNS)}) FROM STDIN (FORMAT binary)"
+MERGE_WINDOWS = """
+INSERT INTO vigil.windows AS t (patient, metric, win, win_end, win_start, log, v_offset, v_ordinal, count, coverage,
+    mean, sd, min, max, slope, arrow, flags)
+SELECT patient, metric, win, win_end, win_start, log, v_offset, v_ordinal, count, NULLIF(coverage, 'NaN'),
+    NULLIF(mean, 'NaN'), NULLIF(sd, 'NaN'), NULLIF(min, 'NaN'), NULLIF(max, 'NaN'), NULLIF(slope, 'NaN'),
+    NULLIF(arrow, -128), flags
+FROM incoming_windows
+ON CONFLICT (patient, metric, win, win_end) DO UPDATE SET win_start = excluded.win_start, log = excluded.log,
+    v_offset = excluded.v_offset, v_ordinal = excluded.v_ordinal, count = excluded.count,
+    coverage = excluded.coverage, mean = excluded.mean, sd = excluded.sd, min = excluded.min, max = excluded.max,
+    slope = excluded.slope, arrow = excluded.arrow, flags = excluded.flags
+WHERE excluded.log <> t.log OR (excluded.v_offset, excluded.v_ordinal) > (t.v_offset, t.v_ordinal)
+"""
+
+
+class _Overtaken(Exception):
+    """Another process has moved a position; leaves the transaction, and `Store.write` says None."""
+
+
+class Store:
+    """The writer's connection to the database, for the log of one Kafka cluster and namespace."""
+
+    def __init__(self, connection: AsyncConnection, url: SecretStr | str, cluster: str, log: int) -> None:
+        self._connection = connection
+        self._url = url
+        self._cluster = cluster
+        self._log = log
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, url: SecretStr | str, cluster: str) -> AsyncIterator[Self]:
+        """Connect and make ready to write; ``cluster`` names the log (see `log_name`).
+
+        Raises:
+            DatabaseUnavailable: no connection.
+            StateError: the schema is missing.
+        """
+        async with await connect(url, autocommit=True, application="vigil sink") as connection:
+            with statements(url):
+                await connection.execute(REGISTER_LOG, [cluster])
+                row = await (await connection.execute(LOG_ID, [cluster])).fetchone()
+                assert row is not None
+                await connection.execute(INCOMING.encode())
+            yield cls(connection, url, cluster, row[0])
+
+    async def positions(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
+        """The offset of the next record of each partition; 0 for one that was never stored."""
+        wanted = sorted(partitions)
+        with statements(self._url):
+            topics, numbers = [topic for topic, _ in wanted], [number for _, number in wanted]
+            await self._connection.execute(KNOW_PARTITIONS, [self._cluster, topics, numbers])
+            cursor = await self._connection.execute(POSITIONS, [self._cluster])
+            found = {(topic, number): position for topic, number, position in await cursor.fetchall()}
+        return {key: found[key] for key in wanted}
+
+    async def write(self, work: Work, publish: Publish) -> dict[Partition, Tally] | None:
+        """Store ``work`` in one transaction; what each partition's counters grew by.
+
+        None: another process stores one of the partitions, nothing was written; read the positions again.
+        ``publish`` is awaited before the commit with what the database's content makes a conflict.
+
+        Raises:
+            DatabaseUnavailable: nothing was written, or the answer was lost: read the positions again.
+        """
+        try:
+            async with asyncio.timeout(WRITE_SECONDS_MAX):
+                with statements(self._url):
+                    async with self._connection.transaction():
+                        return await self._write(work, publish)
+        except TimeoutError as error:
+            raise DatabaseUnavailable("the database is too slow", f"no commit in {WRITE_SECONDS_MAX:g} s") from error
+        except _Overtaken:
+            return None
+
+    async def _write(self, work: Work, publish: Publish) -> dict[Partition, Tally]:
+        await self._swap(work.moves)
+        fits = sink.storable(work.batch)
+        kept, refused = sink.take(work.batch, fits), sink.take(work.batch, ~fits)
+        settled = await self._store_readings(kept)
+        if len(work.windows):
+            await self._copy(COPY_WINDOWS, sink.windows_copy(work.windows, self._log))
+            await self._connection.execute(MERGE_WINDOWS)
+        await store_messages.write_changes(self._connection, self._log, work.changes)
+        await store_messages.write_rejected(self._connection, self._log, work.rejected)
+        await store_messages.write_registered(self._connection, self._log, work.registered)
+        tallies = sink_work.tallies(work, settled, refused, kept)
+        await self._count(tallies)
+        if len(refused.rows) or settled.conflict.any():
+            names = await self._names_of(kept, settled, refused)
+            await publish(sink_work.refusals(kept, settled, refused, names))
+        return tallies
+
+    async def _swap(self, moves: list[Move]) -> None:
+        columns: list[Any] = [list(column) for column in zip(*moves, strict=True)]
+        cursor = await self._connection.execute(SWAP, [*columns, self._cluster])
+        if cursor.rowcount != len(moves):
+            raise _Overtaken
+
+    async def _count(self, tallies: Mapping[Partition, Tally]) -> None:
+        rows = [(topic, number, *tally) for (topic, number), tally in tallies.items()]
+        columns: list[Any] = [list(column) for column in zip(*rows, strict=True)]
+        await self._connection.execute(COUNT, [*columns, self._cluster])
+
+    async def _store_readings(self, batch: Batch) -> Settled:
+        found = sink.identities(batch.rows)
+        heads = sink.take(batch, found.first)
+        stored = Stored(np.zeros(0, np.intp), np.zeros(0), np.zeros(0, np.int64))
+        if len(heads.rows):
+            try:
+                async with self._connection.transaction():
+                    await self._copy(COPY_READINGS, sink.readings_copy(heads, numbered=False))
+            except UniqueViolation:
+                stored = await self._merge(heads)
+        return sink_work.settle(batch, found, stored)
+
+    async def _merge(self, heads: Batch) -> Stored:
+        await self._copy(COPY_INCOMING, sink.readings_copy(heads, numbered=True))
+        await self._connection.execute(INSERT_INCOMING)
+        rows = await (await self._connection.execute(STORED_BEFORE)).fetchall()
+        numbers, values, units = zip(*rows, strict=True) if rows else ((), (), ())
+        return Stored(np.array(numbers, np.intp), np.array(values, np.float64), np.array(units, np.int64))
+
+    async def _copy(self, statement: str, data: bytes) -> None:
+        async with self._connection.cursor() as cursor, cursor.copy(statement.encode()) as copy:
+            await copy.write(data)
+
+    async def _names_of(self, kept: Batch, settled: Settled, refused: Batch) -> Callable[[Batch, int], str]:
+        rows = np.concatenate([kept.rows["device"][settled.conflict], refused.rows["device"]])
+        ids = [UUID(bytes=item) for item in {item.tobytes() for item in rows}]
+        found: dict[UUID, str] = dict(await (await self._connection.execute(DEVICE_NAMES, [ids])).fetchall())
+
+        def name_of(batch: Batch, row: int) -> str:
+            device = sink.device_of(batch, row)
+            return str(found.get(device, device))
+
+        return name_of
+
+
+def log_name(cluster_id: str, namespace: str) -> str:
+    """The name under which the database knows a log: two namespaces on one cluster never share positions."""
+    return f"{cluster_id}/{namespace}" if namespace else cluster_id
