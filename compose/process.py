@@ -14,6 +14,7 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 from compose.errors import ProcessExited, ProcessNotReady
 
@@ -41,6 +42,7 @@ class ProcessSpec:
     """All that is needed to start a process, and to start it again on the same port and data.
 
     ``ready`` returns when the process answers its own protocol and raises OSError while it does not.
+    ``once`` is for a process with an end: its exit code 0 is success, and it is not started again.
     ``env`` is laid over the parent's environment. ``death_signal`` is what the kernel sends when the parent dies.
     """
 
@@ -55,6 +57,7 @@ class ProcessSpec:
     stop_seconds: float = 10.0
     death_signal: signal.Signals = signal.SIGKILL
     ready_seconds: float = 60.0
+    once: bool = False
 
     def command(self) -> list[str]:
         """Return the full argument vector, shim included; only this process may run it."""
@@ -69,11 +72,24 @@ class ProcessSpec:
         return [sys.executable, "-I", "-S", str(SHIM), json.dumps(wish), "--", *self.argv]
 
 
-def rotate(log: Path) -> None:
-    """Move a log that has grown past :data:`LOG_BYTES_MAX` aside, keeping one older file."""
+def python(module: str, *arguments: str) -> tuple[str, ...]:
+    """Return the command that runs ``main`` of one of our own modules in another process of this Python."""
+    return (sys.executable, "-c", f"from {module} import main; main()", *arguments)
+
+
+def python_env() -> dict[str, str]:
+    """Return the environment in which :func:`python` finds our modules from any working directory."""
+    known = os.environ.get("PYTHONPATH", "")
+    return {"PYTHONPATH": os.pathsep.join(filter(None, (str(SHIM.parents[1]), known)))}
+
+
+def opened(log: Path) -> BinaryIO:
+    """Open a log to append to; one that has grown past :data:`LOG_BYTES_MAX` is moved aside first."""
+    log.parent.mkdir(parents=True, exist_ok=True)
     with contextlib.suppress(FileNotFoundError):
         if log.stat().st_size > LOG_BYTES_MAX:
             log.replace(log.with_suffix(log.suffix + ".1"))
+    return log.open("ab")
 
 
 class Process:
@@ -86,9 +102,7 @@ class Process:
     @classmethod
     async def start(cls, spec: ProcessSpec) -> Process:
         """Start the process and return at once; raises OSError when this Python itself cannot be started."""
-        spec.log.parent.mkdir(parents=True, exist_ok=True)
-        rotate(spec.log)
-        with spec.log.open("ab") as log:
+        with opened(spec.log) as log:
             child = await asyncio.create_subprocess_exec(
                 *spec.command(),
                 stdin=asyncio.subprocess.DEVNULL,
@@ -119,7 +133,7 @@ class Process:
         spec = self.spec
         try:
             async with asyncio.timeout(spec.ready_seconds):
-                while not await self._answers():
+                while not await self._answers():  # noqa: ASYNC110 - another program's state has no event
                     await asyncio.sleep(READY_POLL_SECONDS)
         except TimeoutError:
             raise ProcessNotReady(spec.name, spec.ready_seconds, spec.log) from None

@@ -89,7 +89,7 @@ def main() -> None:
             become(wish["user"], wish["read"])
             # changing the user has cleared the signal
             die_with(wish["parent"], wish["signal"])
-        os.execvp(argv[0], argv)
+        os.execvp(argv[0], argv)  # noqa: S606 - becoming the program is the point
     except OSError as error:
         sys.stderr.write(f"{argv[0]} cannot be started: {error}\n")
         raise SystemExit(126) from None

@@ -33,6 +33,7 @@ class Kind(StrEnum):
     RESTARTING = "restarting"
     STOPPING = "stopping"
     STOPPED = "stopped"
+    FINISHED = "finished"
     GAVE_UP = "gave up"
 
 
@@ -159,6 +160,9 @@ class Supervisor:
             process = self._processes[spec.name]
             returncode = await process.wait()
             process.kill()
+            if spec.once and returncode == 0:
+                self._tell(spec.name, Kind.FINISHED)
+                return
             failures.append(clock())
             self._tell(spec.name, Kind.EXITED, f"({ending(returncode)})")
             recent = sum(1 for at in failures if failures[-1] - at <= policy.failures_seconds)

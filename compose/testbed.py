@@ -20,7 +20,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from compose import servers, signals
-from compose.process import SHIM
 from compose.servers import cache as caches
 from compose.servers import timescale
 from vitals.errors import InputError
@@ -94,9 +93,7 @@ def main(arguments: list[str] | None = None) -> int:
         root: Path = options.data or Path(temporary)
         if options.verb == "up":
             return signals.run(lambda: up(root, names))
-        command = (
-            [word for word in options.command if word != "--"] if options.command[:1] == ["--"] else options.command
-        )
+        command = options.command[1:] if options.command[:1] == ["--"] else options.command
         return signals.run(lambda: run(root, names, command))
 
 

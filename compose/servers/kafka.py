@@ -13,10 +13,11 @@ import sys
 import uuid
 from base64 import urlsafe_b64encode
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from compose.process import ProcessSpec, run_to_end
+from compose.process import ProcessSpec, python, python_env, run_to_end
 from compose.servers import cache as caches
 from compose.servers import probes
 from compose.servers.java import Java
@@ -78,12 +79,14 @@ def properties(data: Path, port: int, controller_port: int) -> str:
 
 def cluster_id() -> str:
     """Return a new cluster id in Kafka's form: 16 random bytes in URL-safe base64 without padding."""
-    return urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    random = uuid.uuid4().bytes
+    # one that began with a dash would be read as an option
+    return urlsafe_b64encode(bytes((random[0] & 0x7F, *random[1:]))).decode().rstrip("=")
 
 
 def _download(target: Path) -> None:
     """Resolve and download the jars into ``target/{jars,modules}``; blocks, for a process of its own."""
-    import jgo
+    import jgo  # noqa: PLC0415 - loaded only in the download's own process
 
     work = target / "work"
     os.environ["M2_REPO"] = str(work / "repository")
@@ -101,9 +104,8 @@ async def install(cache: Path, progress: Callable[[str], None]) -> Path:
 
     async def build(part: Path) -> None:
         progress(f"kafka: downloading Apache Kafka {VERSION}, about {DOWNLOAD}, once")
-        argv = (sys.executable, "-m", "compose.servers.kafka", str(part))
-        log = cache / f"kafka-{VERSION}.log"
-        await run_to_end(ProcessSpec("download of Kafka", argv, log, stop_seconds=0.5))
+        argv, log = python("compose.servers.kafka", str(part)), cache / f"kafka-{VERSION}.log"
+        await run_to_end(ProcessSpec("download of Kafka", argv, log, env=python_env(), stop_seconds=0.5))
 
     return await caches.ensure(cache, f"kafka-{VERSION}", build, progress)
 
@@ -113,28 +115,54 @@ def class_path(jars: Path) -> str:
     return f"{jars / 'jars'}/*:{jars / 'modules'}/*"
 
 
-async def prepare(  # noqa: PLR0913 - each is one place or number of the node
-    data: Path, log: Path, jars: Path, java: Java, port: int, controller_port: int
-) -> ProcessSpec:
-    """Write the configuration, format the data folder once, and return the broker's process.
+@dataclass(frozen=True, slots=True)
+class Node:
+    """Where the one node lives: its data folder, its log file, its port for clients and for its own controller."""
 
-    ``data`` survives restarts; ports may differ from those of the last run.
+    data: Path
+    log: Path
+    port: int
+    controller_port: int
+
+    @property
+    def storage(self) -> Path:
+        """The folder that Kafka formats; it exists when it is whole."""
+        return self.data / "log"
+
+    @property
+    def logging(self) -> Path:
+        """The configuration of the node's own log."""
+        return self.data / "log4j2.properties"
+
+    def write(self, storage: Path) -> Path:
+        """Write the configuration of a node that keeps its data in ``storage``; returns its file."""
+        self.data.mkdir(parents=True, exist_ok=True)
+        self.logging.write_text(LOGGING, encoding="utf-8")
+        config = self.data / "server.properties"
+        config.write_text(properties(storage, self.port, self.controller_port), encoding="utf-8")
+        return config
+
+
+async def prepare(node: Node, jars: Path, java: Java) -> ProcessSpec:
+    """Format the data folder once, write the configuration, and return the broker's process.
+
+    The data survives restarts; the ports may differ from those of the last run.
     """
-    data.mkdir(parents=True, exist_ok=True)
-    config = data / "server.properties"
-    logging = data / "log4j2.properties"
-    config.write_text(properties(data / "log", port, controller_port), encoding="utf-8")
-    logging.write_text(LOGGING, encoding="utf-8")
-    run = partial(_command, java, class_path(jars), logging)
-    if not (data / "log" / "meta.properties").exists():
-        arguments = ("format", "--standalone", "-t", cluster_id(), "-c", str(config), "--ignore-formatted")
+    run = partial(_command, java, class_path(jars), node.logging)
+    if not node.storage.is_dir():
+        # under another name until it is whole: Kafka refuses a folder that a stopped format left behind
+        part = node.data / "log.part"
+        shutil.rmtree(part, ignore_errors=True)
+        arguments = ("format", "--standalone", "-t", cluster_id(), "-c", str(node.write(part)))
         argv = run("256m", "kafka.tools.StorageTool", *arguments)
-        await run_to_end(ProcessSpec("formatting of Kafka's storage", argv, log, stop_seconds=0.5))
+        await run_to_end(ProcessSpec("formatting of Kafka's storage", argv, node.log, stop_seconds=0.5))
+        part.rename(node.storage)
+    config = node.write(node.storage)
     return ProcessSpec(
         name="kafka",
         argv=run("512m", "kafka.Kafka", str(config)),
-        log=log,
-        ready=partial(probes.kafka, port),
+        log=node.log,
+        ready=partial(probes.kafka, node.port),
         stop_signal=signal.SIGTERM,
         stop_seconds=20.0,
         ready_seconds=90.0,
@@ -156,5 +184,10 @@ def _command(java: Java, classes: str, logging: Path, heap: str, *arguments: str
     )
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Download the jars into the folder that the first argument names."""
     _download(Path(sys.argv[1]))
+
+
+if __name__ == "__main__":
+    main()

@@ -12,6 +12,7 @@ from compose.process import ProcessSpec
 from compose.servers import probes
 
 PAYLOAD_BYTES_MAX = 4 * 1024 * 1024
+HEADER_BYTES_MAX = 70 * 1024  # the longest topic, and a few properties
 INFLIGHT_MAX = 2000
 # the longest outage of a reader that loses nothing: an hour at 500 messages a second, or half a GiB
 QUEUED_MESSAGES_MAX = 1_800_000
@@ -35,7 +36,7 @@ def configuration(data: Path, port: int) -> str:
         f"persistence_location {data}/",
         "autosave_interval 60",
         f"persistent_client_expiration {SESSION_DAYS}d",
-        f"message_size_limit {PAYLOAD_BYTES_MAX}",
+        f"max_packet_size {PAYLOAD_BYTES_MAX + HEADER_BYTES_MAX}",
         f"max_inflight_messages {INFLIGHT_MAX}",
         f"max_queued_messages {QUEUED_MESSAGES_MAX}",
         f"max_queued_bytes {QUEUED_BYTES_MAX}",

@@ -157,30 +157,37 @@ def _jail(install: Install, data: Path) -> Jail:
 
 async def _create(install: Install, data: Path, log: Path, jail: Jail) -> None:
     """Fill the data folder; a part of one that an interrupted start left behind is replaced."""
-    password = password_of(data)
+    _lay_out(data, password_of(data), jail)
+    seen = install.data_seen or str(data)
+    argv = (
+        *(str(install.programs / "initdb"), "-D", f"{seen}/new", "--no-sync", "--username", SUPERUSER),
+        *("--pwfile", f"{seen}/secret", "--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C"),
+    )
+    await run_to_end(ProcessSpec("creation of the database", argv, log, jail=jail, cwd=Path("/")))
+    _take_in(data)
+
+
+def _lay_out(data: Path, password: str, jail: Jail) -> None:
+    """Empty the data folder and put ``new`` and ``secret`` into it, all for the server's user alone."""
     data.mkdir(parents=True, exist_ok=True)
     for leftover in data.iterdir():
         _remove(leftover)
-    inside = data / "new"
-    inside.mkdir(mode=0o700)
-    secret = data / "secret"
+    inside, secret = data / "new", data / "secret"
+    inside.mkdir()
     secret.touch(mode=0o600)
     secret.write_text(password, encoding="utf-8")
     for path in (data, inside, secret):
         path.chmod(0o600 if path is secret else 0o700)
         if jail.user is not None:
             os.chown(path, *jail.user)
-    seen = install.data_seen or str(data)
-    argv = (
-        *(str(install.programs / "initdb"), "-D", f"{seen}/new", "--no-sync"),
-        *("--username", SUPERUSER, "--pwfile", f"{seen}/secret", "--auth", "scram-sha-256"),
-        *("--encoding", "UTF8", "--locale", "C"),
-    )
-    await run_to_end(ProcessSpec("creation of the database", argv, log, jail=jail, cwd=Path("/")))
-    secret.unlink()
-    for path in sorted(inside.iterdir(), key=lambda path: path.name == "PG_VERSION"):
+
+
+def _take_in(data: Path) -> None:
+    """Move a cluster from ``new`` up into the data folder; PG_VERSION, which says that it is whole, comes last."""
+    (data / "secret").unlink()
+    for path in sorted((data / "new").iterdir(), key=lambda path: path.name == "PG_VERSION"):
         path.rename(data / path.name)
-    inside.rmdir()
+    (data / "new").rmdir()
 
 
 def _remove(path: Path) -> None:
@@ -196,7 +203,7 @@ async def _wait_for_leftover(data: Path) -> None:
     """Wait while the server of a Vigil that was killed a moment ago still stops."""
     clock = asyncio.get_running_loop().time
     deadline = clock() + LEFTOVER_SECONDS
-    while clock() < deadline and _runs_on(data):
+    while clock() < deadline and _runs_on(data):  # noqa: ASYNC110 - another program's state has no event
         await asyncio.sleep(0.1)
 
 
