@@ -6,8 +6,10 @@ import importlib
 import re
 from collections.abc import Iterator
 
+from runtime.settings import Settings
 from tests.tidy import allowed
 from tests.tidy.tree import PACKAGES, ROOT, documents, files, prose_and_code, read, report, sources
+from vitals.topics import TOPICS
 
 SETTING = re.compile(r"\bVIGIL_[A-Z0-9_]*[A-Z0-9]\b")
 LINK = re.compile(r"(?<!!)\[[^\]\n]*\]\(([^)\s]+)\)")
@@ -47,13 +49,12 @@ def test_every_relative_link_leads_somewhere():
 
 def settings_fields() -> Iterator[str]:
     """The environment variable of every field of every settings class."""
-    base = importlib.import_module("runtime.settings").Settings
     for source in sources(*PACKAGES):
         if not source.path.endswith("/settings.py"):
             continue
         module = importlib.import_module(source.path.removesuffix(".py").replace("/", "."))
         for value in vars(module).values():
-            if isinstance(value, type) and issubclass(value, base):
+            if isinstance(value, type) and issubclass(value, Settings):
                 prefix = value.model_config.get("env_prefix", "")
                 yield from (f"{prefix}{name}".upper() for name in value.model_fields)
 
@@ -71,8 +72,6 @@ def test_every_setting_is_documented_and_every_documented_setting_exists():
 
 def test_every_topic_is_on_the_page_of_the_wire_format():
     """Other languages read these topics from that page alone."""
-    from vitals.topics import TOPICS
-
     page = read("docs/wire-format.md")
     report([spec.name for spec in TOPICS if f"`{spec.name}`" not in page], "docs/wire-format.md lists every topic")
 

@@ -27,7 +27,7 @@ def test_both_locks_hold_every_dependency_with_hashes():
 
     def pinned(path: str) -> dict[str, str]:
         entries = re.findall(r"^([A-Za-z0-9._-]+)==(\S+)(?: ;[^\\]*)? \\\n    --hash=", read(path), re.MULTILINE)
-        return {name: version for name, version in entries}
+        return dict(entries)
 
     def named(requirements: list[str]) -> set[str]:
         return {re.split(r"[\[<>=; ]", each, maxsplit=1)[0] for each in requirements}
