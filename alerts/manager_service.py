@@ -1,0 +1,90 @@
+"""The manager as a process: the runner over ``alerts.journal``, and the clock's hand for when nobody else moves time.
+
+Timers run on the processor's marks. When a timer is due by the wall clock and no mark has moved time for a while,
+the processor or its bridge is gone: then this process appends a tick to the journal and acts on it like on any
+other record, when it reads it back. On simulated time nobody but the replay moves time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from alerts.manager import AlertManager
+from alerts.settings import ManagerSettings
+from runtime.clock import Clock, SystemClock
+from runtime.kafka import GroupConsumer, Out, Producer
+from runtime.observe import HealthServer, Metrics, Readiness
+from runtime.runner import Runner, RunnerSpec
+from vitals.journal import Tick
+from vitals.topics import FEED, JOURNAL, MARK_KEY
+
+GROUP = "manager"
+SPEC = RunnerSpec(input_topic=JOURNAL, group=GROUP, make=AlertManager, tails=(FEED,))
+LOOK_SECONDS = 0.5
+"""How often timers are compared with the wall clock."""
+
+
+@dataclass(slots=True)
+class _Seen:
+    moves: int
+    since: float
+
+
+class Ticker:
+    """Decides which partitions need a tick now: a timer is due, and time has stood still for ``quiet_s``."""
+
+    def __init__(self, quiet_s: float) -> None:
+        self._quiet_s = quiet_s
+        self._seen: dict[int, _Seen] = {}
+
+    def due(self, steps: dict[int, AlertManager], now_us: int, monotonic: float) -> list[int]:
+        """Partitions to tick at ``now_us``; each at most once in ``quiet_s`` (s of ``monotonic``)."""
+        self._seen = {partition: seen for partition, seen in self._seen.items() if partition in steps}
+        found = []
+        for partition, step in steps.items():
+            seen = self._seen.get(partition)
+            if seen is None or seen.moves != step.moves:
+                self._seen[partition] = _Seen(step.moves, monotonic)
+                continue
+            deadline = step.next_deadline()
+            if deadline is not None and deadline <= now_us and monotonic - seen.since >= self._quiet_s:
+                seen.since = monotonic
+                found.append(partition)
+        return found
+
+
+async def main(settings: ManagerSettings, clock: Clock | None = None) -> None:
+    """Run the manager until it is cancelled.
+
+    Raises:
+        ServerError: Kafka is away, or stalls.
+        StateError: the journal has lost its beginning.
+    """
+    clock = clock or SystemClock()
+    metrics, readiness = Metrics(), Readiness("journal")
+    runner = Runner(settings, SPEC, monotonic=clock.monotonic)
+    skipped = metrics.gauge("journal_unreadable_records", "Journal records skipped")
+    skipped.set_function(lambda: sum(step.unreadable for step in runner.steps.values()))
+    async with (
+        HealthServer(settings.health_port or None, readiness, metrics),
+        Producer(settings, f"{GROUP}-{settings.instance}") as producer,
+        GroupConsumer(settings, [JOURNAL], GROUP, settings.instance) as consumer,
+        asyncio.TaskGroup() as tasks,
+    ):
+        tasks.create_task(runner.run(consumer, producer), name="manager")
+        tasks.create_task(_watch(settings, runner, producer, readiness, clock), name="manager's clock")
+
+
+async def _watch(
+    settings: ManagerSettings, runner: Runner[AlertManager], producer: Producer, readiness: Readiness, clock: Clock
+) -> None:
+    ticker = Ticker(settings.manager_quiet_seconds)
+    while True:
+        readiness.set("journal", runner.recovered, "" if runner.recovered else "reading the journal")
+        if settings.clock == "real":
+            now = clock.now_us()
+            partitions = ticker.due(dict(runner.steps), now, clock.monotonic())
+            tick = Tick(at=now).encode()
+            await producer.send([Out(JOURNAL, partition, MARK_KEY, tick) for partition in partitions])
+        await clock.sleep(LOOK_SECONDS)

@@ -1,0 +1,186 @@
+"""One client of the gateway: hello, what it missed, then changes, answers and heartbeats until either end stops.
+
+The conversation awaits only its own socket. What the gateway pushes goes through a bounded queue, so that a client
+which reads slowly costs its own connection and delays nobody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from typing import Protocol
+
+from pydantic import ValidationError
+
+from alerts.fanout import ClientQueue, scope_of
+from runtime.web import Peer, PeerGone
+from vitals.errors import ProtocolError
+from vitals.people import Principal
+from vitals.protocol import (
+    CLOSE_BAD_MESSAGE,
+    CLOSE_BAD_TOKEN,
+    CLOSE_HELLO_LATE,
+    HELLO_SECONDS_MAX,
+    Acknowledge,
+    Hello,
+    decode_client,
+)
+
+log = logging.getLogger("vigil.gateway")
+
+COMMANDS_PER_SECOND = 5.0
+COMMANDS_BURST = 20
+"""Commands of one client beyond this rate are refused as ``too_many``."""
+
+
+class Refused(ProtocolError):
+    """A client that does not keep to the protocol; ``code`` is the close code it gets."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__("client refused", reason)
+        self.code = code
+        self.reason = reason
+
+
+class Bucket:
+    """A token bucket; time is an argument (s)."""
+
+    def __init__(self, per_second: float, burst: int, now: float) -> None:
+        self._per_second = per_second
+        self._burst = float(burst)
+        self._left = self._burst
+        self._at = now
+
+    def take(self, now: float) -> bool:
+        """Whether one more fits now."""
+        self._left = min(self._burst, self._left + (now - self._at) * self._per_second)
+        self._at = now
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True
+
+
+class Host(Protocol):
+    """What a session needs of its gateway; none of it awaits."""
+
+    def principal(self, token: str) -> Principal | None:
+        """The person behind a token."""
+        ...
+
+    def join(self, session: Session, cursor: str | None) -> Iterable[str]:
+        """Add a client to the audience; the frames it gets before anything that is pushed from now on."""
+        ...
+
+    def leave(self, session: Session) -> None:
+        """Take a client out of the audience."""
+        ...
+
+    def acknowledge(self, session: Session, message: Acknowledge) -> None:
+        """Pass on a command, or push the answer that refuses it."""
+        ...
+
+
+class Session:
+    """A client that said hello. ``push`` is how the gateway speaks to it."""
+
+    def __init__(self, peer: Peer, principal: Principal, bucket: Bucket) -> None:
+        self.principal = principal
+        self.scope = scope_of(principal)
+        self.bucket = bucket
+        self._peer = peer
+        self._queue = ClientQueue()
+        self._wake = asyncio.Event()
+
+    def push(self, frame: str) -> None:
+        """Queue a frame; a client whose queue is full is cut off, and comes back with its cursor."""
+        if self._queue.push(frame):
+            self._wake.set()
+        else:
+            log.warning("client does not keep up: %s %s", self.principal.name, self._peer.remote)
+            self._peer.abort()
+
+    async def close(self, code: int, reason: str) -> None:
+        """Close cleanly, or abort within the web server's deadline."""
+        await self._peer.close(code, reason)
+
+    async def talk(self, host: Host, opening: Iterable[str]) -> None:
+        """Send and receive until the connection ends.
+
+        Raises:
+            Refused: the client sent what is not in the protocol.
+        """
+        tasks = {
+            asyncio.create_task(self._send(opening), name="feed sender"),
+            asyncio.create_task(self._listen(host), name="feed listener"),
+        }
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+        for task in done:
+            await task
+
+    async def _listen(self, host: Host) -> None:
+        while True:
+            message = await _receive(self._peer)
+            if isinstance(message, Hello):
+                raise Refused(CLOSE_BAD_MESSAGE, "a second hello")
+            host.acknowledge(self, message)
+
+    async def _send(self, opening: Iterable[str]) -> None:
+        for frame in opening:
+            await self._peer.send(frame)
+        while True:
+            self._wake.clear()
+            while (waiting := self._queue.pop()) is not None:
+                await self._peer.send(waiting)
+            await self._wake.wait()
+
+
+async def converse(peer: Peer, host: Host, now: float) -> None:
+    """Everything with one client, from its first message to its end; ``now`` is a monotonic time in s."""
+    try:
+        hello = await _hello(peer)
+        principal = _known(host.principal(hello.token))
+        session = Session(peer, principal, Bucket(COMMANDS_PER_SECOND, COMMANDS_BURST, now))
+        try:
+            await session.talk(host, host.join(session, hello.cursor))
+        finally:
+            host.leave(session)
+    except Refused as refused:
+        log.info("client refused: %s %s", peer.remote, refused.reason)
+        await peer.close(refused.code, refused.reason)
+    except PeerGone:
+        return
+
+
+def _known(principal: Principal | None) -> Principal:
+    if principal is None:
+        raise Refused(CLOSE_BAD_TOKEN, "unknown token")
+    return principal
+
+
+async def _hello(peer: Peer) -> Hello:
+    try:
+        async with asyncio.timeout(HELLO_SECONDS_MAX):
+            message = await _receive(peer)
+    except TimeoutError:
+        raise Refused(CLOSE_HELLO_LATE, "no hello in time") from None
+    if not isinstance(message, Hello):
+        raise Refused(CLOSE_BAD_MESSAGE, "say hello first")
+    return message
+
+
+async def _receive(peer: Peer) -> Hello | Acknowledge:
+    try:
+        return decode_client(await peer.receive())
+    except ValidationError:
+        raise Refused(CLOSE_BAD_MESSAGE, "no message of the protocol") from None
+    except PeerGone:
+        raise
+    except ProtocolError:
+        raise Refused(CLOSE_BAD_MESSAGE, "send text") from None
