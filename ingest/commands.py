@@ -1,0 +1,96 @@
+"""The registry's client: write commands, wait for their answers; list what is registered.
+
+For the ``vigil`` command line and whoever sets up a ward; the registry itself must be running.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from uuid import UUID
+
+from pydantic import ValidationError
+
+from runtime.kafka import Out, Producer, Reader
+from runtime.settings import Settings
+from vitals.devices import Device, Site
+from vitals.errors import CodecError, ServerStalled
+from vitals.registry import Answer, Command, DeviceAdd, SiteAdd, decode
+from vitals.topics import BINDINGS, COMMANDS
+
+ANSWER_S = 20.0
+"""A registry that is restarting has its partition back within a second or two."""
+POLL_S = 1.0
+
+
+async def execute(settings: Settings, command: Command, deadline_s: float = ANSWER_S) -> Answer:
+    """Have one command carried out; its answer, accepted or refused with the reason.
+
+    Raises:
+        ServerStalled: no answer within ``deadline_s`` seconds. The command stays in the log and may yet be done.
+        KafkaUnavailable, KafkaStalled, KafkaFailed: Kafka's own troubles.
+    """
+    return (await execute_all(settings, [command], deadline_s))[0]
+
+
+async def execute_all(settings: Settings, commands: Sequence[Command], deadline_s: float = ANSWER_S) -> list[Answer]:
+    """As `execute` for many: they are carried out one after the other, in this order, each on its own merit."""
+    async with Reader(settings, [(COMMANDS, 0)]) as reader, Producer(settings, "registry-client") as producer:
+        reader.seek(COMMANDS, 0, (await reader.end_offsets())[COMMANDS, 0])
+        await producer.send([Out(COMMANDS, 0, _key(command), command.encode()) for command in commands])
+        answers: dict[UUID, Answer] = {}
+        try:
+            async with asyncio.timeout(deadline_s):
+                while any(command.id not in answers for command in commands):
+                    for records in await reader.poll(POLL_S):
+                        answers |= _answers(records.values)
+        except TimeoutError:
+            missing = sum(command.id not in answers for command in commands)
+            what = f"{missing} of {len(commands)} commands after {deadline_s:g} s"
+            raise ServerStalled("the registry does not answer", what, "start vigil registry, look at its log") from None
+    return [answers[command.id] for command in commands]
+
+
+async def devices(settings: Settings) -> list[Device]:
+    """Every registered device with its bindings, by name."""
+    return [each for each in await _registered(settings) if isinstance(each, Device)]
+
+
+async def sites(settings: Settings) -> list[Site]:
+    """Every site with its number, by name."""
+    return [each for each in await _registered(settings) if isinstance(each, Site)]
+
+
+def _key(command: Command) -> bytes:
+    return (command.name if isinstance(command, SiteAdd | DeviceAdd) else command.device).encode()
+
+
+def _answers(values: list[bytes]) -> dict[UUID, Answer]:
+    found = {}
+    for value in values:
+        try:
+            message = decode(value)
+        except ValidationError:
+            continue  # somebody else's bytes: the registry answers or counts them
+        if isinstance(message, Answer):
+            found[message.id] = message
+    return found
+
+
+async def _registered(settings: Settings) -> list[Device | Site]:
+    found: dict[bytes, bytes] = {}
+    async with Reader(settings, [(BINDINGS, 0)]) as reader:
+        end = (await reader.end_offsets())[BINDINGS, 0]
+        position = (await reader.beginning_offsets())[BINDINGS, 0]
+        while position < end:
+            for records in await reader.poll(POLL_S):
+                found |= {key: value for key, value in zip(records.keys, records.values, strict=True) if key}
+                position = records.offsets[-1] + 1
+    try:
+        return [
+            (Device if key.startswith(b"device:") else Site).model_validate_json(value)
+            for key, value in sorted(found.items())
+            if value
+        ]
+    except ValidationError as error:
+        raise CodecError("a record of the registry cannot be read", BINDINGS, "update Vigil") from error

@@ -1,0 +1,56 @@
+"""Keeping a directory in step with ``registry.bindings``."""
+
+from __future__ import annotations
+
+import asyncio
+from types import TracebackType
+from typing import Self
+
+from ingest.directory import Directory
+from runtime.kafka import KafkaStalled, Reader
+from runtime.settings import Settings
+from vitals.topics import BINDINGS
+
+POLL_S = 1.0
+CATCH_UP_S = 20.0
+"""Longer than any poll; the topic holds one record per device after compaction."""
+
+
+class Follower:
+    """``async with Follower(settings, directory) as follower``; then run `run` as a task beside everything else."""
+
+    def __init__(self, settings: Settings, directory: Directory) -> None:
+        self.directory = directory
+        self._reader = Reader(settings, [(BINDINGS, 0)])
+        self._moved = asyncio.Event()
+
+    async def __aenter__(self) -> Self:
+        await self._reader.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._reader.__aexit__(kind, error, trace)
+
+    async def run(self) -> None:
+        """Fold what comes, for ever."""
+        while True:
+            for records in await self._reader.poll(POLL_S):
+                self.directory.take(records.offsets, records.keys, records.values)
+            self._moved.set()
+
+    async def catch_up(self) -> None:
+        """Wait until the directory holds everything that is in the topic now; `run` must be running.
+
+        Raises `KafkaStalled` when that takes too long.
+        """
+        try:
+            async with asyncio.timeout(CATCH_UP_S):
+                end = (await self._reader.end_offsets())[BINDINGS, 0]
+                while self.directory.position < end:
+                    self._moved.clear()
+                    await self._moved.wait()
+        except TimeoutError:
+            what = f"offset {self.directory.position} of {BINDINGS}"
+            raise KafkaStalled("the registry's bindings do not arrive", what, "the supervisor restarts us") from None

@@ -1,0 +1,106 @@
+"""The bridge as a process: its drivers, its tasks and its health. The loop itself is ``ingest/forward.py``."""
+
+from __future__ import annotations
+
+import asyncio
+
+from ingest.bridge import Bridge
+from ingest.directory import Directory
+from ingest.follow import Follower
+from ingest.forward import Forwarder
+from ingest.settings import BridgeSettings
+from ingest.ticks import REPLAY, TICK_S, PartitionClocks, Tick, time_of
+from runtime.clock import Clock, SystemClock
+from runtime.kafka import Producer, Reader
+from runtime.mqtt import Connection
+from runtime.observe import HealthServer, Metrics, Readiness
+from runtime.settings import Settings
+from vitals.topics import READINGS, TICK_KEY, mqtt_root, ticks_topic
+
+WATCH_S = 0.2
+TICK_AGE_S_MAX = 10.0
+"""Without a tick for so long the patients turn unknown, and the bridge says that it is not ready."""
+
+
+async def main(settings: BridgeSettings, clock: Clock | None = None) -> None:
+    """Run until cancelled; raises `VigilError` when a server fails us."""
+    clock = clock or SystemClock()
+    directory = Directory(settings.partitions)
+    clocks = await partition_clocks(settings)
+    metrics, readiness = Metrics(), Readiness("directory", "mqtt", "ticks")
+    async with (
+        HealthServer(settings.health_port or None, readiness, metrics),
+        Producer(settings, f"bridge-{settings.instance}") as producer,
+        Follower(settings, directory) as follower,
+        asyncio.TaskGroup() as group,
+    ):
+        group.create_task(follower.run(), name="directory")
+        await follower.catch_up()
+        readiness.set("directory", ok=True)
+        async with connect(settings) as connection, asyncio.TaskGroup() as inner:
+            bridge = Bridge(
+                namespace=settings.namespace,
+                partitions=settings.partitions,
+                publisher=REPLAY if clocks.simulated else connection.client_id,
+                directory=directory,
+                clocks=clocks,
+            )
+            forwarder = Forwarder(connection, producer, bridge, follower, clock, metrics)
+            inner.create_task(forwarder.run(), name="bridge")
+            inner.create_task(watch(forwarder, connection, metrics, readiness, clock), name="readiness")
+            if not clocks.simulated:
+                inner.create_task(make_ticks(connection, directory, settings.namespace, clock), name="ticks")
+
+
+def connect(settings: BridgeSettings) -> Connection:
+    """The bridge's persistent session: one subscription for readings and ticks, since order holds within one."""
+    topics = f"{mqtt_root(settings.namespace)}/+/+/+"
+    return Connection(settings, f"bridge-{settings.instance}", [topics], settings.receive_maximum)
+
+
+async def make_ticks(connection: Connection, directory: Directory, namespace: str, clock: Clock) -> None:
+    """Publish the time to ourselves, twice a second, while connected and once there is a site; for ever."""
+    topic = ticks_topic(namespace, connection.client_id)
+    while True:
+        if connection.connected and directory.sites:
+            tick = Tick(tick=clock.now_us(), sites=tuple(sorted(directory.sites)))
+            await connection.publish(topic, tick.encode())
+        await clock.sleep(TICK_S)
+
+
+async def partition_clocks(settings: Settings) -> PartitionClocks:
+    """The clocks of ``received_at``; on the simulated clock as the last tick in each partition left them."""
+    if settings.clock == "real":
+        return PartitionClocks(settings.partitions, simulated=False)
+    return PartitionClocks(settings.partitions, simulated=True, last=await last_ticks(settings))
+
+
+async def last_ticks(settings: Settings) -> list[int | None]:
+    """The time (µs UTC) of the last tick in each partition of ``vitals.readings``; None where there is none."""
+    partitions = [(READINGS, partition) for partition in range(settings.partitions)]
+    found: list[int | None] = [None] * settings.partitions
+    async with Reader(settings, partitions) as reader:
+        for key in partitions:
+            async for records in reader.backwards(key):
+                ticks = [value for name, value in zip(records.keys, records.values, strict=True) if name == TICK_KEY]
+                if ticks:
+                    found[key[1]] = time_of(ticks[-1])
+                    break
+    return found
+
+
+async def watch(
+    forwarder: Forwarder, connection: Connection, metrics: Metrics, readiness: Readiness, clock: Clock
+) -> None:
+    """Keep readiness and the age of the last tick as they are, for ever."""
+    started = clock.monotonic()
+    age = metrics.gauge("bridge_tick_age_seconds", "Real seconds since a tick became durable, or since the start")
+    connected = metrics.gauge("bridge_mqtt_connected", "1 while the MQTT broker has our connection")
+    while True:
+        seconds = clock.monotonic() - (started if forwarder.ticked_at is None else forwarder.ticked_at)
+        age.set(seconds)
+        connected.set(connection.connected)
+        readiness.set("mqtt", connection.connected, "no connection to the MQTT broker")
+        ticking = forwarder.ticked_at is not None and seconds <= TICK_AGE_S_MAX
+        readiness.set("ticks", ticking, "waiting for the first tick" if forwarder.ticked_at is None else "no ticks")
+        await clock.sleep(WATCH_S)
