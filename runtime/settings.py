@@ -21,11 +21,11 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", hide_input_in_errors=True)
 
-    namespace: str = Field(default="", pattern=r"\A([a-z0-9][a-z0-9-]{0,40})?\Z")
+    namespace: str = Field(default="", pattern=r"^([a-z0-9][a-z0-9-]{0,40})?$")
     """Prefix of Kafka topics, groups, client ids and MQTT topics; several Vigils can share servers."""
     kafka: str = Field(default="127.0.0.1:9092", min_length=3)
     """Kafka's bootstrap servers, ``host:port`` with commas between."""
-    mqtt: str = Field(default="127.0.0.1:1883", pattern=r"\A.+:\d{1,5}\Z")
+    mqtt: str = Field(default="127.0.0.1:1883", pattern=r"^.+:\d{1,5}$")
     """The MQTT broker, ``host:port``."""
     mqtt_username: SecretStr | None = None
     mqtt_password: SecretStr | None = None
@@ -35,7 +35,7 @@ class Settings(BaseSettings):
     """Partitions of every patient topic; fixed when the topics are created."""
     clock: Literal["real", "simulated"] = "real"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    instance: str = Field(default="0", pattern=r"\A[a-z0-9][a-z0-9-]{0,40}\Z")
+    instance: str = Field(default="0", pattern=r"^[a-z0-9][a-z0-9-]{0,40}$")
     """Name of this process among its like: member of the consumer group, part of the MQTT client id."""
     health_port: int = Field(default=0, ge=0, le=65535)
     """Loopback port of ``/healthz``, ``/readyz`` and ``/metrics``; 0 is off."""
