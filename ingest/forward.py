@@ -28,6 +28,7 @@ class Forwarder:
         producer: Producer,
         bridge: Bridge,
         follower: Follower,
+        *,
         clock: Clock,
         metrics: Metrics,
     ) -> None:

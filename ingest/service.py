@@ -45,7 +45,7 @@ async def main(settings: BridgeSettings, clock: Clock | None = None) -> None:
                 directory=directory,
                 clocks=clocks,
             )
-            forwarder = Forwarder(connection, producer, bridge, follower, clock, metrics)
+            forwarder = Forwarder(connection, producer, bridge, follower, clock=clock, metrics=metrics)
             inner.create_task(forwarder.run(), name="bridge")
             inner.create_task(watch(forwarder, connection, metrics, readiness, clock), name="readiness")
             if not clocks.simulated:
