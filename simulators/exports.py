@@ -1,0 +1,205 @@
+"""Exports of real devices as samples: the T1D-UOM files (DOI 10.5281/zenodo.15169263, CC BY 4.0).
+
+Their traps, and what is done about each:
+
+- Dates are DD/MM/YYYY in local time of Europe/London without a zone, some files begin with a BOM.
+- In October an hour happens twice. File order decides: where the file goes back within that hour, its second
+  pass begins, and the rows from there to the hour's end are winter time (``fold=1``). A file that passes the hour
+  once is taken at its first pass; so the hole lies behind it.
+- In March an hour does not exist, yet some files have rows in it. They are read as winter time, which is where the
+  next hour's rows lie as well; `Export.nonexistent` counts them. Of two values under one instant the first in the
+  log wins and the other is kept as a conflict, like any device's.
+- Exact duplicates and two values at one time are sent as they stand: the log decides, not the parser.
+- 0.1 mmol/L says LOW; the device type's range makes that of it. A wrist's 0 means not worn.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from pathlib import PurePath
+from statistics import median
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from vitals.devices import DEVICE_TYPES, DeviceType
+from vitals.errors import InputError
+from vitals.metrics import MINUTE_US, SECOND_US
+from vitals.units import UNIT_NAME, Unit
+
+ZONE = ZoneInfo("Europe/London")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_WHEN = re.compile(r"(\d\d)/(\d\d)/(\d{4}) (\d\d):(\d\d)(?::(\d\d))?\Z")
+_NAME = re.compile(r"(glucose|wrist)-([a-z0-9][a-z0-9._-]*)\.csv\Z", re.IGNORECASE)
+
+
+class Sample(NamedTuple):
+    """One row of an export: event time (µs UTC), the value as it stands in the file, and the file's line."""
+
+    at: int
+    value: float
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """One file: a device of one type with its samples in file order."""
+
+    device: str
+    """Name of the device, the file's own: ``glucose-2307``."""
+    patient: str
+    """Pseudonym: ``p2307``."""
+    metric: str
+    unit: str
+    type: DeviceType
+    samples: tuple[Sample, ...]
+    nonexistent: int
+    """Rows whose local time was skipped by the change to summer time."""
+
+    @property
+    def distinct(self) -> int:
+        """Number of distinct readings: instants, for there is one device and one metric."""
+        return len({sample.at for sample in self.samples})
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    time_column: str
+    value_column: str
+    metric: str
+    unit: str
+
+
+_KINDS = {
+    "glucose": _Kind("bg_ts", "value", "glucose", UNIT_NAME[Unit.MMOL_L]),
+    "wrist": _Kind("sleep_ts", "heart_rate", "heart_rate", UNIT_NAME[Unit.PER_MINUTE]),
+}
+
+
+def parse(path: str, data: bytes) -> Export:
+    """The export in a file's bytes; ``path`` gives kind and person (``glucose-2307.csv``).
+
+    Raises:
+        InputError: another name or header, no rows, or a line that cannot be read, with file and line.
+    """
+    name = PurePath(path).name
+    match = _NAME.match(name)
+    if match is None:
+        raise InputError("not an export that Vigil knows", name, "glucose-PERSON.csv or wrist-PERSON.csv is")
+    kind, person = _KINDS[match[1].lower()], match[2].lower()
+    samples, nonexistent = [], 0
+    clock = _LocalClock()
+    for line, when, value in _rows(name, kind, data):
+        samples.append(Sample(clock.instant(_local(name, line, when)), _value(name, line, value), line))
+        nonexistent += clock.nonexistent
+    if not samples:
+        raise InputError("an export without rows", name, "nothing to replay")
+    device = f"{match[1].lower()}-{person}"
+    kind_of_device = _type(name, kind, samples)
+    return Export(device, f"p{person}", kind.metric, kind.unit, kind_of_device, tuple(samples), nonexistent)
+
+
+def _rows(name: str, kind: _Kind, data: bytes) -> Iterator[tuple[int, str, str]]:
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise InputError("not UTF-8", f"{name}:{line}", "save the file as UTF-8") from None
+    rows = csv.reader(text.splitlines())
+    header = next(rows, [])
+    try:
+        when, value = header.index(kind.time_column), header.index(kind.value_column)
+    except ValueError:
+        wanted = f"columns {kind.time_column} and {kind.value_column} are needed"
+        raise InputError("wrong header", f"{name}:1", wanted) from None
+    for row in rows:
+        if not row:
+            continue
+        if len(row) <= max(when, value):
+            raise InputError("a line is cut short", f"{name}:{rows.line_num}", f"{len(header)} columns are needed")
+        yield rows.line_num, row[when], row[value]
+
+
+def _local(name: str, line: int, when: str) -> datetime:
+    match = _WHEN.match(when)
+    try:
+        if match is None:
+            raise ValueError  # noqa: TRY301 - one message for both ways to be wrong
+        day, month, year, hour, minute, second = (int(part or 0) for part in match.groups())
+        return datetime(year, month, day, hour, minute, second, tzinfo=ZONE)
+    except ValueError:
+        raise InputError("not a time", f"{name}:{line}: {when[:40]!r}", "DD/MM/YYYY HH:MM is needed") from None
+
+
+def _value(name: str, line: int, text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise InputError("not a number", f"{name}:{line}: {text[:40]!r}", "a decimal number is needed")
+    return value
+
+
+class _LocalClock:
+    """Local times in file order to instants; remembers the pass through October's double hour."""
+
+    def __init__(self) -> None:
+        self._previous: datetime | None = None
+        self._second_pass = False
+        self.nonexistent = False
+        """Whether the last time given does not exist in its zone."""
+
+    def instant(self, local: datetime) -> int:
+        """Instant in µs UTC of a local time of `ZONE`."""
+        first, second = local, local.replace(fold=1)
+        before, after = first.utcoffset(), second.utcoffset()
+        assert before is not None
+        assert after is not None
+        self.nonexistent = after > before
+        if after < before:
+            back = self._previous is not None and first.replace(tzinfo=None) < self._previous
+            self._second_pass = self._second_pass or back
+            self._previous = first.replace(tzinfo=None)
+            local = second if self._second_pass else first
+        else:
+            self._previous, self._second_pass = None, False
+        return (local.astimezone(UTC) - _EPOCH) // timedelta(microseconds=1)
+
+
+def _type(name: str, kind: _Kind, samples: Sequence[Sample]) -> DeviceType:
+    """The device type whose interval is the median step between distinct instants."""
+    if kind.metric == "heart_rate":
+        return DEVICE_TYPES["wrist-5min"]
+    instants = sorted({sample.at for sample in samples})
+    step = median(b - a for a, b in pairwise(instants)) if len(instants) > 1 else 5 * MINUTE_US
+    if 2.5 * MINUTE_US <= step <= 30 * MINUTE_US:
+        return DEVICE_TYPES["t1d-uom-5min" if step < 10 * MINUTE_US else "t1d-uom-15min"]
+    what = f"{name}: median step {step / MINUTE_US:g} min"
+    raise InputError("no device type for this interval", what, "5 and 15 min are known")
+
+
+def day_start(text: str) -> int:
+    """Instant (µs UTC) of local midnight of a date ``YYYY-MM-DD``, or of a local time ``YYYY-MM-DDTHH:MM``.
+
+    Raises:
+        InputError: anything else.
+    """
+    try:
+        local = datetime.fromisoformat(text)
+    except ValueError:
+        raise InputError("not a date", text[:40], "YYYY-MM-DD is needed") from None
+    if local.tzinfo is None:
+        local = local.replace(tzinfo=ZONE)
+    return int((local - _EPOCH) / timedelta(seconds=1)) * SECOND_US
+
+
+def local_minute(at: int) -> str:
+    """An instant (µs UTC) as the file's own local time to the minute: ``2023-11-16T15:49``."""
+    moment = _EPOCH + timedelta(microseconds=at)
+    return moment.astimezone(ZONE).strftime("%Y-%m-%dT%H:%M")
