@@ -107,7 +107,7 @@ class Store:
     @classmethod
     @asynccontextmanager
     async def open(cls, url: SecretStr | str, cluster: str) -> AsyncIterator[Self]:
-        """Connect and make ready to write; ``cluster`` names the log (see `log_name`).
+        """Connect and make ready to write; ``cluster`` names the log (see ``runtime/database_log.py``).
 
         Raises:
             DatabaseUnavailable: no connection.
@@ -212,8 +212,3 @@ class Store:
             return str(found.get(device, device))
 
         return name_of
-
-
-def log_name(cluster_id: str, namespace: str) -> str:
-    """The name under which the database knows a log: two namespaces on one cluster never share positions."""
-    return f"{cluster_id}/{namespace}" if namespace else cluster_id

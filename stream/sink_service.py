@@ -1,0 +1,174 @@
+"""The sink's loop: take what the log has, store it with its positions, go on. Where it goes on, the database says.
+
+While the database is away the sink stays in its group and reads nothing; afterwards it seeks to the database's
+positions, so nothing is lost and nothing is stored twice.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+
+from runtime.clock import Clock, SystemClock
+from runtime.database import DatabaseUnavailable
+from runtime.database_errors import may_pass
+from runtime.database_log import log_name
+from runtime.kafka import Assigned, GroupConsumer, Out, Producer, Records, Revoked, cluster_id
+from runtime.observe import HealthServer, Metrics, Readiness
+from stream import sink_work
+from stream.sink import Broken, Refusal
+from stream.sink_settings import SinkSettings
+from stream.sink_work import SOURCES, Partition
+from stream.store import Store
+from vitals.errors import StateError
+from vitals.topics import BINDINGS, REJECTED, partition_of
+
+log = logging.getLogger("vigil.sink")
+
+RETRY_SECONDS_FIRST = 0.5
+SMALL_RECORDS = 1000
+"""A poll with fewer records than this has caught up, and may linger."""
+
+
+class Sink:
+    """Stores what its consumer's partitions hold, until it is cancelled or fails."""
+
+    def __init__(
+        self,
+        settings: SinkSettings,
+        consumer: GroupConsumer,
+        producer: Producer,
+        *,
+        cluster: str,
+        clock: Clock,
+        readiness: Readiness,
+        metrics: Metrics,
+    ) -> None:
+        self._settings = settings
+        self._consumer = consumer
+        self._producer = producer
+        self._log = log_name(cluster, settings.namespace)
+        self._clock = clock
+        self._readiness = readiness
+        self._rows = metrics.counter("sink_rows", "What became of rows and records", ["outcome"])
+        self._positions: dict[Partition, int] = {}
+        self._failures = 0
+        self._connected = False
+
+    async def run(self) -> None:
+        """Connect, store, and connect again whenever the database comes back; for ever.
+
+        Raises:
+            DatabaseUnavailable: the first connection was refused for a reason that waiting does not mend.
+            StateError: the schema is missing, or the database knows more of the log than the log has.
+        """
+        while True:
+            try:
+                async with Store.open(self._settings.database_url, self._log) as store:
+                    self._connected = True
+                    self._readiness.set("database", True)
+                    await self._store_all(store)
+            except DatabaseUnavailable as error:
+                if not self._connected and not may_pass(error):
+                    raise
+                self._readiness.set("database", False, str(error))
+                log.warning("%s; nothing is lost, trying again", error)
+                await self._wait()
+
+    async def _store_all(self, store: Store) -> None:
+        await self._seek(store, self._consumer.assigned)
+        while True:
+            polls: list[Records] = []
+            for event in await self._consumer.poll(1.0):
+                match event:
+                    case Assigned(partitions):
+                        await self._seek(store, partitions)
+                    case Revoked(partitions):
+                        self._forget(partitions)
+                    case Records():
+                        polls.append(event)
+            self._readiness.set("kafka", True)
+            if polls:
+                await self._store(store, polls)
+            if sum(len(records.offsets) for records in polls) < SMALL_RECORDS:
+                await self._clock.sleep(self._settings.sink_linger_seconds)
+
+    async def _store(self, store: Store, polls: list[Records]) -> None:
+        for records in polls:
+            self._notice_gap(records)
+        work = sink_work.gather(polls, self._positions)
+        tallies = await store.write(work, self._publish)
+        if tallies is None:
+            log.warning("another sink has stored these records; going on where the database is")
+            await self._seek(store, self._consumer.assigned)
+            return
+        self._failures = 0
+        self._positions.update({(move.topic, move.partition): move.next for move in work.moves})
+        for tally in tallies.values():
+            for outcome, count in tally._asdict().items():
+                self._rows.labels(outcome).inc(count)
+        _name_broken(work.broken)
+
+    async def _seek(self, store: Store, partitions: Iterable[Partition]) -> None:
+        wanted = list(partitions)
+        positions = await store.positions(wanted)
+        ends = await self._consumer.end_offsets(wanted) if wanted else {}
+        for (topic, partition), position in positions.items():
+            if position > ends[topic, partition]:
+                where = f"{topic}/{partition} is stored to {position}, the log ends at {ends[topic, partition]}"
+                raise StateError("the database is ahead of the log", where, "restore the log, or use another database")
+            if (topic, partition) in self._consumer.assigned:
+                self._consumer.seek(topic, partition, position)
+                self._positions[topic, partition] = position
+
+    def _forget(self, partitions: Iterable[Partition]) -> None:
+        for key in partitions:
+            self._positions.pop(key, None)
+
+    async def _publish(self, refusals: list[Refusal]) -> None:
+        count = self._settings.partitions
+        await self._producer.send(
+            [Out(REJECTED, partition_of(each.key, count), each.key, each.value, each.headers) for each in refusals]
+        )
+
+    def _notice_gap(self, records: Records) -> None:
+        expected = self._positions[records.topic, records.partition]
+        if records.offsets[0] > expected and records.topic != BINDINGS:
+            where = f"{records.topic}/{records.partition}"
+            log.error("%s: records %d to %d are gone from the log", where, expected, records.offsets[0] - 1)
+
+    async def _wait(self) -> None:
+        """Pause before the next try, longer each time; keep the membership, and give records back unread."""
+        self._positions.clear()
+        pause = min(RETRY_SECONDS_FIRST * 2**self._failures, self._settings.sink_retry_seconds_max)
+        self._failures = min(self._failures + 1, 16)
+        for event in await self._consumer.poll(0):
+            if isinstance(event, Records):
+                self._consumer.seek(event.topic, event.partition, event.offsets[0])
+        await self._clock.sleep(pause)
+
+
+def _name_broken(broken: Iterable[Broken]) -> None:
+    for each in broken:
+        log.error("%s/%d/%d is skipped: %s", each.topic, each.partition, each.offset, each.why)
+
+
+async def main(settings: SinkSettings) -> None:
+    """Run the sink until cancelled."""
+    readiness, metrics = Readiness("kafka", "database"), Metrics()
+    cluster = await cluster_id(settings)
+    async with (
+        HealthServer(settings.health_port or None, readiness, metrics),
+        Producer(settings, f"sink-{settings.instance}") as producer,
+        GroupConsumer(settings, SOURCES, "sink", settings.instance) as consumer,
+    ):
+        sink = Sink(
+            settings,
+            consumer,
+            producer,
+            cluster=cluster,
+            clock=SystemClock(),
+            readiness=readiness,
+            metrics=metrics,
+        )
+        await sink.run()

@@ -1,0 +1,16 @@
+"""Settings of the sink."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from runtime.settings import Settings
+
+
+class SinkSettings(Settings):
+    """The sink's own settings."""
+
+    sink_linger_seconds: float = Field(default=0.2, ge=0, le=10)
+    """Pause after a small transaction, so that a quiet ward does not cost a commit per record."""
+    sink_retry_seconds_max: float = Field(default=10.0, gt=0, le=60)
+    """Longest pause between two tries to reach a database that has stopped."""
