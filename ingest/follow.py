@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from types import TracebackType
-from typing import Self
 
 from ingest.directory import Directory
 from runtime.kafka import KafkaStalled, Reader
-from runtime.settings import Settings
 from vitals.topics import BINDINGS
 
 POLL_S = 1.0
@@ -17,21 +14,12 @@ CATCH_UP_S = 20.0
 
 
 class Follower:
-    """``async with Follower(settings, directory) as follower``; then run `run` as a task beside everything else."""
+    """Follows with ``reader``, which reads ``registry.bindings``; `run` is a task beside everything else."""
 
-    def __init__(self, settings: Settings, directory: Directory) -> None:
+    def __init__(self, reader: Reader, directory: Directory) -> None:
         self.directory = directory
-        self._reader = Reader(settings, [(BINDINGS, 0)])
+        self._reader = reader
         self._moved = asyncio.Event()
-
-    async def __aenter__(self) -> Self:
-        await self._reader.__aenter__()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._reader.__aexit__(kind, error, trace)
 
     async def run(self) -> None:
         """Fold what comes, for ever."""

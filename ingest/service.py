@@ -15,37 +15,56 @@ from runtime.kafka import Producer, Reader
 from runtime.mqtt import Connection
 from runtime.observe import HealthServer, Metrics, Readiness
 from runtime.settings import Settings
-from vitals.topics import READINGS, TICK_KEY, mqtt_root, ticks_topic
+from vitals.topics import BINDINGS, READINGS, TICK_KEY, mqtt_root, ticks_topic
 
 WATCH_S = 0.2
 TICK_AGE_S_MAX = 10.0
 """Without a tick for so long the patients turn unknown, and the bridge says that it is not ready."""
 
 
-async def main(settings: BridgeSettings, clock: Clock | None = None) -> None:
+async def main(settings: BridgeSettings) -> None:
     """Run until cancelled; raises `VigilError` when a server fails us."""
-    clock = clock or SystemClock()
-    directory = Directory(settings.partitions)
-    clocks = await partition_clocks(settings)
     metrics, readiness = Metrics(), Readiness("directory", "mqtt", "ticks")
     async with (
         HealthServer(settings.health_port or None, readiness, metrics),
         Producer(settings, f"bridge-{settings.instance}") as producer,
-        Follower(settings, directory) as follower,
-        asyncio.TaskGroup() as group,
+        Reader(settings, [(READINGS, partition) for partition in range(settings.partitions)]) as readings,
+        Reader(settings, [(BINDINGS, 0)]) as bindings,
     ):
+        clocks = await partition_clocks(settings, readings)
+        await serve(settings, producer, bindings, connect(settings), clocks, metrics=metrics, readiness=readiness)
+
+
+async def serve(
+    settings: BridgeSettings,
+    producer: Producer,
+    bindings: Reader,
+    connection: Connection,
+    clocks: PartitionClocks,
+    *,
+    metrics: Metrics,
+    readiness: Readiness,
+    clock: Clock | None = None,
+) -> None:
+    """Run the bridge's tasks over its drivers: ``bindings`` reads ``registry.bindings``; ``connection`` is entered
+    here, once the directory is complete.
+    """
+    clock = clock or SystemClock()
+    directory = Directory(settings.partitions)
+    follower = Follower(bindings, directory)
+    bridge = Bridge(
+        namespace=settings.namespace,
+        partitions=settings.partitions,
+        publisher=REPLAY if clocks.simulated else connection.client_id,
+        directory=directory,
+        clocks=clocks,
+    )
+    forwarder = Forwarder(connection, producer, bridge, follower, clock=clock, metrics=metrics)
+    async with asyncio.TaskGroup() as group:
         group.create_task(follower.run(), name="directory")
         await follower.catch_up()
         readiness.set("directory", ok=True)
-        async with connect(settings) as connection, asyncio.TaskGroup() as inner:
-            bridge = Bridge(
-                namespace=settings.namespace,
-                partitions=settings.partitions,
-                publisher=REPLAY if clocks.simulated else connection.client_id,
-                directory=directory,
-                clocks=clocks,
-            )
-            forwarder = Forwarder(connection, producer, bridge, follower, clock=clock, metrics=metrics)
+        async with connection, asyncio.TaskGroup() as inner:
             inner.create_task(forwarder.run(), name="bridge")
             inner.create_task(watch(forwarder, connection, metrics, readiness, clock), name="readiness")
             if not clocks.simulated:
@@ -68,25 +87,24 @@ async def make_ticks(connection: Connection, directory: Directory, namespace: st
         await clock.sleep(TICK_S)
 
 
-async def partition_clocks(settings: Settings) -> PartitionClocks:
-    """The clocks of ``received_at``; on the simulated clock as the last tick in each partition left them."""
+async def partition_clocks(settings: Settings, readings: Reader) -> PartitionClocks:
+    """The clocks of ``received_at``; on the simulated clock as the last tick in each partition left them.
+
+    ``readings`` reads all partitions of ``vitals.readings``.
+    """
     if settings.clock == "real":
         return PartitionClocks(settings.partitions, simulated=False)
-    return PartitionClocks(settings.partitions, simulated=True, last=await last_ticks(settings))
+    last = [await last_tick(readings, partition) for partition in range(settings.partitions)]
+    return PartitionClocks(settings.partitions, simulated=True, last=last)
 
 
-async def last_ticks(settings: Settings) -> list[int | None]:
-    """The time (µs UTC) of the last tick in each partition of ``vitals.readings``; None where there is none."""
-    partitions = [(READINGS, partition) for partition in range(settings.partitions)]
-    found: list[int | None] = [None] * settings.partitions
-    async with Reader(settings, partitions) as reader:
-        for key in partitions:
-            async for records in reader.backwards(key):
-                ticks = [value for name, value in zip(records.keys, records.values, strict=True) if name == TICK_KEY]
-                if ticks:
-                    found[key[1]] = time_of(ticks[-1])
-                    break
-    return found
+async def last_tick(readings: Reader, partition: int) -> int | None:
+    """The time (µs UTC) of the last tick in a partition of ``vitals.readings``; None where there is none."""
+    async for records in readings.backwards((READINGS, partition)):
+        for key, value in zip(reversed(records.keys), reversed(records.values), strict=True):
+            if key == TICK_KEY:
+                return time_of(value)
+    return None
 
 
 async def watch(
