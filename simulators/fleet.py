@@ -16,7 +16,7 @@ import structlog
 from runtime.clock import Clock
 from runtime.mqtt import Connection
 from runtime.settings import Settings
-from simulators.registry import Registry
+from simulators.registry import Registry, Wearer
 from simulators.ward import Due, Ward, WardSpec
 from vitals.devices import DEVICE_TYPES, DeviceType
 from vitals.errors import InputError, StateError
@@ -90,17 +90,10 @@ def device_type(rate_hz: float) -> DeviceType:
     return ward.model_copy(update={"name": f"ward-{interval // 1000}ms", "streams": streams})
 
 
-async def register(registry: Registry, options: Options, since: int) -> None:
-    """Make site, devices and bindings as far as they are missing; bindings hold from ``since`` (µs UTC)."""
-    await registry.add_site(SITE)
+def wearers(options: Options, since: int) -> list[Wearer]:
+    """Who wears what; bindings hold from ``since`` (µs UTC)."""
     kind = device_type(options.rate_hz)
-    indices = range(options.patients)
-    async with asyncio.TaskGroup() as tasks:
-        for index in indices:
-            tasks.create_task(registry.add_device(device_name(index), kind, SITE), name=f"add {index}")
-    async with asyncio.TaskGroup() as tasks:
-        for index in indices:
-            tasks.create_task(registry.bind(device_name(index), patient_name(index), since), name=f"bind {index}")
+    return [Wearer(device_name(index), kind, patient_name(index), since) for index in range(options.patients)]
 
 
 async def run(settings: Settings, options: Options, registry: Registry, clock: Clock) -> Report:
@@ -112,8 +105,7 @@ async def run(settings: Settings, options: Options, registry: Registry, clock: C
         MqttUnavailable: the broker cannot be reached, or ended the session for good.
     """
     _check(settings, options)
-    began_at = clock.now_us()
-    await register(registry, options, began_at)
+    await registry.enrol(SITE, wearers(options, clock.now_us()))
     async with AsyncExitStack() as stack:
         shared = min(options.patients, CONNECTIONS_MAX)
         connections = [

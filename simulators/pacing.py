@@ -5,7 +5,7 @@ All pure; ``replay.py`` is the loop around it.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 from uuid import UUID
@@ -109,7 +109,7 @@ class LogView:
     def __init__(self, partitions: int, devices: Sequence[UUID]) -> None:
         self._ticks: dict[int, int] = dict.fromkeys(range(partitions), -1)
         self._devices = [np.void(device.bytes) for device in devices]
-        self._identities: set[Identity] = set()
+        self._identities: Counter[Identity] = Counter()
         self.repeats = 0
         """Rows of our devices under an identity that the log had already."""
         self.rows = 0
@@ -142,8 +142,8 @@ class LogView:
         ):
             identity = (bytes(device), metric, at)
             self.repeats += identity in self._identities
-            self._identities.add(identity)
+            self._identities[identity] += 1
 
-    def holds(self, device: UUID, metric: str, at: int) -> bool:
-        """Whether the reading is in the log."""
-        return (device.bytes, METRIC_BY_NAME[metric].code, at) in self._identities
+    def count(self, device: UUID, metric: str, at: int) -> int:
+        """How many rows of a reading the log has; more than one are repeats or conflicts."""
+        return self._identities[device.bytes, METRIC_BY_NAME[metric].code, at]

@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from vitals.devices import DeviceType
 
 
+class Wearer(NamedTuple):
+    """A device of a type, worn by a patient (pseudonym) from an event time on (µs UTC)."""
+
+    device: str
+    type: DeviceType
+    patient: str
+    since: int
+
+
 class Registry(Protocol):
-    """Commands as calls. Each returns once the registry has answered, True for done and False where the same was
-    there before; every other refusal raises ``InputError`` with the registry's reason. Calls may overlap.
-    """
+    """The registry as two calls."""
 
     async def sites(self) -> Sequence[str]:
         """Names of all sites."""
         ...
 
-    async def add_site(self, name: str) -> bool:
-        """Make a site."""
-        ...
+    async def enrol(self, site: str, wearers: Sequence[Wearer]) -> None:
+        """Make the site, the devices and the bindings, as far as they are missing; what is there already is fine.
 
-    async def add_device(self, name: str, type: DeviceType, site: str) -> bool:  # noqa: A002 - the registry's word
-        """Register a device of a type at a site."""
-        ...
-
-    async def bind(self, device: str, patient: str, since: int) -> bool:
-        """Bind a device to a patient (pseudonym) from ``since`` (µs UTC) on, unless it is bound to them already."""
+        Raises:
+            InputError: something else is there under one of these names, or the registry refuses.
+        """
         ...
