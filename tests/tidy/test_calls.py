@@ -6,7 +6,7 @@ import ast
 from collections.abc import Callable, Iterator
 
 from tests.tidy import allowed
-from tests.tidy.tree import PACKAGES, SERVICES, SHELL_FILES, Source, report, sources
+from tests.tidy.tree import PACKAGES, SERVICES, SHELL_NAMES, Source, report, sources
 
 CLOCKS = frozenset(
     {
@@ -32,7 +32,7 @@ def is_pure(source: Source) -> bool:
     if source.package == "vitals":
         return True
     name = source.path.rsplit("/", 1)[-1]
-    return source.package in SERVICES and name not in SHELL_FILES and source.path not in allowed.DRIVERS
+    return source.package in SERVICES and not name.endswith(SHELL_NAMES) and source.path not in allowed.DRIVERS
 
 
 def names(source: Source) -> Iterator[tuple[int, str, ast.expr]]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Iterator
 
+from pydantic import SecretStr
+
+from compose import testbed
 from runtime.settings import Settings
 from tests.tidy import allowed
 from tests.tidy.tree import PACKAGES, ROOT, documents, files, prose_and_code, read, report, sources
@@ -47,27 +49,47 @@ def test_every_relative_link_leads_somewhere():
     report(found, "relative links and anchors resolve")
 
 
-def settings_fields() -> Iterator[str]:
-    """The environment variable of every field of every settings class."""
+def settings_defaults() -> dict[str, object]:
+    """The environment variable of every field of every settings class, with its default."""
+    found: dict[str, object] = {}
     for source in sources(*PACKAGES):
-        if not source.path.endswith("/settings.py"):
+        if not source.path.endswith("settings.py"):
             continue
         module = importlib.import_module(source.path.removesuffix(".py").replace("/", "."))
         for value in vars(module).values():
             if isinstance(value, type) and issubclass(value, Settings):
                 prefix = value.model_config.get("env_prefix", "")
-                yield from (f"{prefix}{name}".upper() for name in value.model_fields)
+                found |= {f"{prefix}{name}".upper(): field.default for name, field in value.model_fields.items()}
+    return found
 
 
 def test_every_setting_is_documented_and_every_documented_setting_exists():
     """A setting that nobody can find is a constant; one that does not exist is a trap."""
-    fields = set(settings_fields())
-    named = {name for source in sources(*PACKAGES, "tests") for name in SETTING.findall(source.text)}
+    fields = set(settings_defaults())
+    named = {name for source in sources(*PACKAGES, "tests") for name in SETTING.findall(source.text)} - {"VIGIL_TEST"}
+    built = {f"VIGIL_TEST_{name.upper()}" for name in testbed.NAMES}
     documented = set(SETTING.findall(read("docs/settings.md")))
-    report([f"{name}: not in docs/settings.md" for name in (fields | named) - documented], "settings are documented")
-    report([f"{name}: read by nothing" for name in documented - fields - named], "documented settings exist")
+    report([f"{name}: not in docs/settings.md" for name in (fields | named | built) - documented], "all documented")
+    report([f"{name}: read by nothing" for name in documented - fields - named - built], "documented settings exist")
     elsewhere = [f"{page}: {name}" for page in documents() for name in set(SETTING.findall(read(page))) - documented]
     report(elsewhere, "a setting named on a page is in docs/settings.md")
+
+
+def test_the_defaults_on_the_page_are_the_defaults():
+    """Who reads that a limit is 500 sizes a machine for 500."""
+    page = dict(re.findall(r"^\| `(VIGIL_\w+)` \| ([^|]+?) \|", read("docs/settings.md"), re.MULTILINE))
+
+    def written(default: object) -> str:
+        if isinstance(default, SecretStr):
+            default = default.get_secret_value()
+        return "none" if default is None else f"`{default}`" if default != "" else "empty"
+
+    found = [
+        f"{name}: {page.get(name)} on the page, {written(default)} in the code"
+        for name, default in settings_defaults().items()
+        if page.get(name) != written(default)
+    ]
+    report(found, "defaults on docs/settings.md are the code's")
 
 
 def test_every_topic_is_on_the_page_of_the_wire_format():

@@ -7,7 +7,7 @@ import tomllib
 
 from tests.tidy import allowed
 from tests.tidy.test_calls import is_pure
-from tests.tidy.tree import PACKAGES, ROOT, SERVICES, covered, files, read, report, sources
+from tests.tidy.tree import PACKAGES, ROOT, SERVICES, SHELL_NAMES, covered, files, read, report, sources
 
 IMPURE = frozenset(
     {
@@ -37,7 +37,7 @@ def test_pure_modules_import_only_the_language_and_arithmetic():
 
 def test_a_pure_module_imports_no_shell_of_its_own_service():
     """The core does not know its loop, else the loop's libraries come back through the side door."""
-    shells = {"settings", "service", "__main__"}
+    shells = tuple(name.removesuffix(".py") for name in SHELL_NAMES)
     drivers = {path.removesuffix(".py").replace("/", ".") for path in allowed.DRIVERS}
     found = []
     for source in sources(*SERVICES):
@@ -46,7 +46,8 @@ def test_a_pure_module_imports_no_shell_of_its_own_service():
         for line, name in source.imports():
             parts = name.split(".")
             if parts[0] == source.package and (
-                shells & set(parts[1:]) or any(name == each or name.startswith(each + ".") for each in drivers)
+                any(part.endswith(shells) for part in parts[1:2])
+                or any(name == each or name.startswith(each + ".") for each in drivers)
             ):
                 found.append(f"{source.path}:{line} imports {name}")
     report(found, "pure modules import no settings, service or driver")

@@ -13,8 +13,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 SERVICES = ("ingest", "stream", "alerts", "dashboards", "simulators")
 PACKAGES = ("vitals", "runtime", *SERVICES, "compose")
-SHELL_FILES = frozenset({"settings.py", "service.py", "__main__.py"})
-"""Files of a service that are not pure by DESIGN's shape: settings, the loop, the entry point."""
+SHELL_NAMES = ("settings.py", "service.py", "__main__.py")
+"""Ends of the names of a service's files that are not pure: its settings, its loops, its entry point."""
 
 
 @dataclass(frozen=True)
