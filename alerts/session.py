@@ -111,18 +111,13 @@ class Session:
         Raises:
             Refused: the client sent what is not in the protocol.
         """
-        tasks = {
-            asyncio.create_task(self._send(opening), name="feed sender"),
-            asyncio.create_task(self._listen(host), name="feed listener"),
-        }
         try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.wait(tasks)
-        for task in done:
-            await task
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._send(opening), name="feed sender")
+                tasks.create_task(self._listen(host), name="feed listener")
+        except* (PeerGone, Refused) as ended:
+            first = next((error for error in ended.exceptions if isinstance(error, Refused)), ended.exceptions[0])
+        raise first
 
     async def _listen(self, host: Host) -> None:
         while True:
