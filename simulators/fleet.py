@@ -16,7 +16,7 @@ import structlog
 from runtime.clock import Clock
 from runtime.mqtt import Connection
 from runtime.settings import Settings
-from simulators.registry import Registry, Wearer
+from simulators.registry import Registry, Wearer, enrol
 from simulators.ward import Due, Ward, WardSpec
 from vitals.devices import DEVICE_TYPES, DeviceType
 from vitals.errors import InputError, StateError
@@ -105,7 +105,7 @@ async def run(settings: Settings, options: Options, registry: Registry, clock: C
         MqttUnavailable: the broker cannot be reached, or ended the session for good.
     """
     _check(settings, options)
-    await registry.enrol(SITE, wearers(options, clock.now_us()))
+    await enrol(registry, SITE, wearers(options, clock.now_us()))
     async with AsyncExitStack() as stack:
         shared = min(options.patients, CONNECTIONS_MAX)
         connections = [

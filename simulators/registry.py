@@ -2,10 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from vitals.devices import DeviceType
+
+
+class Registry(Protocol):
+    """Commands as calls. Each returns once the registry has answered, True for done and False where the same was
+    there before; every other refusal raises ``InputError`` with the registry's reason. Calls may overlap.
+    """
+
+    async def sites(self) -> Sequence[str]:
+        """Names of all sites."""
+        ...
+
+    async def add_site(self, name: str) -> bool:
+        """Make a site."""
+        ...
+
+    async def add_device(self, name: str, type: DeviceType, site: str) -> bool:  # noqa: A002 - the registry's word
+        """Register a device of a type at a site."""
+        ...
+
+    async def bind(self, device: str, patient: str, since: int) -> bool:
+        """Bind a device to a patient (pseudonym) from ``since`` (µs UTC) on, unless it is bound to them already."""
+        ...
 
 
 class Wearer(NamedTuple):
@@ -17,17 +40,14 @@ class Wearer(NamedTuple):
     since: int
 
 
-class Registry(Protocol):
-    """The registry as two calls."""
+async def enrol(registry: Registry, site: str, wearers: Sequence[Wearer]) -> None:
+    """Make the site, the devices and the bindings, as far as they are missing.
 
-    async def sites(self) -> Sequence[str]:
-        """Names of all sites."""
-        ...
-
-    async def enrol(self, site: str, wearers: Sequence[Wearer]) -> None:
-        """Make the site, the devices and the bindings, as far as they are missing; what is there already is fine.
-
-        Raises:
-            InputError: something else is there under one of these names, or the registry refuses.
-        """
-        ...
+    Raises:
+        InputError: the registry refuses one of them.
+    """
+    await registry.add_site(site)
+    adding = [registry.add_device(wearer.device, wearer.type, site) for wearer in wearers]
+    await asyncio.gather(*adding)
+    binding = [registry.bind(wearer.device, wearer.patient, wearer.since) for wearer in wearers]
+    await asyncio.gather(*binding)

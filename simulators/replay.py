@@ -28,7 +28,7 @@ from runtime.mqtt import Connection
 from runtime.settings import Settings
 from simulators.exports import Export, parse
 from simulators.pacing import Lead, LogView, floor_to, slots, step_us
-from simulators.registry import Registry, Wearer
+from simulators.registry import Registry, Wearer, enrol
 from vitals.errors import InputError, ServerStalled, StateError
 from vitals.metrics import MINUTE_US, SECOND_US
 from vitals.topics import READINGS, device_id, readings_topic, ticks_topic
@@ -141,7 +141,7 @@ async def run(
     if len({export.device for export in chosen}) < len(chosen):
         raise InputError("one device twice", ", ".join(export.device for export in chosen), "name each file once")
     step = step_us(options.speed)
-    await registry.enrol(SITE, [_wearer(export, step) for export in chosen])
+    await enrol(registry, SITE, [_wearer(export, step) for export in chosen])
     sites = await registry.sites()
     partitions = [(READINGS, partition) for partition in range(settings.partitions)]
     async with (
