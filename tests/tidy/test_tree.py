@@ -16,6 +16,11 @@ def texts() -> list[tuple[str, str]]:
     return [(path, read(path)) for path in names if path != "tests/tidy/test_tree.py"]
 
 
+def named(requirements: list[str]) -> set[str]:
+    """The names in a list of requirements, without extras, bounds and markers."""
+    return {re.split(r"[\[<>=; ]", each, maxsplit=1)[0] for each in requirements}
+
+
 def test_no_lock_holds_an_address():
     """Where packages come from is the installer's matter; hashes say what they are."""
     locks = [path for path in files() if path.endswith((".lock", "package-lock.json")) or "requirements" in path]
@@ -29,15 +34,26 @@ def test_both_locks_hold_every_dependency_with_hashes():
         entries = re.findall(r"^([A-Za-z0-9._-]+)==(\S+)(?: ;[^\\]*)? \\\n    --hash=", read(path), re.MULTILINE)
         return dict(entries)
 
-    def named(requirements: list[str]) -> set[str]:
-        return {re.split(r"[\[<>=; ]", each, maxsplit=1)[0] for each in requirements}
-
     project = tomllib.loads(read("pyproject.toml"))
     run, work = pinned("requirements.lock"), pinned("requirements-dev.lock")
     groups = project["dependency-groups"]
     assert named(project["project"]["dependencies"]) | named(groups["build"]) <= set(run)
     assert named(groups["dev"]) <= set(work)
     assert run.items() <= work.items(), "the lock to work with holds the lock to run with, at the same versions"
+
+
+def test_every_dependency_has_its_reason():
+    """Each one is code that we answer for; one without a reason is there by accident."""
+    project = tomllib.loads(read("pyproject.toml"))
+    everything = [
+        *project["project"]["dependencies"],
+        *(one for group in project["dependency-groups"].values() for one in group),
+    ]
+    cells = re.findall(r"^\| ([a-z0-9, -]+) \|", read("DECISIONS.md").split("## Dependencies")[1], re.MULTILINE)
+    explained = {name for cell in cells for name in cell.split(", ")}
+    report(sorted(named(everything) - explained), "DECISIONS.md gives each dependency of pyproject.toml its reason")
+    gone = explained - named(everything) - {"package", "to work on it"}
+    report(sorted(gone), "DECISIONS.md explains no dependency that is gone")
 
 
 def test_no_text_points_at_what_a_reader_cannot_see():
