@@ -86,7 +86,7 @@ class Runner(Generic[S]):
 
     @property
     def positions(self) -> Mapping[int, int]:
-        """The next offset of each owned partition."""
+        """The next offset of each owned partition: what comes before it is stepped over, its outputs durable."""
         return {partition: owned.position for partition, owned in self._owned.items()}
 
     async def run(self, consumer: GroupConsumer, producer: Producer) -> None:
@@ -102,6 +102,8 @@ class Runner(Generic[S]):
                     taken.append(event)
             outputs = [output for records in taken for output in self._step(records)]
             await self._write(producer, outputs)
+            for records in taken:
+                self._owned[records.partition].position = records.offsets[-1] + 1
             await self._commit(consumer, taken)
 
     async def _assign(self, consumer: GroupConsumer, event: Assigned) -> None:
@@ -135,7 +137,6 @@ class Runner(Generic[S]):
     def _step(self, records: Records) -> list[Output]:
         owned = self._owned[records.partition]
         outputs = owned.step.step(records)
-        owned.position = records.offsets[-1] + 1
         first = self._spec.tails[0]
         return [output for output in outputs if output.cause > owned.written.get(output.topic, owned.written[first])]
 

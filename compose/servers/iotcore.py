@@ -68,7 +68,7 @@ def main() -> None:
     parser.add_argument("--config", required=True, type=Path, help="rumqttd's TOML file")
     config: Path = parser.parse_args().config
 
-    from iotcore.iotcore import IotCoreBroker  # noqa: PLC0415 - loaded only in the broker's own process
+    from iotcore.iotcore import IotCoreBroker
 
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     # rumqttd reports each packet as an ERROR span

@@ -86,7 +86,7 @@ def cluster_id() -> str:
 
 def _download(target: Path) -> None:
     """Resolve and download the jars into ``target/{jars,modules}``; blocks, for a process of its own."""
-    import jgo  # noqa: PLC0415 - loaded only in the download's own process
+    import jgo
 
     work = target / "work"
     os.environ["M2_REPO"] = str(work / "repository")

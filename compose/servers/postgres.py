@@ -12,7 +12,9 @@ import importlib.util
 import os
 import pwd
 import secrets
+import shutil
 import signal
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -157,46 +159,41 @@ def _jail(install: Install, data: Path) -> Jail:
 
 async def _create(install: Install, data: Path, log: Path, jail: Jail) -> None:
     """Fill the data folder; a part of one that an interrupted start left behind is replaced."""
-    _lay_out(data, password_of(data), jail)
-    seen = install.data_seen or str(data)
+    new = _lay_out(data, password_of(data), jail)
+    seen = f"{install.data_seen or data}/{new.name}"
     argv = (
-        *(str(install.programs / "initdb"), "-D", f"{seen}/new", "--no-sync", "--username", SUPERUSER),
-        *("--pwfile", f"{seen}/secret", "--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C"),
+        *(str(install.programs / "initdb"), "-D", seen, "--no-sync", "--username", SUPERUSER),
+        *("--pwfile", f"{seen}.secret", "--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C"),
     )
     await run_to_end(ProcessSpec("creation of the database", argv, log, jail=jail, cwd=Path("/")))
-    _take_in(data)
+    _take_in(new)
 
 
-def _lay_out(data: Path, password: str, jail: Jail) -> None:
-    """Empty the data folder and put ``new`` and ``secret`` into it, all for the server's user alone."""
+def _lay_out(data: Path, password: str, jail: Jail) -> Path:
+    """Empty the data folder and put a new folder and a file with the password into it, for the server's user alone.
+
+    The new folder's name is not used twice: a killed initdb leaves a child that may still write for a moment.
+    """
     data.mkdir(parents=True, exist_ok=True)
     for leftover in data.iterdir():
-        _remove(leftover)
-    inside, secret = data / "new", data / "secret"
-    inside.mkdir()
+        leftover.unlink() if leftover.is_file() else shutil.rmtree(leftover, ignore_errors=True)
+    new = Path(tempfile.mkdtemp(prefix="new-", dir=data))
+    secret = new.with_name(new.name + ".secret")
     secret.touch(mode=0o600)
     secret.write_text(password, encoding="utf-8")
-    for path in (data, inside, secret):
-        path.chmod(0o600 if path is secret else 0o700)
+    data.chmod(0o700)
+    for path in (data, new, secret):
         if jail.user is not None:
             os.chown(path, *jail.user)
+    return new
 
 
-def _take_in(data: Path) -> None:
-    """Move a cluster from ``new`` up into the data folder; PG_VERSION, which says that it is whole, comes last."""
-    (data / "secret").unlink()
-    for path in sorted((data / "new").iterdir(), key=lambda path: path.name == "PG_VERSION"):
-        path.rename(data / path.name)
-    (data / "new").rmdir()
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        for child in path.iterdir():
-            _remove(child)
-        path.rmdir()
-    else:
-        path.unlink()
+def _take_in(new: Path) -> None:
+    """Move a cluster up into the data folder; PG_VERSION, which says that it is whole, comes last."""
+    new.with_name(new.name + ".secret").unlink()
+    for path in sorted(new.iterdir(), key=lambda path: path.name == "PG_VERSION"):
+        path.rename(new.parent / path.name)
+    new.rmdir()
 
 
 async def _wait_for_leftover(data: Path) -> None:

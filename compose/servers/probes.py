@@ -36,7 +36,8 @@ def is_free(port: int) -> bool:
 
 
 @asynccontextmanager
-async def _connected(port: int) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+async def connected(port: int) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """A loopback connection for at most `PROBE_SECONDS`; raises OSError when it cannot be made or takes longer."""
     try:
         async with asyncio.timeout(PROBE_SECONDS):
             reader, writer = await asyncio.open_connection(HOST, port)
@@ -52,7 +53,7 @@ async def kafka(port: int) -> None:
     """Ask for the cluster's metadata (version 5, no topics); it must name a broker that is not fenced."""
     client = b"vigil-probe"
     request = struct.pack(">hhih", 3, 5, 1, len(client)) + client + struct.pack(">ib", 0, 0)
-    async with _connected(port) as (reader, writer):
+    async with connected(port) as (reader, writer):
         writer.write(struct.pack(">i", len(request)) + request)
         (size,) = struct.unpack(">i", await reader.readexactly(4))
         if not 12 <= size <= REPLY_BYTES_MAX:
@@ -67,7 +68,7 @@ async def mqtt(port: int) -> None:
     """Connect as MQTT 5 with a clean start; the CONNACK must say success."""
     client = b"vigil-probe-%d" % port
     body = b"\x00\x04MQTT\x05\x02" + struct.pack(">H", 10) + b"\x00" + struct.pack(">H", len(client)) + client
-    async with _connected(port) as (reader, writer):
+    async with connected(port) as (reader, writer):
         writer.write(bytes([0x10, len(body)]) + body)
         head = await reader.readexactly(4)
         if head[0] != 0x20 or head[3] != 0:
@@ -79,7 +80,7 @@ async def mqtt(port: int) -> None:
 async def postgres(port: int, user: str) -> None:
     """Ask for a session as ``user``; the server must ask for a password, not say that it is starting."""
     body = struct.pack(">i", 3 << 16) + b"user\0" + user.encode() + b"\0database\0postgres\0\0"
-    async with _connected(port) as (reader, writer):
+    async with connected(port) as (reader, writer):
         writer.write(struct.pack(">i", len(body) + 4) + body)
         if await reader.readexactly(1) != b"R":
             raise OSError(f"the database on port {port} is not ready")

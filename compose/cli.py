@@ -1,0 +1,74 @@
+"""The command ``vigil``: everything starts here. Imports are made where they are used, so that each start is quick."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from compose import cli_services, cli_tools
+from vitals.errors import VigilError
+
+app = typer.Typer(
+    name="vigil",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="From a wearable's reading to an alert before a clinician. A secondary notifier, not a medical device.",
+)
+
+
+class ClockKind(StrEnum):
+    """Whose time a stack lives by."""
+
+    REAL = "real"
+    SIMULATED = "simulated"
+
+
+Data = Annotated[Path, typer.Option("--data", help="The data folder.")]
+
+
+@app.command(
+    epilog="Examples:  vigil up   |   vigil up --patients 20 --port 8443   |   vigil up --clock simulated --json"
+)
+def up(
+    patients: Annotated[int, typer.Option(min=0, max=2000, help="Patients of the simulated ward.")] = 8,
+    clock: Annotated[ClockKind, typer.Option(help="Real time, or the time of a replay.")] = ClockKind.REAL,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON line when ready, nothing else.")] = False,
+    data: Data = Path(".vigil"),
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The feed's port; 0 takes a free one.")] = 0,
+    no_simulator: Annotated[bool, typer.Option("--no-simulator", help="Play no ward.")] = False,
+    rate: Annotated[float, typer.Option(min=0.01, max=10, help="Heart rates per second and patient.")] = 1.0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the simulated ward.")] = 1,
+) -> None:
+    """Start servers, services and a small ward here; show the feed; Ctrl-C stops all of it."""
+    from compose import feed, signals
+    from compose import up as upping
+    from compose.stack import Options
+
+    played = 0 if no_simulator or clock is ClockKind.SIMULATED else patients
+    options = Options(root=data, clock=clock.value, port=port, patients=played, rate=rate, seed=seed)
+    show = None if as_json else feed.show_ready
+    raise SystemExit(signals.run(lambda: upping.run(options, as_json=as_json, show=show)))
+
+
+cli_services.register(app)
+cli_tools.register(app)
+
+
+def main() -> None:
+    """Run the command line; an error of Vigil's own is one line on stderr and exit code 1."""
+    try:
+        app()
+    except VigilError as error:
+        sys.stderr.write(f"vigil: {error}\n")
+        raise SystemExit(1) from None
+
+
+if __name__ == "__main__":
+    main()

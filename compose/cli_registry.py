@@ -1,0 +1,179 @@
+"""``vigil site``, ``vigil device`` and ``vigil policy``: what the registry keeps."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+from uuid import uuid4
+
+import typer
+
+from compose import folder
+from runtime.settings import Settings
+from vitals.devices import DEVICE_TYPES, Device
+from vitals.errors import InputError
+from vitals.registry import Command, DeviceAdd, DeviceBind, DeviceUnbind, SiteAdd
+
+Data = Annotated[Path, typer.Option("--data", help="The data folder of the running stack.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+ROOT = folder.DEFAULT_FOLDER
+
+site_app = typer.Typer(no_args_is_help=True, help="Sites: wards, homes, whatever has one clock and one care team.")
+device_app = typer.Typer(no_args_is_help=True, help="Devices and who wears them, as dated lists.")
+policy_app = typer.Typer(no_args_is_help=True, help="The rules in force.")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the registry's commands."""
+    app.add_typer(site_app, name="site")
+    app.add_typer(device_app, name="device")
+    app.add_typer(policy_app, name="policy")
+
+
+@site_app.command("add", epilog="Example:  vigil site add ward-a")
+def site_add(name: str, data: Data = ROOT) -> None:
+    """Make a site; the registry gives it its number."""
+    _execute(data, lambda _: SiteAdd(id=uuid4(), name=name))
+
+
+@site_app.command("list", epilog="Example:  vigil site list --json")
+def site_list(data: Data = ROOT, *, as_json: Json = False) -> None:
+    """List the sites and their numbers."""
+    from ingest import commands
+
+    async def run(settings: Settings) -> int:
+        found = await commands.sites(settings)
+        if as_json:
+            _say(json.dumps([json.loads(site.model_dump_json()) for site in found], indent=2))
+        else:
+            for site in found:
+                _say(f"{site.number:5}  {site.name}")
+        return 0
+
+    _run(data, run)
+
+
+@device_app.command("add", epilog="Example:  vigil device add cgm-7 --site ward-a --type dexcom")
+def device_add(
+    name: str,
+    site: Annotated[str, typer.Option(help="The site where it is worn.")],
+    kind: Annotated[str, typer.Option("--type", help=f"One of {', '.join(sorted(DEVICE_TYPES))}.")],
+    data: Data = ROOT,
+) -> None:
+    """Register a device of a known type at a site."""
+    if kind not in DEVICE_TYPES:
+        raise InputError("unknown device type", kind, f"one of {', '.join(sorted(DEVICE_TYPES))}")
+    _execute(data, lambda _: DeviceAdd(id=uuid4(), name=name, site=site, type=DEVICE_TYPES[kind]))
+
+
+@device_app.command("bind", epilog="Example:  vigil device bind cgm-7 --patient bed-12 --from 2026-11-24T08:00:00Z")
+def device_bind(
+    device: str,
+    patient: Annotated[str, typer.Option(help="The patient's pseudonym, never a name.")],
+    since: Annotated[str | None, typer.Option("--from", help="Event time, ISO 8601 with zone; default now.")] = None,
+    data: Data = ROOT,
+) -> None:
+    """Bind a device to a patient from a time on."""
+    _execute(
+        data, lambda now: DeviceBind(id=uuid4(), device=device, patient=patient, since=_instant(since, now, "--from"))
+    )
+
+
+@device_app.command("unbind", epilog="Example:  vigil device unbind cgm-7")
+def device_unbind(
+    device: str,
+    until: Annotated[str | None, typer.Option("--until", help="Event time, ISO 8601 with zone; default now.")] = None,
+    data: Data = ROOT,
+) -> None:
+    """End a device's binding at a time."""
+    _execute(data, lambda now: DeviceUnbind(id=uuid4(), device=device, until=_instant(until, now, "--until")))
+
+
+@device_app.command("list", epilog="Example:  vigil device list --json")
+def device_list(data: Data = ROOT, *, as_json: Json = False) -> None:
+    """List the devices with their types and bindings."""
+    from ingest import commands
+
+    async def run(settings: Settings) -> int:
+        found = await commands.devices(settings)
+        if as_json:
+            _say(json.dumps([json.loads(device.model_dump_json()) for device in found], indent=2))
+        else:
+            for device in found:
+                _say(_line(device))
+        return 0
+
+    _run(data, run)
+
+
+@policy_app.command("show", epilog="Examples:  vigil policy show   |   vigil policy show --json")
+def policy_show(*, as_json: Json = False) -> None:
+    """Show the rules in force; they are the same for every patient so far."""
+    from vitals.policies import DEFAULT
+
+    if as_json:
+        _say(DEFAULT.model_dump_json(indent=2))
+        return
+    _say(f"default policy, version {DEFAULT.version}, for every patient")
+    for rule in DEFAULT.thresholds:
+        for level in rule.levels:
+            sign = "<" if rule.side == "low" else ">"
+            held = f"for {level.on_span_us // 60_000_000} min" if level.on_span_us else "at once"
+            _say(f"{rule.metric:12}{rule.name} {level.number}: {sign} {level.limit:g} {held}, {level.priority}")
+    for signal in DEFAULT.signals:
+        _say(f"{signal.metric:12}signal: low, medium after {signal.medium_after_us // 60_000_000} min")
+
+
+def _line(device: Device) -> str:
+    worn = "; ".join(
+        f"{binding.label} from {_text(binding.since)}" + (f" to {_text(binding.until)}" if binding.until else "")
+        for binding in device.bindings
+    )
+    return f"{device.name:24}{device.type.name:16}{device.site_name:12}{worn or 'not bound'}"
+
+
+def _text(at: int) -> str:
+    return datetime.fromtimestamp(at / 1_000_000, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+def _instant(text: str | None, now: int | None, option: str) -> int:
+    if text is None:
+        if now is None:
+            raise InputError("this stack lives by the simulated clock", option, "say the time")
+        return now
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        at = None
+    if at is None or at.tzinfo is None:
+        raise InputError("no time with a zone", f"{option} {text}", "write it like 2026-11-24T08:00:00Z")
+    return round(at.timestamp() * 1_000_000)
+
+
+def _execute(data: Path, make: Callable[[int | None], Command]) -> None:
+    """Send one command; ``make`` gets the time now (µs UTC), None where the stack's clock is simulated."""
+    from ingest import commands
+    from runtime.clock import SystemClock
+
+    async def run(settings: Settings) -> int:
+        now = None if settings.clock == "simulated" else SystemClock().now_us()
+        answer = await commands.execute(settings, make(now))
+        _say(f"{answer.outcome}: {answer.reason}" if answer.reason else answer.outcome)
+        return 0 if answer.outcome == "accepted" else 1
+
+    _run(data, run)
+
+
+def _run(data: Path, body: Callable[[Settings], Coroutine[Any, Any, int]]) -> None:
+    from compose import signals
+
+    settings = folder.tool_settings(data, Settings)
+    raise SystemExit(signals.run(lambda: body(settings)))
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")

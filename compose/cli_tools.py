@@ -1,0 +1,136 @@
+"""The tools beside the services: they find a running stack by its data folder, or servers by ``VIGIL_*`` variables."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import typer
+
+from compose import cli_registry, folder
+from runtime.settings import Settings, load
+
+Data = Annotated[Path, typer.Option("--data", help="The data folder of the running stack.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+ROOT = folder.DEFAULT_FOLDER
+S = TypeVar("S", bound=Settings)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the tools' commands."""
+    app.command(epilog="Example:  vigil migrate")(migrate)
+    app.command(epilog="Examples:  vigil doctor   |   vigil doctor --json")(doctor)
+    app.command(epilog="Examples:  vigil status   |   vigil status --json")(status)
+    app.command(epilog="Examples:  vigil cat readings --limit 10   |   vigil cat rejected --follow")(cat)
+    app.command(epilog="Example:  vigil simulate --patients 20 --rate 1 --duration 60 --seed 7")(simulate)
+    app.command(epilog="Example:  vigil replay glucose-2307.csv --days 3 --speed max")(replay)
+    app.command(epilog="Examples:  vigil feed   |   vigil feed --json")(feed)
+    cli_registry.register(app)
+
+
+def migrate(data: Data = ROOT) -> None:
+    """Create topics and schema where they are missing."""
+    from compose import migrate as migrating
+    from compose import signals
+
+    settings = folder.tool_settings(data, Settings)
+
+    async def run() -> int:
+        for line in await migrating.run(settings):
+            sys.stdout.write(line + "\n")
+        return 0
+
+    raise SystemExit(signals.run(run))
+
+
+def doctor(data: Data = ROOT, *, as_json: Json = False) -> None:
+    """Say what was found on this machine, what is missing, and what to do; exit code 1 where something is missing."""
+    from dataclasses import asdict
+
+    from compose.doctor import examine
+
+    findings = examine(data)
+    if as_json:
+        sys.stdout.write(json.dumps([asdict(finding) for finding in findings], indent=2) + "\n")
+    else:
+        for finding in findings:
+            remedy = f"\n{'':22}-> {finding.remedy}" if finding.remedy else ""
+            sys.stdout.write(f"{finding.state:8}{finding.name:14}{finding.found}{remedy}\n")
+    raise SystemExit(any(finding.state == "missing" for finding in findings))
+
+
+def status(data: Data = ROOT, *, as_json: Json = False) -> None:
+    """Show what is stored, rejected and open, how far behind the sink is, and who is well."""
+    from compose import signals
+    from dashboards import status as looking
+
+    settings = folder.tool_settings(data, Settings)
+    ports = folder.health_ports(data)
+
+    async def run() -> int:
+        found = await looking.status(settings, ports)
+        sys.stdout.write((found.model_dump_json(indent=2) if as_json else looking.render(found)) + "\n")
+        return 0 if found.ok else 1
+
+    raise SystemExit(signals.run(run))
+
+
+def cat(
+    what: Annotated[str, typer.Argument(help="readings, rejected, windows, journal, feed, commands or bindings.")],
+    data: Data = ROOT,
+    *,
+    follow: Annotated[bool, typer.Option("--follow", help="Go on with what comes.")] = False,
+    limit: Annotated[int | None, typer.Option(min=1, help="Stop after so many lines.")] = None,
+) -> None:
+    """Print what stands in the log, one JSON object a line."""
+    from compose import signals
+    from dashboards import cat as reading
+
+    settings = folder.tool_settings(data, Settings)
+
+    async def run() -> int:
+        await reading.cat(settings, what, lambda line: sys.stdout.write(line + "\n"), follow=follow, limit=limit)
+        return 0
+
+    raise SystemExit(signals.run(run))
+
+
+def simulate(
+    patients: Annotated[int, typer.Option(min=1, max=5000)] = 8,
+    rate: Annotated[float, typer.Option(min=0.01, max=10, help="Heart rates per second and patient.")] = 1.0,
+    duration: Annotated[float, typer.Option(min=0, help="Seconds; 0 is for ever.")] = 0.0,
+    seed: Annotated[int, typer.Option(min=0)] = 1,
+    data: Data = ROOT,
+    *,
+    as_json: Json = False,
+) -> None:
+    """Play a seeded ward of wearables on MQTT: day rhythm, scripted lows and highs, a device that goes silent."""
+    from compose import signals
+    from compose.wiring import RegistryClient
+    from runtime.clock import SystemClock
+    from simulators import fleet
+
+    settings = folder.tool_settings(data, Settings)
+    options = fleet.Options(patients=patients, rate_hz=rate, duration_s=duration, seed=seed)
+
+    async def run() -> int:
+        report = await fleet.run(settings, options, RegistryClient(settings), SystemClock())
+        line = report.as_json() if as_json else f"{report.acked} of {report.sent} readings acknowledged"
+        sys.stdout.write(line + "\n")
+        return 0 if report.acked == report.sent else 1
+
+    raise SystemExit(signals.run(run))
+
+
+def _quiet(settings: S, name: str) -> S:
+    from runtime.observe import configure_logging
+
+    configure_logging(settings, name)
+    return settings
+
+
+def load_settings(data: Path, cls: type[S], name: str) -> S:
+    """Settings of a tool, its log lines on stderr."""
+    return _quiet(folder.tool_settings(data, cls) if data.exists() else load(cls), name)

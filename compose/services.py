@@ -1,0 +1,78 @@
+"""Vigil's own services as processes: what each is called, its command, its health port and when it is ready."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+
+from compose.process import ProcessSpec
+from compose.servers import probes
+
+SERVICES = ("registry", "sink", "process", "manage", "gateway", "bridge")
+"""Every service, in the order of the start; they stop in the reverse order."""
+SIMULATOR = "simulate"
+HEALTH_BYTES_MAX = 64 * 1024
+FLOW_CHECKS = frozenset({"ticks", "ingest"})
+"""Checks that fail while nothing flows yet: no reason to call a starting service not ready."""
+
+
+async def answers(port: int) -> None:
+    """Ask a service's health server whether it takes part in the flow; raises OSError while it does not."""
+    status, body = await _get(port, "/readyz")
+    if status == 200:
+        return
+    try:
+        checks: Mapping[str, bool] = json.loads(body)["checks"]
+        failing = {name for name, ok in checks.items() if not ok}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise OSError(f"health server on port {port} answered {status}") from None
+    if not failing or failing - FLOW_CHECKS:
+        raise OSError(f"not ready: {', '.join(sorted(failing))}")
+
+
+async def _get(port: int, path: str) -> tuple[int, bytes]:
+    async with probes.connected(port) as (reader, writer):
+        writer.write(f"GET {path} HTTP/1.1\r\nHost: {probes.HOST}\r\nConnection: close\r\n\r\n".encode())
+        reply = await reader.read(HEALTH_BYTES_MAX)
+        while chunk := await reader.read(HEALTH_BYTES_MAX):
+            reply += chunk
+            if len(reply) > HEALTH_BYTES_MAX:
+                break
+    head, _, body = reply.partition(b"\r\n\r\n")
+    words = head.split(b" ", 2)
+    if len(words) < 2 or not words[1].isdigit():
+        raise OSError(f"port {port} does not speak HTTP")
+    return int(words[1]), body
+
+
+def command(*words: str) -> tuple[str, ...]:
+    """The argument vector of a ``vigil`` command in this environment."""
+    return (sys.executable, "-m", "compose.cli", *words)
+
+
+def service(name: str, logs: Path, environment: Mapping[str, str], health_port: int) -> ProcessSpec:
+    """The process of one service; ``environment`` is all of its ``VIGIL_*`` settings."""
+    return ProcessSpec(
+        name=name,
+        argv=command(name),
+        log=logs / f"{name}.log",
+        env={**environment, "VIGIL_HEALTH_PORT": str(health_port)},
+        ready=partial(answers, health_port),
+        stop_seconds=8.0,
+        ready_seconds=90.0,
+    )
+
+
+def simulator(patients: int, rate: float, seed: int, logs: Path, environment: Mapping[str, str]) -> ProcessSpec:
+    """The process that plays a small ward, for ever."""
+    words = ("--patients", str(patients), "--rate", f"{rate:g}", "--seed", str(seed), "--duration", "0")
+    return ProcessSpec(
+        name=SIMULATOR,
+        argv=command("simulate", *words),
+        log=logs / f"{SIMULATOR}.log",
+        env=environment,
+        stop_seconds=5.0,
+    )

@@ -1,0 +1,75 @@
+"""Joins services that never import each other: the registry's client as the simulators see it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from uuid import uuid4
+
+from ingest import commands
+from runtime.settings import Settings
+from vitals.devices import Device, DeviceType
+from vitals.errors import InputError
+from vitals.registry import Answer, Command, DeviceAdd, DeviceBind, SiteAdd
+
+
+class RegistryClient:
+    """`simulators.registry.Registry` over the real registry.
+
+    What is registered is read once, at the first use; calls that overlap travel together.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._lock = asyncio.Lock()
+        self._pending: list[tuple[Command, asyncio.Future[Answer]]] = []
+        self._sites: list[str] | None = None
+        self._devices: dict[str, Device] = {}
+
+    async def sites(self) -> Sequence[str]:
+        """Names of all sites, those of this client's own commands included."""
+        async with self._lock:
+            if self._sites is None:
+                self._sites = [site.name for site in await commands.sites(self._settings)]
+                self._devices = {device.name: device for device in await commands.devices(self._settings)}
+        return self._sites
+
+    async def add_site(self, name: str) -> bool:
+        """Make a site unless it is there."""
+        if name in await self.sites():
+            return False
+        await self._execute(SiteAdd(id=uuid4(), name=name))
+        self._sites = [*(self._sites or []), name]
+        return True
+
+    async def add_device(self, name: str, type: DeviceType, site: str) -> bool:  # noqa: A002 - the registry's word
+        """Register a device unless one of that name is there."""
+        await self.sites()
+        if name in self._devices:
+            return False
+        await self._execute(DeviceAdd(id=uuid4(), name=name, site=site, type=type))
+        return True
+
+    async def bind(self, device: str, patient: str, since: int) -> bool:
+        """Bind a device unless its open binding is to this patient already."""
+        await self.sites()
+        known = self._devices.get(device)
+        if known is not None and known.bindings:
+            last = known.bindings[-1]
+            if last.label == patient and last.until is None:
+                return False
+        await self._execute(DeviceBind(id=uuid4(), device=device, patient=patient, since=since))
+        return True
+
+    async def _execute(self, command: Command) -> None:
+        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._pending.append((command, answer))
+        async with self._lock:
+            batch, self._pending = self._pending, []
+            if batch:
+                found = await commands.execute_all(self._settings, [each for each, _ in batch])
+                for (_, waiting), each in zip(batch, found, strict=True):
+                    waiting.set_result(each)
+        outcome = await answer
+        if outcome.outcome == "refused":
+            raise InputError("the registry refused", outcome.reason)
