@@ -14,7 +14,21 @@ LONG_FILES: dict[str, str] = {}
 LONG_FUNCTIONS: dict[str, str] = {}
 """``path::function`` -> reason."""
 
-DRIVERS: dict[str, str] = {}
+DRIVERS: dict[str, str] = {
+    "alerts/gateway.py": "holds the feed in memory and serves it: Kafka and websockets",
+    "alerts/session.py": "the conversation with one client: websockets",
+    "dashboards/cat.py": "reads Kafka for vigil cat",
+    "dashboards/queries.py": "the SQL that reads",
+    "dashboards/status.py": "asks Kafka and the database for vigil status",
+    "ingest/commands.py": "the registry's client: writes commands, waits for answers",
+    "ingest/follow.py": "keeps a directory in step with Kafka",
+    "ingest/forward.py": "the bridge's loop: take, decide, make durable, acknowledge",
+    "simulators/fleet.py": "the simulated devices: MQTT, in real time",
+    "simulators/registry.py": "waits for the registry's answers through an object that it is given",
+    "simulators/replay.py": "the replay: MQTT, and what Kafka has of it",
+    "stream/store.py": "the SQL that writes",
+    "stream/store_messages.py": "the SQL that writes messages",
+}
 """Files of services that may import ``runtime`` and await, beside settings.py, service.py and __main__.py."""
 
 LIBRARIES: dict[str, tuple[str, ...]] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable, Iterator
 
 from tests.tidy import allowed
@@ -114,22 +115,37 @@ def test_only_settings_and_the_composition_root_read_the_environment():
     check("environment", places, find, "the environment is read in runtime/settings.py and compose only")
 
 
-def test_tasks_live_in_a_task_group_and_have_names():
-    """A bare task's failure is noticed by nobody; a nameless one's by nobody who could act on it."""
+def test_no_task_is_left_to_itself():
+    """A bare task's failure is noticed by nobody, and a nameless one's by nobody who could act on it.
+
+    Tasks live in a TaskGroup and have names. Where two waits race, or a context owns a task, it is bound to a name
+    that the same file awaits or cancels.
+    """
 
     def find(source: Source) -> Iterator[tuple[int, str]]:
+        bound = {
+            node.value: ast.unparse(target)
+            for node in ast.walk(source.tree)
+            if isinstance(node, ast.Assign)
+            for target in node.targets
+        }
         for call, name in calls(source):
             last = call.func.attr if isinstance(call.func, ast.Attribute) else name.rsplit(".", 1)[-1]
-            if name in {"asyncio.create_task", "asyncio.ensure_future"} or last == "ensure_future":
-                yield call.lineno, name
-            elif last == "create_task":
-                owner = ast.unparse(call.func).rsplit(".", 1)[0]
-                if "loop" in owner:
-                    yield call.lineno, f"{owner}.create_task"
-                elif not any(keyword.arg == "name" for keyword in call.keywords):
-                    yield call.lineno, f"{owner}.create_task without name="
+            if last not in {"create_task", "ensure_future"}:
+                continue
+            if last == "create_task" and not any(keyword.arg == "name" for keyword in call.keywords):
+                yield call.lineno, f"{ast.unparse(call.func)} without name="
+            owner = ast.unparse(call.func).rpartition(".")[0]
+            if owner == "asyncio" or "loop" in owner or not owner:
+                target = bound.get(call)
+                if target is None:
+                    yield call.lineno, f"{ast.unparse(call.func)}: bound to nothing"
+                elif not re.search(
+                    rf"(?<![\w.]){re.escape(target)}\.cancel|await [^\n]*\b{re.escape(target)}\b", source.text
+                ):
+                    yield call.lineno, f"{target}: neither awaited nor cancelled"
 
-    check("tasks", PACKAGES, find, "tasks are created in a TaskGroup, with a name")
+    check("tasks", PACKAGES, find, "tasks live in a TaskGroup with a name, or are bound, awaited or cancelled")
 
 
 def test_nothing_blocks_the_loop_with_a_sleep():
@@ -169,6 +185,21 @@ def test_no_broad_except_swallows_a_failure():
     check("except", (*PACKAGES, "tests", "benchmarks"), find, "a broad except raises again")
 
 
+POLL_SECONDS_MAX = 0.05
+
+
+def polls(function: ast.AST) -> set[ast.AST]:
+    """The short sleeps between two looks at a condition: a constant of at most `POLL_SECONDS_MAX` in a while loop."""
+    return {
+        call
+        for loop in ast.walk(function)
+        if isinstance(loop, ast.While)
+        for call in ast.walk(loop)
+        if isinstance(call, ast.Call) and call.args and isinstance(call.args[0], ast.Constant)
+        if isinstance(call.args[0].value, int | float) and call.args[0].value <= POLL_SECONDS_MAX
+    }
+
+
 def test_no_test_waits_for_time_to_pass():
     """Tests wait on positions and on hand-moved clocks; a sleep is either too short or too long."""
     found = []
@@ -178,11 +209,12 @@ def test_no_test_waits_for_time_to_pass():
                 continue
             if f"{source.path}::{function.name}" in allowed.SLEEPING_TESTS:
                 continue
+            fine = polls(function)
             for node in ast.walk(function):
-                if not isinstance(node, ast.Call):
+                if not isinstance(node, ast.Call) or node in fine:
                     continue
                 name = source.dotted(node.func)
                 zero = bool(node.args) and isinstance(node.args[0], ast.Constant) and node.args[0].value == 0
                 if name == "time.sleep" or (name == "asyncio.sleep" and not zero):
                     found.append(f"{source.path}:{node.lineno} {function.name}: {ast.unparse(node)}")
-    report(sorted(set(found)), "no test sleeps")
+    report(sorted(set(found)), "no test sleeps, but between two looks at what it waits for")

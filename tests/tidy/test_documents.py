@@ -161,4 +161,6 @@ def test_every_file_and_folder_that_the_readme_names_exists():
     folders = {path.rsplit("/", depth)[0] + "/" for path in tracked for depth in range(1, path.count("/") + 1)}
     text = prose_and_code(read("README.md"))[0]
     named = {name for name in re.findall(r"`([\w./-]+)`", text) if name.endswith(("/", ".py", ".md", ".lock", ".toml"))}
-    report([name for name in named if name not in tracked | folders], "files that README.md names exist")
+    report(
+        [name for name in named if name[0] != "." and name not in tracked | folders], "files that README.md names exist"
+    )
