@@ -40,6 +40,8 @@ AHEAD_MESSAGES_MAX = 500
 STALL_S = 60.0
 """No tick comes in Kafka for so long: the broker may have lost some. Longer than any restart of a bridge."""
 STALLS_MAX = 3
+BEGIN_S = 2.0
+BEGIN_TRIES_MAX = 15
 POLL_S = 0.5
 REPORT_S = 5.0
 TAIL_MINUTES = 60
@@ -268,7 +270,10 @@ class Replay:
                 await self._clock.sleep(max(0.0, due - self._clock.monotonic()))
             if self._lead.full and not await self._until(lambda: not self._lead.full, watch):
                 return False
-            self._publish_tick(slot.tick)
+            if self._view.clock is None and slot.tick == first_tick:
+                await self._begin(slot.tick, watch)
+            else:
+                self._publish_tick(slot.tick)
             for item in items[slot.first : slot.last]:
                 self._publish_reading(item)
             self._lead.readings(slot.last - slot.first)
@@ -276,8 +281,22 @@ class Replay:
         end = last_tick
         return end is None or await self._until(lambda: (self._view.clock or 0) >= end, watch)
 
-    async def _until(self, condition: Callable[[], bool], watch: asyncio.Task[None]) -> bool:
-        """Wait for the log; False once it has not moved for `STALL_S`."""
+    async def _begin(self, tick: int, watch: asyncio.Task[None]) -> None:
+        """Publish a new log's first tick until it is there: a broker drops what nobody has subscribed to yet.
+
+        Raises:
+            ServerStalled: no bridge takes it.
+        """
+        for _ in range(BEGIN_TRIES_MAX):
+            self._publish_tick(tick)
+            if await self._until(lambda: self._view.clock is not None, watch, BEGIN_S):
+                return
+        raise ServerStalled("the first tick does not come in Kafka", READINGS, "is a bridge running, on this broker?")
+
+    async def _until(
+        self, condition: Callable[[], bool], watch: asyncio.Task[None], patience_s: float = STALL_S
+    ) -> bool:
+        """Wait for the log; False once it has not moved for ``patience_s``."""
         seen, since = self._view.clock, self._clock.monotonic()
         while not condition():
             self._moved.clear()
@@ -289,7 +308,7 @@ class Replay:
             self._settle()
             if self._view.clock != seen:
                 seen, since = self._view.clock, self._clock.monotonic()
-            elif self._clock.monotonic() - since > STALL_S:
+            elif self._clock.monotonic() - since > patience_s:
                 return False
         return True
 
