@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from alerts import gateway, manager_service
-from alerts.settings import GatewaySettings, ManagerSettings
+from alerts.settings import GatewaySettings, ManageSettings
 from runtime.service import EXIT_SETTINGS, run
 from vitals.protocol import schemas
 
@@ -16,7 +16,7 @@ def main(arguments: list[str]) -> None:
     """Run one of the two services, or write the JSON Schemas of the feed's messages into a folder."""
     match arguments:
         case ["manager"]:
-            run(manager_service.main, ManagerSettings, "manager")
+            run(manager_service.main, ManageSettings, "manager")
         case ["gateway"]:
             run(gateway.main, GatewaySettings, "gateway")
         case ["schemas", folder]:

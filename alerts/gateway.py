@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from importlib import metadata
 from itertools import chain
 from uuid import UUID
@@ -214,8 +214,10 @@ class Gateway:
             session.push(frame)
 
 
-async def main(settings: GatewaySettings, clock: Clock | None = None) -> None:
-    """Run the gateway until it is cancelled.
+async def main(
+    settings: GatewaySettings, clock: Clock | None = None, listening: Callable[[int], None] = lambda _: None
+) -> None:
+    """Run the gateway until it is cancelled; ``listening`` is told the port.
 
     Raises:
         SettingsError: the tokens file cannot be used.
@@ -241,6 +243,7 @@ async def main(settings: GatewaySettings, clock: Clock | None = None) -> None:
         async with serving as port:
             log.info("listening on %s:%d", settings.feed_host, port)
             readiness.set("listening", ok=True)
+            listening(port)
             try:
                 async with asyncio.TaskGroup() as tasks:
                     tasks.create_task(_read(reader, gateway), name="feed reader")

@@ -11,7 +11,7 @@ import asyncio
 from dataclasses import dataclass
 
 from alerts.manager import AlertManager
-from alerts.settings import ManagerSettings
+from alerts.settings import ManageSettings
 from runtime.clock import Clock, SystemClock
 from runtime.kafka import GroupConsumer, Out, Producer
 from runtime.observe import HealthServer, Metrics, Readiness
@@ -54,7 +54,7 @@ class Ticker:
         return found
 
 
-async def main(settings: ManagerSettings, clock: Clock | None = None) -> None:
+async def main(settings: ManageSettings, clock: Clock | None = None) -> None:
     """Run the manager until it is cancelled.
 
     Raises:
@@ -77,7 +77,7 @@ async def main(settings: ManagerSettings, clock: Clock | None = None) -> None:
 
 
 async def _watch(
-    settings: ManagerSettings, runner: Runner[AlertManager], producer: Producer, readiness: Readiness, clock: Clock
+    settings: ManageSettings, runner: Runner[AlertManager], producer: Producer, readiness: Readiness, clock: Clock
 ) -> None:
     ticker = Ticker(settings.manager_quiet_seconds)
     while True:

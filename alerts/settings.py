@@ -13,7 +13,7 @@ from vitals.people import Principal
 _PRINCIPALS: TypeAdapter[tuple[Principal, ...]] = TypeAdapter(tuple[Principal, ...])
 
 
-class ManagerSettings(Settings):
+class ManageSettings(Settings):
     """The manager's own settings."""
 
     manager_quiet_seconds: float = Field(default=2.0, gt=0, le=60)
