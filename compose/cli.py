@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from compose import cli_services, cli_tools
+from compose import cli_feed, cli_services, cli_tools
 from vitals.errors import VigilError
 
 app = typer.Typer(
@@ -47,18 +47,19 @@ def up(
     seed: Annotated[int, typer.Option(min=0, help="Seed of the simulated ward.")] = 1,
 ) -> None:
     """Start servers, services and a small ward here; show the feed; Ctrl-C stops all of it."""
-    from compose import feed, signals
+    from compose import signals
     from compose import up as upping
     from compose.stack import Options
 
     played = 0 if no_simulator or clock is ClockKind.SIMULATED else patients
     options = Options(root=data, clock=clock.value, port=port, patients=played, rate=rate, seed=seed)
-    show = None if as_json else feed.show_ready
+    show = None if as_json else cli_feed.show_ready
     raise SystemExit(signals.run(lambda: upping.run(options, as_json=as_json, show=show)))
 
 
 cli_services.register(app)
 cli_tools.register(app)
+cli_feed.register(app)
 
 
 def main() -> None:

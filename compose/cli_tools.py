@@ -5,17 +5,16 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import typer
 
 from compose import cli_registry, folder
-from runtime.settings import Settings, load
+from runtime.settings import Settings
 
 Data = Annotated[Path, typer.Option("--data", help="The data folder of the running stack.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 ROOT = folder.DEFAULT_FOLDER
-S = TypeVar("S", bound=Settings)
 
 
 def register(app: typer.Typer) -> None:
@@ -25,8 +24,6 @@ def register(app: typer.Typer) -> None:
     app.command(epilog="Examples:  vigil status   |   vigil status --json")(status)
     app.command(epilog="Examples:  vigil cat readings --limit 10   |   vigil cat rejected --follow")(cat)
     app.command(epilog="Example:  vigil simulate --patients 20 --rate 1 --duration 60 --seed 7")(simulate)
-    app.command(epilog="Example:  vigil replay glucose-2307.csv --days 3 --speed max")(replay)
-    app.command(epilog="Examples:  vigil feed   |   vigil feed --json")(feed)
     cli_registry.register(app)
 
 
@@ -110,9 +107,11 @@ def simulate(
     from compose import signals
     from compose.wiring import RegistryClient
     from runtime.clock import SystemClock
+    from runtime.observe import configure_logging
     from simulators import fleet
 
     settings = folder.tool_settings(data, Settings)
+    configure_logging(settings, "simulate")
     options = fleet.Options(patients=patients, rate_hz=rate, duration_s=duration, seed=seed)
 
     async def run() -> int:
@@ -122,15 +121,3 @@ def simulate(
         return 0 if report.acked == report.sent else 1
 
     raise SystemExit(signals.run(run))
-
-
-def _quiet(settings: S, name: str) -> S:
-    from runtime.observe import configure_logging
-
-    configure_logging(settings, name)
-    return settings
-
-
-def load_settings(data: Path, cls: type[S], name: str) -> S:
-    """Settings of a tool, its log lines on stderr."""
-    return _quiet(folder.tool_settings(data, cls) if data.exists() else load(cls), name)
