@@ -38,7 +38,7 @@ def register(app: typer.Typer) -> None:
     """Add these commands."""
     app.command(epilog="Examples:  vigil feed   |   vigil feed --json")(feed)
     app.command(
-        epilog="Examples:  vigil replay glucose-2307.csv   |   vigil replay a.csv b.csv --from 2023-11-26 --days 3 --speed 600"
+        epilog="Examples:  vigil replay glucose-2307.csv   |   vigil replay a.csv --from 2023-11-26 --days 3 --speed 60"
     )(replay)
     app.add_typer(alerts_app, name="alerts")
 
