@@ -35,6 +35,8 @@ KEEPALIVE_S = 20
 SESSION_EXPIRY_S = 7 * 24 * 3600
 """The broker keeps a session, and queues for it, for a week; longer than any outage we promise to survive."""
 BACKOFF_S_MIN, BACKOFF_S_MAX = 0.1, 5.0
+FLAP_LIFE_S, FLAPS_MAX = 10.0, 8
+"""So many connections in a row that lived shorter than this end ours for good; with the back-off that takes 20 s."""
 PUBLISH_WINDOW_MAX = 500
 """Publishes without PUBACK that the broker may hold at once; its own Receive Maximum lowers it."""
 PUBLISH_QUEUE_MAX = 50_000
@@ -44,6 +46,8 @@ PAYLOAD_BYTES_MAX = 4 * 1024 * 1024
 _SESSION_TAKEN_OVER, _RECEIVE_MAXIMUM_EXCEEDED = 142, 147
 _HOPELESS = {132: "protocol version", 133: "client id", 134: "user name or password", 135: "authorisation",
              138: "banned", 140: "authentication method"}  # fmt: skip
+
+_TODO_START = "start it, or set VIGIL_MQTT; retrying"
 
 log = structlog.get_logger("vigil.mqtt")
 
@@ -185,21 +189,31 @@ class Connection:
         self._fail(MqttUnavailable("connection was closed before PUBACK", self.client_id))
 
     async def _keep(self) -> None:
-        """Connect, wait until the connection is lost, back off, again."""
-        failures = 0
+        """Connect, wait until the connection is lost, back off, again.
+
+        A connection that lived shortly counts as a failure, so the back-off grows; too many of them in a row are most
+        likely two processes under one client id, which throw each other out (neither mosquitto 2.0.11 nor rumqttd
+        says so), and one of the two has to end.
+        """
+        failures = flaps = 0
+        loop = asyncio.get_running_loop()
         while self._failure is None:
             self._lost.clear()
-            before = self.counters.connects
+            connects, since = self.counters.connects, loop.time()
             try:
                 await self._client.open(self._host, self._port, self._keepalive_s, not self._forget, self._properties())
                 await self._lost.wait()
             except OSError as error:
-                log.warning(
-                    "no connection to the MQTT broker",
-                    broker=f"{self._host}:{self._port}", error=str(error), todo="start it, or set VIGIL_MQTT; retrying",
-                )  # fmt: skip
-            failures = 0 if self.counters.connects > before else failures + 1
-            ceiling = min(BACKOFF_S_MAX, BACKOFF_S_MIN * 2**failures)
+                where = f"{self._host}:{self._port}"
+                log.warning("no connection to the MQTT broker", broker=where, error=str(error), todo=_TODO_START)
+            if loop.time() - since >= FLAP_LIFE_S:
+                failures = flaps = 0
+            failures += 1
+            flaps += self.counters.connects > connects
+            if flaps >= FLAPS_MAX:
+                remedy = "probably another process uses this client id: stop one, or set VIGIL_INSTANCE"
+                self._fail(MqttUnavailable("MQTT connection is lost again and again", self.client_id, remedy))
+            ceiling = min(BACKOFF_S_MAX, BACKOFF_S_MIN * 2 ** (failures - 1))
             await asyncio.sleep(ceiling * random.uniform(0.5, 1.0))  # noqa: S311  jitter, no secret
 
     def _properties(self) -> Properties:
@@ -267,9 +281,11 @@ class Connection:
             self._done.discard(message.mid)
             self._client.ack(message.mid, message.qos)
             self.counters.acknowledged += 1
+        self._client.resume_reading()
 
     def _may_read(self) -> bool:
-        return len(self._incoming) < 2 * self._receive_maximum
+        """Our own bound: mosquitto 2.0.11 miscounts the Receive Maximum, and rumqttd ignores it."""
+        return max(len(self._incoming), len(self._unacked)) < self._receive_maximum
 
     def _on_message(self, _client: Any, _userdata: Any, message: MQTTMessage) -> None:
         topic = message._topic.decode("utf-8", "replace")  # noqa: SLF001  .topic raises on bytes that are not UTF-8
@@ -351,7 +367,7 @@ class Connection:
         log.info("connected to the MQTT broker", client=self.client_id, session_present=flags.session_present)
         if self._subscriptions and not (flags.session_present and self._ready.is_set()):
             self._client.subscribe([(topic, 1) for topic in self._subscriptions])
-        else:
+        if flags.session_present or not self._subscriptions:  # rumqttd holds SUBACK back behind 100 kept messages
             self._ready.set()
         self._client.soon(self._pump)
 

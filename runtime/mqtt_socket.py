@@ -96,7 +96,7 @@ class BufferedClient(Client):
 
     def resume_reading(self) -> None:
         """Look at the socket again if reading was paused."""
-        if self._watched is not None and not self._reading and self._loop_ is not None:
+        if self._watched is not None and not self._reading and self._may_read() and self._loop_ is not None:
             self._reading = True
             self._loop_.add_reader(self._watched, self._on_readable)
             if self._at < len(self._received):

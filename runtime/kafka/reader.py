@@ -32,7 +32,11 @@ CONSUMER_OPTIONS: dict[str, Any] = {
     "enable_auto_commit": False,
     "auto_offset_reset": "earliest",
     "fetch_min_bytes": 1,
-    "fetch_max_wait_ms": 500,
+    # A fetch waits at the broker for so long, and after a seek the next one waits behind it.
+    "fetch_max_wait_ms": 250,
+    # While records lie here unread for less than this, no fetch goes out without their partition: otherwise a slow
+    # batch would cost that partition a whole fetch_max_wait afterwards.
+    "consumer_timeout_ms": 2_000,
     "max_partition_fetch_bytes": 4 * 1024 * 1024,
     "request_timeout_ms": REQUEST_TIMEOUT_MS,
 }
