@@ -15,6 +15,8 @@ LONG_FUNCTIONS: dict[str, str] = {}
 """``path::function`` -> reason."""
 
 DRIVERS: dict[str, str] = {
+    "alerts/client.py": "a client of the feed: websockets, retries with jitter, ids of its commands",
+    "alerts/terminal.py": "the live list in a terminal, over that client",
     "alerts/gateway.py": "holds the feed in memory and serves it: Kafka and websockets",
     "alerts/session.py": "the conversation with one client: websockets",
     "dashboards/cat.py": "reads Kafka for vigil cat",
