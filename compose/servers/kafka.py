@@ -165,7 +165,7 @@ async def prepare(node: Node, jars: Path, java: Java) -> ProcessSpec:
         ready=partial(probes.kafka, node.port),
         stop_signal=signal.SIGTERM,
         stop_seconds=20.0,
-        ready_seconds=90.0,
+        ready_seconds=180.0,
     )
 
 

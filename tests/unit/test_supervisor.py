@@ -1,0 +1,204 @@
+"""The supervisor and its processes, on small real programs."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from compose.errors import GaveUp, ProcessExited, ProcessNotReady
+from compose.process import Process, ProcessSpec, run_to_end
+from compose.supervisor import Backoff, Event, Kind, Supervisor
+
+QUICK = Backoff(first_seconds=0.01, cap_seconds=0.05, failures_max=3)
+PATIENT = Backoff(first_seconds=0.01, cap_seconds=0.05, failures_max=50)
+SLEEP = ("sleep", "60")
+
+
+class Heard:
+    """Collects events; ``await heard(kind)`` returns when one of that kind has come."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self._news = asyncio.Condition()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def __call__(self, event: Event) -> None:
+        self.events.append(event)
+        task = asyncio.get_running_loop().create_task(self._notify())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _notify(self) -> None:
+        async with self._news:
+            self._news.notify_all()
+
+    def count(self, kind: Kind) -> int:
+        return sum(event.kind is kind for event in self.events)
+
+    async def until(self, kind: Kind, times: int = 1) -> None:
+        async with self._news:
+            await self._news.wait_for(lambda: self.count(kind) >= times)
+
+
+def spec(
+    tmp_path: Path, *argv: str, name: str = "it", ready: Callable[[], Awaitable[None]] | None = None
+) -> ProcessSpec:
+    return ProcessSpec(name, argv, tmp_path / f"{name}.log", ready=ready, stop_seconds=5.0)
+
+
+def file_exists(path: Path) -> Callable[[], Awaitable[None]]:
+    async def ready() -> None:
+        path.stat()  # noqa: ASYNC240 - a local file
+
+    return ready
+
+
+async def gone(pid: int) -> None:
+    """Return when a process that is not our child runs no longer; the test's own deadline bounds it."""
+    while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+
+
+async def test_a_process_that_is_killed_starts_again(tmp_path: Path) -> None:
+    """Otherwise one crash of a service would end the alarms until somebody looks."""
+    heard = Heard()
+    async with Supervisor(heard, QUICK) as supervisor:
+        await supervisor.start(spec(tmp_path, *SLEEP))
+        first = supervisor.processes["it"].pid
+        os.kill(first, signal.SIGKILL)
+        await heard.until(Kind.READY, 2)
+        assert supervisor.processes["it"].pid != first
+        assert supervisor.restarts == {"it": 1}
+
+
+async def test_a_process_that_keeps_failing_ends_everything_loudly(tmp_path: Path) -> None:
+    """A stack with a dead part that looks alive is worse than one that says what is wrong and stops."""
+    heard = Heard()
+    ready = tmp_path / "ready"
+    script = f"touch {ready}; sleep 0.05; echo no disk >&2; exit 3"
+    with pytest.raises(GaveUp, match=r"it failed 3 times within 60 s, giving up: no disk"):  # noqa: PT012
+        async with Supervisor(heard, QUICK) as supervisor:
+            await supervisor.start(spec(tmp_path, *SLEEP, name="other"))
+            other = supervisor.processes["other"]
+            await supervisor.start(spec(tmp_path, "sh", "-c", script, ready=file_exists(ready)))
+            await supervisor.wait()
+    assert other.returncode is not None
+
+
+async def test_a_first_start_that_fails_is_not_retried(tmp_path: Path) -> None:
+    """A wrong setting is told at once, not after a minute of attempts."""
+    async with Supervisor(Heard(), QUICK) as supervisor:
+        with pytest.raises(ProcessExited, match=r"it stopped: exit code 3: bad setting"):
+            await supervisor.start(
+                spec(tmp_path, "sh", "-c", "echo bad setting; exit 3", ready=file_exists(tmp_path / "never"))
+            )
+
+
+async def test_a_program_that_is_missing_is_one_line(tmp_path: Path) -> None:
+    """The person at the terminal needs its name, not a traceback."""
+    with pytest.raises(ProcessExited, match=r"/no/such/program cannot be started"):
+        await run_to_end(spec(tmp_path, "/no/such/program"))
+
+
+async def test_a_process_that_never_answers_is_stopped_at_its_deadline(tmp_path: Path) -> None:
+    """A start that hangs for ever cannot be told from a slow one."""
+    slow = ProcessSpec("it", SLEEP, tmp_path / "log", ready=file_exists(tmp_path / "never"), ready_seconds=0.2)
+    async with Supervisor(Heard()) as supervisor:
+        with pytest.raises(ProcessNotReady, match=r"it did not answer within 0.2 s"):
+            await supervisor.start(slow)
+        assert supervisor.processes["it"].returncode is not None
+
+
+async def test_processes_stop_in_the_reverse_order_of_their_start(tmp_path: Path) -> None:
+    """Services leave before the servers that they write their last records to."""
+    heard = Heard()
+    async with Supervisor(heard) as supervisor:
+        for name in ("first", "second", "third"):
+            await supervisor.start(spec(tmp_path, *SLEEP, name=name))
+    assert [event.process for event in heard.events if event.kind is Kind.STOPPED] == ["third", "second", "first"]
+
+
+async def test_a_process_that_ignores_the_request_is_killed_at_its_deadline(tmp_path: Path) -> None:
+    """Ctrl-C must end in a bounded time whatever a server does."""
+    marker = tmp_path / "deaf"
+    argv = ("sh", "-c", f"trap '' TERM; touch {marker}; while :; do sleep 60; done")
+    stubborn = ProcessSpec("it", argv, tmp_path / "log", ready=file_exists(marker), stop_seconds=0.2)
+    process = await Process.start(stubborn)
+    await process.wait_ready()
+    assert await process.stop() == -signal.SIGKILL
+
+
+async def test_what_a_process_started_goes_with_it(tmp_path: Path) -> None:
+    """A killed service must not leave helpers behind that hold its port."""
+    pid_file = tmp_path / "pid"
+    script = f"sleep 60 & echo $! > {pid_file}.part; mv {pid_file}.part {pid_file}; wait"
+    process = await Process.start(spec(tmp_path, "sh", "-c", script, ready=file_exists(pid_file)))
+    await process.wait_ready()
+    await process.stop()
+    await gone(int(pid_file.read_text()))
+
+
+async def test_a_process_with_an_end_is_not_started_again(tmp_path: Path) -> None:
+    """A simulator that has played its hour has not failed."""
+    heard = Heard()
+    async with Supervisor(heard, QUICK) as supervisor:
+        await supervisor.start(ProcessSpec("it", ("sleep", "0.05"), tmp_path / "log", once=True))
+        await heard.until(Kind.FINISHED)
+    assert heard.count(Kind.RESTARTING) == 0
+
+
+async def test_a_cancelled_start_leaves_nothing(tmp_path: Path) -> None:
+    """Ctrl-C during the start is as common as after it."""
+    heard = Heard()
+    async with Supervisor(heard) as supervisor:
+        never = spec(tmp_path, *SLEEP, ready=file_exists(tmp_path / "never"))
+        start = asyncio.create_task(supervisor.start(never))
+        await heard.until(Kind.STARTING)
+        start.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await start
+        left = list(supervisor.processes.values())
+    assert all(process.returncode is not None for process in left)
+
+
+async def test_a_child_dies_with_a_parent_that_was_killed(tmp_path: Path) -> None:
+    """A killed stack that left its servers running would block the next one's data folder."""
+    pid_file = tmp_path / "pid"
+    program = f"""
+import asyncio, pathlib
+from compose.process import Process, ProcessSpec
+async def main():
+    child = await Process.start(ProcessSpec("child", ("sleep", "60"), pathlib.Path({str(tmp_path)!r}) / "child.log"))
+    part = pathlib.Path({str(pid_file)!r} + ".part")
+    part.write_text(str(child.pid))
+    part.rename({str(pid_file)!r})
+    await asyncio.sleep(60)
+asyncio.run(main())
+"""
+    root = str(Path(__file__).parents[2])
+    parent = await Process.start(
+        ProcessSpec(
+            "parent",
+            (sys.executable, "-c", program),
+            tmp_path / "log",
+            ready=file_exists(pid_file),
+            env={"PYTHONPATH": root},
+        )
+    )
+    await parent.wait_ready()
+    os.kill(parent.pid, signal.SIGKILL)
+    await parent.wait()
+    await gone(int(pid_file.read_text()))
+
+
+def test_the_wait_before_a_restart_doubles_up_to_its_cap() -> None:
+    """A server that is down for long is not hammered, and one that was killed once is back at once."""
+    policy = Backoff(first_seconds=0.5, cap_seconds=3.0)
+    assert [policy.delay(failures) for failures in range(1, 6)] == [0.5, 1.0, 2.0, 3.0, 3.0]
