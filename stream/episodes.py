@@ -1,0 +1,147 @@
+"""Episodes written whole: from the state of the machines to a `vitals.journal.Episode`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from stream.rules import CONDITIONS
+from stream.signal import REASONS
+from stream.sites import RULE as SITE_RULE
+from vitals.journal import Condition, Episode, EpisodeChange, episode_id
+from vitals.policies import PRIORITY_OF_RANK, SIGNAL_RESPONSES
+from vitals.units import UNIT_NAME
+
+if TYPE_CHECKING:
+    from stream.rules import Change, Machines
+    from stream.series import Patients
+    from stream.signal import Signals
+    from stream.sites import Site
+
+CENSORED: tuple[Literal["low", "high"] | None, ...] = (None, "low", "high")
+SIGNAL = "signal"
+SITE_RANK = 3
+"""A silent site is high priority: nobody there is watched."""
+
+
+class Seen:
+    """The deciding reading that an episode shows: value (canonical), event time (µs), censoring code."""
+
+    __slots__ = ("at", "censored", "value")
+
+    def __init__(self, value: float, at: int, censored: int) -> None:
+        self.value, self.at, self.censored = float(value), int(at), int(censored)
+
+
+class Writer:
+    """Writes the episodes of one metric."""
+
+    def __init__(self, patients: Patients, machines: Machines, signals: Signals) -> None:
+        self.patients, self.machines, self.signals = patients, machines, signals
+
+    def last_seen(self, slot: int) -> Seen:
+        """The last deciding reading of a series."""
+        series = self.signals.series
+        return Seen(series.dec_value[slot], series.dec_e[slot], series.dec_censored[slot])
+
+    def threshold(self, change: Change, at: int, seen: Seen, *, reason: str = "") -> Episode:
+        """A low or high episode after a change at ``at``; a cleared one keeps its last level's limit and priority."""
+        patients, series, machines = self.patients, self.signals.series, self.machines
+        slot, side = change.slot, change.side
+        rule = machines.rules[slot, side]
+        level = int(machines.level[slot, side])
+        shown = rule.levels[(level or change.was) - 1]
+        opened_at = int(machines.opened_at[slot, side])
+        patient = patients.ids[slot]
+        return Episode(
+            id=episode_id(str(patient), rule.metric, rule.name, opened_at),
+            patient=patient,
+            label=patients.labels[slot],
+            site=int(patients.site[slot]),
+            device=series.device_name(slot),
+            metric=rule.metric,
+            rule=rule.name,
+            category="physiological",
+            level=level,
+            condition=CONDITIONS[machines.condition[slot, side]],
+            priority=shown.priority,
+            change=change.change,
+            at=at,
+            opened_at=opened_at,
+            since=int(machines.since[slot, side]),
+            value=seen.value,
+            value_at=seen.at,
+            unit=UNIT_NAME[series.metric.unit],
+            limit=shown.limit,
+            censored=CENSORED[seen.censored],
+            reason=reason,
+            policy=patients.policy(slot).version,
+            response=shown.response,
+        )
+
+    def signal(self, slot: int, change: EpisodeChange, at: int, *, was: int = 0) -> Episode:
+        """A signal episode after a change at ``at`` (µs); ``was`` is the level that a cleared one had."""
+        patients, series, signals = self.patients, self.signals.series, self.signals
+        level = int(signals.level[slot])
+        priority = PRIORITY_OF_RANK[level or was]
+        opened_at = int(signals.opened_at[slot])
+        patient, policy = patients.ids[slot], patients.policy(slot)
+        hold = next((rule.hold_us for rule in policy.signals if rule.metric == series.metric.name), None)
+        response = SIGNAL_RESPONSES[priority]
+        return Episode(
+            id=episode_id(str(patient), series.metric.name, SIGNAL, opened_at),
+            patient=patient,
+            label=patients.labels[slot],
+            site=int(patients.site[slot]),
+            device=series.device_name(slot),
+            metric=series.metric.name,
+            rule=SIGNAL,
+            category="technical",
+            level=level,
+            condition="active" if level else "over",
+            priority=priority,
+            change=change,
+            at=at,
+            opened_at=opened_at,
+            since=int(signals.since[slot]),
+            value=None,
+            value_at=None,
+            unit=UNIT_NAME[series.metric.unit],
+            limit=None,
+            reason=REASONS[signals.told[slot]],
+            policy=policy.version,
+            response=response if hold is None else response.model_copy(update={"hold_us": hold}),
+        )
+
+
+def site_key(number: int) -> bytes:
+    """The journal key of a site's episode."""
+    return b"site:%d" % number
+
+
+def site_silent(site: Site, opened_at: int, change: EpisodeChange, at: int) -> Episode:
+    """The technical episode of a site that stopped ticking; ``at`` in µs."""
+    condition: Condition = "over" if change == "clear" else "active"
+    return Episode(
+        id=episode_id(f"site:{site.number}", None, SITE_RULE, opened_at),
+        patient=None,
+        label=site.name,
+        site=site.number,
+        device=None,
+        metric=None,
+        rule=SITE_RULE,
+        category="technical",
+        level=0 if change == "clear" else SITE_RANK,
+        condition=condition,
+        priority=PRIORITY_OF_RANK[SITE_RANK],
+        change=change,
+        at=at,
+        opened_at=opened_at,
+        since=opened_at,
+        value=None,
+        value_at=None,
+        unit="",
+        limit=None,
+        reason="silent",
+        policy=0,
+        response=SIGNAL_RESPONSES[PRIORITY_OF_RANK[SITE_RANK]],
+    )

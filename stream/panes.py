@@ -1,0 +1,129 @@
+"""The ring of panes: the newest readings of every series of one metric, one per pane of event time.
+
+Pane ``k`` is the interval ((k - 1) p, k p] of event time, p the metric's pane width, so that a window
+(T - W, T] is whole panes. The first row in the log takes a pane's slot; a later one of the same pane is in no
+window and no run. The ring reaches ``panes`` panes back from the newest usable event time of the series, its *head*.
+
+A cell holds the value in thousandths of the canonical unit plus one (0 is empty). Metrics with threshold rules
+also keep the whole value that rules see plus one, and the distance of the event time from the pane's end.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stream.series import LONG_AGO, Bools, Floats, Ints, Slots, Table
+
+if TYPE_CHECKING:
+    from vitals.metrics import Metric
+
+MILLIS_MAX = 2_000_000
+"""No valid value lies above 2,000 canonical units; a cell saturates there."""
+
+
+class Beyond(NamedTuple):
+    """Deciding readings against both limits of one side of a rule, one per slot; low is +1, high is -1.
+
+    ``slots``, ``events`` (µs), ``gaps`` (µs): shape (m,). ``limits`` (times ``sign``) and ``beyond``: (m, 2).
+    """
+
+    slots: Slots
+    events: Ints
+    gaps: Ints
+    limits: Floats
+    beyond: Bools
+    sign: int
+
+    def some(self, at: Slots) -> Beyond:
+        """Those at an index array."""
+        return Beyond(self.slots[at], self.events[at], self.gaps[at], self.limits[at], self.beyond[at], self.sign)
+
+
+class Ring(Table):
+    """The panes of all series of one metric; rows are slots."""
+
+    FILL: ClassVar[dict[str, float]] = {"head": LONG_AGO}
+
+    def __init__(self, metric: Metric, *, timed: bool) -> None:
+        self.pane_us = metric.pane_us
+        self.size = metric.panes
+        self.timed = timed
+        self.head: Ints = np.full(self.capacity, LONG_AGO, np.int64)
+        self.millis: NDArray[np.int32] = np.zeros((self.capacity, self.size), np.int32)
+        cells = self.size if timed else 0
+        self.whole: NDArray[np.uint16] = np.zeros((self.capacity, cells), np.uint16)
+        self.before_end: NDArray[np.int32] = np.zeros((self.capacity, cells), np.int32)
+
+    def write(self, slots: Slots, events: Ints, values: Floats, wholes: Floats) -> None:
+        """Fill panes with usable readings in log order; all shape (n,), a slot may repeat.
+
+        The result does not depend on how a sequence of rows is cut into calls. ``values`` are canonical,
+        ``wholes`` what rules see.
+        """
+        numbers = -(-events // self.pane_us)
+        self._advance(slots, numbers)
+        reached = np.flatnonzero(numbers > self.head[slots] - self.size)
+        cells = numbers % self.size
+        free = reached[self.millis[slots[reached], cells[reached]] == 0][::-1]
+        # of repeated indices numpy keeps the last value assigned: reversed, that is the first in the log
+        where = slots[free], cells[free]
+        self.millis[where] = np.clip(np.floor(values[free] * 1000 + 0.5), 0, MILLIS_MAX).astype(np.int32) + 1
+        if self.timed:
+            self.whole[where] = np.clip(wholes[free], 0, MILLIS_MAX // 1000).astype(np.uint16) + 1
+            self.before_end[where] = (numbers[free] * self.pane_us - events[free]).astype(np.int32)
+
+    def _advance(self, slots: Slots, numbers: Ints) -> None:
+        """Move heads to the newest pane and empty what they pass."""
+        old = self.head[slots]
+        np.maximum.at(self.head, slots, numbers)
+        moved = np.flatnonzero(self.head[slots] > old)
+        if not moved.size:
+            return
+        series, first = np.unique(slots[moved], return_index=True)
+        head = self.head[series]
+        passed = np.minimum(head - old[moved[first]], self.size)
+        owner = np.repeat(np.arange(len(series)), passed)
+        back = np.arange(len(owner)) - np.repeat(np.cumsum(passed) - passed, passed)
+        where = series[owner], (head[owner] - back) % self.size
+        self.millis[where] = 0
+        if self.timed:
+            self.whole[where] = 0
+
+    def window(self, slots: Slots, end: int, width: int) -> tuple[Ints, Bools]:
+        """Thousandths (0 where empty) and filled cells of (end - width, end], both (n, width / pane).
+
+        A series whose ring no longer reaches the window's first pane has no filled cell.
+        """
+        last = end // self.pane_us
+        numbers = np.arange(last - width // self.pane_us + 1, last + 1)
+        head = self.head[slots][:, None]
+        cells = self.millis[slots[:, None], numbers % self.size]
+        filled = (cells > 0) & (numbers <= head) & (numbers[0] > head - self.size)
+        return np.where(filled, cells.astype(np.int64) - 1, 0), filled
+
+    def run_starts(self, readings: Beyond, panes: int) -> Ints:
+        """Event time (µs) at which the run that ends at each reading began, for both limits; shape (m, 2).
+
+        A run is the longest sequence by event time, as the ring knows it now, of readings on the same side of the
+        limit without a step above the gap. The reading itself always belongs to it, also where an earlier row
+        already has its pane. Looks ``panes`` back. The readings must be the newest of their series and written.
+        """
+        slots, events = readings.slots[:, None], readings.events[:, None]
+        numbers = self.head[readings.slots][:, None] - np.arange(panes)
+        cells = numbers % self.size
+        whole = self.whole[slots, cells].astype(np.int64)
+        at = numbers * self.pane_us - self.before_end[slots, cells]
+        filled = (whole > 0) & (at < events)
+        signed = (whole - 1) * readings.sign
+        earliest = np.minimum.accumulate(np.where(filled, at, events), axis=1)
+        follower = np.concatenate([events, earliest[:, :-1]], axis=1)
+        gap = filled & (follower - at > readings.gaps[:, None])
+        starts = np.empty((len(events), 2), np.int64)
+        for level in (0, 1):
+            other = (signed < readings.limits[:, level, None]) != readings.beyond[:, level, None]
+            ended = np.logical_or.accumulate(gap | (filled & other), axis=1)
+            starts[:, level] = np.where(filled & ~ended, at, events).min(axis=1)
+        return starts

@@ -1,0 +1,365 @@
+"""The processor: the fold of one partition of ``vitals.readings`` into episodes, marks and windows; pure.
+
+A poll is cut at control records and at ticks that can pass a deadline; `stream.part` takes what lies between in
+arrays, other ticks only move a clock. Every decision depends on the log alone, so the outputs are the same however
+the records were batched, and replaying the log is recovery.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+from pydantic import ValidationError
+
+from stream import episodes, poll, windows
+from stream.outbox import Outbox, Where
+from stream.part import Lane
+from stream.series import LONG_AGO, NEVER, Patients
+from stream.sites import MARK_EVERY_US, Site, Sites
+from vitals.control import PatientControl, SiteControl, decode
+from vitals.journal import Mark
+from vitals.metrics import METRICS, TICK
+from vitals.readings import late
+from vitals.steps import Output, Records
+from vitals.topics import MARK_KEY
+from vitals.topics import WINDOWS as WINDOWS_TOPIC
+from vitals.windows import WINDOWS
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from stream.poll import Poll
+    from stream.series import Slots
+    from vitals.journal import EpisodeChange
+
+NO_DATA = "no data"
+SITE_SILENT = "site silent"
+DEVICE_REMOVED = "device removed"
+DELAY_MIN_US = min(*(metric.silent_us for metric in METRICS), *(m.gap_us for m in METRICS if m.whole))
+"""No reading can set a deadline sooner than this after its arrival."""
+
+
+@dataclass(slots=True)
+class Counters:
+    """What a processor has met, since it was made."""
+
+    readings: int = 0
+    late: int = 0
+    unbound: int = 0
+    """Rows of patients and metrics without a control record: kept in the log, seen by no rule."""
+    broken: int = 0
+    """Records that are neither whole rows nor a control record we can read."""
+    windows: int = 0
+    episodes: int = 0
+    marks: int = 0
+
+
+class Processor:
+    """The step of one partition among ``partitions``; see `vitals.steps.Step`."""
+
+    def __init__(self, partition: int, partitions: int) -> None:
+        self._partition = partition
+        self._partitions = partitions
+        self._patients = Patients()
+        self._sites = Sites()
+        self._outbox = Outbox(partition)
+        self._lanes = {metric.code: Lane(metric, self._patients, self._outbox) for metric in METRICS}
+        self._strangers = 0
+        self.counters = Counters()
+
+    @property
+    def clocks(self) -> dict[int, int]:
+        """Site clocks (number -> µs) of the sites that have ticked in this partition."""
+        return self._sites.clocks()
+
+    def step(self, records: Records) -> list[Output]:
+        """Take records in offset order; return episodes, marks and windows in the order of their causes."""
+        batch = poll.read(records, self._patients)
+        self.counters.broken += batch.broken
+        self._make_room()
+        begin = 0
+        controls = set(batch.controls)
+        for position in sorted(controls.union(batch.ticks)):
+            first, last = batch.starts[position], batch.starts[position + 1]
+            if position in controls:
+                self._readings(batch, begin, first)
+                self._control(position, records.values[position])
+                begin = last
+                continue
+            moves = batch.moves(position)
+            if self._quiet(moves, batch, begin, first):
+                self._advance(moves)
+            else:
+                self._readings(batch, begin, first)
+                self._tick(moves, position)
+                begin = last
+            self._mark(moves, position)
+        self._readings(batch, begin, len(batch.rows))
+        outputs = self._outbox.drain(records.offsets)
+        self._count(batch, outputs)
+        return outputs
+
+    # ---- readings
+
+    def _readings(self, batch: Poll, begin: int, end: int) -> None:
+        """Take the rows from ``begin`` to ``end``."""
+        if begin >= end:
+            return
+        metrics = batch.rows["metric"][begin:end]
+        slots = batch.slots[begin:end]
+        for code, lane in self._lanes.items():
+            chosen = np.flatnonzero((metrics == code) & (slots >= 0)) + begin
+            if chosen.size:
+                decided = lane.take(batch.rows[chosen], batch.slots[chosen], batch.record[chosen], batch.row[chosen])
+                self._expect(lane, decided)
+
+    def _expect(self, lane: Lane, slots: Slots) -> None:
+        """Deadlines of these series may have come nearer: their sites look earlier."""
+        if not slots.size:
+            return
+        due, where = lane.deadline(slots), self._patients.site[slots]
+        for number in np.unique(where).tolist():
+            site = self._sites.by_number[number]
+            site.alarm_at = min(site.alarm_at, int(due[where == number].min()))
+
+    # ---- time
+
+    def _quiet(self, moves: list[tuple[int, int]], batch: Poll, begin: int, end: int) -> bool:
+        """Whether a tick record passes no deadline, those that the rows before it are yet to set included."""
+        for number, at in moves:
+            site = self._sites.by_number.get(number)
+            if site is None or site.clock == LONG_AGO or at >= min(site.alarm_at, site.window_at):
+                return False
+        if self._sites.stirs(moves):
+            return False
+        pending = batch.rows[begin:end]
+        arrivals = pending["received_at"][pending["metric"] != TICK]
+        return not arrivals.size or max(at for _, at in moves) < int(arrivals.min()) + DELAY_MIN_US
+
+    def _advance(self, moves: list[tuple[int, int]]) -> list[Site]:
+        """Move clocks; the sites that were heard."""
+        heard = []
+        for number, at in moves:
+            site = self._sites.by_number[number]
+            if at > site.clock:
+                site.clock = at
+                heard.append(site)
+        for site in heard:
+            self._sites.hear(site)
+        return heard
+
+    def _tick(self, moves: list[tuple[int, int]], position: int) -> None:
+        """Move clocks row by row and fire what is due; silence of other sites is judged after the whole record."""
+        heard = []
+        for row, (number, at) in enumerate(moves):
+            site = self._sites.add(number)
+            if at <= site.clock:
+                continue
+            if site.clock == LONG_AGO:
+                site.closed = {spec.code: windows.last_end(spec, at) for spec in WINDOWS}
+                self._next_window(site, self._patients.of_site(number))
+            site.clock = at
+            heard.append(site)
+            if site.silent_at is not None:
+                self._site_heard(site, Where(position, row, at))
+            self._fire(site, position, row)
+        for site in heard:
+            self._sites.hear(site)
+        for site in sorted(self._sites.by_number.values(), key=lambda site: site.number):
+            since = None if site.silent_at is not None or site in heard else self._sites.silence(site)
+            if since is not None:
+                self._site_silent(site, Where(position, max(0, len(moves) - 1), since))
+
+    def _mark(self, moves: list[tuple[int, int]], position: int) -> None:
+        """Write the site clocks down once a second of clock."""
+        sites = self._sites.by_number
+        if any(sites[number].clock - sites[number].marked >= MARK_EVERY_US for number, _ in moves):
+            for site in sites.values():
+                site.marked = site.clock
+            self._outbox.mark(position, Mark(sites=self._sites.clocks()))
+
+    def _fire(self, site: Site, position: int, row: int) -> None:
+        slots = self._patients.of_site(site.number)
+        if site.clock >= site.alarm_at:
+            for lane in self._lanes.values():
+                self._alarms(lane, slots[lane.series.exists[slots]], site.clock, Where(position, row, 0))
+            self._look_ahead(site, slots)
+        if site.clock >= site.window_at:
+            self._windows(site, slots, position, row)
+            self._next_window(site, slots)
+
+    @staticmethod
+    def _alarms(lane: Lane, slots: Slots, clock: int, where: Where) -> None:
+        """Fire the deadlines of one metric that lie at or before the clock."""
+        for due_of, act in (
+            (lane.unknown_at, lambda slot, at: lane.lose(slot, NO_DATA, at, known_only=True)),
+            (lane.signals.due_at, lane.fall_silent),
+            (lane.signals.medium_at, lane.stay_silent),  # after the opening, which one jump of the clock may pass too
+        ):
+            due = due_of(slots)
+            for at in np.flatnonzero(due <= clock).tolist():
+                act(int(slots[at]), where._replace(instant=int(due[at])))
+
+    def _look_ahead(self, site: Site, slots: Slots) -> None:
+        """Find the site's first deadline exactly."""
+        lanes = self._lanes.values()
+        mine = [lane.deadline(slots[lane.series.exists[slots]]) for lane in lanes]
+        site.alarm_at = min((int(due.min()) for due in mine if due.size), default=NEVER)
+
+    # ---- windows
+
+    def _windows(self, site: Site, slots: Slots, position: int, row: int) -> None:
+        """Close the windows whose end the clock has passed: one record per patient and instant."""
+        instants: list[NDArray[np.int64]] = []
+        owners: list[Slots] = []
+        blocks: list[NDArray[np.void]] = []
+        for spec in WINDOWS:
+            lane = self._lanes[spec.metric.code]
+            mine = slots[lane.series.exists[slots]]
+            newest = int(lane.series.last_e[mine].max(initial=LONG_AGO))
+            for end in windows.due_ends(spec, site.closed[spec.code], site.clock, newest):
+                closed, rows = windows.close(spec, end, mine, lane.ring, lane.series)
+                instants.append(np.full(len(closed), end + spec.close_after_us))
+                owners.append(closed)
+                blocks.append(rows)
+            site.closed[spec.code] = windows.last_end(spec, site.clock)
+        if blocks:
+            at, slot, rows = np.concatenate(instants), np.concatenate(owners), np.concatenate(blocks)
+            order = np.lexsort((slot, at))
+            self._write_windows(at[order], slot[order], rows[order], position, row)
+
+    def _write_windows(
+        self, at: NDArray[np.int64], slots: Slots, rows: NDArray[np.void], position: int, row: int
+    ) -> None:
+        if not len(rows):
+            return
+        keys = [self._patients.keys[slot] for slot in slots.tolist()]
+        rows["patient"] = np.frombuffer(b"".join(keys), "V16")
+        new = np.flatnonzero((np.diff(at) != 0) | (np.diff(slots) != 0)) + 1
+        bounds = [0, *new.tolist(), len(rows)]
+        times = at.tolist()
+        for first, last in pairwise(bounds):
+            self._outbox.windows(Where(position, row, times[first]), keys[first], rows[first:last])
+
+    def _next_window(self, site: Site, slots: Slots) -> None:
+        ends = [
+            site.closed[spec.code] + spec.step_us + spec.close_after_us
+            for spec in WINDOWS
+            if spec.code in site.closed and self._lanes[spec.metric.code].series.exists[slots].any()
+        ]
+        site.window_at = min(ends, default=NEVER)
+
+    # ---- sites
+
+    def _site_silent(self, site: Site, where: Where) -> None:
+        """A site stopped ticking: nothing about its patients is known, and one alarm says so for all of them."""
+        site.silent_at = where.instant
+        for lane in self._lanes.values():
+            for slot in self._patients.of_site(site.number).tolist():
+                lane.lose(slot, SITE_SILENT, where, known_only=True)
+        self._site_episode(site, where, "open")
+
+    def _site_heard(self, site: Site, where: Where) -> None:
+        """A silent site ticks again: its patients are known, or have had no data for too long."""
+        for lane in self._lanes.values():
+            slots = self._patients.of_site(site.number)
+            overdue = lane.series.dec_rx[slots] + lane.series.gap[slots] <= site.clock
+            for slot, lost in zip(slots.tolist(), overdue.tolist(), strict=True):
+                if lost:
+                    lane.relabel(slot, SITE_SILENT, NO_DATA, where)
+                else:
+                    lane.regain(slot, SITE_SILENT, where)
+        self._site_episode(site, where, "clear")
+        site.silent_at = None
+
+    def _site_episode(self, site: Site, where: Where, change: EpisodeChange) -> None:
+        if site.number % self._partitions == self._partition and site.silent_at is not None:
+            episode = episodes.site_silent(site, site.silent_at, change, where.instant)
+            self._outbox.episode(where, episodes.site_key(site.number), episode)
+
+    # ---- control records
+
+    def _control(self, position: int, value: bytes) -> None:
+        try:
+            control = decode(value)
+        except ValidationError:
+            self.counters.broken += 1
+            return
+        match control:
+            case SiteControl():
+                self._sites.add(control.number, control.name)
+            case PatientControl():
+                self._patient(control, Where(position, 0, 0))
+
+    def _patient(self, control: PatientControl, where: Where) -> None:
+        """Take a patient's whole policy and bindings; a version already known changes nothing."""
+        slot = self._patients.add(control.patient.bytes)
+        self._make_room()
+        if control.version <= self._patients.versions[slot]:
+            return
+        self._patients.versions[slot] = control.version
+        self._patients.labels[slot] = control.label
+        self._patients.policies[slot] = control.policy
+        before = self._sites.by_number.get(int(self._patients.site[slot]))
+        self._patients.site[slot] = control.site
+        site = self._sites.add(control.site)
+        for lane in self._lanes.values():
+            self._wear(lane, slot, control, site, where)
+        for each in (site, before):
+            if each is not None:
+                slots = self._patients.of_site(each.number)
+                self._look_ahead(each, slots)
+                self._next_window(each, slots)
+
+    @staticmethod
+    def _wear(lane: Lane, slot: int, control: PatientControl, site: Site, where: Where) -> None:
+        changed = lane.series.wear(slot, control.worn)
+        if not lane.series.exists[slot]:
+            return
+        lane.machines.set_policy(slot, control.policy, lane.metric.name)
+        lane.signals.set_policy(slot, control.policy)
+        if changed:
+            binding = lane.series.devices[slot].binding
+            at = binding.since if binding.until is None else binding.until
+            if lane.series.bound[slot] or any(worn.binding == binding for worn in control.worn):
+                where = where._replace(instant=at)
+            else:
+                where = where._replace(instant=max(site.clock, binding.since))
+            lane.end_silence(slot, where)
+            if not lane.series.bound[slot]:
+                lane.lose(slot, DEVICE_REMOVED, where)
+
+    # ---- housekeeping
+
+    def _make_room(self) -> None:
+        needed = len(self._patients.keys)
+        if needed > self._patients.capacity:
+            capacity = needed + needed // 4 + 16
+            self._patients.grow(capacity)
+            for lane in self._lanes.values():
+                lane.grow(capacity)
+
+    def _count(self, batch: Poll, outputs: list[Output]) -> None:
+        counters = self.counters
+        is_reading = batch.rows["metric"] != TICK
+        counters.readings += int(is_reading.sum())
+        counters.late += int(late(batch.rows[is_reading]).sum())
+        strangers = is_reading & ((batch.slots < 0) | ~np.isin(batch.rows["metric"], list(self._lanes)))
+        self._strangers += int(strangers.sum())
+        counters.unbound = self._strangers + sum(lane.unbound for lane in self._lanes.values())
+        for output in outputs:
+            if output.topic == WINDOWS_TOPIC:
+                counters.windows += 1
+            elif output.key == MARK_KEY:
+                counters.marks += 1
+            else:
+                counters.episodes += 1
+
+
+def factory(partitions: int) -> Callable[[int], Processor]:
+    """Makes the step of each partition of a topic with so many."""
+    return lambda partition: Processor(partition, partitions)

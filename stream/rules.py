@@ -1,0 +1,180 @@
+"""The low and high machines of one metric: two levels each, moved by deciding readings only (RULES, *Low glucose*).
+
+State is one row per slot and one column per side (low, high). Values and limits of the high side are negated, so
+that *beyond* is ``value < limit`` on both. Level 2 is tried before level 1; runs come from the ring as it is known
+at the reading. `Machines.step` moves the state and tells the changes; `stream.episodes` writes them down.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stream.panes import Beyond
+from stream.series import Bools, Floats, Ints, Slots, Table
+from vitals.policies import PRIORITY_RANK
+
+if TYPE_CHECKING:
+    from stream.panes import Ring
+    from vitals.journal import Condition, EpisodeChange
+    from vitals.policies import Policy, ThresholdRule
+
+SIDES = ("low", "high")
+SIGNS = (1, -1)
+OVER, ACTIVE, RETURNING, UNKNOWN = range(4)
+CONDITIONS: tuple[Condition, ...] = ("over", "active", "returning", "unknown")
+
+
+class Change(NamedTuple):
+    """One change of one machine; ``was`` is the level before it."""
+
+    slot: int
+    side: int
+    change: EpisodeChange
+    was: int
+
+
+class Deciding(NamedTuple):
+    """Deciding readings, one per slot; all shape (m,): event times (µs), rule values, gaps G (µs)."""
+
+    slots: Slots
+    events: Ints
+    values: Floats
+    gaps: Ints
+
+    def some(self, at: Slots) -> Deciding:
+        """Those at an index array."""
+        return Deciding(self.slots[at], self.events[at], self.values[at], self.gaps[at])
+
+
+class Machines(Table):
+    """Limits and states of all low and high machines of one metric; columns [slot, side] or [slot, side, level]."""
+
+    FILL: ClassVar[dict[str, float]] = {"limit": -np.inf, "quick_limit": -np.inf}
+
+    def __init__(self) -> None:
+        self.rules: dict[tuple[int, int], ThresholdRule] = {}
+        self.limit = cast("Floats", self.column("limit", np.float64, 2, 2))
+        self.quick_limit = cast("Floats", self.column("quick_limit", np.float64, 2, 2))
+        self.on_span: Ints = np.zeros((self.capacity, 2, 2), np.int64)
+        self.quick_span: Ints = np.zeros((self.capacity, 2, 2), np.int64)
+        self.slow_span: Ints = np.zeros((self.capacity, 2, 2), np.int64)
+        self.level: NDArray[np.int8] = np.zeros((self.capacity, 2), np.int8)
+        self.condition: NDArray[np.int8] = np.zeros((self.capacity, 2), np.int8)
+        self.opened_at: Ints = np.zeros((self.capacity, 2), np.int64)
+        self.since: Ints = np.zeros((self.capacity, 2), np.int64)
+        self.span_max = 0
+        self.reasons: dict[tuple[int, int], str] = {}
+        """Why an episode is unknown; only while it is."""
+
+    def set_policy(self, slot: int, policy: Policy, metric: str) -> None:
+        """Take a patient's rules of this metric: at most one for each side, the last one named."""
+        mine: dict[str, ThresholdRule] = {rule.side: rule for rule in policy.thresholds if rule.metric == metric}
+        for side, (name, sign) in enumerate(zip(SIDES, SIGNS, strict=True)):
+            rule = mine.get(name)
+            if rule is None:
+                self.limit[slot, side] = -np.inf
+                continue
+            self.rules[slot, side] = rule
+            for at, level in enumerate(rule.levels):
+                self.limit[slot, side, at] = level.limit * sign
+                self.quick_limit[slot, side, at] = level.quick_limit * sign
+                self.on_span[slot, side, at] = level.on_span_us
+                self.quick_span[slot, side, at] = level.quick_span_us
+                self.slow_span[slot, side, at] = level.slow_span_us
+                self.span_max = max(self.span_max, level.on_span_us, level.quick_span_us, level.slow_span_us)
+
+    def beyond_any(self, slots: Slots, values: Floats) -> Bools:
+        """Whether values lie beyond any limit of their slot; all shape (n,)."""
+        outer = self.limit[slots].max(axis=2)
+        return np.asarray((values < outer[:, 0]) | (-values < outer[:, 1]))
+
+    def open(self, slots: Slots) -> Bools:
+        """Whether each slot has an open episode; shape (n,)."""
+        return np.asarray(self.level[slots].any(axis=1))
+
+    def rank(self, slot: int) -> int:
+        """The highest priority rank (1 low to 3 high) of a slot's open episodes; 0 where none is open."""
+        levels = [(self.rules[slot, side], int(self.level[slot, side])) for side in (0, 1) if self.level[slot, side]]
+        return max((PRIORITY_RANK[rule.levels[level - 1].priority] for rule, level in levels), default=0)
+
+    def step(self, ring: Ring, readings: Deciding) -> list[Change]:
+        """Move the machines by deciding readings that are already in the ring; tell what changed."""
+        changes: list[Change] = []
+        for side, sign in enumerate(SIGNS):
+            values = readings.values * sign
+            beyond = values[:, None] < self.limit[readings.slots, side]
+            touched = np.flatnonzero((self.level[readings.slots, side] > 0) | beyond.any(axis=1))
+            if touched.size:
+                changes += self._side(ring, readings.some(touched), side, values[touched], beyond[touched])
+        return changes
+
+    def _side(self, ring: Ring, readings: Deciding, side: int, values: Floats, beyond: Bools) -> list[Change]:
+        slots = readings.slots
+        against = Beyond(slots, readings.events, readings.gaps, self.limit[slots, side], beyond, SIGNS[side])
+        lookback = -(-(self.span_max + int(readings.gaps.max())) // ring.pane_us) + 1
+        starts = ring.run_starts(against, min(lookback, ring.size))
+        level = self.level[slots, side]
+        moved = self._levels(slots, side, values, beyond, readings.events[:, None] - starts)
+        out = np.where(moved == 2, beyond[:, 1], beyond[:, 0])
+        condition = np.where(moved == 0, OVER, np.where(out, ACTIVE, RETURNING)).astype(np.int8)
+        before = self.condition[slots, side]
+        opened = np.flatnonzero((level == 0) & (moved > 0))
+        if opened.size:
+            whole = ring.run_starts(against.some(opened), ring.size)
+            self.opened_at[slots[opened], side] = readings.events[opened]
+            self.since[slots[opened], side] = np.where(beyond[opened, 0], whole[:, 0], whole[:, 1])
+        self.level[slots, side] = moved
+        self.condition[slots, side] = condition
+        changes = []
+        for at in np.flatnonzero((moved != level) | (condition != before)).tolist():
+            change = _change(int(level[at]), int(moved[at]), int(before[at]), int(condition[at]))
+            slot = int(slots[at])
+            if before[at] == UNKNOWN:
+                self.reasons.pop((slot, side), None)
+            changes.append(Change(slot, side, change, int(level[at])))
+        return changes
+
+    def _levels(self, slots: Slots, side: int, values: Floats, beyond: Bools, spans: Ints) -> NDArray[np.int8]:
+        """The level after each reading; ``beyond`` and ``spans`` (of the run that ends at it) have shape (m, 2)."""
+        on = beyond & (spans >= self.on_span[slots, side])
+        quick = (values[:, None] >= self.quick_limit[slots, side]) & (spans >= self.quick_span[slots, side])
+        off = ~beyond & (quick | (spans >= self.slow_span[slots, side]))
+        moved: NDArray[np.int8] = self.level[slots, side].copy()
+        moved[on[:, 1]] = 2
+        moved[(moved == 2) & off[:, 1]] = 1
+        moved[(moved == 0) & on[:, 0]] = 1
+        moved[(moved == 1) & off[:, 0]] = 0
+        return moved
+
+    def lose(self, slot: int, side: int, reason: str) -> Change | None:
+        """An open episode turns unknown, or is unknown for another reason; None where nothing changes."""
+        level = int(self.level[slot, side])
+        if not level or self.reasons.get((slot, side)) == reason:
+            return None
+        known = self.condition[slot, side] != UNKNOWN
+        self.condition[slot, side] = UNKNOWN
+        self.reasons[slot, side] = reason
+        return Change(slot, side, "unknown" if known else "reason", level)
+
+    def regain(self, slot: int, side: int, value: float) -> Change | None:
+        """An unknown episode is known again by its last deciding value, without a new reading."""
+        level = int(self.level[slot, side])
+        if self.condition[slot, side] != UNKNOWN:
+            return None
+        out = value * SIGNS[side] < self.limit[slot, side, level - 1]
+        self.condition[slot, side] = ACTIVE if out else RETURNING
+        self.reasons.pop((slot, side), None)
+        return Change(slot, side, "known", level)
+
+
+def _change(was: int, level: int, before: int, condition: int) -> EpisodeChange:
+    if level > was:
+        return "rise" if was else "open"
+    if level < was:
+        return "lower" if level else "clear"
+    if before == UNKNOWN:
+        return "known"
+    return "active" if condition == ACTIVE else "returning"
