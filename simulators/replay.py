@@ -43,6 +43,7 @@ STALLS_MAX = 3
 BEGIN_S = 2.0
 BEGIN_TRIES_MAX = 15
 POLL_S = 0.5
+QUIET_S = 1.0
 REPORT_S = 5.0
 TAIL_MINUTES = 60
 """Ticks go on for so long behind the last reading, so that its silence, too, is noticed."""
@@ -197,6 +198,8 @@ class Replay:
     async def play(self, progress: Callable[[Report], None]) -> Report:
         """Catch up with the log, then publish what is missing until the end's tick is in every partition."""
         await self._catch_up()
+        if self._view.clock is not None:
+            await self._quiet()
         self.report.skipped = len(self._items) - len(self._missing())
         clock = self._view.clock
         self.report.late = sum(item.at < clock for item in self._missing()) if clock is not None else 0
@@ -225,6 +228,12 @@ class Replay:
                 self._view.take(records.partition, records.values, records.headers)
                 if records.offsets[-1] + 1 >= ends[READINGS, records.partition]:
                     left.discard(records.partition)
+
+    async def _quiet(self) -> None:
+        """Let in what an earlier replay left in the broker: sent again it would only be repeats."""
+        while found := await self._reader.poll(QUIET_S):
+            for records in found:
+                self._view.take(records.partition, records.values, records.headers)
 
     async def _watch(self, progress: Callable[[Report], None]) -> None:
         """Follow the log, so that the publisher knows how far it is ahead."""
