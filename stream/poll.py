@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 
 class Poll(NamedTuple):
-    """The records of a poll. Row ``r`` belongs to record ``record[r]``, where it is number ``row[r]``; record ``p``'s rows are
-    ``rows[starts[p]:starts[p + 1]]``; ``slots`` has one entry per row. Records that are not whole rows have none.
+    """The records of a poll. Row ``r`` is number ``row[r]`` of record ``record[r]`` and has the slot ``slots[r]``;
+    record ``p``'s rows are ``rows[starts[p]:starts[p + 1]]``. Records that are not whole rows have none.
     """
 
     rows: Rows

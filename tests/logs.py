@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -106,7 +107,7 @@ class Log:
         """All outputs of the log, polled in pieces that end at ``cuts``."""
         bounds = [0, *sorted(set(cuts)), len(self.keys)]
         outputs = []
-        for first, last in zip(bounds, bounds[1:], strict=False):
+        for first, last in pairwise(bounds):
             if first < last:
                 outputs += step.step(self.records(first, last))
         return outputs
