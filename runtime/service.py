@@ -51,9 +51,10 @@ async def _supervise(main: Callable[[S], Awaitable[None]], settings: S, name: st
     stopping: list[asyncio.TimerHandle] = []
 
     def stop(signum: int) -> None:
-        if not stopping:
-            log.info("stopping", signal=signal.Signals(signum).name)
-            stopping.append(loop.call_later(SHUTDOWN_S_MAX, _give_up))
+        if stopping:
+            return  # a second cancel would interrupt the closing that the first began
+        log.info("stopping", signal=signal.Signals(signum).name)
+        stopping.append(loop.call_later(SHUTDOWN_S_MAX, _give_up))
         work.cancel()
 
     for signum in (signal.SIGTERM, signal.SIGINT):
