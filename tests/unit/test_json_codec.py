@@ -259,7 +259,7 @@ def test_a_mark_of_byte_order_does_not_make_it_malformed():
 
 def test_a_rejection_says_what_was_there_and_what_to_send_instead():
     """It is read by whoever must mend the device, months later, without this source."""
-    assert refused(reading(value='"abc"')).detail == "value is 'abc'; send a finite JSON number, \"LOW\" or \"HIGH\""
+    assert refused(reading(value='"abc"')).detail == 'value is \'abc\'; send a finite JSON number, "LOW" or "HIGH"'
     assert "glucose" in refused(reading(metric='"temp"')).detail
     assert "offset" in refused(reading(observed_at='"2023-11-06T00:01:00"')).detail
 
