@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import psycopg
 from psycopg.errors import UndefinedTable, UniqueViolation
 from pydantic import SecretStr
 
-from runtime.database import DatabaseUnavailable, describe_url
+from runtime.database import AsyncConnection, DatabaseUnavailable, describe_url
 from vitals.errors import StateError
 
 __all__ = ["UniqueViolation", "may_pass", "statements"]
@@ -35,13 +38,19 @@ def may_pass(error: DatabaseUnavailable) -> bool:
 
 
 @contextmanager
-def statements(url: SecretStr | str) -> Iterator[None]:
-    """Run statements in the body.
+def statements(
+    url: SecretStr | str, connection: AsyncConnection | None = None, *, seconds_max: float = 60.0
+) -> Iterator[None]:
+    """Run statements in the body; ``connection`` is cut when they take longer than ``seconds_max``.
+
+    Cut, not cancelled: psycopg answers a cancellation by asking the server for it and waiting for its answer, which
+    a server that hangs never gives.
 
     Raises:
         DatabaseUnavailable: the server or the connection went away, or it has no room; trying again may help.
         StateError: the schema is missing.
     """
+    timer = connection and asyncio.get_running_loop().call_later(seconds_max, _cut, connection)
     try:
         yield
     except (psycopg.OperationalError, psycopg.InterfaceError) as error:
@@ -49,3 +58,11 @@ def statements(url: SecretStr | str) -> Iterator[None]:
         raise DatabaseUnavailable("the database failed", f"{describe_url(url)}: {reason}") from error
     except UndefinedTable as error:
         raise StateError("the database lacks Vigil's tables", describe_url(url), "run vigil migrate") from error
+    finally:
+        if timer:
+            timer.cancel()
+
+
+def _cut(connection: AsyncConnection) -> None:
+    with suppress(OSError, psycopg.OperationalError), socket.socket(fileno=os.dup(connection.fileno())) as own:
+        own.shutdown(socket.SHUT_RDWR)

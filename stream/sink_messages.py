@@ -7,6 +7,7 @@ stop the sink. What is no message of its topic at all is `Broken`.
 from __future__ import annotations
 
 import re
+import struct
 from collections.abc import Iterable
 from typing import NamedTuple
 from uuid import UUID
@@ -18,7 +19,7 @@ from stream.sink import Broken
 from vitals import alerts, causes
 from vitals.alerts import Alert
 from vitals.devices import Device, Site
-from vitals.steps import Records
+from vitals.steps import Headers, Records
 from vitals.topics import MARK_KEY
 
 _ESCAPED_NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
@@ -87,14 +88,29 @@ def read_alerts(polls: Iterable[Records]) -> tuple[list[Change], list[Broken]]:
             if key == MARK_KEY:
                 continue
             try:
-                message = alerts.decode(value)
-            except (ValidationError, TypeError) as error:
+                change = _change(records.partition, value, headers)
+            except (ValueError, TypeError, struct.error) as error:
                 broken.append(Broken(records.topic, records.partition, offset, _line(error)))
                 continue
-            if isinstance(message, Alert):
-                version = causes.of_headers(headers) or message.version
-                changes.append(Change(records.partition, (version[0], version[1]), message, _body(message.encode())))
+            if change is not None:
+                changes.append(change)
     return changes, broken
+
+
+def _change(partition: int, value: bytes, headers: Headers) -> Change | None:
+    message = alerts.decode(value)
+    if not isinstance(message, Alert):
+        return None
+    offset, ordinal = causes.of_headers(headers) or message.version
+    _fits(message.site, message.level, ordinal, bits=31)
+    _fits(offset, bits=63)
+    return Change(partition, (offset, ordinal), message, _body(message.encode()))
+
+
+def _fits(*numbers: int, bits: int) -> None:
+    if not all(-(1 << bits) <= number < 1 << bits for number in numbers):
+        what = f"a number beyond {bits + 1} bits"
+        raise ValueError(what)
 
 
 def latest_alerts(changes: Iterable[Change]) -> list[Change]:
@@ -144,7 +160,7 @@ def read_bindings(polls: Iterable[Records]) -> tuple[Registered, list[Broken]]:
                 continue
             try:
                 _register(found, offset, key or b"", value)
-            except (ValidationError, ValueError) as error:
+            except ValueError as error:
                 broken.append(Broken(records.topic, records.partition, offset, _line(error)))
     return found, broken
 
@@ -156,6 +172,7 @@ def _register(found: Registered, offset: int, key: bytes, value: bytes) -> None:
         found.sites[site.number] = offset, site
     elif kind == b"device":
         device = Device.model_validate_json(value)
+        _fits(device.site, bits=31)
         found.devices[device.id] = DeviceVersion(offset, device, _body(device.encode()))
         for binding in device.bindings:
             found.patients[binding.patient] = Patient(offset, binding.patient, binding.label, device.site)

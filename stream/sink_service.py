@@ -64,7 +64,8 @@ class Sink:
         """
         while True:
             try:
-                async with Store.open(self._settings.database_url, self._log) as store:
+                seconds_max = self._settings.sink_transaction_seconds_max
+                async with Store.open(self._settings.database_url, self._log, seconds_max=seconds_max) as store:
                     self._connected = True
                     self._readiness.set("database", True)
                     await self._store_all(store)
@@ -88,12 +89,13 @@ class Sink:
                     case Records():
                         polls.append(event)
             self._readiness.set("kafka", True)
-            if polls:
-                await self._store(store, polls)
+            for part in sink_work.split(polls, self._settings.sink_transaction_bytes_max):
+                if not await self._store(store, part):
+                    break
             if sum(len(records.offsets) for records in polls) < SMALL_RECORDS:
                 await self._clock.sleep(self._settings.sink_linger_seconds)
 
-    async def _store(self, store: Store, polls: list[Records]) -> None:
+    async def _store(self, store: Store, polls: list[Records]) -> bool:
         for records in polls:
             self._notice_gap(records)
         work = sink_work.gather(polls, self._positions)
@@ -101,13 +103,14 @@ class Sink:
         if tallies is None:
             log.warning("another sink has stored these records; going on where the database is")
             await self._seek(store, self._consumer.assigned)
-            return
+            return False
         self._failures = 0
         self._positions.update({(move.topic, move.partition): move.next for move in work.moves})
         for tally in tallies.values():
             for outcome, count in tally._asdict().items():
                 self._rows.labels(outcome).inc(count)
         _name_broken(work.broken)
+        return True
 
     async def _seek(self, store: Store, partitions: Iterable[Partition]) -> None:
         wanted = list(partitions)

@@ -14,3 +14,7 @@ class SinkSettings(Settings):
     """Pause after a small transaction, so that a quiet ward does not cost a commit per record."""
     sink_retry_seconds_max: float = Field(default=10.0, gt=0, le=60)
     """Longest pause between two tries to reach a database that has stopped."""
+    sink_transaction_seconds_max: float = Field(default=60.0, gt=0, le=240)
+    """A transaction that takes longer is given up, and tried again on a new connection."""
+    sink_transaction_bytes_max: int = Field(default=2 * 1024 * 1024, ge=1)
+    """Bytes of records in one transaction, so that catching up after an outage stays far below its time."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -66,6 +66,34 @@ class Tally(NamedTuple):
     duplicates: int = 0
     conflicts: int = 0
     broken: int = 0
+
+
+def split(polls: Iterable[Records], bytes_max: int) -> Iterator[list[Records]]:
+    """The records of a poll in parts of at most ``bytes_max`` bytes of values, or of one record; all in order."""
+    part: list[Records] = []
+    room = bytes_max
+    for records in polls:
+        begin = 0
+        for end, value in enumerate(records.values):
+            size = len(value or b"")
+            if size > room and (part or begin < end):
+                yield part + ([_slice(records, begin, end)] if begin < end else [])
+                part, room, begin = [], bytes_max, end
+            room -= size
+        part.append(_slice(records, begin, len(records.values)))
+    if part:
+        yield part
+
+
+def _slice(records: Records, begin: int, end: int) -> Records:
+    return Records(
+        records.topic,
+        records.partition,
+        records.offsets[begin:end],
+        records.keys[begin:end],
+        records.values[begin:end],
+        records.headers[begin:end],
+    )
 
 
 def gather(polls: Iterable[Records], positions: Mapping[Partition, int]) -> Work:

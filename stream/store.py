@@ -6,24 +6,20 @@ meanwhile, nothing is written. So every record is stored once, whatever crashes 
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager
 from typing import Any, Self
 from uuid import UUID
 
 import numpy as np
 from pydantic import SecretStr
 
-from runtime.database import AsyncConnection, DatabaseUnavailable, connect
+from runtime.database import AsyncConnection, connect
 from runtime.database_errors import UniqueViolation, statements
 from stream import sink, sink_work, store_messages
 from stream.copying import Columns
 from stream.sink import Batch, Refusal
 from stream.sink_work import Move, Partition, Settled, Stored, Tally, Work
-
-WRITE_SECONDS_MAX = 60.0
-"""A transaction that takes longer is given up and tried again on a new connection."""
 
 Publish = Callable[[list[Refusal]], Awaitable[None]]
 """Writes records to ``vitals.rejected`` and returns when they are durable."""
@@ -98,33 +94,38 @@ class _Overtaken(Exception):
 class Store:
     """The writer's connection to the database, for the log of one Kafka cluster and namespace."""
 
-    def __init__(self, connection: AsyncConnection, url: SecretStr | str, cluster: str, log: int) -> None:
+    def __init__(
+        self, connection: AsyncConnection, url: SecretStr | str, cluster: str, log: int, seconds_max: float
+    ) -> None:
         self._connection = connection
         self._url = url
+        self._seconds_max = seconds_max
         self._cluster = cluster
         self._log = log
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, url: SecretStr | str, cluster: str) -> AsyncIterator[Self]:
+    async def open(cls, url: SecretStr | str, cluster: str, *, seconds_max: float = 60.0) -> AsyncIterator[Self]:
         """Connect and make ready to write; ``cluster`` names the log (see ``runtime/database_log.py``).
+
+        A transaction that takes longer than ``seconds_max`` is given up.
 
         Raises:
             DatabaseUnavailable: no connection.
             StateError: the schema is missing.
         """
         async with await connect(url, autocommit=True, application="vigil sink") as connection:
-            with statements(url):
+            with statements(url, connection, seconds_max=seconds_max):
                 await connection.execute(REGISTER_LOG, [cluster])
                 row = await (await connection.execute(LOG_ID, [cluster])).fetchone()
                 assert row is not None
                 await connection.execute(INCOMING.encode())
-            yield cls(connection, url, cluster, row[0])
+            yield cls(connection, url, cluster, row[0], seconds_max)
 
     async def positions(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
         """The offset of the next record of each partition; 0 for one that was never stored."""
         wanted = sorted(partitions)
-        with statements(self._url):
+        with self._statements():
             topics, numbers = [topic for topic, _ in wanted], [number for _, number in wanted]
             await self._connection.execute(KNOW_PARTITIONS, [self._cluster, topics, numbers])
             cursor = await self._connection.execute(POSITIONS, [self._cluster])
@@ -141,14 +142,14 @@ class Store:
             DatabaseUnavailable: nothing was written, or the answer was lost: read the positions again.
         """
         try:
-            async with asyncio.timeout(WRITE_SECONDS_MAX):
-                with statements(self._url):
-                    async with self._connection.transaction():
-                        return await self._write(work, publish)
-        except TimeoutError as error:
-            raise DatabaseUnavailable("the database is too slow", f"no commit in {WRITE_SECONDS_MAX:g} s") from error
+            with self._statements():
+                async with self._connection.transaction():
+                    return await self._write(work, publish)
         except _Overtaken:
             return None
+
+    def _statements(self) -> AbstractContextManager[None]:
+        return statements(self._url, self._connection, seconds_max=self._seconds_max)
 
     async def _write(self, work: Work, publish: Publish) -> dict[Partition, Tally]:
         await self._swap(work.moves)

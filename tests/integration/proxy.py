@@ -14,6 +14,9 @@ class Proxy:
         self._target = host, port
         self._open = True
         self._refused = asyncio.Event()
+        self._accepted = asyncio.Event()
+        self._moving = asyncio.Event()
+        self._moving.set()
         self._writers: set[asyncio.StreamWriter] = set()
 
     async def __aenter__(self) -> Self:
@@ -34,9 +37,19 @@ class Proxy:
         for writer in self._writers:
             writer.transport.abort()
 
+    def stall(self) -> None:
+        """Keep every connection, take new ones, and pass nothing on."""
+        self._moving.clear()
+        self._accepted.clear()
+
+    async def accepted_one(self) -> None:
+        """Wait until somebody has connected since the stall."""
+        await self._accepted.wait()
+
     def mend(self) -> None:
         """Pass connections on again."""
         self._open = True
+        self._moving.set()
 
     async def refused_one(self) -> None:
         """Wait until somebody tried to connect while cut."""
@@ -47,24 +60,25 @@ class Proxy:
             self._refused.set()
             writer.transport.abort()
             return
+        self._accepted.set()
         far_reader, far_writer = await asyncio.open_connection(*self._target)
         ends = {writer, far_writer}
         self._writers |= ends
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(_pump(reader, far_writer), name="to the server")
-                tasks.create_task(_pump(far_reader, writer), name="from the server")
+                tasks.create_task(self._pump(reader, far_writer), name="to the server")
+                tasks.create_task(self._pump(far_reader, writer), name="from the server")
         finally:
             self._writers -= ends
             for end in ends:
                 end.close()
 
-
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    try:
-        while data := await reader.read(65536):
-            writer.write(data)
-            await writer.drain()
-    except ConnectionError:
-        pass
-    writer.close()
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while data := await reader.read(65536):
+                await self._moving.wait()
+                writer.write(data)
+                await writer.drain()
+        except ConnectionError:
+            pass
+        writer.close()

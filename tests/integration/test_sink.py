@@ -132,6 +132,37 @@ async def test_a_database_that_goes_away_and_comes_back_loses_nothing(topics: Se
     assert await rows(topics, "SELECT sum(stored), sum(duplicates) FROM vigil.sink_positions") == [(50, 0)]
 
 
+async def test_a_database_that_hangs_is_given_up(topics: Settings):
+    """A stopped process keeps its connections open and answers nothing, not even a request to cancel."""
+    address = urlsplit(topics.database_url.get_secret_value())
+    readiness = Readiness("kafka", "database")
+    async with Proxy(address.hostname or "", address.port or 0) as proxy:
+        through = address._replace(netloc=f"{address.username}:{address.password}@127.0.0.1:{proxy.port}")
+        url = SecretStr(urlunsplit(through))
+        limits = {"sink_retry_seconds_max": 0.1, "sink_transaction_seconds_max": 0.5}
+        async with running_sink(sink_settings(topics, database_url=url, **limits), readiness):
+            await send(topics, [readings_out([reading(0, 5.2)])])
+            await stored_to_the_end(topics)
+            proxy.stall()
+            await send(topics, [readings_out([reading(minute, 6.0)]) for minute in range(1, 50)])
+            await proxy.accepted_one()
+            assert "database" in readiness.reasons
+            proxy.cut()
+            proxy.mend()
+            await stored_to_the_end(topics)
+    assert await rows(topics, "SELECT sum(stored), sum(duplicates) FROM vigil.sink_positions") == [(50, 0)]
+
+
+async def test_a_backlog_is_stored_in_parts(topics: Settings):
+    """One transaction for a night's backlog would outlast its deadline, be given up, and begin again, for ever."""
+    await send(topics, [readings_out([reading(minute, 5.0)], minute % 2) for minute in range(100)])
+    async with running_sink(sink_settings(topics, sink_transaction_bytes_max=200)):
+        await stored_to_the_end(topics)
+    assert await rows(topics, "SELECT sum(stored), count(*) FILTER (WHERE stored = 50) FROM vigil.sink_positions") == [
+        (100, 2)
+    ]
+
+
 @pytest.mark.parametrize("wrong", ["database", "password"])
 async def test_a_wrong_address_ends_the_start_with_one_line(topics: Settings, wrong: str):
     """Waiting mends no typing error: a sink that retries for ever hides it."""

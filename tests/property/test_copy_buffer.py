@@ -149,3 +149,22 @@ def test_of_each_window_the_highest_version_is_kept(versions: list[tuple[int, in
     }
     assert found == highest
     assert len(sink.highest(rows)) == len(highest)
+
+
+@given(st.lists(st.lists(st.integers(0, 9), min_size=1, max_size=6), max_size=4), st.integers(1, 20))
+def test_a_poll_is_split_in_order_and_within_its_limit(polls: list[list[int]], bytes_max: int):
+    """Each part moves the positions on: a record left out or out of order would be lost."""
+    given_polls = [
+        Records(READINGS, number, list(range(n)), [None] * n, [bytes(size) for size in sizes], [()] * n)
+        for number, sizes in enumerate(polls)
+        for n in (len(sizes),)
+    ]
+    parts = list(sink_work.split(given_polls, bytes_max))
+    found = [(each.partition, offset) for part in parts for each in part for offset in each.offsets]
+    assert found == [(each.partition, offset) for each in given_polls for offset in each.offsets]
+    for part in parts:
+        sizes = [len(value) for each in part for value in each.values]
+        assert sizes
+        assert sum(sizes) <= bytes_max or len(sizes) == 1
+        assert len({each.partition for each in part}) == len(part)
+        assert all(each.offsets for each in part)

@@ -11,6 +11,7 @@ import pytest
 
 from stream import copying, sink, sink_messages, sink_work
 from stream.sink_work import Move, Stored
+from tests.integration.storage_data import alert
 from vitals.alerts import FeedMark
 from vitals.readings import Reading, tick_rows, to_rows
 from vitals.steps import Records
@@ -109,6 +110,15 @@ def test_marks_of_the_feed_are_passed_over_and_nonsense_is_broken():
     )
     assert changes == []
     assert [each.offset for each in broken] == [1, 2]
+
+
+@pytest.mark.parametrize("changed", [{"site": 2**31}, {"level": -(2**40)}, {"version": (2**63, 0)}])
+def test_an_alert_with_a_number_that_no_column_holds_is_broken(changed: dict[str, Any]):
+    """The database would refuse the whole transaction, again and again, and nothing behind it would be stored."""
+    message = alert((1, 0)).model_copy(update=changed).encode()
+    changes, broken = sink_messages.read_alerts([records(FEED, (b"a", message, ()))])
+    assert changes == []
+    assert "beyond" in broken[0].why
 
 
 def test_a_rejection_without_headers_is_still_kept():
