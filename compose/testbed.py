@@ -21,7 +21,7 @@ from pathlib import Path
 
 from compose import servers, signals
 from compose.servers import cache as caches
-from compose.servers import timescale
+from compose.servers import mosquitto, timescale
 from vitals.errors import InputError
 
 NAMES = ("kafka", "mosquitto", "iotcore", "postgres", "timescale")
@@ -39,18 +39,27 @@ def tell(line: str) -> None:
     sys.stderr.flush()
 
 
+def left_out(names: list[str], cache: Path) -> dict[str, str]:
+    """Return the servers that this machine cannot have, each with its reason."""
+    reasons = {
+        "timescale": timescale.unavailable(cache),
+        "mosquitto": "" if mosquitto.find() else "mosquitto is not installed, and apt needs root",
+    }
+    return {name: reasons[name] for name in names if reasons.get(name)}
+
+
 @asynccontextmanager
 async def started(root: Path, names: tuple[str, ...]) -> AsyncIterator[dict[str, str]]:
     """Start the named servers that have no address yet; yields the environment variables of all."""
     cache = caches.folder()
     environment = {variable(name): os.environ[variable(name)] for name in names if os.environ.get(variable(name))}
     missing = [name for name in names if variable(name) not in environment]
-    if "timescale" in missing and not (cache / timescale.NAME).is_dir() and (reason := timescale.unavailable()):
-        tell(f"timescale: left out: {reason}")
-        missing.remove("timescale")
-        environment["VIGIL_TEST_ALLOW_SKIP"] = reason
-    if "mosquitto" in missing:
+    if "mosquitto" in missing and mosquitto.find() is None and os.geteuid() == 0:
         await timescale.apt_install("mosquitto", "mosquitto", cache, tell)
+    for name, reason in left_out(missing, cache).items():
+        tell(f"{name}: left out: {reason}")
+        missing.remove(name)
+        environment["VIGIL_TEST_ALLOW_SKIP"] = reason
     async with servers.start(root, cache, progress=tell, want=missing, durable=False) as running:
         yield environment | {variable(name): address for name, address in running.addresses.items()}
 

@@ -43,10 +43,12 @@ rm -rf /var/lib/apt/lists/*
 """
 
 
-def unavailable() -> str:
-    """Return why TimescaleDB cannot be installed here, or '' when it can."""
+def unavailable(cache: Path) -> str:
+    """Return why TimescaleDB can neither be installed nor run here, or '' when it can."""
     if os.geteuid() != 0:
-        return "debootstrap needs root; set VIGIL_TEST_TIMESCALE to the URL of a server instead"
+        return "a chroot needs root; set VIGIL_TEST_TIMESCALE to the URL of a server instead"
+    if (cache / NAME).is_dir():
+        return ""
     if not APT.is_dir():
         return "this machine has no apt; set VIGIL_TEST_TIMESCALE to the URL of a server instead"
     if not mirror():
@@ -91,7 +93,7 @@ async def install(cache: Path, progress: Callable[[str], None]) -> Install:
     """Return the cached install, making it first (about 40 s); ServerMissing or ProcessExited when that fails."""
 
     async def build(part: Path) -> None:
-        reason = unavailable()
+        reason = unavailable(cache)
         if reason:
             raise ServerMissing("TimescaleDB cannot be installed", reason)
         await apt_install("debootstrap", "debootstrap", cache, progress)
@@ -124,7 +126,10 @@ def _user(root: Path) -> tuple[int, int]:
 
 
 async def apt_install(package: str, program: str, cache: Path, progress: Callable[[str], None]) -> None:
-    """Install a Debian package when its program is missing; root only, announced."""
+    """Install a Debian package when its program is missing; root only, announced.
+
+    apt is given time to finish when it is stopped: half a package would be worse than a process that ends late.
+    """
     if shutil.which(program, path=os.environ.get("PATH", "") + ":/usr/sbin"):
         return
     if os.geteuid() != 0 or not shutil.which("apt-get"):

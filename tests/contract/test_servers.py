@@ -27,11 +27,11 @@ from compose.supervisor import Backoff, Event, Kind
 
 pytestmark = [pytest.mark.serial, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
 
-HERE = not (timescale.unavailable() and not (cache.folder() / timescale.NAME).is_dir())
-WANT = ("kafka", "mosquitto", "iotcore", "postgres", *(("timescale",) if HERE else ()))
+ABSENT = timescale.unavailable(cache.folder())
+WANT = ("kafka", "mosquitto", "iotcore", "postgres", *(() if ABSENT else ("timescale",)))
 DATABASES = [
     "postgres",
-    pytest.param("timescale", marks=pytest.mark.skipif(not HERE, reason=timescale.unavailable() or "-")),
+    pytest.param("timescale", marks=pytest.mark.skipif(bool(ABSENT), reason=ABSENT)),
 ]
 
 
@@ -154,7 +154,7 @@ async def test_a_database_asks_for_its_password(stack: Stack, name: str) -> None
     assert (stack.root / f"{name}.password").stat().st_mode & 0o077 == 0
 
 
-@pytest.mark.skipif(not HERE, reason=timescale.unavailable() or "-")
+@pytest.mark.skipif(bool(ABSENT), reason=ABSENT)
 async def test_timescale_makes_hypertables(stack: Stack) -> None:
     """The tests on it would otherwise pass on a plain PostgreSQL and prove nothing."""
     async with await psycopg.AsyncConnection.connect(stack.servers.addresses["timescale"]) as connection:
