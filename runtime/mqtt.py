@@ -14,7 +14,7 @@ import asyncio
 import random
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
@@ -24,6 +24,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from pydantic import SecretStr
 
+from runtime.mqtt_outbox import WINDOW_MAX, Outbox
 from runtime.mqtt_socket import BufferedClient
 from runtime.settings import Settings
 from vitals.errors import ProtocolError, ServerUnavailable
@@ -37,10 +38,6 @@ SESSION_EXPIRY_S = 7 * 24 * 3600
 BACKOFF_S_MIN, BACKOFF_S_MAX = 0.1, 5.0
 FLAP_LIFE_S, FLAPS_MAX = 10.0, 8
 """So many connections in a row that lived shorter than this end ours for good; with the back-off that takes 20 s."""
-PUBLISH_WINDOW_MAX = 500
-"""Publishes without PUBACK that the broker may hold at once; its own Receive Maximum lowers it."""
-PUBLISH_QUEUE_MAX = 50_000
-"""Publishes waiting for a connection or the window; beyond it `Connection.publish_nowait` refuses."""
 PAYLOAD_BYTES_MAX = 4 * 1024 * 1024
 
 _SESSION_TAKEN_OVER, _RECEIVE_MAXIMUM_EXCEEDED = 142, 147
@@ -77,15 +74,6 @@ class Counters:
     acknowledged: int = 0
     stale_acks: int = 0
     published: int = 0
-
-
-@dataclass(slots=True)
-class _Outgoing:
-    topic: str
-    payload: bytes
-    qos: int
-    retain: bool
-    future: asyncio.Future[None] = field(repr=False)
 
 
 class Connection:
@@ -127,9 +115,7 @@ class Connection:
         self._unacked: deque[Message] = deque()
         self._done: set[int] = set()
         self._arrived = asyncio.Event()
-        self._outgoing: deque[_Outgoing] = deque()
-        self._in_flight: dict[int, _Outgoing] = {}
-        self._window = PUBLISH_WINDOW_MAX
+        self._outbox = Outbox(self._send)
         self._connected = self._closing = False
         self._ready = asyncio.Event()
         self._lost = asyncio.Event()
@@ -226,12 +212,7 @@ class Connection:
     def _fail(self, failure: Exception) -> None:
         """End for good: whoever takes or publishes gets the failure."""
         self._failure = self._failure or failure
-        for outgoing in (*self._in_flight.values(), *self._outgoing):
-            if not outgoing.future.done():
-                outgoing.future.set_exception(failure)
-                outgoing.future.exception()
-        self._in_flight.clear()
-        self._outgoing.clear()
+        self._outbox.fail(failure)
         self._ready.set()
         self._lost.set()
         self._arrived.set()
@@ -312,48 +293,21 @@ class Connection:
         """Queue a publish; the future ends as `publish` does. Messages leave in the order of the calls."""
         if self._failure:
             raise self._failure
-        if len(self._outgoing) >= PUBLISH_QUEUE_MAX:
-            raise ProtocolError("too many MQTT publishes are waiting", str(PUBLISH_QUEUE_MAX), "wait for futures")
-        if qos not in {0, 1}:
-            raise ProtocolError("Vigil publishes at QoS 0 or 1", str(qos))
-        future = asyncio.get_running_loop().create_future()
-        self._outgoing.append(_Outgoing(topic, payload, qos, retain, future))
-        self._pump()
-        return future
+        return self._outbox.add(topic, payload, qos, retain=retain)
 
-    def _pump(self) -> None:
-        while self._connected and self._outgoing and len(self._in_flight) < self._window:
-            outgoing = self._outgoing.popleft()
-            if outgoing.future.cancelled():
-                continue
-            try:
-                info = self._client.publish(outgoing.topic, outgoing.payload, outgoing.qos, outgoing.retain)
-            except ValueError as error:
-                outgoing.future.set_exception(ProtocolError("not a publishable message", outgoing.topic, str(error)))
-                continue
-            if info.rc == MQTT_ERR_QUEUE_SIZE:
-                outgoing.future.set_exception(ProtocolError("no MQTT packet id is free", outgoing.topic))
-                continue
-            self._in_flight[info.mid] = outgoing
-
-    def _settle_qos_0(self) -> None:
-        """QoS 0 promises nothing: what was on its way when the connection ended counts as sent."""
-        for mid in [mid for mid, outgoing in self._in_flight.items() if outgoing.qos == 0]:
-            future = self._in_flight.pop(mid).future
-            if not future.done():
-                future.set_result(None)
+    def _send(self, topic: str, payload: bytes, qos: int, retain: bool) -> int:
+        try:
+            info = self._client.publish(topic, payload, qos, retain)
+        except ValueError as error:
+            raise ProtocolError("not a publishable message", topic, str(error)) from error
+        if info.rc == MQTT_ERR_QUEUE_SIZE:
+            raise ProtocolError("no MQTT packet id is free", topic)
+        return info.mid
 
     def _on_publish(self, _client: Any, _userdata: Any, mid: int, reason: Any, _properties: Any) -> None:
-        outgoing = self._in_flight.pop(mid, None)
-        if outgoing and not outgoing.future.done():
-            if reason.is_failure:
-                outgoing.future.set_exception(
-                    ProtocolError("the broker refused a publish", outgoing.topic, str(reason))
-                )
-            else:
-                self.counters.published += 1
-                outgoing.future.set_result(None)
-        self._client.soon(self._pump)
+        self._outbox.settle(mid, str(reason) if reason.is_failure else None)
+        self.counters.published = self._outbox.published
+        self._client.soon(self._outbox.pump)
 
     # Connection events
 
@@ -363,13 +317,13 @@ class Connection:
             return
         self.counters.connects += 1
         self._connected = True
-        self._window = min(PUBLISH_WINDOW_MAX, getattr(properties, "ReceiveMaximum", PUBLISH_WINDOW_MAX))
+        self._outbox.open(getattr(properties, "ReceiveMaximum", WINDOW_MAX))
         log.info("connected to the MQTT broker", client=self.client_id, session_present=flags.session_present)
         if self._subscriptions and not (flags.session_present and self._ready.is_set()):
             self._client.subscribe([(topic, 1) for topic in self._subscriptions])
         if flags.session_present or not self._subscriptions:  # rumqttd holds SUBACK back behind 100 kept messages
             self._ready.set()
-        self._client.soon(self._pump)
+        self._client.soon(self._outbox.pump)
 
     def _on_subscribe(self, _client: Any, _userdata: Any, _mid: int, reasons: Sequence[Any], _properties: Any) -> None:
         refused = [
@@ -394,7 +348,7 @@ class Connection:
         was_connected, self._connected = self._connected, False
         self._unacked.clear()
         self._done.clear()
-        self._settle_qos_0()
+        self._outbox.close()
         if was_connected and not self._closing:
             origin = "broker" if flags.is_disconnect_packet_from_server else "network"
             log.warning("MQTT connection lost", client=self.client_id, reason=str(reason), origin=origin,

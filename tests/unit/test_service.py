@@ -1,0 +1,89 @@
+"""How a service starts and ends: one line for a person, the right code for a supervisor."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from runtime.service import EXIT_ERROR, EXIT_FAULT, EXIT_OK, EXIT_SETTINGS, run, run_code
+from runtime.settings import Settings
+from vitals.errors import ServerUnavailable
+
+
+@pytest.fixture(autouse=True)
+def _root_logger() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers, root.level
+    yield
+    root.handlers = handlers
+    root.setLevel(level)
+
+
+async def done(_settings: Settings) -> None:
+    """Nothing to do."""
+
+
+async def unreachable(_settings: Settings) -> None:
+    """Fail in a task, as services do."""
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(_fail(ServerUnavailable("Kafka cannot be reached", "host:1", "start it")), name="failing")
+
+
+async def faulty(_settings: Settings) -> None:
+    """A fault of ours."""
+    await _fail(ZeroDivisionError("ours"))
+
+
+async def _fail(error: Exception) -> None:
+    raise error
+
+
+def test_work_that_ends_ends_well() -> None:
+    """`vigil migrate` is a service that ends by itself."""
+    with pytest.raises(SystemExit) as caught:
+        run(done, Settings, "migrate")
+    assert caught.value.code == EXIT_OK
+
+
+def test_an_error_of_ours_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """A newcomer without Kafka gets a sentence, not a traceback."""
+    assert run_code(unreachable, Settings, "bridge") == EXIT_ERROR
+    assert capsys.readouterr().err == "bridge: Kafka cannot be reached: host:1 (start it)\n"
+
+
+def test_a_bad_setting_is_one_line(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same for the environment."""
+    monkeypatch.setenv("VIGIL_PARTITIONS", "many")
+    assert run_code(done, Settings, "bridge") == EXIT_SETTINGS
+    err = capsys.readouterr().err
+    assert err.startswith("bridge: bad setting: VIGIL_PARTITIONS")
+    assert err.count("\n") == 1
+
+
+def test_a_fault_is_logged_with_its_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    """What we did not expect must be found afterwards; the supervisor restarts the process."""
+    assert run_code(faulty, Settings, "bridge") == EXIT_FAULT
+    assert "ZeroDivisionError: ours" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_work_cleanly_and_twice_is_the_same(signum: signal.Signals) -> None:
+    """Closing blocks run, so sessions and positions are left as they should be."""
+    closed = []
+
+    async def serve(_settings: Settings) -> None:
+        try:
+            os.kill(os.getpid(), signum)
+            await asyncio.Event().wait()
+        finally:
+            os.kill(os.getpid(), signum)
+            await asyncio.sleep(0.05)
+            closed.append(True)
+
+    assert run_code(serve, Settings, "gateway") == EXIT_OK
+    assert closed == [True]
