@@ -37,7 +37,7 @@ check: install-dev ## style, types, imports and tidiness; needs no server
 
 .PHONY: drill-replay
 drill-replay: install ## replay a real person's month through everything (KILL=1: while services are killed)
-	@exec $(BIN)/vigil drill replay $(if $(filter-out 0,$(KILL)),--kill) $(ARGS)
+	@exec $(BIN)/python -m compose.drills.replay $(if $(filter-out 0,$(KILL)),--kill) $(ARGS)
 
 .PHONY: install
 install: $(VENV)/.installed ## install what Vigil needs to run

@@ -83,14 +83,16 @@ def files() -> tuple[str, ...]:
 
 
 @cache
+def source(path: str) -> Source:
+    """One Python file, parsed once however many tests look at it."""
+    return Source(path, read(path))
+
+
+@cache
 def sources(*packages: str) -> tuple[Source, ...]:
     """Python files of some top-level folders, of all of them without arguments."""
     wanted = packages or (*PACKAGES, "tests", "benchmarks")
-    return tuple(
-        Source(path, (ROOT / path).read_text(encoding="utf-8"))
-        for path in files()
-        if path.endswith(".py") and path.split("/", 1)[0] in wanted
-    )
+    return tuple(source(path) for path in files() if path.endswith(".py") and path.split("/", 1)[0] in wanted)
 
 
 def documents() -> tuple[str, ...]:
