@@ -216,8 +216,9 @@ def test_a_directory_holds_the_last_word_of_the_log():
     directory = Directory(PARTITIONS)
     first = device()
     directory.take([4], [b"device:cgm-1"], [first.encode()])
-    assert len(directory.devices["cgm-1"].worn) == 0
+    before = directory.devices["cgm-1"]
     directory.take([9], [b"device:cgm-1"], [device(("p-1", SINCE, None)).encode()])
+    assert before.worn == ()
     assert [worn.patient for worn in directory.devices["cgm-1"].worn] == [patient_id("p-1").bytes]
     assert directory.position == 10
     directory.take([10, 11], [b"device:cgm-1", b"site:none"], [None, None])
