@@ -199,7 +199,7 @@ class Lane:
         """Rows of silent series that decide nothing but say why."""
         for row in rows.tolist():
             slot, at = int(batch.slots[row]), int(batch.arrivals[row])
-            if self.signals.tell(slot, int(batch.words[row])):
+            if self.signals.level[slot] and self.signals.tell(slot, int(batch.words[row])):
                 episode = self.writer.signal(slot, "reason", at)
                 self._emit(_where(batch, row, at), slot, episode)
 

@@ -138,7 +138,7 @@ class Processor:
             return False
         pending = batch.rows[begin:end]
         arrivals = pending["received_at"][pending["metric"] != TICK]
-        return not arrivals.size or max(at for _, at in moves) < int(arrivals.min()) + DELAY_MIN_US
+        return not arrivals.size or max((at for _, at in moves), default=LONG_AGO) < int(arrivals.min()) + DELAY_MIN_US
 
     def _advance(self, moves: list[tuple[int, int]]) -> list[Site]:
         """Move clocks; the sites that were heard."""

@@ -1,0 +1,396 @@
+"""What the processor must say about a log: a plain-Python program, one row at a time, that imports nothing of stream.
+
+Written from RULES and DESIGN with dictionaries and loops. It knows no batches, so it cannot get them wrong.
+Every output is a plain tuple, ``Told``; the numbers in it are exact.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from tests.oracle_series import Deciding, Series, beyond
+from vitals.control import PatientControl, decode
+from vitals.metrics import METRIC_BY_CODE, Metric
+from vitals.metrics import SECOND_US as SECOND
+from vitals.policies import PRIORITY_OF_RANK, PRIORITY_RANK, Policy, ThresholdRule
+from vitals.readings import INVALID_SHIFT, UNUSABLE_MASK, Flag, Invalid
+from vitals.readings import decode as decode_rows
+from vitals.steps import Records
+from vitals.units import Unit, canonical_scalar
+from vitals.windows import WINDOWS, WindowSpec
+
+NEVER_TICKED = -(1 << 60)
+
+
+class Told(NamedTuple):
+    """One output: its record's offset, whom it is about, and what it says."""
+
+    offset: int
+    subject: str
+    what: str
+    fields: tuple[Any, ...]
+
+
+@dataclass
+class Patient:
+    label: str
+    site: int
+    version: int
+    policy: Policy
+    series: dict[int, Series] = field(default_factory=dict)
+
+
+@dataclass
+class Site:
+    clock: int = NEVER_TICKED
+    heard: dict[int, int] = field(default_factory=dict)
+    silent_at: int | None = None
+    closed: dict[int, int] = field(default_factory=dict)
+    marked: int = NEVER_TICKED
+
+
+class Oracle:
+    """Takes records one by one; `told` grows."""
+
+    def __init__(self, partition: int = 0, partitions: int = 1) -> None:
+        self.partition, self.partitions = partition, partitions
+        self.sites: dict[int, Site] = {}
+        self.patients: dict[bytes, Patient] = {}
+        self.told: list[Told] = []
+        self.pending: list[tuple[tuple[Any, ...], Told]] = []
+        self.offset = self.row = 0
+
+    def read(self, records: Records) -> list[Told]:
+        columns = records.offsets, records.keys, records.values, records.headers
+        for offset, key, value, headers in zip(*columns, strict=True):
+            self.offset, self.row = offset, 0
+            if any(name == "control" for name, _ in headers):
+                self.control(value)
+            elif len(value) % 64 == 0:
+                rows = decode_rows([value])
+                if key == b"tick":
+                    self.tick([(int(each["site"]), int(each["observed_at"])) for each in rows if each["metric"] == 0])
+                elif key in self.patients:
+                    for self.row, each in enumerate(rows):
+                        self.reading(key, each)
+            self.pending.sort(key=lambda each: each[0])
+            self.told += [told for _, told in self.pending]
+            self.pending.clear()
+        return self.told
+
+    def tell(self, instant: int, key: bytes, names: tuple[str, str, str], what: str, *fields: Any) -> None:
+        subject = str(UUID(bytes=key)) if len(key) == 16 else ""
+        order = (self.row, instant, key, *names, len(self.pending))
+        self.pending.append((order, Told(self.offset, subject, what, fields)))
+
+    # ---- readings
+
+    def reading(self, key: bytes, each: Any) -> None:
+        series = self.patients[key].series.get(int(each["metric"]))
+        if series is None:
+            return
+        flags, arrival = int(each["flags"]), int(each["received_at"])
+        at = arrival if flags & Flag.CLOCK_SUSPECT else int(each["observed_at"])
+        value = canonical_scalar(float(each["value"]), Unit(int(each["unit"])))
+        if flags & Flag.CENSORED_LOW:
+            value = series.stream.low - 1
+        elif flags & Flag.CENSORED_HIGH:
+            value = series.stream.high + 1
+        usable = not flags & UNUSABLE_MASK and math.isfinite(value)
+        decides = usable and not flags & Flag.LATE and (series.newest is None or at > series.newest)
+        if usable:
+            series.newest = at if series.newest is None else max(series.newest, at)
+            series.fill(at, value)
+        if decides:
+            whole = math.floor(value + 0.5) if series.metric.whole else value
+            series.last = Deciding(at, arrival, whole)
+            series.signal.why = ""
+            self.decide(key, series, series.last)
+        else:
+            self.explain(key, series, flags, arrival)
+
+    def decide(self, key: bytes, series: Series, last: Deciding) -> None:
+        patient = self.patients[key]
+        for rule in patient.policy.thresholds:
+            if rule.metric == series.metric.name:
+                self.threshold(key, series, rule, last)
+        signal = series.signal
+        if signal.rank:
+            if signal.run and last.at - signal.run[-1] > series.gap:
+                signal.run = []
+            signal.run.append(last.at)
+            recover = next(each for each in patient.policy.signals if each.metric == series.metric.name)
+            needed = 0 if series.interval >= recover.recover_interval_us else recover.recover_span_us
+            if last.at - signal.run[0] >= needed:
+                rank, signal.rank = signal.rank, 0
+                self.signal(key, series, "clear", last.at, rank)
+            elif series.reason() != signal.told:
+                signal.told = series.reason()
+                self.signal(key, series, "reason", last.at, signal.rank)
+
+    def threshold(self, key: bytes, series: Series, rule: ThresholdRule, last: Deciding) -> None:
+        machine = series.machines[rule.side]
+        was, condition = machine.level, machine.condition
+        series.move(rule, last)
+        if not was and machine.level:
+            machine.opened_at = last.at
+            machine.since = series.run(last.at, last.value, beyond(rule, 1))
+        change = ""
+        if machine.level > was:
+            change = "rise" if was else "open"
+        elif machine.level < was:
+            change = "lower" if machine.level else "clear"
+        elif condition == "unknown":
+            change = "known"
+        elif condition != machine.condition:
+            change = machine.condition
+        if change:
+            machine.reason = ""
+            self.episode(key, series, rule.side, change, at=last.at, was=was)
+
+    def explain(self, key: bytes, series: Series, flags: int, arrival: int) -> None:
+        invalid = flags >> INVALID_SHIFT
+        if flags & Flag.CONTACT_LOST or invalid == Invalid.CONTACT_LOST:
+            word = "contact lost"
+        elif invalid:
+            word = "sensor error"
+        elif flags & (Flag.WARM_UP | Flag.CONTROL_SOLUTION):
+            return
+        else:
+            word = "only old readings"
+        if arrival < series.waits_from:
+            return
+        series.signal.why = word
+        if series.signal.rank and series.signal.told != word:
+            series.signal.told = word
+            self.signal(key, series, "reason", arrival, series.signal.rank)
+
+    # ---- what is told
+
+    def episode(self, key: bytes, series: Series, side: str, change: str, *, at: int, was: int) -> None:
+        patient, machine = self.patients[key], series.machines[side]
+        rule = next(
+            each for each in patient.policy.thresholds if each.metric == series.metric.name and each.side == side
+        )
+        shown = rule.levels[(machine.level or was) - 1]
+        last = series.heard()
+        names = (series.worn.name, series.metric.name, rule.name)
+        self.tell(
+            at, key, names, rule.name, change, machine.level, machine.condition, shown.priority, at,
+            machine.opened_at, machine.since, last.value, last.at, shown.limit, machine.reason,
+        )  # fmt: skip
+
+    def signal(self, key: bytes, series: Series, change: str, at: int, rank: int) -> None:
+        signal = series.signal
+        if change == "clear":
+            signal.why = ""
+        names = (series.worn.name, series.metric.name, "signal")
+        condition = "active" if signal.rank else "over"
+        self.tell(
+            at, key, names, "signal", change, signal.rank, condition, PRIORITY_OF_RANK[rank], at,
+            signal.opened_at, signal.since, None, None, None, signal.told,
+        )  # fmt: skip
+
+    def lose(self, key: bytes, series: Series, reason: str, at: int) -> None:
+        for side, machine in series.machines.items():
+            if machine.level and machine.reason != reason:
+                change = "reason" if machine.condition == "unknown" else "unknown"
+                machine.condition, machine.reason = "unknown", reason
+                self.episode(key, series, side, change, at=at, was=machine.level)
+
+    # ---- time
+
+    def tick(self, moves: list[tuple[int, int]]) -> None:
+        moved = []
+        for self.row, (number, at) in enumerate(moves):
+            site = self.site(number)
+            if at <= site.clock:
+                continue
+            if site.clock == NEVER_TICKED:
+                site.closed = {spec.code: self.last_end(spec, at) for spec in WINDOWS}
+            site.clock = at
+            moved.append(number)
+            if site.silent_at is not None:
+                self.site_heard(number, site, at)
+            for key, series in self.of_site(number):
+                self.deadlines(key, self.patients[key], series, at)
+            self.close(number, site, at)
+        for number in moved:
+            self.hear(number)
+        for number in sorted(self.sites):
+            if number not in moved and self.sites[number].silent_at is None:
+                self.watch(number)
+        self.mark(moves)
+
+    def mark(self, moves: list[tuple[int, int]]) -> None:
+        self.row = 1 << 62
+        if any(self.sites[number].clock - self.sites[number].marked >= SECOND for number, _ in moves):
+            for site in self.sites.values():
+                site.marked = site.clock
+            clocks = tuple((n, site.clock) for n, site in self.sites.items() if site.clock != NEVER_TICKED)
+            self.tell(0, b"", ("", "", ""), "mark", *clocks)
+
+    def of_site(self, number: int) -> list[tuple[bytes, Series]]:
+        mine = [(key, patient) for key, patient in self.patients.items() if patient.site == number]
+        return [(key, series) for key, patient in mine for series in patient.series.values()]
+
+    def site(self, number: int) -> Site:
+        if number not in self.sites:
+            self.sites[number] = Site()
+            self.hear(number)
+        return self.sites[number]
+
+    def hear(self, number: int) -> None:
+        others = self.sites.items()
+        self.sites[number].heard = {
+            n: other.clock for n, other in others if n != number and other.clock != NEVER_TICKED
+        }
+
+    def watch(self, number: int) -> None:
+        site, limits = self.sites[number], []
+        for n, other in self.sites.items():
+            if n != number and other.clock != NEVER_TICKED:
+                heard = site.heard.setdefault(n, other.clock)
+                if other.clock >= heard + 10 * SECOND:
+                    limits.append(heard + 10 * SECOND)
+        if not limits:
+            return
+        site.silent_at = min(limits)
+        for key, patient in self.patients.items():
+            if patient.site == number:
+                for series in patient.series.values():
+                    for side, machine in series.machines.items():
+                        if machine.level and machine.condition != "unknown":
+                            machine.condition, machine.reason = "unknown", "site silent"
+                            self.episode(key, series, side, "unknown", at=site.silent_at, was=machine.level)
+        self.site_episode(number, "open", site.silent_at, site.silent_at)
+
+    def site_heard(self, number: int, site: Site, at: int) -> None:
+        for key, patient in self.patients.items():
+            for series in patient.series.values() if patient.site == number else ():
+                for side, machine in series.machines.items():
+                    if machine.reason != "site silent":
+                        continue
+                    if series.heard().arrival + series.gap <= at:
+                        machine.reason = "no data"
+                        self.episode(key, series, side, "reason", at=at, was=machine.level)
+                    else:
+                        limit = self.limit(patient, series, side, machine.level)
+                        value = series.heard().value
+                        out = value < limit if side == "low" else value > limit
+                        machine.condition, machine.reason = ("active" if out else "returning"), ""
+                        self.episode(key, series, side, "known", at=at, was=machine.level)
+        self.site_episode(number, "clear", at, site.silent_at or 0)
+        site.silent_at = None
+
+    @staticmethod
+    def limit(patient: Patient, series: Series, side: str, level: int) -> float:
+        return next(
+            each.levels[level - 1].limit
+            for each in patient.policy.thresholds
+            if each.metric == series.metric.name and each.side == side
+        )
+
+    def site_episode(self, number: int, change: str, at: int, opened_at: int) -> None:
+        if number % self.partitions == self.partition:
+            order = (self.row, at, b"", "", "", "site_silent", len(self.pending))
+            self.pending.append((order, Told(self.offset, "", f"site {number}", (change, at, opened_at))))
+
+    def deadlines(self, key: bytes, patient: Patient, series: Series, clock: int) -> None:
+        if series.last is not None and series.last.arrival + series.gap <= clock:
+            for side, machine in series.machines.items():
+                if machine.level and machine.condition != "unknown":
+                    machine.condition, machine.reason = "unknown", "no data"
+                    self.episode(key, series, side, "unknown", at=series.last.arrival + series.gap, was=machine.level)
+        rule = next((each for each in patient.policy.signals if each.metric == series.metric.name), None)
+        signal = series.signal
+        physical = max(
+            (
+                PRIORITY_RANK[rule.levels[series.machines[rule.side].level - 1].priority]
+                for rule in patient.policy.thresholds
+                if rule.metric == series.metric.name and series.machines[rule.side].level
+            ),
+            default=0,
+        )
+        if rule and series.bound and not signal.rank and series.silent_at() <= clock:
+            signal.rank = max(1, physical)
+            signal.opened_at, signal.since, signal.run = series.silent_at(), series.base(), []
+            signal.told = series.reason()
+            self.signal(key, series, "open", signal.opened_at, signal.rank)
+        if rule and signal.rank == 1 and signal.opened_at + rule.medium_after_us <= clock:
+            signal.rank = max(2, physical)
+            self.signal(key, series, "rise", signal.opened_at + rule.medium_after_us, signal.rank)
+
+    # ---- windows
+
+    @staticmethod
+    def last_end(spec: WindowSpec, clock: int) -> int:
+        return (clock - spec.close_after_us) // spec.step_us * spec.step_us
+
+    def close(self, number: int, site: Site, clock: int) -> None:
+        closing: dict[tuple[int, bytes], list[tuple[Any, ...]]] = {}
+        for spec in WINDOWS:
+            last = self.last_end(spec, clock)
+            reach = spec.metric.panes * spec.metric.pane_us
+            for end in range(max(site.closed[spec.code], last - reach) + spec.step_us, last + 1, spec.step_us):
+                for key, patient in self.patients.items():
+                    series = patient.series.get(spec.metric.code)
+                    if patient.site == number and series is not None:
+                        found = series.window(spec, end)
+                        if found is not None:
+                            closing.setdefault((end + spec.close_after_us, key), []).append(found)
+            site.closed[spec.code] = last
+        for (at, key), rows in closing.items():
+            self.tell(at, key, ("", "", ""), "windows", *rows)
+
+    # ---- control records
+
+    def control(self, value: bytes) -> None:
+        try:
+            control = decode(value)
+        except ValueError:
+            return
+        if not isinstance(control, PatientControl):
+            self.site(control.number)
+            return
+        key = control.patient.bytes
+        before = self.patients.get(key)
+        if before is not None and before.version >= control.version:
+            return
+        series = {} if before is None else before.series
+        patient = Patient(control.label, control.site, control.version, control.policy, series)
+        self.patients[key] = patient
+        site = self.site(control.site)
+        for metric in METRIC_BY_CODE.values():
+            self.wear(key, metric, control, site)
+
+    def wear(self, key: bytes, metric: Metric, control: PatientControl, site: Site) -> None:
+        mine = [each for each in control.worn if any(s.metric == metric.name for s in each.type.streams)]
+        patient = self.patients[key]
+        mine.sort(key=lambda each: (each.binding.until is None, each.binding.since, each.name))
+        current = mine[-1] if mine else None
+        series = patient.series.get(metric.code)
+        if series is None:
+            if current is None:
+                return
+            series = patient.series[metric.code] = Series(metric, current)
+        bound = current is not None and current.binding.until is None
+        changed = bound != series.bound
+        if current is not None:
+            changed |= (current.device, current.binding.since) != (series.worn.device, series.worn.binding.since)
+        series.bound, series.worn = bound, current or series.worn
+        if not changed:
+            return
+        binding = series.worn.binding
+        if current is None:
+            at = binding.since if site.clock == NEVER_TICKED else max(site.clock, binding.since)
+        else:
+            at = binding.since if binding.until is None else binding.until
+        rank, series.signal.rank, series.signal.why = series.signal.rank, 0, ""
+        if rank:
+            self.signal(key, series, "clear", at, rank)
+        if not bound:
+            self.lose(key, series, "device removed", at)

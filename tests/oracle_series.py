@@ -1,0 +1,173 @@
+"""One series as the oracle sees it: panes, runs, levels and windows in plain Python (see ``tests/oracle.py``)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+from vitals.control import WornDevice
+from vitals.devices import Stream
+from vitals.metrics import MINUTE_US as MINUTE
+from vitals.metrics import SECOND_US as SECOND
+from vitals.metrics import Metric
+from vitals.policies import ThresholdRule
+from vitals.windows import ARROW_UNKNOWN, WindowSpec
+
+ARROWS = {"dexcom": (1, 2, 3), "xdrip": (1, 2, 3.5), "libre": (1, 2, math.inf)}
+
+
+def beyond(rule: ThresholdRule, number: int) -> Callable[[float], bool]:
+    limit = rule.levels[number - 1].limit
+    return (lambda value: value < limit) if rule.side == "low" else (lambda value: value > limit)
+
+
+@dataclass
+class Machine:
+    level: int = 0
+    condition: str = "over"
+    opened_at: int = 0
+    since: int = 0
+    reason: str = ""
+
+
+@dataclass
+class Signal:
+    rank: int = 0
+    opened_at: int = 0
+    since: int = 0
+    why: str = ""
+    told: str = ""
+    run: list[int] = field(default_factory=list)
+
+
+@dataclass
+class Deciding:
+    at: int
+    arrival: int
+    value: float
+
+
+@dataclass
+class Series:
+    metric: Metric
+    worn: WornDevice
+    bound: bool = False
+    newest: int | None = None
+    last: Deciding | None = None
+    panes: dict[int, tuple[int, float, int]] = field(default_factory=dict)
+    machines: dict[str, Machine] = field(default_factory=lambda: {"low": Machine(), "high": Machine()})
+    signal: Signal = field(default_factory=Signal)
+
+    @property
+    def stream(self) -> Stream:
+        return next(each for each in self.worn.type.streams if each.metric == self.metric.name)
+
+    @property
+    def interval(self) -> int:
+        return self.stream.interval_us
+
+    @property
+    def gap(self) -> int:
+        return max(self.metric.gap_us, self.interval * 22 // 10)
+
+    @property
+    def waits_from(self) -> int:
+        return self.worn.binding.since + self.worn.type.warm_up_us
+
+    @property
+    def head(self) -> int:
+        return max(self.panes.keys())
+
+    def heard(self) -> Deciding:
+        assert self.last is not None, "asked only of series that have decided"
+        return self.last
+
+    def base(self) -> int:
+        return self.waits_from if self.last is None else max(self.last.arrival, self.waits_from)
+
+    def silent_at(self) -> int:
+        return self.base() + max(self.metric.silent_us, self.interval * 22 // 10)
+
+    def reason(self) -> str:
+        if self.signal.why:
+            return self.signal.why
+        heard = self.last is not None and self.last.arrival >= self.waits_from
+        return "silent" if heard else "waiting for the first reading"
+
+    def fill(self, at: int, value: float) -> None:
+        pane = -(-at // self.metric.pane_us)
+        if self.panes and pane <= self.head - self.metric.panes:
+            return
+        self.panes.setdefault(pane, (at, math.floor(value + 0.5), math.floor(value * 1000 + 0.5)))
+        oldest = self.head - self.metric.panes
+        self.panes = {number: cell for number, cell in self.panes.items() if number > oldest}
+
+    def run(self, at: int, value: float, beyond: Callable[[float], bool]) -> int:
+        """Where the run that ends at this reading begins."""
+        start = at
+        for when, whole, _ in sorted(self.panes.values(), reverse=True):
+            if when >= at:
+                continue
+            if beyond(whole) != beyond(value) or start - when > self.gap:
+                break
+            start = when
+        return start
+
+    def span(self, rule: ThresholdRule, number: int, last: Deciding) -> int:
+        return last.at - self.run(last.at, last.value, beyond(rule, number))
+
+    def on(self, rule: ThresholdRule, number: int, last: Deciding) -> bool:
+        return beyond(rule, number)(last.value) and self.span(rule, number, last) >= rule.levels[number - 1].on_span_us
+
+    def off(self, rule: ThresholdRule, number: int, last: Deciding) -> bool:
+        level = rule.levels[number - 1]
+        near = last.value >= level.quick_limit if rule.side == "low" else last.value <= level.quick_limit
+        ok = self.span(rule, number, last)
+        long = (near and ok >= level.quick_span_us) or ok >= level.slow_span_us
+        return long and not beyond(rule, number)(last.value)
+
+    def move(self, rule: ThresholdRule, last: Deciding) -> None:
+        machine = self.machines[rule.side]
+        if machine.level < 2 and self.on(rule, 2, last):
+            machine.level = 2
+        elif machine.level == 2 and self.off(rule, 2, last):
+            machine.level = 1
+        if machine.level == 0 and self.on(rule, 1, last):
+            machine.level = 1
+        elif machine.level == 1 and self.off(rule, 1, last):
+            machine.level = 0
+        if not machine.level:
+            machine.condition = "over"
+        else:
+            machine.condition = "active" if beyond(rule, machine.level)(last.value) else "returning"
+
+    def window(self, spec: WindowSpec, end: int) -> tuple[Any, ...] | None:
+        pane = spec.metric.pane_us
+        first = (end - spec.width_us) // pane + 1
+        if not self.panes or first <= self.head - spec.metric.panes:
+            return None
+        count = spec.width_us // pane
+        cells = [(t, self.panes[first + t][2]) for t in range(count) if first + t in self.panes]
+        if not cells:
+            return None
+        n = len(cells)
+        x, xx = sum(v for _, v in cells), sum(v * v for _, v in cells)
+        slope, arrow = math.nan, ARROW_UNKNOWN
+        t, tt, tx = sum(t for t, _ in cells), sum(t * t for t, _ in cells), sum(t * v for t, v in cells)
+        steps = [(b - a) * pane for (a, _), (b, _) in pairwise(cells)]
+        need = 10 * MINUTE if spec.metric.name == "glucose" else 20 * SECOND
+        if n >= 3 and sum(steps) >= need and max(steps) * 10 <= 22 * max(self.interval, pane):
+            slope = (n * tx - t * x) * (MINUTE // pane) / (1000 * (n * tt - t * t))
+            if spec.metric.name == "glucose":
+                one, two, three = ARROWS[self.worn.type.arrow]
+                size = (abs(slope) >= one) + (abs(slope) >= two) + (abs(slope) > three)
+                arrow = size if slope > 0 else -size
+        values = [v for _, v in cells]
+        coverage = min(n * max(self.interval, pane) / spec.width_us, 1.0)
+        return (
+            spec.code, end, n, x / (1000 * n), math.sqrt(n * xx - x * x) / (1000 * n),
+            min(values) / 1000, max(values) / 1000, repr(slope), round(coverage, 6), arrow,
+        )  # fmt: skip
