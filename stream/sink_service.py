@@ -10,7 +10,7 @@ import logging
 from collections.abc import Iterable
 
 from runtime.clock import Clock, SystemClock
-from runtime.database import DatabaseUnavailable
+from runtime.database import DatabaseUnavailable, connect
 from runtime.database_errors import may_pass
 from runtime.database_log import log_name
 from runtime.kafka import Assigned, GroupConsumer, Out, Producer, Records, Revoked, cluster_id
@@ -148,6 +148,7 @@ class Sink:
         for event in await self._consumer.poll(0):
             if isinstance(event, Records):
                 self._consumer.seek(event.topic, event.partition, event.offsets[0])
+        self._readiness.set("kafka", True)
         await self._clock.sleep(pause)
 
 
@@ -156,8 +157,23 @@ def _name_broken(broken: Iterable[Broken]) -> None:
         log.error("%s/%d/%d is skipped: %s", each.topic, each.partition, each.offset, each.why)
 
 
+async def _refuse_a_wrong_address(settings: SinkSettings) -> None:
+    """Look at the database before joining the group, so that a typing error is one line at once."""
+    try:
+        async with await connect(settings.database_url, application="vigil sink"):
+            pass
+    except DatabaseUnavailable as error:
+        if not may_pass(error):
+            raise
+
+
 async def main(settings: SinkSettings) -> None:
-    """Run the sink until cancelled."""
+    """Run the sink until cancelled.
+
+    Raises:
+        DatabaseUnavailable: wrong password, unknown database; a stopped one is waited for.
+    """
+    await _refuse_a_wrong_address(settings)
     readiness, metrics = Readiness("kafka", "database"), Metrics()
     cluster = await cluster_id(settings)
     async with (
