@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 import structlog
-from paho.mqtt.client import MQTT_ERR_QUEUE_SIZE, MQTTMessage
+from paho.mqtt.client import MQTT_ERR_QUEUE_SIZE
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from pydantic import SecretStr
@@ -129,7 +129,7 @@ class Connection:
         self._client.max_inflight_messages_set(0)
         self._client.on_connect = self._on_connect
         self._client.on_disconnect = self._on_disconnect
-        self._client.on_message = self._on_message
+        self._client.on_arrival = self._on_arrival
         self._client.on_publish = self._on_publish
         self._client.on_subscribe = self._on_subscribe
 
@@ -268,14 +268,12 @@ class Connection:
         """Our own bound: mosquitto 2.0.11 miscounts the Receive Maximum, and rumqttd ignores it."""
         return max(len(self._incoming), len(self._unacked)) < self._receive_maximum
 
-    def _on_message(self, _client: Any, _userdata: Any, message: MQTTMessage) -> None:
-        topic = message._topic.decode("utf-8", "replace")  # noqa: SLF001  .topic raises on bytes that are not UTF-8
-        payload = bytes(message.payload)
-        taken = Message(topic, payload, message.mid, self.generation, message.qos, bool(message.retain))
+    def _on_arrival(self, topic: bytes, payload: bytes, mid: int, qos: int, retain: bool) -> None:
+        message = Message(topic.decode("utf-8", "replace"), payload, mid, self.generation, qos, retain)
         self.counters.received += 1
-        self._incoming.append(taken)
-        if taken.qos:
-            self._unacked.append(taken)
+        self._incoming.append(message)
+        if qos:
+            self._unacked.append(message)
         self._arrived.set()
 
     # Publishing

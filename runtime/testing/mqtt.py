@@ -163,7 +163,7 @@ class _MemoryClient:
         self.connect_timeout = 0.0
         self.on_connect: Any = None
         self.on_disconnect: Any = None
-        self.on_message: Any = None
+        self.on_arrival: Any = None
         self.on_publish: Any = None
         self.on_subscribe: Any = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -230,10 +230,7 @@ class _MemoryClient:
                 mid = session.next_mid
                 session.next_mid = mid % 65535 + 1
                 session.in_flight[mid] = message
-            raw = SimpleNamespace(
-                _topic=message.topic.encode(), payload=message.payload, mid=mid, qos=message.qos, retain=False
-            )
-            self.on_message(self, None, raw)
+            self.on_arrival(message.topic.encode(), message.payload, mid, message.qos, False)
 
     def resume_reading(self) -> None:
         self.deliver()

@@ -82,10 +82,10 @@ async def test_a_peer_that_never_reads_is_aborted_and_the_others_go_on() -> None
 
 async def test_a_close_ends_although_a_peer_never_reads() -> None:
     """A restart that hangs on one phone in a tunnel is an outage for the ward."""
-    flooding = asyncio.Event()
+    flooded: list[Peer] = []
 
     async def flood(peer: Peer) -> None:
-        flooding.set()
+        flooded.append(peer)
         while True:
             await peer.send("x" * 50_000)
 
@@ -93,8 +93,8 @@ async def test_a_close_ends_although_a_peer_never_reads() -> None:
     async with asyncio.timeout(WAIT_S):
         async with serve(flood, "127.0.0.1", 0, limits=limits) as port:
             deaf = await deaf_client(port)
-            await flooding.wait()
-            await asyncio.sleep(0.05)
+            while not flooded or not flooded[0].buffered_bytes:
+                await asyncio.sleep(0)
     deaf.transport.abort()
 
 

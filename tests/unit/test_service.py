@@ -82,7 +82,8 @@ def test_a_signal_ends_the_work_cleanly_and_twice_is_the_same(signum: signal.Sig
             await asyncio.Event().wait()
         finally:
             os.kill(os.getpid(), signum)
-            await asyncio.sleep(0.05)
+            for _ in range(100):
+                await asyncio.sleep(0)
             closed.append(True)
 
     assert run_code(serve, Settings, "gateway") == EXIT_OK
