@@ -64,6 +64,9 @@ def properties(data: Path, port: int, controller_port: int) -> str:
         "share.coordinator.state.topic.min.isr": 1,
         "share.coordinator.state.topic.num.partitions": 1,
         "group.initial.rebalance.delay.ms": 0,
+        # a killed broker that starts again waits until the registration of the one before has expired
+        "broker.session.timeout.ms": 4000,
+        "broker.heartbeat.interval.ms": 500,
         "message.max.bytes": MESSAGE_BYTES_MAX + 64 * 1024,
         "replica.fetch.max.bytes": MESSAGE_BYTES_MAX + 64 * 1024,
         # the index is mapped and allocated whole per partition; 2 MiB is what a full 1 GiB segment needs
