@@ -62,6 +62,7 @@ class Options:
     speed: float | None = None
     patient: str | None = None
     tail_us: int = TAIL_MINUTES * MINUTE_US
+    report_s: float = REPORT_S
 
 
 @dataclass(slots=True)
@@ -244,7 +245,7 @@ class Replay:
             if self._view.clock is not None:
                 self._lead.seen(self._view.clock)
             self._moved.set()
-            if self._clock.monotonic() - told >= REPORT_S:
+            if self._clock.monotonic() - told >= self._options.report_s:
                 told = self._clock.monotonic()
                 self._account()
                 progress(self.report)

@@ -1,0 +1,140 @@
+"""A client of the feed that writes everything down, and when the rest of the stack has caught up with a replay."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from uuid import UUID
+
+from alerts.client import Event, FeedClient
+from alerts.view import FeedView
+from runtime.clock import Clock
+from runtime.database import AsyncConnection
+from runtime.kafka import Reader
+from runtime.settings import Settings
+from stream.sink_work import SOURCES
+from vitals.alerts import Alert, FeedMark, decode
+from vitals.errors import ServerStalled
+from vitals.protocol import Change, CommandAnswer, Heartbeat, Snapshot, Welcome
+from vitals.topics import FEED, TOPICS
+
+CONNECT_S = 30.0
+SETTLE_S = 120.0
+"""How long each stage may take to catch up once the replay has ended; a killed one has to replay its log first."""
+POLL_S = 0.2
+
+Key = tuple[UUID, int, int]
+"""An alert's id and the version of a change."""
+
+
+class _CountingView(FeedView):
+    """The client's memory, which also counts what it hides: changes that came twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.duplicates = 0
+
+    def take(self, message: Welcome | Snapshot | Change | CommandAnswer | Heartbeat) -> bool:
+        fresh = super().take(message)
+        self.duplicates += isinstance(message, Change) and not fresh
+        return fresh
+
+
+class Recorder:
+    """One client of the feed; ``changes`` in the order in which they came."""
+
+    def __init__(self, url: str, token: str, clock: Clock) -> None:
+        self._client = FeedClient(url, token, clock=clock)
+        self._view = self._client.view = _CountingView()
+        self._clock = clock
+        self.changes: list[Alert] = []
+        self.connections = 0
+        self.not_recovered = 0
+        """Connections after the first on which the gateway could not promise that nothing was missed."""
+
+    @property
+    def duplicates(self) -> int:
+        """Changes that came more than once."""
+        return self._view.duplicates
+
+    @asynccontextmanager
+    async def recording(self) -> AsyncIterator[None]:
+        """Record while the body runs; enters once the gateway has welcomed us."""
+        task = asyncio.create_task(self._client.run(self._handle), name="feed client")
+        try:
+            await until(lambda: self._client.connected, "the gateway does not welcome us", self._clock, CONNECT_S)
+            yield
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    def _handle(self, event: Event) -> None:
+        match event:
+            case Welcome():
+                self.connections += 1
+                self.not_recovered += self.connections > 1 and not event.recovered
+            case Change():
+                self.changes.append(event.alert)
+            case _:
+                pass
+
+
+async def until(condition: Callable[[], bool], complaint: str, clock: Clock, seconds: float) -> None:
+    """Wait for a condition. Raises `ServerStalled` with the complaint after ``seconds``."""
+    began = clock.monotonic()
+    while not condition():
+        if clock.monotonic() - began > seconds:
+            raise ServerStalled(complaint, f"within {seconds:g} s")
+        await clock.sleep(POLL_S)
+
+
+async def feed_changes(settings: Settings, final: int, clock: Clock) -> set[Key]:
+    """Changes in ``alerts.feed`` once the manager's mark of every partition has reached the tick ``final`` (µs).
+
+    Raises:
+        ServerStalled: processor or manager do not get there.
+    """
+    found: set[Key] = set()
+    left = set(range(settings.partitions))
+    began = clock.monotonic()
+    async with Reader(settings, [(FEED, partition) for partition in left]) as reader:
+        while left:
+            if clock.monotonic() - began > SETTLE_S:
+                where = ", ".join(str(partition) for partition in sorted(left))
+                raise ServerStalled("the feed does not reach the last tick", f"partitions {where}", "see their logs")
+            for records in await reader.poll(POLL_S):
+                for value in records.values:
+                    match decode(value):
+                        case Alert() as alert:
+                            found.add(key_of(alert))
+                        case FeedMark() as mark if max(mark.sites.values(), default=0) >= final:
+                            left.discard(records.partition)
+                        case _:
+                            pass
+    return found
+
+
+async def stored(settings: Settings, connection: AsyncConnection, clock: Clock) -> None:
+    """Wait until the sink has stored everything that its topics hold now. Raises `ServerStalled`."""
+    counts = {spec.name: settings.partitions if spec.partitioned else 1 for spec in TOPICS if spec.name in SOURCES}
+    keys = [(name, partition) for name, count in counts.items() for partition in range(count)]
+    async with Reader(settings, keys) as reader:
+        ends = {key: end for key, end in (await reader.end_offsets()).items() if end > 0}
+    began = clock.monotonic()
+    while behind := await _behind(connection, ends):
+        if clock.monotonic() - began > SETTLE_S:
+            raise ServerStalled("the sink does not catch up", ", ".join(behind), "see its log")
+        await clock.sleep(POLL_S)
+
+
+async def _behind(connection: AsyncConnection, ends: dict[tuple[str, int], int]) -> list[str]:
+    cursor = await connection.execute("SELECT topic, partition, position FROM vigil.sink_positions")
+    positions = {(topic, partition): position for topic, partition, position in await cursor.fetchall()}
+    return [f"{key[0]}/{key[1]}" for key, end in ends.items() if positions.get(key, 0) < end]
+
+
+def key_of(alert: Alert) -> Key:
+    """What makes a change the same change."""
+    return (alert.id, *alert.version)
