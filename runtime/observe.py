@@ -84,6 +84,12 @@ def configure_logging(settings: Settings, service: str, stream: TextIO | None = 
         logging.getLogger(name).setLevel(level)
 
 
+def get_logger(name: str) -> structlog.stdlib.BoundLogger:
+    """The logger of a module: ``log.info("what happened", key=value)``; only ``runtime`` imports structlog."""
+    logger: structlog.stdlib.BoundLogger = structlog.get_logger(name)
+    return logger
+
+
 def mask_secrets(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Replace values under secret-looking keys, and passwords inside URLs anywhere."""
     return {key: MASK if SECRET_KEY.search(key) else _masked(value) for key, value in event.items()}
