@@ -35,6 +35,8 @@ EXPECTED = (
     "GroupLoadInProgress",
     "because it is rebalancing",
     "is not available during auto-create initialization",
+    "Unable connect to",
+    "Unable to update metadata",
 )
 """Parts of library messages that belong to every normal start; our own deadlines report it if they do not pass."""
 

@@ -7,6 +7,7 @@ the namespace. What goes in may be the own name or the full one (``vitals.topics
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import NamedTuple, TypeAlias
@@ -20,6 +21,9 @@ from vitals.topics import kafka_topic
 
 Partition: TypeAlias = tuple[str, int]
 """A topic's own name and a partition number."""
+
+# A tool that configures no logging must not show the library's own view of what our errors say in one line.
+logging.getLogger("aiokafka").addHandler(logging.NullHandler())
 
 REQUEST_TIMEOUT_MS = 20_000
 """One request to a broker; shorter than every deadline of ours, so that its error is the one we see."""
