@@ -66,10 +66,10 @@ define install_lock
 endef
 
 $(VENV)/.installed: requirements.lock pyproject.toml | $(BIN)/pip
-	$(call install_lock,requirements.lock,about 150 MB)
+	$(call install_lock,requirements.lock,about 90 MB)
 
 $(VENV)/.installed-dev: requirements-dev.lock pyproject.toml | $(BIN)/pip
-	$(call install_lock,requirements-dev.lock,about 200 MB)
+	$(call install_lock,requirements-dev.lock,about 140 MB)
 	@touch $(VENV)/.installed
 
 $(BIN)/pip:
