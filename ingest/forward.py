@@ -8,6 +8,7 @@ downstream knows by its identity.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import get_args
 
 from ingest.bridge import Bridge, Decision
 from ingest.follow import Follower
@@ -15,6 +16,7 @@ from runtime.clock import Clock
 from runtime.kafka import Out, Producer
 from runtime.mqtt import Connection, Message
 from runtime.observe import Metrics
+from vitals.codecs import Reason
 
 
 class Forwarder:
@@ -41,6 +43,8 @@ class Forwarder:
         self._messages = metrics.counter("bridge_messages", "MQTT messages whose records Kafka has")
         self._readings = metrics.counter("bridge_readings", "Readings written to vitals.readings")
         self._rejected = metrics.counter("bridge_rejected", "Readings or payloads in vitals.rejected", ["reason"])
+        for reason in get_args(Reason):
+            self._rejected.labels(reason)  # a counter that is there from the start shows its first step
         self._ticks = metrics.counter("bridge_ticks", "Ticks written to every partition")
 
     async def run(self) -> None:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
+import numpy as np
 import pytest
 
 from ingest import service
 from ingest.settings import BridgeSettings
-from ingest.ticks import REPLAY, PartitionClocks, Tick
+from ingest.ticks import REPLAY, Tick
 from runtime.kafka import KafkaStalled, Out
 from runtime.observe import Metrics, Readiness
 from runtime.testing import ManualClock, MemoryBroker, MemoryConnection, MemoryKafka, MemoryProducer
 from vitals.devices import DEVICE_TYPES, Binding, Device, Site
-from vitals.readings import decode, tick_rows
+from vitals.readings import Rows, decode, tick_rows
 from vitals.topics import BINDINGS, READINGS, REJECTED, TICK_KEY, device_id, patient_id, readings_topic, ticks_topic
 
 NOW = 1_700_000_000_000_000
@@ -65,7 +67,8 @@ class House:
 
     async def serve(self, producer: MemoryProducer, connection: MemoryConnection, *, simulated: bool = True) -> None:
         """The bridge, until it fails or is cancelled."""
-        clocks = PartitionClocks(2, simulated=simulated)
+        settings = SETTINGS.model_copy(update={"clock": "simulated" if simulated else "real"})
+        clocks = await service.partition_clocks(settings, self.kafka.reader([(READINGS, 0), (READINGS, 1)]))
         await service.serve(
             SETTINGS,
             producer,
@@ -96,15 +99,19 @@ class House:
     def publish(self, at: int, topic: str = TOPIC) -> None:
         self.broker.inject(topic, f'{{"metric":"glucose","value":100,"observed_at":{at}}}'.encode())
 
-    def observed(self) -> list[int]:
-        """``observed_at`` of every reading in the log."""
+    def rows(self) -> Rows:
+        """Every reading in the log, partition by partition."""
         values = [
             stored.value
             for partition in (0, 1)
             for stored in self.kafka.records(READINGS, partition)
             if stored.key != TICK_KEY
         ]
-        return [int(at) for at in decode(values)["observed_at"]]
+        return decode(values)
+
+    def observed(self) -> list[int]:
+        """``observed_at`` of every reading in the log."""
+        return [int(at) for at in self.rows()["observed_at"]]
 
     def shown(self, line: str) -> bool:
         return line in self.metrics.text().decode().splitlines()
@@ -270,3 +277,47 @@ async def test_a_restarted_bridge_reads_the_last_tick_of_each_partition():
     empty = MemoryKafka({READINGS: 2}).reader([(READINGS, 0), (READINGS, 1)])
     assert (await service.partition_clocks(simulated, empty)).received(0) == [None, None]
     assert (await service.partition_clocks(SETTINGS, reader)).received(9) == [9, 9]
+
+
+def assert_received_at_the_tick_before(house: House) -> None:
+    """On the simulated clock: each row's ``received_at`` is the tick before it in its own partition."""
+    for partition in (0, 1):
+        now = None
+        for stored in house.kafka.records(READINGS, partition):
+            row = decode([stored.value])[0]
+            if stored.key == TICK_KEY:
+                now = int(row["received_at"])
+            elif now is not None:
+                assert int(row["received_at"]) == now
+
+
+@pytest.mark.parametrize("seed", range(25))
+async def test_whatever_fails_and_whenever_every_reading_is_in_the_log_in_its_order(seed: int):
+    """Crashes in mid-write, lost connections and small windows, in any mixture: repeats are allowed, holes are not."""
+    chance = random.Random(seed)  # noqa: S311  seeded faults, no secret
+    house = House()
+    for name in ("cgm-2", "cgm-3"):
+        house.bind(name, f"of-{name}")
+    async with house.running():
+        pass
+    sent: dict[str, list[int]] = {"cgm-1": [], "cgm-2": [], "cgm-3": []}
+    for step in range(12):
+        house.broker.inject(ticks_topic("", REPLAY), Tick(tick=NOW + step * 1000, sites=("ward-a",)).encode())
+        for number in range(chance.randrange(12)):
+            name = chance.choice(sorted(sent))
+            house.publish(NOW + step * 1000 + number, readings_topic("", "ward-a", name))
+            sent[name].append(NOW + step * 1000 + number)
+        if chance.random() < 0.7:
+            house.kafka.fail_next_send(KafkaStalled("stalled"), after=chance.randrange(8))
+            with pytest.raises(BaseExceptionGroup):
+                await house.serve(house.kafka.producer(), house.connection(chance.choice([1, 5, 500])))
+        elif chance.random() < 0.5:
+            async with house.running():
+                house.broker.drop("bridge-0")
+    async with house.running():
+        await until(lambda: house.broker.waiting("bridge-0") == 0)
+    for name, wanted in sent.items():
+        device = np.void(device_id(name).bytes)
+        found = [int(row["observed_at"]) for row in house.rows() if row["device"] == device]
+        assert list(dict.fromkeys(found)) == wanted
+    assert_received_at_the_tick_before(house)
