@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-from compose.process import ProcessSpec
+from compose.process import ProcessSpec, python, python_env
 from compose.servers import probes
 
 SERVICES = ("registry", "sink", "process", "manage", "gateway", "bridge")
@@ -50,7 +49,7 @@ async def _get(port: int, path: str) -> tuple[int, bytes]:
 
 def command(*words: str) -> tuple[str, ...]:
     """The argument vector of a ``vigil`` command in this environment."""
-    return (sys.executable, "-m", "compose.cli", *words)
+    return python("compose.cli", *words)
 
 
 def service(name: str, logs: Path, environment: Mapping[str, str], health_port: int) -> ProcessSpec:
@@ -59,7 +58,7 @@ def service(name: str, logs: Path, environment: Mapping[str, str], health_port: 
         name=name,
         argv=command(name),
         log=logs / f"{name}.log",
-        env={**environment, "VIGIL_HEALTH_PORT": str(health_port)},
+        env={**python_env(), **environment, "VIGIL_HEALTH_PORT": str(health_port)},
         ready=partial(answers, health_port),
         stop_seconds=8.0,
         ready_seconds=90.0,
@@ -73,6 +72,7 @@ def simulator(patients: int, rate: float, seed: int, logs: Path, environment: Ma
         name=SIMULATOR,
         argv=command("simulate", *words),
         log=logs / f"{SIMULATOR}.log",
-        env=environment,
+        env={**python_env(), **environment},
         stop_seconds=5.0,
+        once=True,
     )
