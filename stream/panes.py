@@ -82,15 +82,24 @@ class Ring(Table):
         moved = np.flatnonzero(self.head[slots] > old)
         if not moved.size:
             return
-        series, first = np.unique(slots[moved], return_index=True)
+        series, before = self._each_once(slots[moved], old[moved])
         head = self.head[series]
-        passed = np.minimum(head - old[moved[first]], self.size)
+        passed = np.minimum(head - before, self.size)
         owner = np.repeat(np.arange(len(series)), passed)
         back = np.arange(len(owner)) - np.repeat(np.cumsum(passed) - passed, passed)
         where = series[owner], (head[owner] - back) % self.size
         self.millis[where] = 0
         if self.timed:
             self.whole[where] = 0
+
+    def _each_once(self, slots: Slots, old: Ints) -> tuple[Slots, Ints]:
+        """Every slot once, ascending, with its old head; cheaper than sorting."""
+        among = np.zeros(self.capacity, np.bool_)
+        among[slots] = True
+        heads = np.empty(self.capacity, np.int64)
+        heads[slots] = old
+        series = np.flatnonzero(among)
+        return series, heads[series]
 
     def window(self, slots: Slots, end: int, width: int) -> tuple[Ints, Bools]:
         """Thousandths (0 where empty) and filled cells of (end - width, end], both (n, width / pane).

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,8 +24,6 @@ from vitals.journal import Mark
 from vitals.metrics import METRICS, TICK
 from vitals.readings import late
 from vitals.steps import Output, Records
-from vitals.topics import MARK_KEY
-from vitals.topics import WINDOWS as WINDOWS_TOPIC
 from vitals.windows import WINDOWS
 
 if TYPE_CHECKING:
@@ -34,6 +31,7 @@ if TYPE_CHECKING:
 
     from stream.poll import Poll
     from stream.series import Slots
+    from vitals.control import WornDevice
     from vitals.journal import EpisodeChange
 
 NO_DATA = "no data"
@@ -100,7 +98,7 @@ class Processor:
             self._mark(moves, position)
         self._readings(batch, begin, len(batch.rows))
         outputs = self._outbox.drain(records.offsets)
-        self._count(batch, outputs)
+        self._count(batch)
         return outputs
 
     # ---- readings
@@ -241,9 +239,7 @@ class Processor:
         rows["patient"] = np.frombuffer(b"".join(keys), "V16")
         new = np.flatnonzero((np.diff(at) != 0) | (np.diff(slots) != 0)) + 1
         bounds = [0, *new.tolist(), len(rows)]
-        times = at.tolist()
-        for first, last in pairwise(bounds):
-            self._outbox.windows(Where(position, row, times[first]), keys[first], rows[first:last])
+        self._outbox.close(Where(position, row, 0), at.tolist(), keys, rows, bounds)
 
     def _next_window(self, site: Site, slots: Slots) -> None:
         ends = [
@@ -303,12 +299,13 @@ class Processor:
             return
         self._patients.versions[slot] = control.version
         self._patients.labels[slot] = control.label
-        self._patients.policies[slot] = control.policy
+        self._patients.policies[slot] = self._patients.shared(control.policy)
         before = self._sites.by_number.get(int(self._patients.site[slot]))
         self._patients.site[slot] = control.site
         site = self._sites.add(control.site)
+        worn = tuple(self._patients.shared_type(each) for each in control.worn)
         for lane in self._lanes.values():
-            self._wear(lane, slot, control, site, where)
+            self._wear(lane, slot, worn, site, where)
         for each in (site, before):
             if each is not None:
                 slots = self._patients.of_site(each.number)
@@ -316,16 +313,17 @@ class Processor:
                 self._next_window(each, slots)
 
     @staticmethod
-    def _wear(lane: Lane, slot: int, control: PatientControl, site: Site, where: Where) -> None:
-        changed = lane.series.wear(slot, control.worn)
+    def _wear(lane: Lane, slot: int, worn: tuple[WornDevice, ...], site: Site, where: Where) -> None:
+        changed = lane.series.wear(slot, worn)
         if not lane.series.exists[slot]:
             return
-        lane.machines.set_policy(slot, control.policy, lane.metric.name)
-        lane.signals.set_policy(slot, control.policy)
+        policy = lane.patients.policy(slot)
+        lane.machines.set_policy(slot, policy, lane.metric.name)
+        lane.signals.set_policy(slot, policy)
         if changed:
             binding = lane.series.devices[slot].binding
             at = binding.since if binding.until is None else binding.until
-            if lane.series.bound[slot] or any(worn.binding == binding for worn in control.worn):
+            if lane.series.bound[slot] or any(each.binding == binding for each in worn):
                 where = where._replace(instant=at)
             else:
                 where = where._replace(instant=max(site.clock, binding.since))
@@ -343,7 +341,7 @@ class Processor:
             for lane in self._lanes.values():
                 lane.grow(capacity)
 
-    def _count(self, batch: Poll, outputs: list[Output]) -> None:
+    def _count(self, batch: Poll) -> None:
         counters = self.counters
         is_reading = batch.rows["metric"] != TICK
         counters.readings += int(is_reading.sum())
@@ -351,13 +349,8 @@ class Processor:
         strangers = is_reading & ((batch.slots < 0) | ~np.isin(batch.rows["metric"], list(self._lanes)))
         self._strangers += int(strangers.sum())
         counters.unbound = self._strangers + sum(lane.unbound for lane in self._lanes.values())
-        for output in outputs:
-            if output.topic == WINDOWS_TOPIC:
-                counters.windows += 1
-            elif output.key == MARK_KEY:
-                counters.marks += 1
-            else:
-                counters.episodes += 1
+        counters.windows, counters.episodes = self._outbox.windows, self._outbox.episodes
+        counters.marks = self._outbox.marks
 
 
 def factory(partitions: int) -> Callable[[int], Processor]:

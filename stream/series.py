@@ -16,6 +16,7 @@ from vitals.topics import TICK_KEY
 
 if TYPE_CHECKING:
     from vitals.control import WornDevice
+    from vitals.devices import DeviceType
     from vitals.metrics import Metric
     from vitals.policies import Policy
 
@@ -74,6 +75,8 @@ class Patients(Table):
         self.versions: list[int] = []
         self.policies: list[Policy | None] = []
         self.site: Ints = np.zeros(self.capacity, np.int64)
+        self._policies: dict[Policy, Policy] = {}
+        self._types: dict[DeviceType, DeviceType] = {}
 
     def add(self, key: bytes) -> int:
         """The slot of a 16-byte key, a new one where it has none yet; the caller grows the tables."""
@@ -86,6 +89,14 @@ class Patients(Table):
             self.versions.append(0)
             self.policies.append(None)
         return slot
+
+    def shared(self, policy: Policy) -> Policy:
+        """An equal policy that is kept once for all who have it."""
+        return self._policies.setdefault(policy, policy)
+
+    def shared_type(self, worn: WornDevice) -> WornDevice:
+        """The worn device with its type kept once for all who wear one."""
+        return worn.model_copy(update={"type": self._types.setdefault(worn.type, worn.type)})
 
     def of_site(self, site: int) -> Slots:
         """Slots of the patients at a site, ascending; shape (n,)."""
