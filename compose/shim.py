@@ -17,6 +17,7 @@ import os
 import sys
 
 PR_SET_PDEATHSIG, PR_SET_KEEPCAPS, PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE = 1, 8, 47, 2
+PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP = 28, 1 << 2
 CLONE_NEWNS = 0x00020000
 MS_BIND, MS_REC, MS_PRIVATE = 0x1000, 0x4000, 0x40000
 CAPABILITY_VERSION_3 = 0x20080522
@@ -66,6 +67,8 @@ def keep_search() -> None:
 def become(user: list[int], keep: bool) -> None:
     """Change to uid and gid, optionally with the one capability of :func:`keep_search`."""
     if keep:
+        # without this bit access(2) would ignore the capability, and initdb and postgres look for themselves by it
+        call("prctl", PR_SET_SECUREBITS, ctypes.c_ulong(SECBIT_NO_SETUID_FIXUP), 0, 0, 0)
         call("prctl", PR_SET_KEEPCAPS, ctypes.c_ulong(1), 0, 0, 0)
     os.setgroups([])
     os.setresgid(user[1], user[1], user[1])

@@ -11,10 +11,9 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass
 
-import structlog
-
 from runtime.clock import Clock
 from runtime.mqtt import Connection
+from runtime.observe import get_logger
 from runtime.settings import Settings
 from simulators.registry import Registry, Wearer, enrol
 from simulators.ward import Due, Ward, WardSpec
@@ -38,7 +37,7 @@ PATIENTS_MAX = 5_000
 RATE_HZ_MAX = 10.0
 REPORT_S = 10.0
 
-log = structlog.get_logger("vigil.fleet")
+log = get_logger("vigil.fleet")
 
 
 @dataclass(frozen=True, slots=True)

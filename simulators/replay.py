@@ -20,11 +20,11 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import structlog
 
 from runtime.clock import Clock
 from runtime.kafka import Reader
 from runtime.mqtt import Connection
+from runtime.observe import get_logger
 from runtime.settings import Settings
 from simulators.exports import Export, parse
 from simulators.pacing import Lead, LogView, floor_to, slots, step_us
@@ -48,7 +48,7 @@ REPORT_S = 5.0
 TAIL_MINUTES = 60
 """Ticks go on for so long behind the last reading, so that its silence, too, is noticed."""
 
-log = structlog.get_logger("vigil.replay")
+log = get_logger("vigil.replay")
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,7 +106,6 @@ def test_the_month_closes_a_window_for_every_five_minutes_with_readings() -> Non
     """A window that never closes, or closes twice, would be a hole or a lie in every report."""
     outputs = whole_log().run(Processor(0, 1), cuts=range(0, 60_000, 997))
 
-
     rows = windows(outputs)
     assert (rows["metric"] == GLUCOSE.code).all()
     assert len(np.unique(rows["end"])) == len(rows)
