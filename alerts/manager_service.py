@@ -8,6 +8,7 @@ other record, when it reads it back. On simulated time nobody but the replay mov
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from alerts.manager import AlertManager
@@ -21,6 +22,7 @@ from vitals.topics import FEED, JOURNAL, MARK_KEY
 
 GROUP = "manager"
 SPEC = RunnerSpec(input_topic=JOURNAL, group=GROUP, make=AlertManager, tails=(FEED,))
+START_LOOK_SECONDS = 0.05
 LOOK_SECONDS = 0.5
 """How often timers are compared with the wall clock."""
 
@@ -54,8 +56,10 @@ class Ticker:
         return found
 
 
-async def main(settings: ManageSettings, clock: Clock | None = None) -> None:
-    """Run the manager until it is cancelled.
+async def main(
+    settings: ManageSettings, clock: Clock | None = None, recovered: Callable[[], None] = lambda: None
+) -> None:
+    """Run the manager until it is cancelled; ``recovered`` is called once it has read its journal.
 
     Raises:
         ServerError: Kafka is away, or stalls.
@@ -74,6 +78,13 @@ async def main(settings: ManageSettings, clock: Clock | None = None) -> None:
     ):
         tasks.create_task(runner.run(consumer, producer), name="manager")
         tasks.create_task(_watch(settings, runner, producer, readiness, clock), name="manager's clock")
+        tasks.create_task(_tell(runner, clock, recovered), name="manager's start")
+
+
+async def _tell(runner: Runner[AlertManager], clock: Clock, recovered: Callable[[], None]) -> None:
+    while not runner.recovered:
+        await clock.sleep(START_LOOK_SECONDS)
+    recovered()
 
 
 async def _watch(

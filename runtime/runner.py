@@ -6,7 +6,8 @@ cause that it finds in each output partition: a crash in mid-replay, a repeat an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 COMMIT_SECONDS = 1.0
 """Positions are committed this often at most; they only show progress, recovery does not use them."""
+
+STEP_RECORDS_MAX = 500
+"""Records per step while there is a backlog; outputs do not depend on it."""
 
 S = TypeVar("S", bound=Step)
 
@@ -100,8 +104,9 @@ class Runner(Generic[S]):
                     self._revoke(event)
                 else:
                     taken.append(event)
-            outputs = [output for records in taken for output in self._step(records)]
-            await self._write(producer, outputs)
+            for part in (part for records in taken for part in _parts(records)):
+                await self._write(producer, self._step(part))
+                await asyncio.sleep(0)  # a long backlog must not keep the group's heartbeat waiting
             for records in taken:
                 self._owned[records.partition].position = records.offsets[-1] + 1
             await self._commit(consumer, taken)
@@ -112,6 +117,7 @@ class Runner(Generic[S]):
         async with Reader(self._settings, event.partitions) as reader:
             firsts = await reader.beginning_offsets()
             ends = await reader.end_offsets()
+        taken: dict[int, _Owned[S]] = {}
         for topic, partition in event.partitions:
             first, end = firsts[topic, partition], ends[topic, partition]
             if first > 0:
@@ -121,9 +127,11 @@ class Runner(Generic[S]):
                     "restore the topic, or start with an empty data folder",
                 )
             written = {name: await self._last_cause(name, partition) for name in self._spec.tails}
-            self._owned[partition] = _Owned(self._spec.make(partition), written, recovered_at=end)
+            taken[partition] = _Owned(self._spec.make(partition), written, recovered_at=end)
             consumer.seek(topic, partition, 0)
             log.info("partition taken", topic=topic, partition=partition, replay_to=end)
+        # All at once: with only the first of them taken, `recovered` would be true too early.
+        self._owned.update(taken)
 
     async def _last_cause(self, name: str, partition: int) -> causes.Cause:
         header = await last_headers(self._settings, name, partition, causes.HEADER)
@@ -156,3 +164,10 @@ class Runner(Generic[S]):
             await consumer.commit(
                 {(self._spec.input_topic, partition): owned.position for partition, owned in self._owned.items()}
             )
+
+
+def _parts(records: Records) -> Iterator[Records]:
+    for first in range(0, len(records.offsets), STEP_RECORDS_MAX):
+        part = slice(first, first + STEP_RECORDS_MAX)
+        columns = (records.offsets, records.keys, records.values, records.headers)
+        yield Records(records.topic, records.partition, *(column[part] for column in columns))  # type: ignore[arg-type]

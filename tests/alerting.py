@@ -27,12 +27,13 @@ def minute(number: float) -> int:
 
 def episode(change: str = "open", at: float = 0, **fields: Any) -> Episode:
     """An episode of the low rule at level 2 of patient p1 at site 1; ``at`` in minutes after the start."""
-    patient = patient_id(fields.pop("label", "p1"))
+    label = fields.pop("label", "p1")
+    patient = patient_id(label)
     opened_at = minute(fields.pop("opened", 0))
     defaults: dict[str, Any] = {
         "id": episode_id(str(patient), "glucose", "low", opened_at),
         "patient": patient,
-        "label": "p1",
+        "label": label,
         "site": 1,
         "device": "cgm-1",
         "metric": "glucose",

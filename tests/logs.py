@@ -91,9 +91,7 @@ class Log:
     ) -> None:
         """A patient's control record."""
         patient = patient_id(name)
-        control = PatientControl(
-            patient=patient, label=name, site=site, version=version, worn=devices, policy=policy
-        )
+        control = PatientControl(patient=patient, label=name, site=site, version=version, worn=devices, policy=policy)
         self.raw(patient.bytes, control.encode(), ((CONTROL_HEADER, b"1"),))
 
     def records(self, first: int = 0, last: int | None = None) -> Records:

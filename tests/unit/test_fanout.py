@@ -145,7 +145,7 @@ def test_the_snapshot_is_every_open_alert_in_scope():
     source = Source(memory)
     source.write(episode(), episode(label="p2", site=2), episode(label="p3"), episode("clear", 1, label="p3"))
     alerts = [Alert.model_validate_json(text) for text in memory.open_alerts(EVERYONE)]
-    assert [(alert.label, alert.site) for alert in alerts] == [("p1", 1), ("p1", 2)]
+    assert [(alert.label, alert.site) for alert in alerts] == [("p1", 1), ("p2", 2)]
     assert [json.loads(text)["site"] for text in memory.open_alerts(WARD_2)] == [2]
 
 

@@ -1,0 +1,185 @@
+"""A ward for tests of the feed on real servers: a manager that runs, gateways, and screens that say hello."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+from uuid import UUID
+
+from alerts import gateway, manager_service
+from alerts.settings import GatewaySettings, ManageSettings
+from runtime.clock import SystemClock
+from runtime.kafka import Out, Producer
+from runtime.settings import Settings
+from runtime.web import Peer, WebLimits, connect
+from vitals.alerts import Alert
+from vitals.causes import HEADER, Cause
+from vitals.journal import Episode, Mark
+from vitals.people import Principal, digest_of
+from vitals.protocol import (
+    Acknowledge,
+    Change,
+    CommandAnswer,
+    Heartbeat,
+    Hello,
+    Snapshot,
+    Welcome,
+    decode_server,
+)
+from vitals.topics import JOURNAL, partition_of
+
+PEOPLE = [
+    Principal(name="nurse", role="clinician", token_sha256=digest_of("nurse-token")),
+    Principal(name="other", role="clinician", sites=frozenset({2}), token_sha256=digest_of("other-token")),
+    Principal(name="wall", role="wall", token_sha256=digest_of("wall-token")),
+]
+NURSE = "nurse-token"
+LIMITS = WebLimits(message_bytes_max=4 * 1024 * 1024)
+M = TypeVar("M")
+CLOCK = SystemClock()
+
+
+def settings_for(topics: Settings, cls: type[M], **more: Any) -> M:
+    values = topics.model_dump(include={"kafka", "namespace", "partitions"})
+    return cls(**values, **more)
+
+
+class Ward:
+    """Writes what a processor writes, and starts gateways."""
+
+    def __init__(self, topics: Settings, tokens: Path, producer: Producer) -> None:
+        self._topics = topics
+        self._tokens = tokens
+        self._producer = producer
+        self._causes: dict[int, int] = {}
+        self.url = ""
+        self.stop: Callable[[], object] = lambda: None
+
+    async def write(self, *messages: Episode | Mark, partition: int | None = None) -> None:
+        """Append to the journal with the processor's causes; a mark goes to every partition."""
+        outs = []
+        for message in messages:
+            where = range(self._topics.partitions) if isinstance(message, Mark) else [self.partition(message)]
+            outs += [self._out(message, each if partition is None else partition) for each in where]
+        await self._producer.send(outs)
+
+    def partition(self, message: Episode) -> int:
+        assert message.patient is not None
+        return partition_of(message.patient.bytes, self._topics.partitions)
+
+    def _out(self, message: Episode | Mark, partition: int) -> Out:
+        number = self._causes[partition] = self._causes.get(partition, 0) + 1
+        return Out(JOURNAL, partition, b"k", message.encode(), ((HEADER, Cause(number, 0).pack()),))
+
+    @asynccontextmanager
+    async def gateway(self, **more: Any) -> AsyncIterator[str]:
+        """A gateway while the body runs; its URL."""
+        more = {"feed_port": 0, "tokens_file": self._tokens, "clock": "simulated"} | more
+        settings = settings_for(self._topics, GatewaySettings, **more)
+        port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        async with running(gateway.main(settings, CLOCK, port.set_result), port) as self.stop:
+            self.url = f"ws://127.0.0.1:{await port}/feed"
+            yield self.url
+
+    @asynccontextmanager
+    async def feed(self, token: str = NURSE, cursor: str | None = None) -> AsyncIterator[Screen]:
+        """A screen that has said hello."""
+        async with connect(self.url, limits=LIMITS) as peer:
+            await peer.send(Hello(token=token, cursor=cursor).encode().decode())
+            screen = Screen(peer)
+            screen.welcome = await screen.expect(Welcome)
+            yield screen
+
+
+class Screen:
+    """One connection; keeps what it got."""
+
+    welcome: Welcome
+
+    def __init__(self, peer: Peer) -> None:
+        self.peer = peer
+        self.cursor: str | None = None
+        self.changes: list[Alert] = []
+
+    async def next(self) -> Welcome | Snapshot | Change | CommandAnswer | Heartbeat:
+        message = decode_server(await self.peer.receive())
+        if not isinstance(message, CommandAnswer):
+            self.cursor = message.cursor or self.cursor
+        if isinstance(message, Change):
+            self.changes.append(message.alert)
+        return message
+
+    async def expect(self, kind: type[M], fits: Callable[[M], bool] = lambda _: True) -> M:
+        """The next message of a kind; others are kept or passed over."""
+        while True:
+            message = await self.next()
+            if isinstance(message, kind) and fits(message):
+                return message
+
+    async def acknowledge(self, alert: Alert, number: int = 1) -> CommandAnswer:
+        message = Acknowledge(id=UUID(int=number), alert=alert.id, level=alert.level, version=alert.version)
+        await self.peer.send(message.encode().decode())
+        return await self.expect(CommandAnswer)
+
+
+@asynccontextmanager
+async def running(service: Any, ready: asyncio.Future[int] | None = None) -> AsyncIterator[Callable[[], object]]:
+    """A service while the body runs, with what stops it; its failure ends the test."""
+    async with asyncio.TaskGroup() as tasks:
+        task = tasks.create_task(service, name="service under test")
+        try:
+            if ready is not None:
+                await asyncio.wait({task, ready}, return_when=asyncio.FIRST_COMPLETED)
+            yield task.cancel
+        finally:
+            task.cancel()
+
+
+@asynccontextmanager
+async def managed(topics: Settings, folder: Path, **more: Any) -> AsyncIterator[Ward]:
+    """A manager that runs (on simulated time by default), and people with tokens."""
+    tokens = folder / "tokens.json"
+    tokens.write_text(json.dumps([json.loads(person.encode()) for person in PEOPLE]))
+    settings = settings_for(topics, ManageSettings, **{"clock": "simulated"} | more)
+    started: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    manager = manager_service.main(settings, CLOCK, lambda: started.set_result(0))
+    async with Producer(topics, "test") as producer, running(manager, started):
+        yield Ward(topics, tokens, producer)
+
+
+def free_port() -> int:
+    """A port that nobody uses now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def silent_client(url: str) -> socket.socket:
+    """A socket that shakes hands, says hello and never reads."""
+    port = int(url.split(":")[2].split("/", maxsplit=1)[0])
+    raw = socket.socket()
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    raw.connect(("127.0.0.1", port))
+    raw.sendall(
+        b"GET /feed HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    )
+    hello = Hello(token="nurse-token").encode()
+    masked = bytes(byte ^ b"mask"[place % 4] for place, byte in enumerate(hello))
+    raw.sendall(bytes([0x81, 0x80 | len(hello)]) + b"mask" + masked)
+    return raw
+
+
+async def clients(health_port: int) -> int:
+    """How many clients the gateway counts, as its metrics tell."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", health_port)
+    writer.write(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+    text = (await reader.read()).decode()
+    writer.close()
+    await writer.wait_closed()
+    return int(float(text.split("\nvigil_feed_clients ")[1].split()[0]))

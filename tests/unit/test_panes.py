@@ -1,0 +1,128 @@
+"""The ring of panes: which reading takes a pane, what the ring reaches, and the runs in it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from stream.panes import Beyond, Ring
+from vitals.metrics import GLUCOSE, HEART_RATE, MINUTE_US, SECOND_US
+
+T0 = 28_333_335 * MINUTE_US
+"""A whole minute, so a whole pane's end."""
+G = 11 * MINUTE_US
+
+
+def ring(*readings: tuple[int, float], slot: int = 0) -> Ring:
+    """A glucose ring with readings (µs after T0, mg/dL) written in order in one call."""
+    made = Ring(GLUCOSE, timed=True)
+    events = np.array([T0 + at for at, _ in readings])
+    values = np.array([float(value) for _, value in readings])
+    made.write(np.full(len(readings), slot), events, values, np.floor(values + 0.5))
+    return made
+
+
+def contents(made: Ring, end: int = T0, width: int = 180 * MINUTE_US, slot: int = 0) -> dict[int, int]:
+    """Filled panes of a window: minutes from its end -> thousandths."""
+    millis, filled = made.window(np.array([slot]), end, width)
+    panes = width // made.pane_us
+    return {int(at) - panes + 1: int(millis[0, at]) for at in np.flatnonzero(filled[0])}
+
+
+def starts(made: Ring, at: int, value: float, limit: float) -> int:
+    """Where the run that ends at a reading begins, µs after T0, against one low limit."""
+    limits = np.array([[limit, limit]])
+    against = Beyond(np.array([0]), np.array([T0 + at]), np.array([G]), limits, np.array([[value, value]]) < limits, 1)
+    return int(made.run_starts(against, made.size)[0, 0]) - T0
+
+
+def test_a_pane_ends_at_its_own_whole_minute():
+    """Windows are (T - W, T]: a reading at T belongs to the window that ends at T, one a moment later does not."""
+    made = ring((-MINUTE_US + 1, 100), (0, 101), (1, 102))
+    assert contents(made) == {0: 100_000}
+    assert contents(made, T0 + MINUTE_US)[0] == 102_000
+
+
+def test_the_first_row_in_the_log_takes_the_pane():
+    """Otherwise a repeated or conflicting reading would change what is already charted."""
+    made = ring((-30 * SECOND_US, 100), (-20 * SECOND_US, 200))
+    made.write(np.array([0]), np.array([T0 - 1]), np.array([300.0]), np.array([300.0]))
+    assert contents(made) == {0: 100_000}
+
+
+def test_cutting_a_sequence_of_rows_changes_nothing():
+    """Replay polls other batches than the first run did."""
+    random = np.random.default_rng(7)
+    slots = random.integers(0, 3, 400)
+    events = T0 + random.integers(-400, 40, 400) * MINUTE_US // 2 + np.arange(400) * MINUTE_US
+    values = random.integers(40, 400, 400).astype(np.float64)
+    whole, cut = Ring(GLUCOSE, timed=True), Ring(GLUCOSE, timed=True)
+    whole.write(slots, events, values, values)
+    for first in range(0, 400, 7):
+        part = slice(first, first + 7)
+        cut.write(slots[part], events[part], values[part], values[part])
+    for name in ("head", "millis", "whole"):
+        assert np.array_equal(getattr(whole, name), getattr(cut, name))
+
+
+def test_a_jump_of_days_empties_the_ring():
+    """What the ring no longer reaches must not come back as data of today."""
+    made = ring((0, 100), (3 * 24 * 60 * MINUTE_US, 110))
+    assert contents(made, T0 + 3 * 24 * 60 * MINUTE_US) == {0: 110_000}
+
+
+def test_a_reading_older_than_the_ring_is_left_out():
+    """Its pane's cell belongs to a newer pane by now."""
+    made = ring((0, 100), (-180 * MINUTE_US, 50))
+    assert contents(made) == {0: 100_000}
+
+
+def test_a_window_that_the_ring_no_longer_reaches_has_nothing():
+    """Half a window would pass for a whole one; the sink recomputes it from stored readings."""
+    made = ring((0, 100), (179 * MINUTE_US, 110))
+    assert contents(made, T0, 15 * MINUTE_US) == {}
+
+
+def test_tiny_values_are_not_mistaken_for_an_empty_pane():
+    """0.0001 mg/dL rounds to 0 thousandths, and is still a reading."""
+    assert contents(ring((0, 0.0001))) == {0: 0}
+
+
+def test_a_run_ends_at_the_limit_and_at_a_gap():
+    """RULES, *Run*: all beyond a limit, no step above the gap."""
+    low = [(minutes * MINUTE_US, value) for minutes, value in ((0, 60), (5, 60), (10, 80), (15, 60), (20, 60))]
+    assert starts(ring(*low), 20 * MINUTE_US, 60, 70) == 15 * MINUTE_US
+    apart = [(0, 60), (G, 60), (2 * G + 1, 60)]
+    assert starts(ring(*apart), 2 * G + 1, 60, 70) == 2 * G + 1
+    assert starts(ring(*apart[:2]), G, 60, 70) == 0
+
+
+def test_a_late_reading_joins_the_run():
+    """Runs are "as known now": what arrived late bridges the hole it was missing from."""
+    made = ring((0, 60), (15 * MINUTE_US, 60))
+    assert starts(made, 15 * MINUTE_US, 60, 70) == 15 * MINUTE_US
+    made = ring((0, 60), (8 * MINUTE_US, 60), (15 * MINUTE_US, 60))
+    assert starts(made, 15 * MINUTE_US, 60, 70) == 0
+
+
+def test_the_deciding_reading_counts_where_its_pane_is_taken():
+    """Two readings in one minute: the second has no cell, but it is the one that decides."""
+    made = ring((-50 * SECOND_US, 80), (-10 * SECOND_US, 60))
+    assert starts(made, -10 * SECOND_US, 60, 70) == -10 * SECOND_US
+
+
+def test_rings_of_many_patients_stay_apart():
+    """One patient's jump in time must not empty another's ring."""
+    made = Ring(HEART_RATE, timed=False)
+    slots, events = np.array([0, 1, 0]), np.array([T0, T0, T0 + 3600 * SECOND_US])
+    made.write(slots, events, np.array([60.0, 61.0, 62.0]), np.zeros(3))
+    assert contents(made, T0, MINUTE_US, slot=1) == {0: 61_000}
+    assert contents(made, T0, MINUTE_US, slot=0) == {}
+
+
+def test_growing_keeps_what_is_there():
+    """Patients are bound while others are monitored."""
+    made = ring((0, 100))
+    made.grow(50)
+    assert contents(made) == {0: 100_000}
+    made.write(np.array([40]), np.array([T0]), np.array([90.0]), np.array([90.0]))
+    assert contents(made, slot=40) == {0: 90_000}

@@ -1,0 +1,180 @@
+"""What a person at a terminal sees, and what a key may do to which alert."""
+
+from __future__ import annotations
+
+import io
+from datetime import UTC
+
+import pytest
+
+from alerts import lines
+from alerts.client import Lost
+from alerts.terminal import Selection, plain
+from alerts.view import FeedView
+from tests.alerting import Journal, acknowledge, episode, mild, minute, unknown_id
+from vitals.alerts import Alert
+from vitals.protocol import Change, CommandAnswer, Heartbeat, Place, Snapshot, Welcome
+
+
+def alerts(*names: str) -> list[Alert]:
+    """Open alerts, one for each name; a name that begins with ``m`` is of medium priority."""
+    journal = Journal()
+    return [journal.alert((mild if name[0] == "m" else episode)(label=name)) for name in names]
+
+
+def chosen(selection: Selection) -> Alert | None:
+    return selection.chosen
+
+
+def beat(**fields: object) -> Heartbeat:
+    values = {"cursor": "c", "at": 1, "state": "ok", "age_ms": 640, "where": ()}
+    return Heartbeat.model_validate(values | fields)
+
+
+def test_one_change_is_one_line_with_what_one_must_know():
+    """Without a terminal the feed is a log: who, what, how bad, since when, and when it calls again."""
+    (alert,) = alerts("p7")
+    assert plain(Change(cursor="c", alert=alert), UTC) == [
+        "2023-11-14 22:13:20  *** high    p7            NEW           glucose low 48 mg/dL  [repeats 22:18]"
+    ]
+
+
+def test_a_censored_value_is_shown_as_the_device_meant_it():
+    """LOW is "below 40", not a measured 39."""
+    journal = Journal()
+    assert lines.what(journal.alert(episode(value=39.0, censored="low"))) == "glucose low < 40 mg/dL"
+    assert lines.what(journal.alert(episode(label="p2", value=401.0, censored="high"))) == "glucose low > 400 mg/dL"
+    assert lines.what(journal.alert(episode(label="p3", value=None, rule="signal"))) == "glucose signal"
+
+
+def test_who_has_it_is_shown_until_when():
+    """Acknowledged is not solved: the line says when it will call again."""
+    journal = Journal()
+    held = journal.alert(acknowledge(journal.alert(episode())))
+    assert lines.response(held, UTC) == "nurse until 22:28"
+    assert "[" not in lines.line(journal.alert(episode("clear", 3)), UTC)
+
+
+@pytest.mark.parametrize(
+    ("heartbeat", "text"),
+    [
+        (None, "waiting for the first tick"),
+        (beat(state="waiting for the first tick", age_ms=None), "waiting for the first tick"),
+        (beat(), "data 0.6 s old"),
+        (
+            beat(
+                state="stalled",
+                age_ms=14_000,
+                where=(
+                    Place(partition=0, site=3, age_ms=14_000),
+                    Place(partition=1, site=3, age_ms=13_000),
+                    Place(partition=2, site=None, age_ms=12_000),
+                ),
+            ),
+            "STALLED: data 14.0 s old (partition 2, site 3)",
+        ),
+    ],
+)
+def test_the_age_of_the_data_is_always_on_the_screen(heartbeat: Heartbeat | None, text: str):
+    """A calm list over old data looks like a calm ward."""
+    assert lines.health(heartbeat) == text
+
+
+def test_the_answer_of_the_server_is_shown_and_not_a_hope():
+    """Three different things: done, refused with the reason, not confirmed."""
+    answer = CommandAnswer(id=unknown_id(), alert=unknown_id(), outcome="accepted", by="nurse", at=1)
+    refused = answer.model_copy(update={"outcome": "refused", "reason": "worsened"})
+    texts = [lines.answer_line(each) for each in (answer, refused, None)]
+    assert texts == ["acknowledged", "refused: it worsened: look again", "not confirmed: no answer, try again"]
+
+
+def test_the_worklist_begins_with_who_needs_somebody_first():
+    """RULES: high before medium, acknowledged behind what nobody has."""
+    view = FeedView()
+    first, second, third = alerts("m1", "p2", "p3")
+    held = third.model_copy(update={"response": "acknowledged"})
+    view.take(Snapshot(cursor="c", more=False, alerts=(first, held, second)))
+    assert [alert.label for alert in view.worklist()] == ["p2", "m1", "p3"]
+
+
+def test_a_view_takes_each_change_once_and_forgets_what_is_closed():
+    """After ``recovered: false`` an old change may come again; it must not reopen anything."""
+    journal = Journal()
+    view = FeedView()
+    opened = journal.alert(episode())
+    closed = journal.alert(episode("clear", 1))
+    assert view.take(Change(cursor="1", alert=opened))
+    assert view.take(Change(cursor="2", alert=closed))
+    assert not view.take(Change(cursor="3", alert=opened))
+    assert (view.alerts, view.cursor) == ({}, "3")
+
+
+def test_a_snapshot_in_parts_replaces_everything_when_it_is_whole():
+    """Half a snapshot is no state of the ward; a broken connection must not leave it on the screen."""
+    one, two, three = alerts("p1", "p2", "p3")
+    view = FeedView()
+    view.take(Snapshot(cursor="1", more=False, alerts=(one,)))
+    view.take(Snapshot(cursor=None, more=True, alerts=(two,)))
+    assert (list(view.alerts), view.cursor) == ([one.id], "1")
+    view.take(
+        Welcome(
+            protocol=1,
+            server="s",
+            name="n",
+            role="wall",
+            sites=None,
+            recovered=False,
+            cursor=None,
+            heartbeat_seconds=2,
+            clock="real",
+        )
+    )
+    view.take(Snapshot(cursor="2", more=False, alerts=(three,)))
+    assert (list(view.alerts), view.cursor) == ([three.id], "2")
+
+
+def test_the_choice_stays_with_its_alert_when_a_worse_one_enters_above():
+    """The list moves under the finger; the key must not hit another patient."""
+    selection = Selection()
+    one, two, three = alerts("p1", "p2", "p3")
+    selection.keep([one, two])
+    selection.move(1)
+    selection.keep([three, one, two])
+    assert selection.chosen == two
+
+
+def test_when_the_chosen_alert_goes_nothing_is_chosen():
+    """A key that was already on its way must not acknowledge the alert that moved up."""
+    selection = Selection()
+    one, two, three = alerts("p1", "p2", "p3")
+    selection.keep([one, two, three])
+    selection.move(1)
+    selection.keep([one, three])
+    assert chosen(selection) is None
+    selection.move(1)
+    assert chosen(selection) == three
+    selection.keep([])
+    selection.move(-1)
+    assert chosen(selection) is None
+    selection.keep([one])
+    assert chosen(selection) == one
+
+
+def test_the_chosen_alert_is_among_those_that_fit():
+    """A small terminal scrolls."""
+    selection = Selection()
+    many = alerts(*(f"p{number}" for number in range(9)))
+    selection.keep(many)
+    for _ in range(9):
+        selection.move(1)
+    assert selection.chosen == many[-1]
+    assert selection.around(3) == many[-3:]
+    assert selection.around(20) == many
+
+
+def test_a_lost_feed_is_a_loud_line():
+    """Silence and a lost feed look the same, unless one says so."""
+    out = io.StringIO()
+    out.writelines(plain(Lost("the gateway stops", 0.7), UTC))
+    assert out.getvalue() == "FEED LOST: the gateway stops; next try in 0.7 s"
+    assert minute(0) == 1_700_000_000_000_000

@@ -1,0 +1,70 @@
+"""Slope and arrow: known only when the points allow it, exact when they do."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from stream.series import ARROW_SCHEMES
+from stream.trends import arrows, slopes
+from vitals.metrics import MINUTE_US
+from vitals.windows import ARROW_UNKNOWN
+
+FIVE = 5 * MINUTE_US
+
+
+def slope(cells: dict[int, int], interval: int = FIVE) -> float:
+    """The slope of a 15-minute window with thousandths in some panes."""
+    millis, filled = np.zeros((1, 15), np.int64), np.zeros((1, 15), np.bool_)
+    for at, value in cells.items():
+        millis[0, at], filled[0, at] = value, True
+    return float(slopes(filled, millis, MINUTE_US, np.array([interval]), 10 * MINUTE_US)[0])
+
+
+def test_a_straight_line_has_its_own_slope():
+    """2 mg/dL a minute must be called 2, at the boundary of an arrow."""
+    assert slope({4: 100_000, 9: 110_000, 14: 120_000}) == 2.0
+
+
+def test_a_slope_needs_three_points():
+    """Two points of a noisy sensor give any slope."""
+    assert math.isnan(slope({4: 100_000, 14: 120_000}))
+
+
+def test_a_slope_needs_ten_minutes():
+    """DOMAIN: span at least 10 min, or a one-minute sensor's noise becomes an arrow."""
+    assert math.isnan(slope({5: 100_000, 9: 104_000, 14: 109_000}))
+
+
+def test_a_gap_above_2_2_intervals_makes_the_slope_unknown():
+    """Never interpolate across a gap."""
+    assert math.isnan(slope({0: 100_000, 1: 100_000, 2: 100_000, 14: 100_000}, interval=MINUTE_US))
+    assert slope({0: 100_000, 11: 111_000, 14: 114_000}) == 1.0
+    assert math.isnan(slope({0: 100_000, 12: 112_000, 14: 114_000}))
+
+
+def test_the_slope_equals_numpys_least_squares():
+    """The integer formula is another way to write the same line."""
+    random = np.random.default_rng(3)
+    cells = {at: int(random.integers(40_000, 400_000)) for at in range(15)}
+    fitted = np.polyfit(np.arange(15), np.array([cells[at] for at in range(15)]) / 1000, 1)[0]
+    assert slope(cells, interval=MINUTE_US) == pytest.approx(fitted, rel=1e-9)
+
+
+def test_arrows_follow_the_vendors_scheme():
+    """The same rate is another arrow on another device; the schemes differ above 3."""
+    rates = np.array([0.99, 1.0, -2.0, 3.0, 3.1, -3.6])
+    for scheme, expected in (
+        ("dexcom", [0, 1, -2, 2, 3, -3]),
+        ("xdrip", [0, 1, -2, 2, 2, -3]),
+        ("libre", [0, 1, -2, 2, 2, -2]),
+    ):
+        codes = np.full(len(rates), ARROW_SCHEMES.index(scheme), np.int8)
+        assert arrows(rates, codes).tolist() == expected
+
+
+def test_no_slope_is_no_arrow():
+    """A flat arrow where nothing is known would calm somebody."""
+    assert arrows(np.array([np.nan]), np.zeros(1, np.int8)).tolist() == [ARROW_UNKNOWN]
