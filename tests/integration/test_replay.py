@@ -154,7 +154,7 @@ async def test_a_lost_connection_leaves_the_order_as_it_was(simulated: Settings)
 
 async def test_a_killed_replay_is_taken_up_by_the_next(simulated: Settings):
     """What the first one left in the broker arrives meanwhile; nothing is lost, nothing comes in another order."""
-    chosen = export(hours=48)
+    chosen = export(hours=24)
     async with Reader(simulated, [(READINGS, 0)]) as reader:
         playing = asyncio.ensure_future(play(simulated, [chosen]))
         await clock_passes(reader, chosen.samples[0].at + 2 * HOUR_US)
