@@ -135,6 +135,8 @@ class _Screen:
         elif isinstance(event, Welcome):
             simulated = ", SIMULATED time" if event.clock == "simulated" else ""
             self._state = f"{event.name} ({event.role}){simulated}"
+        elif isinstance(event, Change) and event.alert.announced:
+            self._answer = ""  # "acknowledged" beside a new call would be taken for its answer
         self._list.keep(self._client.view.worklist())
         self._draw()
 
