@@ -35,6 +35,13 @@ def starts(made: Ring, at: int, value: float, limit: float) -> int:
     return int(made.run_starts(against, made.size)[0, 0]) - T0
 
 
+def test_a_pane_ends_at_its_own_whole_minute():
+    """Windows are (T - W, T]: a reading at T belongs to the window that ends at T, one a moment later does not."""
+    made = ring((-MINUTE_US + 1, 100), (0, 101), (1, 102))
+    assert contents(made, T0, 15 * MINUTE_US) == {0: 100_000}
+    assert contents(made, T0 + MINUTE_US, 15 * MINUTE_US)[0] == 102_000
+
+
 def test_the_first_row_in_the_log_takes_the_pane():
     """Otherwise a repeated or conflicting reading would change what is already charted."""
     made = ring((-30 * SECOND_US, 100), (-20 * SECOND_US, 200))
