@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from vitals.journal import Episode
     from vitals.metrics import Metric
 
+_LOW, _HIGH = int(Flag.CENSORED_LOW), int(Flag.CENSORED_HIGH)
+
 
 class Batch(NamedTuple):
     """Rows of one metric in log order, all shape (n,): event and arrival µs, canonical value, what rules see,
@@ -114,7 +116,7 @@ class Lane:
 
     def _classify(self, rows: Rows, slots: Slots, record: Slots, row: Slots) -> Batch:
         flags = rows["flags"]
-        low, high = (flags & Flag.CENSORED_LOW) != 0, (flags & Flag.CENSORED_HIGH) != 0
+        low, high = (flags & _LOW) != 0, (flags & _HIGH) != 0
         values = canonical(rows["value"], rows["unit"])
         values = np.where(low, self.series.below[slots], np.where(high, self.series.above[slots], values))
         good = usable(rows) & np.isfinite(values)

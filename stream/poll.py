@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 class Poll(NamedTuple):
     """The records of a poll. Row ``r`` is number ``row[r]`` of record ``record[r]`` and has the slot ``slots[r]``;
     record ``p``'s rows are ``rows[starts[p]:starts[p + 1]]``. Records that are not whole rows have none.
+    ``ticks`` are the tick records by position: their (site, time µs), in order.
     """
 
     rows: Rows
@@ -27,15 +28,9 @@ class Poll(NamedTuple):
     row: Slots
     slots: Slots
     starts: list[int]
-    ticks: list[int]
+    ticks: dict[int, list[tuple[int, int]]]
     controls: list[int]
     broken: int
-
-    def moves(self, position: int) -> list[tuple[int, int]]:
-        """The (site, time µs) of a tick record's rows, in order."""
-        rows = self.rows[self.starts[position] : self.starts[position + 1]]
-        rows = rows[rows["metric"] == TICK]
-        return list(zip(rows["site"].tolist(), rows["observed_at"].tolist(), strict=True))
 
 
 def is_control(headers: tuple[tuple[str, bytes], ...]) -> bool:
@@ -65,13 +60,24 @@ def read(records: Records, patients: Patients) -> Poll:
     interned = np.fromiter(map(patients.slot_of.get, keys, repeat(UNKNOWN_SLOT)), np.intp, len(keys))
     rows: NDArray[np.void] = np.frombuffer(b"".join(values), READING)
     starts = np.concatenate([[0], np.cumsum(counts)])
+    record, slots = np.repeat(np.arange(len(keys)), counts), np.repeat(interned, counts)
     return Poll(
         rows=rows,
-        record=np.repeat(np.arange(len(keys)), counts),
+        record=record,
         row=np.arange(len(rows)) - np.repeat(starts[:-1], counts),
-        slots=np.repeat(interned, counts),
+        slots=slots,
         starts=starts.tolist(),
-        ticks=np.flatnonzero(interned == TICK_SLOT).tolist(),
+        ticks=_moves(rows, record, slots),
         controls=controls,
         broken=len(broken),
     )
+
+
+def _moves(rows: Rows, record: Slots, slots: Slots) -> dict[int, list[tuple[int, int]]]:
+    at = np.flatnonzero(slots == TICK_SLOT)
+    at = at[rows["metric"][at] == TICK]
+    found: dict[int, list[tuple[int, int]]] = {}
+    columns = record[at].tolist(), rows["site"][at].tolist(), rows["observed_at"][at].tolist()
+    for position, site, time in zip(*columns, strict=True):
+        found.setdefault(position, []).append((site, time))
+    return found

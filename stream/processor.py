@@ -88,7 +88,7 @@ class Processor:
                 self._control(position, records.values[position])
                 begin = last
                 continue
-            moves = batch.moves(position)
+            moves = batch.ticks[position]
             if self._quiet(moves, batch, begin, first):
                 self._advance(moves)
             else:
@@ -136,7 +136,7 @@ class Processor:
             return False
         pending = batch.rows[begin:end]
         arrivals = pending["received_at"][pending["metric"] != TICK]
-        return not arrivals.size or max((at for _, at in moves), default=LONG_AGO) < int(arrivals.min()) + DELAY_MIN_US
+        return not arrivals.size or max(at for _, at in moves) < int(arrivals.min()) + DELAY_MIN_US
 
     def _advance(self, moves: list[tuple[int, int]]) -> list[Site]:
         """Move clocks; the sites that were heard."""

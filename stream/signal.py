@@ -22,12 +22,16 @@ NO_WORD = -1
 """Of a row that says nothing about the signal: warm-up or control solution."""
 REASONS = ("silent", "contact lost", "only old readings", "sensor error", "waiting for the first reading")
 
+# plain integers: arithmetic with enumerations costs more than the arrays
+_CONTACT_LOST, _INVALID_CONTACT = int(Flag.CONTACT_LOST), int(Invalid.CONTACT_LOST)
+_QUIET = int(Flag.WARM_UP | Flag.CONTROL_SOLUTION)
+
 
 def words(flags: NDArray[np.uint16]) -> NDArray[np.int8]:
     """What a row that does not decide says about the signal, by its flags; shape of ``flags``."""
     invalid = flags >> INVALID_SHIFT
-    contact = (flags & Flag.CONTACT_LOST != 0) | (invalid == Invalid.CONTACT_LOST)
-    quiet = flags & (Flag.WARM_UP | Flag.CONTROL_SOLUTION) != 0
+    contact = (flags & _CONTACT_LOST != 0) | (invalid == _INVALID_CONTACT)
+    quiet = flags & _QUIET != 0
     word = np.where(contact, CONTACT_LOST, np.where(invalid != 0, SENSOR_ERROR, np.where(quiet, NO_WORD, OLD)))
     return word.astype(np.int8)
 
