@@ -146,8 +146,7 @@ class Processor:
             if at > site.clock:
                 site.clock = at
                 heard.append(site)
-        for site in heard:
-            self._sites.hear(site)
+        self._sites.hear(heard)
         return heard
 
     def _tick(self, moves: list[tuple[int, int]], position: int) -> None:
@@ -165,8 +164,7 @@ class Processor:
             if site.silent_at is not None:
                 self._site_heard(site, Where(position, row, at))
             self._fire(site, position, row)
-        for site in heard:
-            self._sites.hear(site)
+        self._sites.hear(heard)
         for site in sorted(self._sites.by_number.values(), key=lambda site: site.number):
             since = None if site.silent_at is not None or site in heard else self._sites.silence(site)
             if since is not None:

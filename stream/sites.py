@@ -1,7 +1,8 @@
 """Site clocks: the only time that deadlines, windows and silence know; and sites that stopped ticking.
 
 A site's clock is the running maximum of its ticks in this partition. A site is silent once another site's clock has
-run `SITE_SILENT_US` since this one's last advancing tick (or its site record).
+run `SITE_SILENT_US` since this one's last advancing tick (or its site record). The run is measured from the other's
+first tick after that: a clock that stood still and jumps on its return has not run, and bridges' clocks may differ.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ MARK_EVERY_US = 1_000_000
 RULE = "site_silent"
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Site:
     """One site in one partition; times µs."""
 
@@ -23,7 +24,7 @@ class Site:
     name: str = ""
     clock: int = LONG_AGO
     others: dict[int, int] = field(default_factory=dict)
-    """The other sites' clocks when this one was last heard."""
+    """The other sites' clocks at their first tick after this one's last."""
     silent_at: int | None = None
     """When the open silence began; None while the site is heard."""
     marked: int = LONG_AGO
@@ -46,30 +47,24 @@ class Sites:
         site = self.by_number.get(number)
         if site is None:
             site = self.by_number[number] = Site(number)
-            self.hear(site)
         if name:
             site.name = name
         return site
 
-    def hear(self, site: Site) -> None:
-        """Remember the others' clocks: from here on they measure this site's silence."""
-        if len(self.by_number) > 1:
-            site.others = {other.number: other.clock for other in self.by_number.values() if other is not site}
+    def hear(self, ticked: list[Site]) -> None:
+        """Sites ticked in one record: nothing has run since; the others take the measure of their clocks."""
+        for site in ticked:
+            site.others.clear()
+        if len(ticked) < len(self.by_number):
+            for site in self.by_number.values():
+                if site not in ticked:
+                    for other in ticked:
+                        site.others.setdefault(other.number, other.clock)
 
     def silence(self, site: Site) -> int | None:
         """The instant on another site's clock at which this site counts as silent, if that is reached, else None."""
-        limits = (
-            self._limit(site, other)
-            for other in self.by_number.values()
-            if other is not site and other.clock > LONG_AGO
-        )
+        limits = ((begun + SITE_SILENT_US, self.by_number[number].clock) for number, begun in site.others.items())
         return min((limit for limit, clock in limits if clock >= limit), default=None)
-
-    def _limit(self, site: Site, other: Site) -> tuple[int, int]:
-        heard = site.others.get(other.number, LONG_AGO)
-        if heard == LONG_AGO:  # its clock had not begun when this site was last heard: count from its first tick
-            site.others[other.number] = heard = other.clock
-        return heard + SITE_SILENT_US, other.clock
 
     def stirs(self, moves: list[tuple[int, int]]) -> bool:
         """Whether a tick record (site, time) can begin or end a silence."""
@@ -81,7 +76,7 @@ class Sites:
                 if site.silent_at is not None:
                     return True
             elif site.silent_at is None and any(
-                at >= site.others.get(number, LONG_AGO) + SITE_SILENT_US for number, at in times.items()
+                at >= site.others.get(number, NEVER) + SITE_SILENT_US for number, at in times.items()
             ):
                 return True
         return False

@@ -219,10 +219,10 @@ class Oracle:
                 self.deadlines(key, self.patients[key], series, at)
             self.close(number, site, at)
         for number in moved:
-            self.hear(number)
+            self.sites[number].heard = {}
         for number in sorted(self.sites):
-            if number not in moved and self.sites[number].silent_at is None:
-                self.watch(number)
+            if number not in moved:
+                self.watch(number, moved)
         self.mark(moves)
 
     def mark(self, moves: list[tuple[int, int]]) -> None:
@@ -240,22 +240,15 @@ class Oracle:
     def site(self, number: int) -> Site:
         if number not in self.sites:
             self.sites[number] = Site()
-            self.hear(number)
         return self.sites[number]
 
-    def hear(self, number: int) -> None:
-        others = self.sites.items()
-        self.sites[number].heard = {
-            n: other.clock for n, other in others if n != number and other.clock != NEVER_TICKED
-        }
-
-    def watch(self, number: int) -> None:
-        site, limits = self.sites[number], []
-        for n, other in self.sites.items():
-            if n != number and other.clock != NEVER_TICKED:
-                heard = site.heard.setdefault(n, other.clock)
-                if other.clock >= heard + 10 * SECOND:
-                    limits.append(heard + 10 * SECOND)
+    def watch(self, number: int, moved: list[int]) -> None:
+        site = self.sites[number]
+        for other in moved:
+            site.heard.setdefault(other, self.sites[other].clock)
+        if site.silent_at is not None:
+            return
+        limits = [at + 10 * SECOND for n, at in site.heard.items() if self.sites[n].clock >= at + 10 * SECOND]
         if not limits:
             return
         site.silent_at = min(limits)

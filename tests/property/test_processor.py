@@ -58,13 +58,20 @@ class Ward:
 
     def act(self) -> None:
         """One random piece of a ward's life."""
-        often, seldom = (self.course, self.odd), (self.course, self.pulse, self.wait, self.rebind, self.junk)
+        often, seldom = (self.course, self.odd), (self.lone, self.pulse, self.wait, self.rebind, self.junk)
         self.random.choice(often + often + seldom)()
 
     def wait(self) -> None:
         self.now += self.random.choice(JUMPS)
         some = self.random.choice((self.sites, self.sites, [self.random.choice(self.sites)], self.sites[::-1]))
         self.log.tick(self.now + self.random.choice((0, 0, -MINUTE_US)), some)
+
+    def lone(self) -> None:
+        """One site ticks on while the other may not."""
+        number = self.random.choice(self.sites)
+        for _ in range(self.random.randint(1, 30)):
+            self.now += SECOND_US
+            self.log.tick(self.now, [number])
 
     def course(self) -> None:
         """A person's readings at the pace of the sensor, with a tick between them or in one burst."""

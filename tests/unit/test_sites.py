@@ -1,0 +1,198 @@
+"""Site clocks and silent sites: what moves time, and who notices that it stands still."""
+
+from __future__ import annotations
+
+import pytest
+
+from stream.processor import Processor
+from stream.service import Watch
+from tests.logs import T0, Log, episodes, row, said, worn
+from vitals.journal import Episode, Mark, decode
+from vitals.metrics import MINUTE_US, SECOND_US
+from vitals.steps import Output
+from vitals.topics import MARK_KEY
+
+CGM = "t1d-uom-5min"
+
+
+def two_sites() -> Log:
+    """Ann at site 1, Bob at site 2, both low and both sites ticking."""
+    log = Log()
+    log.site(1, "ward-a")
+    log.site(2, "ward-b")
+    log.patient("ann", worn("ann", "cgm-1", CGM, T0 - MINUTE_US))
+    log.patient("bob", worn("bob", "cgm-2", CGM, T0 - MINUTE_US), site=2)
+    log.tick(T0, (1, 2))
+    log.readings(row("ann", 48, T0))
+    log.readings(row("bob", 48, T0, site=2, device="cgm-2"))
+    return log
+
+
+def only_one(log: Log, start: int, end: int) -> None:
+    """Site 1 ticks alone, from ``start`` to ``end`` (seconds after T0)."""
+    for second in range(start, end + 1):
+        log.tick(T0 + second * SECOND_US, (1,))
+
+
+def marks(outputs: list[Output]) -> list[dict[int, int]]:
+    """The marks among outputs."""
+    messages = [decode(output.value) for output in outputs if output.key == MARK_KEY]
+    return [message.sites for message in messages if isinstance(message, Mark)]
+
+
+def silences(outputs: list[Output]) -> list[Episode]:
+    """The episodes of silent sites."""
+    return episodes(outputs, "site_silent")
+
+
+def test_only_a_sites_own_ticks_move_its_clock() -> None:
+    """Otherwise one ward's bridge could declare another ward's patients silent."""
+    log = two_sites()
+    log.tick(T0 + 9 * SECOND_US, (1,))
+    processor = Processor(0, 1)
+    log.run(processor)
+    assert processor.clocks == {1: T0 + 9 * SECOND_US, 2: T0}
+
+
+def test_a_tick_from_the_past_moves_nothing() -> None:
+    """Ticks are redelivered after a reconnect; the clock is a running maximum."""
+    log = two_sites()
+    log.tick(T0 - MINUTE_US, (1, 2))
+    processor = Processor(0, 1)
+    log.run(processor)
+    assert processor.clocks == {1: T0, 2: T0}
+
+
+def test_a_site_is_silent_when_another_clock_has_run_ten_seconds() -> None:
+    """The patients of a silent site are unknown; the alarm is one, about the site."""
+    log = two_sites()
+    only_one(log, 1, 10)
+    assert silences(log.run(Processor(0, 1))) == []
+    log.tick(T0 + 14 * SECOND_US, (1,))
+    outputs = log.run(Processor(0, 1))
+    (silence,) = silences(outputs)
+    assert (silence.site, silence.at, silence.patient, silence.label) == (2, T0 + 11 * SECOND_US, None, "ward-b")
+    lost = [(each.label, each.reason) for each in episodes(outputs, "low") if each.change == "unknown"]
+    assert lost == [("bob", "site silent")]
+
+
+def test_a_tick_ends_the_silence_of_site_and_patients() -> None:
+    """What is still recent is known again, without a new reading."""
+    log = two_sites()
+    only_one(log, 1, 60)
+    log.tick(T0 + MINUTE_US, (2,))
+    only_one(log, 61, 65)
+    outputs = log.run(Processor(0, 1))
+    assert [(each.change, each.condition) for each in silences(outputs)] == [("open", "active"), ("clear", "over")]
+    assert len({each.id for each in silences(outputs)}) == 1
+    bob = [(each.change, each.condition) for each in episodes(outputs, "low") if each.label == "bob"]
+    assert bob == [("open", "active"), ("unknown", "unknown"), ("known", "active")]
+
+
+def test_a_long_silence_ends_in_no_data() -> None:
+    """When the site comes back after an hour its patients' last values are an hour old."""
+    log = two_sites()
+    only_one(log, 1, 12)
+    log.tick(T0 + 60 * MINUTE_US, (1,))
+    log.tick(T0 + 60 * MINUTE_US, (2,))
+    found = [each for each in episodes(log.run(Processor(0, 1)), "low") if each.label == "bob"]
+    assert [(each.change, each.reason) for each in found] == [
+        ("open", ""),
+        ("unknown", "site silent"),
+        ("reason", "no data"),
+    ]
+
+
+def test_a_clock_that_jumps_on_its_return_silences_nobody() -> None:
+    """After an outage of both bridges the first one back is an hour ahead of the other for half a second."""
+    log = two_sites()
+    for number in (1, 2, 1, 2):
+        log.tick(T0 + 60 * MINUTE_US + number, (number,))
+    assert silences(log.run(Processor(0, 1))) == []
+
+
+def test_clocks_may_differ_between_sites() -> None:
+    """Silence is how long another clock has run, not how far it is ahead."""
+    log = two_sites()
+    for second in range(30):
+        log.tick(T0 + 60 * SECOND_US + second * SECOND_US, (1,))
+        log.tick(T0 + second * SECOND_US, (2,))
+    assert silences(log.run(Processor(0, 1))) == []
+
+
+def test_one_tick_record_for_all_sites_silences_nobody() -> None:
+    """A replay's clock steps a minute at a time, for all its sites in one record."""
+    log = two_sites()
+    for minute in range(1, 5):
+        log.tick(T0 + minute * MINUTE_US, (1, 2))
+    assert silences(log.run(Processor(0, 1))) == []
+
+
+def test_a_site_that_never_ticked_is_silent_from_its_record_on() -> None:
+    """A ward whose bridge was never started must not look calm."""
+    log = Log()
+    log.site(1)
+    log.tick(T0)
+    log.site(2, "ward-b")
+    only_one(log, 1, 11)
+    assert [each.at for each in silences(log.run(Processor(0, 1)))] == [T0 + 11 * SECOND_US]
+
+
+def test_a_site_alone_is_never_silent() -> None:
+    """Nobody's clock could say so; the services' own clocks say "ingest stalled"."""
+    log = Log()
+    log.site(1)
+    log.tick(T0)
+    log.tick(T0 + 60 * MINUTE_US)
+    assert silences(log.run(Processor(0, 1))) == []
+
+
+@pytest.mark.parametrize(("partition", "opens"), [(0, [2]), (1, [])])
+def test_a_site_alarm_opens_in_one_partition_only(partition: int, opens: list[int]) -> None:
+    """Every partition notices; four alarms for one ward would be three too many."""
+    log = two_sites()
+    only_one(log, 1, 12)
+    outputs = log.run(Processor(partition, 2))
+    assert [each.site for each in silences(outputs)] == opens
+    assert "unknown" in [each.change for each in said(outputs, "low")]
+
+
+def test_marks_tell_the_clocks_once_a_second() -> None:
+    """The manager's timers run on them; twice a second would be twice the log."""
+    log = Log()
+    log.site(1)
+    for half in range(6):
+        log.tick(T0 + half * SECOND_US // 2)
+    assert marks(log.run(Processor(0, 1))) == [{1: T0}, {1: T0 + SECOND_US}, {1: T0 + 2 * SECOND_US}]
+
+
+def test_a_mark_is_the_last_output_of_its_record() -> None:
+    """A manager that acts on the time has then read everything that happened up to it."""
+    log = two_sites()
+    log.tick(T0 + 60 * MINUTE_US, (1, 2))
+    last = log.run(Processor(0, 1))
+    offset = max(output.cause.offset for output in last)
+    keys = [output.key for output in last if output.cause.offset == offset]
+    assert len(keys) > 1
+    assert keys[-1] == MARK_KEY
+    assert MARK_KEY not in keys[:-1]
+
+
+def test_the_watch_waits_for_the_first_tick_in_every_partition() -> None:
+    """Before it nothing can be late: say so, rather than look ready."""
+    watch = Watch(10)
+    assert watch.verdict(set(), 0) == (False, "no partitions yet")
+    watch.saw(0, {1: T0}, 1)
+    watch.saw(1, {}, 1)
+    assert watch.verdict({0, 1}, 2) == (False, "waiting for the first tick in partitions [1]")
+
+
+def test_the_watch_says_that_ingest_has_stalled() -> None:
+    """When all ticks stop no site's clock moves: only the process's own clock can tell."""
+    watch = Watch(10)
+    watch.saw(0, {1: T0}, 100)
+    watch.saw(0, {1: T0}, 105)
+    assert watch.verdict({0}, 110) == (True, "")
+    assert watch.verdict({0}, 111) == (False, "ingest stalled: no tick for 11 s")
+    watch.saw(0, {1: T0 + 1}, 112)
+    assert watch.verdict({0}, 113) == (True, "")
