@@ -15,6 +15,7 @@ from stream.processor import Processor
 from tests.logs import Log, episodes, row, windows, worn
 from vitals.metrics import GLUCOSE, MINUTE_US
 from vitals.readings import Flag, Rows
+from vitals.steps import Output
 from vitals.units import Unit, whole_mg_dl
 
 SHARED = Path(os.environ.get("VIGIL_SHARED", Path(__file__).resolve().parents[3] / "shared"))
@@ -68,9 +69,15 @@ def whole_log() -> Log:
     return log
 
 
-def test_the_low_rule_equals_the_published_vector_over_a_whole_month() -> None:
+@pytest.fixture(scope="module")
+def outputs() -> list[Output]:
+    """The whole month, polled in pieces."""
+    log = whole_log()
+    return log.run(Processor(0, 1), cuts=range(0, len(log.keys), 997))
+
+
+def test_the_low_rule_equals_the_published_vector_over_a_whole_month(outputs: list[Output]) -> None:
     """Two independent programs made that file: where we differ, one of the two reads RULES wrongly."""
-    outputs = whole_log().run(Processor(0, 1))
     changes = [
         (local(each.at), each.change, str(each.level or ""))
         for each in episodes(outputs, "low")
@@ -81,9 +88,8 @@ def test_the_low_rule_equals_the_published_vector_over_a_whole_month() -> None:
     assert changes == expected
 
 
-def test_the_three_days_of_rules_hold_eight_episodes_and_nine_announcements() -> None:
+def test_the_three_days_of_rules_hold_eight_episodes_and_nine_announcements(outputs: list[Output]) -> None:
     """RULES prints them, so anybody can check this without the file of expected results."""
-    outputs = whole_log().run(Processor(0, 1))
     announced = [
         (local(each.at)[8:], each.priority)
         for each in episodes(outputs, "low")
@@ -102,10 +108,8 @@ def test_the_three_days_of_rules_hold_eight_episodes_and_nine_announcements() ->
     ]
 
 
-def test_the_month_closes_a_window_for_every_five_minutes_with_readings() -> None:
+def test_the_month_closes_a_window_for_every_five_minutes_with_readings(outputs: list[Output]) -> None:
     """A window that never closes, or closes twice, would be a hole or a lie in every report."""
-    outputs = whole_log().run(Processor(0, 1), cuts=range(0, 60_000, 997))
-
     rows = windows(outputs)
     assert (rows["metric"] == GLUCOSE.code).all()
     assert len(np.unique(rows["end"])) == len(rows)
