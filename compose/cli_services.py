@@ -33,10 +33,9 @@ def registry() -> None:
 
 def process() -> None:
     """Compute windows, trends and episodes from the log of readings."""
+    from runtime.service import run
     from stream.service import main
     from stream.settings import ProcessSettings
-
-    from runtime.service import run
 
     run(main, ProcessSettings, "process")
 
