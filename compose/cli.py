@@ -54,7 +54,9 @@ def up(
     played = 0 if no_simulator or clock is ClockKind.SIMULATED else patients
     options = Options(root=data, clock=clock.value, port=port, patients=played, rate=rate, seed=seed)
     show = None if as_json else cli_feed.show_ready
-    raise SystemExit(signals.run(lambda: upping.run(options, as_json=as_json, show=show)))
+    code = signals.run(lambda: upping.run(options, as_json=as_json, show=show))
+    # a signal is how one leaves: not an error that make or a shell should name
+    raise SystemExit(0 if code == signals.STOPPED_BY_SIGNAL else code)
 
 
 cli_services.register(app)

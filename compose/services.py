@@ -8,19 +8,18 @@ from functools import partial
 from pathlib import Path
 
 from compose.process import ProcessSpec, python, python_env
-from compose.servers import probes
+from runtime.health import ask
 
 SERVICES = ("registry", "sink", "process", "manage", "gateway", "bridge")
 """Every service, in the order of the start; they stop in the reverse order."""
 SIMULATOR = "simulate"
-HEALTH_BYTES_MAX = 64 * 1024
 FLOW_CHECKS = frozenset({"ticks", "ingest"})
 """Checks that fail while nothing flows yet: no reason to call a starting service not ready."""
 
 
 async def answers(port: int) -> None:
     """Ask a service's health server whether it takes part in the flow; raises OSError while it does not."""
-    status, body = await _get(port, "/readyz")
+    status, body = await ask(port, "/readyz")
     if status == 200:
         return
     try:
@@ -30,21 +29,6 @@ async def answers(port: int) -> None:
         raise OSError(f"health server on port {port} answered {status}") from None
     if not failing or failing - FLOW_CHECKS:
         raise OSError(f"not ready: {', '.join(sorted(failing))}")
-
-
-async def _get(port: int, path: str) -> tuple[int, bytes]:
-    async with probes.connected(port) as (reader, writer):
-        writer.write(f"GET {path} HTTP/1.1\r\nHost: {probes.HOST}\r\nConnection: close\r\n\r\n".encode())
-        reply = await reader.read(HEALTH_BYTES_MAX)
-        while chunk := await reader.read(HEALTH_BYTES_MAX):
-            reply += chunk
-            if len(reply) > HEALTH_BYTES_MAX:
-                break
-    head, _, body = reply.partition(b"\r\n\r\n")
-    words = head.split(b" ", 2)
-    if len(words) < 2 or not words[1].isdigit():
-        raise OSError(f"port {port} does not speak HTTP")
-    return int(words[1]), body
 
 
 def command(*words: str) -> tuple[str, ...]:

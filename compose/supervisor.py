@@ -22,6 +22,7 @@ from typing import Self
 
 from compose.errors import GaveUp, ProcessExited, ProcessNotReady, ending
 from compose.process import Process, ProcessSpec
+from compose.signals import STOPPED_BY_SIGNAL
 
 
 class Kind(StrEnum):
@@ -128,7 +129,9 @@ class Supervisor:
             if process.returncode is None:
                 self._tell(name, Kind.STOPPING)
                 returncode = await process.stop()
-                self._tell(name, Kind.STOPPED, f"({ending(returncode)})" if returncode else "")
+                stop = process.spec.stop_signal
+                clean = returncode in {0, -stop, 128 + stop, STOPPED_BY_SIGNAL}
+                self._tell(name, Kind.STOPPED, "" if clean else f"({ending(returncode)})")
             self._processes.pop(name, None)
 
     async def stop_all(self) -> None:

@@ -9,7 +9,7 @@ from uuid import uuid4
 from ingest import commands
 from runtime.settings import Settings
 from vitals.devices import Device, DeviceType
-from vitals.errors import InputError
+from vitals.errors import InputError, ServerError
 from vitals.registry import Answer, Command, DeviceAdd, DeviceBind, SiteAdd
 
 
@@ -51,13 +51,20 @@ class RegistryClient:
         return True
 
     async def bind(self, device: str, patient: str, since: int) -> bool:
-        """Bind a device unless its open binding is to this patient already."""
+        """Bind a device unless it is bound to this patient at ``since`` already.
+
+        Raises:
+            InputError: it is bound to them from a later time only, or the registry refuses.
+        """
         await self.sites()
         known = self._devices.get(device)
         if known is not None and known.bindings:
             last = known.bindings[-1]
-            if last.label == patient and last.until is None:
+            if last.label == patient and last.until is None and last.since <= since:
                 return False
+            if last.label == patient and last.until is None:
+                remedy = "what lies before cannot be attributed; use a new data folder"
+                raise InputError("bound from a later time already", f"{device} to {patient}", remedy)
         await self._execute(DeviceBind(id=uuid4(), device=device, patient=patient, since=since))
         return True
 
@@ -67,9 +74,20 @@ class RegistryClient:
         async with self._lock:
             batch, self._pending = self._pending, []
             if batch:
-                found = await commands.execute_all(self._settings, [each for each, _ in batch])
-                for (_, waiting), each in zip(batch, found, strict=True):
-                    waiting.set_result(each)
+                await self._send(batch)
         outcome = await answer
         if outcome.outcome == "refused":
             raise InputError("the registry refused", outcome.reason)
+
+    async def _send(self, batch: list[tuple[Command, asyncio.Future[Answer]]]) -> None:
+        """Carry out what waits together; a failure reaches everyone who waits."""
+        try:
+            found = await commands.execute_all(self._settings, [each for each, _ in batch])
+        except ServerError as error:
+            for _, waiting in batch:
+                if not waiting.done():
+                    waiting.set_exception(error)
+            return
+        for (_, waiting), each in zip(batch, found, strict=True):
+            if not waiting.done():
+                waiting.set_result(each)

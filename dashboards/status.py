@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping
+from http import HTTPStatus
 
 from pydantic import Field
 
@@ -15,6 +16,7 @@ from dashboards import queries
 from runtime.database import connect
 from runtime.database_errors import statements
 from runtime.database_log import log_name
+from runtime.health import ask
 from runtime.kafka import Partition, Reader, cluster_id, describe
 from runtime.settings import Settings
 from vitals.errors import ServerError, StateError
@@ -22,8 +24,6 @@ from vitals.messages import Message
 from vitals.topics import BINDINGS, FEED, READINGS, REJECTED, WINDOWS
 
 STORED_TOPICS = (READINGS, WINDOWS, FEED, REJECTED, BINDINGS)
-HEALTH_SECONDS_MAX = 3.0
-HEALTH_BYTES_MAX = 64 * 1024
 
 
 class PartitionStatus(Message):
@@ -125,26 +125,12 @@ async def _stored(settings: Settings, log: str | None, ends: Mapping[Partition, 
 
 async def _service(name: str, port: int) -> ServiceStatus:
     try:
-        async with asyncio.timeout(HEALTH_SECONDS_MAX):
-            healthy, _ = await _get(port, "/healthz")
-            ready, body = await _get(port, "/readyz")
+        healthy, _ = await ask(port, "/healthz")
+        ready, body = await ask(port, "/readyz")
         reasons = json.loads(body).get("reasons", {})
-    except (OSError, TimeoutError, ValueError, AttributeError) as error:
+    except (OSError, ValueError, AttributeError) as error:
         return ServiceStatus(name=name, alive=False, ready=False, reasons={"health": str(error) or "no answer in time"})
-    return ServiceStatus(name=name, alive=healthy, ready=ready, reasons=reasons)
-
-
-async def _get(port: int, path: str) -> tuple[bool, bytes]:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=HEALTH_BYTES_MAX)
-    try:
-        writer.write(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n".encode())
-        head = await reader.readuntil(b"\r\n\r\n")
-        body = await reader.read(HEALTH_BYTES_MAX)
-    except asyncio.IncompleteReadError as error:
-        raise ConnectionError(str(error)) from error
-    finally:
-        writer.close()
-    return head.startswith(b"HTTP/1.1 200"), body
+    return ServiceStatus(name=name, alive=healthy == HTTPStatus.OK, ready=ready == HTTPStatus.OK, reasons=reasons)
 
 
 def render(found: Status) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 import structlog
@@ -104,12 +105,15 @@ class Runner(Generic[S]):
                     self._revoke(event)
                 else:
                     taken.append(event)
-            for part in (part for records in taken for part in _parts(records)):
-                await self._write(producer, self._step(part))
-                await asyncio.sleep(0)  # a long backlog must not keep the group's heartbeat waiting
-            for records in taken:
-                self._owned[records.partition].position = records.offsets[-1] + 1
+            for parts in zip_longest(*map(_parts, taken)):
+                await self._advance(producer, [part for part in parts if part is not None])
             await self._commit(consumer, taken)
+
+    async def _advance(self, producer: Producer, parts: list[Records]) -> None:
+        await self._write(producer, [output for part in parts for output in self._step(part)])
+        for part in parts:
+            self._owned[part.partition].position = part.offsets[-1] + 1
+        await asyncio.sleep(0)  # a long backlog must not keep the group's heartbeat waiting
 
     async def _assign(self, consumer: GroupConsumer, event: Assigned) -> None:
         if not event.partitions:
@@ -169,5 +173,10 @@ class Runner(Generic[S]):
 def _parts(records: Records) -> Iterator[Records]:
     for first in range(0, len(records.offsets), STEP_RECORDS_MAX):
         part = slice(first, first + STEP_RECORDS_MAX)
-        columns = (records.offsets, records.keys, records.values, records.headers)
-        yield Records(records.topic, records.partition, *(column[part] for column in columns))  # type: ignore[arg-type]
+        yield records._replace(
+            offsets=records.offsets[part],
+            keys=records.keys[part],
+            values=records.values[part],
+            headers=records.headers[part],
+            timestamps=records.timestamps[part],
+        )

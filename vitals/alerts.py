@@ -11,26 +11,12 @@ from uuid import UUID
 
 from pydantic import Field, TypeAdapter
 
-from vitals.journal import Condition
+from vitals.journal import Condition, EpisodeChange
 from vitals.messages import Message
 from vitals.policies import Priority
 
 Version = tuple[int, int]
-AlertChange = Literal[
-    "open",
-    "rise",
-    "lower",
-    "active",
-    "returning",
-    "unknown",
-    "known",
-    "reason",
-    "clear",
-    "acknowledge",
-    "run_out",
-    "repeat",
-    "reassert",
-]
+AlertChange = Literal[EpisodeChange, "acknowledge", "run_out", "repeat", "reassert"]
 ANNOUNCING: frozenset[str] = frozenset({"open", "rise", "run_out", "repeat"})
 """Changes that call for a person."""
 

@@ -11,8 +11,10 @@ from uuid import UUID
 from pydantic import Field, TypeAdapter
 
 from vitals.devices import Binding, DeviceType
+from vitals.errors import StateError
 from vitals.messages import Message
 from vitals.policies import Policy
+from vitals.readings import LAYOUT_VERSION
 
 
 class WornDevice(Message):
@@ -24,7 +26,12 @@ class WornDevice(Message):
     binding: Binding
 
 
-class PatientControl(Message):
+class _Control(Message):
+    layout: int = LAYOUT_VERSION
+    """Layout of the rows in this log; who reads another refuses, since bytes would be taken for other fields."""
+
+
+class PatientControl(_Control):
     """A patient's whole policy and bindings; goes to the patient's partition."""
 
     kind: Literal["patient"] = "patient"
@@ -36,7 +43,7 @@ class PatientControl(Message):
     policy: Policy
 
 
-class SiteControl(Message):
+class SiteControl(_Control):
     """A site exists from here on; goes to every partition."""
 
     kind: Literal["site"] = "site"
@@ -49,5 +56,15 @@ _ADAPTER: TypeAdapter[PatientControl | SiteControl] = TypeAdapter(Control)
 
 
 def decode(data: bytes) -> PatientControl | SiteControl:
-    """The control record in a value. Raises pydantic's ``ValidationError`` for anything else."""
-    return _ADAPTER.validate_json(data)
+    """The control record in a value.
+
+    Raises:
+        ValidationError: pydantic's, for anything else.
+        StateError: the log holds rows of another layout than `LAYOUT_VERSION`.
+    """
+    control = _ADAPTER.validate_json(data)
+    if control.layout != LAYOUT_VERSION:
+        raise StateError(
+            f"the log holds rows of layout {control.layout}, not {LAYOUT_VERSION}", "vitals.readings", "update Vigil"
+        )
+    return control

@@ -17,7 +17,7 @@ from vitals.metrics import METRIC_BY_CODE, METRIC_BY_NAME, MINUTE_US, TICK
 from vitals.units import UNIT_BY_NAME, UNIT_NAME, Unit
 
 LAYOUT_VERSION = 1
-"""Version of `READING`; stands in the topic's configuration and is checked at start."""
+"""Version of `READING`; stands in every control record of the log, and its readers check it there."""
 
 READING = np.dtype(
     [

@@ -34,7 +34,7 @@ from simulators.exports import Export
 from vitals.errors import InputError, VigilError
 
 SECONDS_MAX = 300.0
-"""The issue's bound for the whole replay, start of the servers excluded."""
+"""Most for the whole replay, start of the servers excluded."""
 SHARED = Path(os.environ.get("VIGIL_SHARED", Path(__file__).resolve().parents[3] / "shared"))
 DEFAULT_FILE = SHARED / "data" / "t1d-uom" / "glucose-2307.csv"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
@@ -11,6 +11,7 @@ import pytest
 from runtime.mqtt import Connection, Message, MqttUnavailable
 from runtime.settings import Settings
 from runtime.testing import MemoryBroker, MemoryConnection
+from runtime.testing.waiting import until
 from tests.contract.proxy import PUBACK, Proxy
 from vitals.errors import ProtocolError
 
@@ -99,13 +100,6 @@ async def receive(connection: Connection, count: int) -> list[Message]:
         while len(found) < count:
             found += await connection.take()
     return found
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait for something that must come true."""
-    async with asyncio.timeout(WAIT_S):
-        while not condition():  # noqa: ASYNC110  the condition is other code's state
-            await asyncio.sleep(0.005)
 
 
 def payloads(messages: Sequence[Message]) -> list[bytes]:

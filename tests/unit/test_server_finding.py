@@ -36,7 +36,7 @@ def java_that_says(folder: Path, version: str) -> Path:
 
 
 def test_a_java_that_is_not_there_is_one_clear_line() -> None:
-    """The issue's own example: VIGIL_JAVA=/nonexistent."""
+    """A typing mistake: VIGIL_JAVA=/nonexistent."""
     with pytest.raises(SettingsError) as caught:
         java.find({"VIGIL_JAVA": "/nonexistent"})
     assert str(caught.value) == ("VIGIL_JAVA names no file: /nonexistent (set it to a java program of 17 or newer)")

@@ -15,6 +15,7 @@ import pytest
 from compose.errors import GaveUp, ProcessExited, ProcessNotReady
 from compose.process import Process, ProcessSpec, run_to_end
 from compose.supervisor import Backoff, Event, Kind, Supervisor
+from runtime.testing.waiting import until
 
 QUICK = Backoff(first_seconds=0.01, cap_seconds=0.05, failures_max=3)
 PATIENT = Backoff(first_seconds=0.01, cap_seconds=0.05, failures_max=50)
@@ -61,9 +62,8 @@ def file_exists(path: Path) -> Callable[[], Awaitable[None]]:
 
 
 async def gone(pid: int) -> None:
-    """Return when a process that is not our child runs no longer; the test's own deadline bounds it."""
-    while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:  # noqa: ASYNC110
-        await asyncio.sleep(0.01)
+    """Return when a process that is not our child runs no longer."""
+    await until(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
 
 
 async def test_a_process_that_is_killed_starts_again(tmp_path: Path) -> None:

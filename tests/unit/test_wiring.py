@@ -1,0 +1,72 @@
+"""The registry's client as simulators see it, over a registry that the test plays."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from compose.wiring import RegistryClient
+from ingest import commands
+from runtime.settings import Settings
+from vitals.devices import DEVICE_TYPES, Binding, Device
+from vitals.errors import InputError, ServerStalled
+from vitals.registry import Answer, Command
+from vitals.topics import device_id, patient_id
+
+
+@pytest.fixture
+def client(monkeypatch: pytest.MonkeyPatch) -> RegistryClient:
+    binding = Binding(patient=patient_id("bed-1"), label="bed-1", since=1_000)
+    worn = Device(
+        name="cgm", id=device_id("cgm"), type=DEVICE_TYPES["dexcom"], site=1, site_name="ward-a", bindings=(binding,)
+    )
+
+    async def devices(_: Settings) -> list[Device]:
+        return [worn]
+
+    async def sites(_: Settings) -> list[object]:
+        return []
+
+    monkeypatch.setattr(commands, "devices", devices)
+    monkeypatch.setattr(commands, "sites", sites)
+    return RegistryClient(Settings())
+
+
+async def test_calls_that_overlap_travel_together(client: RegistryClient, monkeypatch: pytest.MonkeyPatch):
+    """A ward of hundreds would otherwise open hundreds of connections."""
+    sent: list[int] = []
+
+    async def execute(_: Settings, batch: Sequence[Command]) -> list[Answer]:
+        sent.append(len(batch))
+        await asyncio.sleep(0)
+        return [Answer(id=command.id, outcome="accepted") for command in batch]
+
+    monkeypatch.setattr(commands, "execute_all", execute)
+    await client.sites()
+    await asyncio.gather(*(client.bind(f"d{number}", f"p{number}", 5) for number in range(20)))
+    assert sum(sent) == 20
+    assert len(sent) <= 2
+
+
+async def test_a_registry_that_is_away_fails_everyone_who_waits(
+    client: RegistryClient, monkeypatch: pytest.MonkeyPatch
+):
+    """Whoever travelled in another's batch would otherwise wait for ever."""
+
+    async def execute(_: Settings, batch: Sequence[Command]) -> list[Answer]:
+        raise ServerStalled("the registry does not answer", f"{len(batch)} commands")
+
+    monkeypatch.setattr(commands, "execute_all", execute)
+    async with asyncio.timeout(5):
+        calls = [client.bind(f"d{number}", "p", 5) for number in range(3)]
+        found = await asyncio.gather(*calls, return_exceptions=True)
+    assert [type(each) for each in found] == [ServerStalled] * 3
+
+
+async def test_a_binding_from_a_later_time_is_not_the_same(client: RegistryClient):
+    """Readings before it could not be attributed, and each of them would be rejected."""
+    assert await client.bind("cgm", "bed-1", 2_000) is False
+    with pytest.raises(InputError, match="bound from a later time already"):
+        await client.bind("cgm", "bed-1", 500)
