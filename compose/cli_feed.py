@@ -16,6 +16,7 @@ import typer
 
 from alerts.client import Lost
 from compose import folder
+from compose.output import say
 from runtime.settings import Settings
 from vitals.errors import InputError, ProtocolError
 from vitals.metrics import SECOND_US
@@ -71,10 +72,11 @@ def alerts_list(data: Data = ROOT, url: Url = None, *, as_json: Json = False) ->
         await _with_snapshot(client, _nothing)
         found = client.view.worklist()
         if as_json:
-            sys.stdout.write(json.dumps([json.loads(alert.model_dump_json()) for alert in found], indent=2) + "\n")
+            say(json.dumps([json.loads(alert.model_dump_json()) for alert in found], indent=2))
         else:
             zone = local_zone()
-            sys.stdout.writelines(f"{alert.id}  {line(alert, zone)}\n" for alert in found)
+            for alert in found:
+                say(f"{alert.id}  {line(alert, zone)}")
         return 0
 
     raise SystemExit(signals.run(run))
@@ -96,7 +98,7 @@ def alerts_acknowledge(alert: UUID, data: Data = ROOT, url: Url = None) -> None:
             if (known := client.view.alerts.get(alert)) is None:
                 raise InputError("no such open alert", str(alert), "list them: vigil alerts list")
             answer = await client.acknowledge(known)
-            sys.stdout.write(answer_line(answer) + "\n")
+            say(answer_line(answer))
             return answer is not None and answer.outcome == "accepted"
 
         return 0 if await _with_snapshot(client, acknowledge) else 1
@@ -135,9 +137,9 @@ def replay(
             settings, exports, options, registry=registry, clock=SystemClock(), progress=progress
         )
         if as_json:
-            sys.stdout.write(report.as_json() + "\n")
+            say(report.as_json())
         else:
-            sys.stdout.write(f"{report.readings} readings and {report.ticks} ticks in {report.seconds:.1f} s\n")
+            say(f"{report.readings} readings and {report.ticks} ticks in {report.seconds:.1f} s")
         return 0
 
     raise SystemExit(signals.run(run))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +12,7 @@ from uuid import uuid4
 import typer
 
 from compose import folder
+from compose.output import say
 from runtime.settings import Settings
 from vitals.devices import DEVICE_TYPES, Device
 from vitals.errors import InputError
@@ -48,10 +48,10 @@ def site_list(data: Data = ROOT, *, as_json: Json = False) -> None:
     async def run(settings: Settings) -> int:
         found = await commands.sites(settings)
         if as_json:
-            _say(json.dumps([json.loads(site.model_dump_json()) for site in found], indent=2))
+            say(json.dumps([json.loads(site.model_dump_json()) for site in found], indent=2))
         else:
             for site in found:
-                _say(f"{site.number:5}  {site.name}")
+                say(f"{site.number:5}  {site.name}")
         return 0
 
     _run(data, run)
@@ -101,10 +101,10 @@ def device_list(data: Data = ROOT, *, as_json: Json = False) -> None:
     async def run(settings: Settings) -> int:
         found = await commands.devices(settings)
         if as_json:
-            _say(json.dumps([json.loads(device.model_dump_json()) for device in found], indent=2))
+            say(json.dumps([json.loads(device.model_dump_json()) for device in found], indent=2))
         else:
             for device in found:
-                _say(_line(device))
+                say(_line(device))
         return 0
 
     _run(data, run)
@@ -116,16 +116,16 @@ def policy_show(*, as_json: Json = False) -> None:
     from vitals.policies import DEFAULT
 
     if as_json:
-        _say(DEFAULT.model_dump_json(indent=2))
+        say(DEFAULT.model_dump_json(indent=2))
         return
-    _say(f"default policy, version {DEFAULT.version}, for every patient")
+    say(f"default policy, version {DEFAULT.version}, for every patient")
     for rule in DEFAULT.thresholds:
         for level in rule.levels:
             sign = "<" if rule.side == "low" else ">"
             held = f"for {level.on_span_us // 60_000_000} min" if level.on_span_us else "at once"
-            _say(f"{rule.metric:12}{rule.name} {level.number}: {sign} {level.limit:g} {held}, {level.priority}")
+            say(f"{rule.metric:12}{rule.name} {level.number}: {sign} {level.limit:g} {held}, {level.priority}")
     for signal in DEFAULT.signals:
-        _say(f"{signal.metric:12}signal: low, medium after {signal.medium_after_us // 60_000_000} min")
+        say(f"{signal.metric:12}signal: low, medium after {signal.medium_after_us // 60_000_000} min")
 
 
 def _line(device: Device) -> str:
@@ -162,7 +162,7 @@ def _execute(data: Path, make: Callable[[int | None], Command]) -> None:
     async def run(settings: Settings) -> int:
         now = None if settings.clock == "simulated" else SystemClock().now_us()
         answer = await commands.execute(settings, make(now))
-        _say(f"{answer.outcome}: {answer.reason}" if answer.reason else answer.outcome)
+        say(f"{answer.outcome}: {answer.reason}" if answer.reason else answer.outcome)
         return 0 if answer.outcome == "accepted" else 1
 
     _run(data, run)
@@ -173,7 +173,3 @@ def _run(data: Path, body: Callable[[Settings], Coroutine[Any, Any, int]]) -> No
 
     settings = folder.tool_settings(data, Settings)
     raise SystemExit(signals.run(lambda: body(settings)))
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(line + "\n")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from compose import cli_registry, folder
+from compose.output import say
 from runtime.settings import Settings
 
 Data = Annotated[Path, typer.Option("--data", help="The data folder of the running stack.")]
@@ -36,7 +36,7 @@ def migrate(data: Data = ROOT) -> None:
 
     async def run() -> int:
         for line in await migrating.run(settings):
-            sys.stdout.write(line + "\n")
+            say(line)
         return 0
 
     raise SystemExit(signals.run(run))
@@ -50,11 +50,11 @@ def doctor(data: Data = ROOT, *, as_json: Json = False) -> None:
 
     findings = examine(data)
     if as_json:
-        sys.stdout.write(json.dumps([asdict(finding) for finding in findings], indent=2) + "\n")
+        say(json.dumps([asdict(finding) for finding in findings], indent=2))
     else:
         for finding in findings:
             remedy = f"\n{'':22}-> {finding.remedy}" if finding.remedy else ""
-            sys.stdout.write(f"{finding.state:8}{finding.name:14}{finding.found}{remedy}\n")
+            say(f"{finding.state:8}{finding.name:14}{finding.found}{remedy}")
     raise SystemExit(any(finding.state == "missing" for finding in findings))
 
 
@@ -68,7 +68,7 @@ def status(data: Data = ROOT, *, as_json: Json = False) -> None:
 
     async def run() -> int:
         found = await looking.status(settings, ports)
-        sys.stdout.write((found.model_dump_json(indent=2) if as_json else looking.render(found)) + "\n")
+        say(found.model_dump_json(indent=2) if as_json else looking.render(found))
         return 0 if found.ok else 1
 
     raise SystemExit(signals.run(run))
@@ -88,7 +88,7 @@ def cat(
     settings = folder.tool_settings(data, Settings)
 
     async def run() -> int:
-        await reading.cat(settings, what, lambda line: sys.stdout.write(line + "\n"), follow=follow, limit=limit)
+        await reading.cat(settings, what, say, follow=follow, limit=limit)
         return 0
 
     raise SystemExit(signals.run(run))
@@ -117,7 +117,7 @@ def simulate(
     async def run() -> int:
         report = await fleet.run(settings, options, RegistryClient(settings), SystemClock())
         line = report.as_json() if as_json else f"{report.acked} of {report.sent} readings acknowledged"
-        sys.stdout.write(line + "\n")
+        say(line)
         return 0 if report.acked == report.sent else 1
 
     raise SystemExit(signals.run(run))

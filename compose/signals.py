@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from compose.output import ReaderGone
 from vitals.errors import VigilError
 
 STOPPED_BY_SIGNAL = 130
@@ -42,13 +43,13 @@ async def _main(main: Callable[[], Coroutine[Any, Any, int]]) -> int:
     if task.cancelled():
         return STOPPED_BY_SIGNAL
     outcome = task.result()
-    if isinstance(outcome, VigilError):
+    if isinstance(outcome, Exception):
         raise outcome
     return outcome
 
 
-async def _caught(main: Callable[[], Coroutine[Any, Any, int]]) -> int | VigilError:
+async def _caught(main: Callable[[], Coroutine[Any, Any, int]]) -> int | VigilError | ReaderGone:
     try:
         return await main()
-    except VigilError as error:
+    except (VigilError, ReaderGone) as error:
         return error

@@ -30,8 +30,9 @@ MIGRATION_LOCK = 0x76_69_67_69_6C
 MIGRATION_FILE = re.compile(r"(\d{4})_[a-z0-9_]+\.sql\Z")
 MARKER = re.compile(r"--\s*(timescaledb|plain):\s*(begin|end)\s*\Z")
 
+# Qualified: a schema of the user's own name would come first on the search path, once a migration has made it.
 LEDGER = """
-CREATE TABLE IF NOT EXISTS vigil_migrations (
+CREATE TABLE IF NOT EXISTS public.vigil_migrations (
     number integer PRIMARY KEY,
     name text NOT NULL,
     checksum text NOT NULL,
@@ -189,7 +190,9 @@ def describe_url(url: SecretStr | str) -> str:
 
 
 async def _ledger(connection: AsyncConnection) -> dict[int, tuple[str, str, bool]]:
-    cursor = await connection.execute("SELECT number, name, checksum, timescale FROM vigil_migrations ORDER BY number")
+    cursor = await connection.execute(
+        "SELECT number, name, checksum, timescale FROM public.vigil_migrations ORDER BY number"
+    )
     return {number: (name, checksum, timescale) for number, name, checksum, timescale in await cursor.fetchall()}
 
 
@@ -208,7 +211,7 @@ async def _apply(connection: AsyncConnection, migration: Migration, *, timescale
         async with connection.transaction():
             await connection.execute(sql.encode())
             await connection.execute(
-                "INSERT INTO vigil_migrations (number, name, checksum, timescale) VALUES (%s, %s, %s, %s)",
+                "INSERT INTO public.vigil_migrations (number, name, checksum, timescale) VALUES (%s, %s, %s, %s)",
                 [migration.number, migration.name, migration.checksum, timescale],
             )
     except psycopg.Error as error:

@@ -9,6 +9,7 @@ import pytest
 from pydantic import SecretStr
 
 from runtime.database import DatabaseUnavailable, Pool, connect, has_timescale, migrate, select_blocks
+from tests.conftest import MIGRATIONS
 from vitals.errors import StateError
 
 FIRST = """
@@ -175,3 +176,9 @@ async def test_a_pool_without_a_database_fails_at_once(unused_tcp_port: int) -> 
     """A service says at its start what is wrong, not at the first request."""
     with pytest.raises(DatabaseUnavailable):
         await Pool(f"postgresql://127.0.0.1:{unused_tcp_port}/vigil").__aenter__()
+
+
+async def test_the_real_migrations_run_once_and_are_found_again(empty_database_url: str):
+    """A schema of the user's own name comes first on the search path: the ledger must not be looked for there."""
+    assert await migrate(empty_database_url, MIGRATIONS)
+    assert await migrate(empty_database_url, MIGRATIONS) == []
