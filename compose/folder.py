@@ -18,6 +18,7 @@ from vitals.errors import InputError, StateError
 from vitals.people import Principal, digest_of
 
 DEFAULT_FOLDER = Path(".vigil")
+FACTS = "vigil.json"
 S = TypeVar("S", bound=Settings)
 
 
@@ -37,15 +38,14 @@ class Ready:
     """Service -> loopback port of its health server."""
 
 
-def remember(root: Path, *, clock: str, partitions: int) -> None:
-    """Fix clock and partitions of a new folder, or check those of an old one.
+def check(root: Path, *, clock: str, partitions: int) -> None:
+    """Check that an old folder is what is asked for; a new one is anything.
 
     Raises:
         StateError: the folder lives by another clock, or was made with another number of partitions.
     """
-    path = root / "vigil.json"
+    path = root / FACTS
     if not path.exists():
-        write_private(path, json.dumps({"clock": clock, "partitions": partitions, "format": 1}))
         return
     known = json.loads(path.read_text(encoding="utf-8"))
     if known["clock"] != clock:
@@ -60,6 +60,12 @@ def remember(root: Path, *, clock: str, partitions: int) -> None:
             str(root),
             f"set VIGIL_PARTITIONS={known['partitions']}, or choose another folder with --data",
         )
+
+
+def remember(root: Path, *, clock: str, partitions: int) -> None:
+    """Fix clock and partitions of a new folder; an old one has passed `check`."""
+    if not (root / FACTS).exists():
+        write_private(root / FACTS, json.dumps({"clock": clock, "partitions": partitions, "format": 1}))
 
 
 def principals(root: Path) -> tuple[str, Path]:

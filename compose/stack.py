@@ -96,6 +96,7 @@ class Stack:
         began = clock()
         root = options.root.resolve()
         base = load(Settings, clock=options.clock)
+        folder.check(root, clock=options.clock, partitions=base.partitions)
         port = self._gateway_port()
         external = {name: os.environ[variable] for name, variable in EXTERNAL.items() if os.environ.get(variable)}
         if "database" in external:
