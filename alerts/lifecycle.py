@@ -21,7 +21,7 @@ REASSERT_US = 24 * 60 * MINUTE_US
 """An open alert is written at least this often, so that a reader may begin 25 h back."""
 
 TimedChange = Literal["run_out", "repeat", "reassert"]
-Refusal = Literal["", "worsened", "cleared", "unknown_alert"]
+Refusal = Literal["", "worsened", "cleared", "unknown_alert", "unknown_version"]
 
 _FROM_EPISODE = tuple(
     name
@@ -110,6 +110,8 @@ def refusal(tracked: Tracked | None, was_closed: bool, command: Command) -> Refu
     if tracked is None:
         return "cleared" if was_closed else "unknown_alert"
     alert = tracked.alert
+    if command.version > alert.version:
+        return "unknown_version"
     return "worsened" if alert.risen > command.version or command.level < alert.level else ""
 
 

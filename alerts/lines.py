@@ -28,6 +28,7 @@ REFUSALS = {
     "worsened": "it worsened: look again",
     "cleared": "it is over",
     "unknown_alert": "no such alert",
+    "unknown_version": "no such version of it: look again",
     "not_allowed": "your role does not acknowledge",
     "too_many": "too many commands",
 }

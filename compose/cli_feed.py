@@ -140,6 +140,11 @@ def replay(
             say(report.as_json())
         else:
             say(f"{report.readings} readings and {report.ticks} ticks in {report.seconds:.1f} s")
+        if report.late:
+            sys.stderr.write(f"vigil: {report.late} readings lie before this folder's clock: late, they alert nobody\n")
+        if report.nonexistent_local_times:
+            count = report.nonexistent_local_times
+            sys.stderr.write(f"vigil: {count} readings have a local time that does not exist: read as winter time\n")
         return 0
 
     raise SystemExit(signals.run(run))

@@ -43,6 +43,7 @@ class ProcessSpec:
 
     ``ready`` returns when the process answers its own protocol and raises OSError while it does not.
     ``once`` is for a process with an end: its exit code 0 is success, and it is not started again.
+    ``alive`` is asked while it runs; when it raises OSError for ``alive_seconds`` on end, the process hangs.
     ``env`` is laid over the parent's environment. ``death_signal`` is what the kernel sends when the parent dies.
     """
 
@@ -58,6 +59,8 @@ class ProcessSpec:
     death_signal: signal.Signals = signal.SIGKILL
     ready_seconds: float = 60.0
     once: bool = False
+    alive: Callable[[], Awaitable[None]] | None = None
+    alive_seconds: float = 30.0
 
     def command(self) -> list[str]:
         """Return the full argument vector, shim included; only this process may run it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from functools import partial
+from http import HTTPStatus
 from pathlib import Path
 
 from compose.process import ProcessSpec, python, python_env
@@ -20,7 +21,7 @@ FLOW_CHECKS = frozenset({"ticks", "ingest"})
 async def answers(port: int) -> None:
     """Ask a service's health server whether it takes part in the flow; raises OSError while it does not."""
     status, body = await ask(port, "/readyz")
-    if status == 200:
+    if status == HTTPStatus.OK:
         return
     try:
         checks: Mapping[str, bool] = json.loads(body)["checks"]
@@ -29,6 +30,13 @@ async def answers(port: int) -> None:
         raise OSError(f"health server on port {port} answered {status}") from None
     if not failing or failing - FLOW_CHECKS:
         raise OSError(f"not ready: {', '.join(sorted(failing))}")
+
+
+async def lives(port: int) -> None:
+    """Ask whether a service's event loop still turns; raises OSError while it does not."""
+    status, _ = await ask(port, "/healthz")
+    if status != HTTPStatus.OK:
+        raise OSError(f"health server on port {port} answered {status}")
 
 
 def command(*words: str) -> tuple[str, ...]:
@@ -44,6 +52,7 @@ def service(name: str, logs: Path, environment: Mapping[str, str], health_port: 
         log=logs / f"{name}.log",
         env={**python_env(), **environment, "VIGIL_HEALTH_PORT": str(health_port)},
         ready=partial(answers, health_port),
+        alive=partial(lives, health_port),
         stop_seconds=8.0,
         ready_seconds=90.0,
     )

@@ -24,12 +24,15 @@ from compose.errors import GaveUp, ProcessExited, ProcessNotReady, ending
 from compose.process import Process, ProcessSpec
 from compose.signals import STOPPED_BY_SIGNAL
 
+ALIVE_POLL_SECONDS = 2.0
+
 
 class Kind(StrEnum):
     """What happened to a process."""
 
     STARTING = "starting"
     READY = "ready"
+    HUNG = "hung"
     EXITED = "exited"
     RESTARTING = "restarting"
     STOPPING = "stopping"
@@ -161,7 +164,7 @@ class Supervisor:
         failures: deque[float] = deque(maxlen=policy.failures_max)
         while True:
             process = self._processes[spec.name]
-            returncode = await process.wait()
+            returncode = await self._end(process)
             process.kill()
             if spec.once and returncode == 0:
                 self._tell(spec.name, Kind.FINISHED)
@@ -179,8 +182,37 @@ class Supervisor:
             with contextlib.suppress(ProcessExited, ProcessNotReady):
                 await self._launch(spec)
 
+    async def _end(self, process: Process) -> int:
+        """Wait for a process's end; one that hangs is killed, since it would alert nobody and tell nobody."""
+        ending = asyncio.ensure_future(process.wait())
+        hanging = asyncio.ensure_future(_hangs(process.spec))
+        try:
+            await asyncio.wait({ending, hanging}, return_when=asyncio.FIRST_COMPLETED)
+            if not ending.done():
+                hanging.result()
+                self._tell(process.spec.name, Kind.HUNG, f"no answer for {process.spec.alive_seconds:g} s")
+                process.kill()
+            return await ending
+        finally:
+            hanging.cancel()
+            ending.cancel()
+
     def _tell(self, name: str, kind: Kind, detail: str = "") -> None:
         self._on_event(Event(name, kind, detail))
+
+
+async def _hangs(spec: ProcessSpec) -> None:
+    """Return once a process has not answered for too long; never for one that is not asked."""
+    clock = asyncio.get_running_loop().time
+    if spec.alive is None:
+        await asyncio.get_running_loop().create_future()
+        return
+    answered = clock()
+    while clock() - answered < spec.alive_seconds:
+        await asyncio.sleep(min(ALIVE_POLL_SECONDS, spec.alive_seconds / 4))
+        with contextlib.suppress(OSError):
+            await spec.alive()
+            answered = clock()
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -70,6 +70,8 @@ class Bridge:
         tick = ticks.parse(payload, None if self._clocks.simulated else now)
         if isinstance(tick, Rejected):
             return self._only(tick, topic, publisher, payload, now)
+        if (refused := self._clocks.refusal(tick.tick)) is not None:
+            return self._only(refused, topic, publisher, payload, now)
         records = ticks.records(tick, self._directory.sites, self._partitions)
         if isinstance(records, Rejected):
             return self._only(records, topic, publisher, payload, now)._replace(unknown=True)

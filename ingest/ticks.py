@@ -15,11 +15,14 @@ from ingest.records import Record
 from vitals import readings
 from vitals.codecs import Rejected
 from vitals.messages import Message
+from vitals.metrics import MINUTE_US
 from vitals.readings import SUSPECT_US
 from vitals.topics import READINGS, TICK_KEY
 
 TICK_S = 0.5
 """Real seconds between two ticks of a bridge."""
+STEP_US_MAX = MINUTE_US
+"""The simulated clock goes on by at most so much a tick (holes included), so that one message cannot age a ward."""
 REPLAY = "replay"
 """The publisher of ticks on the simulated clock."""
 
@@ -77,6 +80,14 @@ class PartitionClocks:
     def received(self, now: int) -> list[int | None]:
         """``received_at`` (µs UTC) by partition for a message taken at ``now``."""
         return self._last if self.simulated else [now] * self._partitions
+
+    def refusal(self, at: int) -> Rejected | None:
+        """Why a tick at ``at`` cannot be the next on the simulated clock, or None."""
+        known = [last for last in self._last if last is not None]
+        if self.simulated and known and at > max(known) + STEP_US_MAX:
+            detail = f"a tick at {at} µs, more than a minute beyond the last; a replay steps through holes too"
+            return Rejected(None, "bad_timestamp", detail)
+        return None
 
     def advance(self, at: int) -> None:
         """A tick at ``at`` is being written to every partition."""

@@ -12,16 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vitals.readings import OBSERVED_MAX_US, OBSERVED_MIN_US
+
 SIGNATURE = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 """Signature, flags (none) and length of the header's extension (none)."""
 TRAILER = b"\xff\xff"
 
 POSTGRES_EPOCH_US = 946_684_800_000_000
 """2000-01-01 UTC in µs since 1970: where PostgreSQL's timestamps begin."""
-TIME_MIN_US = -62_135_510_400_000_000
-"""0001-01-02 UTC. PostgreSQL reaches further both ways, but its clients' calendars do not, in any time zone."""
-TIME_MAX_US = 253_402_214_400_000_000
-"""9999-12-31 UTC."""
 
 UUID, SMALLINT, INTEGER, BIGINT, REAL, DOUBLE, TIMESTAMP = "V16", ">i2", ">i4", ">i8", ">f4", ">f8", ">i8"
 """numpy types of the columns' binary forms; a timestamp is µs since 2000."""
@@ -53,10 +51,10 @@ def buffer(columns: Columns, values: Mapping[str, NDArray[Any] | int]) -> bytes:
 
 
 def timestamp(times_us: NDArray[np.int64]) -> NDArray[np.int64]:
-    """PostgreSQL's form of times in µs since 1970, same shape; they lie in `TIME_MIN_US` ... `TIME_MAX_US`."""
+    """PostgreSQL's form of times in µs since 1970, same shape; they lie in `OBSERVED_MIN_US` ... `OBSERVED_MAX_US`."""
     return times_us - POSTGRES_EPOCH_US
 
 
 def in_calendar(times_us: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Whether each time (µs UTC) lies in the years 1 to 9999, same shape."""
-    return (times_us >= TIME_MIN_US) & (times_us <= TIME_MAX_US)
+    return (times_us >= OBSERVED_MIN_US) & (times_us <= OBSERVED_MAX_US)

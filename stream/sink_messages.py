@@ -14,11 +14,11 @@ from uuid import UUID
 
 from pydantic import ValidationError
 
-from stream import copying
 from stream.sink import Broken
 from vitals import alerts, causes
 from vitals.alerts import Alert
 from vitals.devices import Device, Site
+from vitals.readings import OBSERVED_MAX_US, OBSERVED_MIN_US
 from vitals.steps import Headers, Records
 from vitals.topics import MARK_KEY
 
@@ -209,7 +209,7 @@ def _clamped(at_us: int | None) -> int | None:
 
 def clamp(at_us: int) -> int:
     """A time (µs UTC) moved into the years 1 to 9999; for times of messages, whose JSON keeps what was said."""
-    return min(max(at_us, copying.TIME_MIN_US), copying.TIME_MAX_US)
+    return min(max(at_us, OBSERVED_MIN_US), OBSERVED_MAX_US)
 
 
 def _line(error: Exception) -> str:

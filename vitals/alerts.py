@@ -71,7 +71,7 @@ class Answer(Message):
     id: UUID
     alert: UUID
     outcome: Literal["accepted", "refused"]
-    reason: Literal["", "worsened", "cleared", "unknown_alert"] = ""
+    reason: Literal["", "worsened", "cleared", "unknown_alert", "unknown_version"] = ""
     by: str
     at: int
 

@@ -106,7 +106,7 @@ class Change(Message):
     alert: Alert
 
 
-CommandReason = Literal["", "worsened", "cleared", "unknown_alert", "not_allowed", "too_many"]
+CommandReason = Literal["", "worsened", "cleared", "unknown_alert", "unknown_version", "not_allowed", "too_many"]
 
 
 class CommandAnswer(Message):

@@ -39,6 +39,10 @@ assert READING.itemsize == 64
 Rows = NDArray[np.void]
 """An array of `READING` rows, shape (n,)."""
 
+OBSERVED_MIN_US = -62_135_510_400_000_000
+"""0001-01-02 UTC, the earliest time of a row: calendars of databases and their clients end there, in any zone."""
+OBSERVED_MAX_US = 253_402_214_400_000_000
+"""9999-12-31 UTC, the latest."""
 SUSPECT_US = 2 * MINUTE_US
 """A device clock further ahead of ``received_at`` than this is suspect."""
 

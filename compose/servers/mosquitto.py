@@ -34,7 +34,7 @@ def configuration(data: Path, port: int) -> str:
         "allow_anonymous true",
         "persistence true",
         f"persistence_location {data}/",
-        "autosave_interval 60",
+        "autosave_interval 10",
         f"persistent_client_expiration {SESSION_DAYS}d",
         f"max_packet_size {PAYLOAD_BYTES_MAX + HEADER_BYTES_MAX}",
         f"max_inflight_messages {INFLIGHT_MAX}",

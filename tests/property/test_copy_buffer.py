@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from stream import copying, sink, sink_work
 from stream.sink_work import Stored
-from vitals.readings import READING, Rows
+from vitals.readings import OBSERVED_MAX_US, OBSERVED_MIN_US, READING, Rows
 from vitals.steps import Records
 from vitals.topics import READINGS
 from vitals.windows import WINDOW
 
-TIMES = st.integers(copying.TIME_MIN_US, copying.TIME_MAX_US)
+TIMES = st.integers(OBSERVED_MIN_US, OBSERVED_MAX_US)
 ROW = st.tuples(
     st.integers(0, 3),
     st.integers(1, 2),

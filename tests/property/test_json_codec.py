@@ -16,13 +16,13 @@ from vitals.codecs import Parsed, Rejected
 from vitals.codecs.json import decode
 from vitals.devices import DEVICE_TYPES, Binding, Device
 from vitals.metrics import METRIC_BY_NAME, METRICS
-from vitals.readings import INVALID_SHIFT, Invalid, Reading, to_row
+from vitals.readings import INVALID_SHIFT, OBSERVED_MAX_US, OBSERVED_MIN_US, Invalid, Reading, to_row
 from vitals.readings import decode as rows_of
 from vitals.topics import READINGS, device_id, patient_id, readings_topic
 from vitals.units import UNIT_BY_NAME, UNIT_NAME
 
 NOW = 1_699_228_860_000_000
-INT64 = st.integers(-(2**63) + 1, 2**63 - 1)
+TIMES = st.integers(OBSERVED_MIN_US, OBSERVED_MAX_US)
 WORDS = st.sampled_from(["LOW", "HIGH", "abc", "", "glucose", "heart_rate", "mg/dL", "2023-11-06T00:01:00Z"])
 TEXTS = st.text(st.sampled_from('a0é"\\\n\x00\u2028\ud800😀'), max_size=8)
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | TEXTS | WORDS
@@ -30,7 +30,7 @@ FIELDS = ("metric", "value", "unit", "observed_at", "seq", "device", "contact", 
 ELEMENTS = st.dictionaries(st.sampled_from(FIELDS), SCALARS | st.lists(SCALARS, max_size=2))
 ANYTHING = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXTS, inner))
 GOOD = st.fixed_dictionaries(
-    {"metric": st.sampled_from(sorted(METRIC_BY_NAME)), "value": st.floats(-1e6, 1e6), "observed_at": INT64},
+    {"metric": st.sampled_from(sorted(METRIC_BY_NAME)), "value": st.floats(-1e6, 1e6), "observed_at": TIMES},
     optional={"seq": st.integers(0, 2**40), "backfill": st.booleans(), "contact": st.booleans()},
 )
 
@@ -65,7 +65,7 @@ def sound(payload: bytes) -> None:
             assert len(item.detail) < 400
         else:
             assert item.unit in item.metric.units
-            assert -(2**63) < item.observed_at < 2**63
+            assert OBSERVED_MIN_US <= item.observed_at <= OBSERVED_MAX_US
             assert 0 <= item.seq < 65_536
             assert 0 <= item.flags < 1 << INVALID_SHIFT
     decision = BRIDGE.decide(TOPIC, payload, NOW)
@@ -112,7 +112,7 @@ def parsed(draw: st.DrawFn) -> Parsed:
         metric,
         draw(st.none() | st.floats(allow_nan=False, allow_infinity=False) | st.floats(0, 500)),
         draw(st.sampled_from(metric.units)),
-        draw(INT64 | near),
+        draw(TIMES | near),
         draw(st.integers(0, 65_535)),
         draw(st.integers(0, 15)) if draw(st.booleans()) else 0,
     )

@@ -211,6 +211,15 @@ def test_a_simulated_tick_may_lie_anywhere_in_time():
     assert ticked(bridge(simulated=True), tick, REPLAY).ticks == 1
 
 
+def test_a_simulated_tick_goes_on_by_a_minute_at_most():
+    """One message from anybody could otherwise age the ward by decades, and no replay could go on from there."""
+    simulated = bridge(simulated=True, last=(NOW, NOW - MINUTE_US, NOW, NOW))
+    forged = ticked(simulated, Tick(tick=NOW + MINUTE_US + 1, sites=("ward-a",)).encode(), REPLAY)
+    assert reasons(forged) == ["bad_timestamp"]
+    assert ticked(simulated, Tick(tick=NOW + MINUTE_US, sites=("ward-a",)).encode(), REPLAY).ticks == 1
+    assert ticked(simulated, Tick(tick=NOW + 2 * MINUTE_US, sites=("ward-a",)).encode(), REPLAY).ticks == 1
+
+
 def test_a_directory_holds_the_last_word_of_the_log():
     """Bindings are whole lists: the last record of a device is all there is to know."""
     directory = Directory(PARTITIONS)

@@ -166,6 +166,7 @@ def test_commands_are_refused_with_the_reason():
     assert lifecycle.refusal(tracked, was_closed=False, command=shown) == ""
     assert lifecycle.refusal(tracked, False, acknowledge(tracked.alert, version=V[1])) == "worsened"
     assert lifecycle.refusal(tracked, False, acknowledge(tracked.alert, level=1)) == "worsened"
+    assert lifecycle.refusal(tracked, False, acknowledge(tracked.alert, version=V[3])) == "unknown_version"
     assert lifecycle.refusal(None, True, shown) == "cleared"
     assert lifecycle.refusal(None, False, shown) == "unknown_alert"
 

@@ -13,7 +13,7 @@ from stream import copying, sink, sink_messages, sink_work
 from stream.sink_work import Move, Stored
 from tests.integration.storage_data import alert
 from vitals.alerts import FeedMark
-from vitals.readings import Reading, tick_rows, to_rows
+from vitals.readings import OBSERVED_MAX_US, OBSERVED_MIN_US, Reading, tick_rows, to_rows
 from vitals.steps import Records
 from vitals.topics import BINDINGS, FEED, MARK_KEY, READINGS, REJECTED, TICK_KEY, WINDOWS
 from vitals.windows import WINDOW
@@ -86,7 +86,7 @@ def test_a_conflict_says_both_values_and_where_it_stood():
 
 def test_a_time_beyond_the_calendar_is_not_storable():
     """It is refused with its number; bent to the calendar's edge, two such readings would be one identity."""
-    times = [copying.TIME_MIN_US - 1, copying.TIME_MIN_US, copying.TIME_MAX_US, copying.TIME_MAX_US + 1]
+    times = [OBSERVED_MIN_US - 1, OBSERVED_MIN_US, OBSERVED_MAX_US, OBSERVED_MAX_US + 1]
     rows = to_rows([reading(at) for at in times]).tobytes()
     batch, _ = sink.read_readings([records(READINGS, (b"p", rows, ()))])
     assert sink.storable(batch).tolist() == [False, True, True, False]

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -76,6 +77,24 @@ async def test_a_process_that_is_killed_starts_again(tmp_path: Path) -> None:
         await heard.until(Kind.READY, 2)
         assert supervisor.processes["it"].pid != first
         assert supervisor.restarts == {"it": 1}
+
+
+async def test_a_process_that_hangs_is_killed_and_starts_again(tmp_path: Path) -> None:
+    """A frozen service ends by nothing of its own, alerts nobody and looks alive."""
+    heard, deaf = Heard(), tmp_path / "deaf"
+
+    async def alive() -> None:
+        if deaf.exists():
+            raise ConnectionError
+
+    async with Supervisor(heard, QUICK) as supervisor:
+        await supervisor.start(replace(spec(tmp_path, *SLEEP), alive=alive, alive_seconds=0.2))
+        first = supervisor.processes["it"].pid
+        deaf.touch()
+        await heard.until(Kind.HUNG)
+        deaf.unlink()
+        await heard.until(Kind.READY, 2)
+        assert supervisor.processes["it"].pid != first
 
 
 async def test_a_process_that_keeps_failing_ends_everything_loudly(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import msgspec
 
 from vitals.codecs import PAYLOAD_BYTES_MAX, READINGS_MAX, Item, Parsed, Reason, Rejected
 from vitals.metrics import METRIC_BY_NAME, Metric
-from vitals.readings import Flag
+from vitals.readings import OBSERVED_MAX_US, OBSERVED_MIN_US, Flag
 from vitals.units import UNIT_BY_NAME, UNIT_NAME, Unit
 
 _DECODER = msgspec.json.Decoder()
@@ -170,6 +170,14 @@ def _float(value: float) -> float:
 
 
 def _timestamp(value: Any) -> int:
+    """µs UTC within the calendar, of a value that says a time."""
+    at = _instant(value)
+    if not OBSERVED_MIN_US <= at <= OBSERVED_MAX_US:
+        raise _Unusable("bad_timestamp", f"observed_at is {_shown(value)}, beyond the years 1 to 9999; set the clock")
+    return at
+
+
+def _instant(value: Any) -> int:
     """µs UTC of an integer (µs) or of an RFC 3339 text with its offset; digits beyond a µs are cut off."""
     if type(value) is str and (match := _TIMESTAMP.fullmatch(value)):
         date, fraction, zone = match.groups()
