@@ -41,6 +41,8 @@ class PatientControl(_Control):
     version: int
     worn: tuple[WornDevice, ...]
     policy: Policy
+    bed: str = ""
+    """Where the patient lies, as the ward calls it; may be empty."""
 
 
 class SiteControl(_Control):
@@ -51,11 +53,18 @@ class SiteControl(_Control):
     name: str
 
 
-Control = Annotated[PatientControl | SiteControl, Field(discriminator="kind")]
-_ADAPTER: TypeAdapter[PatientControl | SiteControl] = TypeAdapter(Control)
+class ClockControl(_Control):
+    """Whose time the log lives by from here on; goes to every partition. Without one it is real."""
+
+    kind: Literal["clock"] = "clock"
+    clock: Literal["real", "simulated"]
 
 
-def decode(data: bytes) -> PatientControl | SiteControl:
+Control = Annotated[PatientControl | SiteControl | ClockControl, Field(discriminator="kind")]
+_ADAPTER: TypeAdapter[PatientControl | SiteControl | ClockControl] = TypeAdapter(Control)
+
+
+def decode(data: bytes) -> PatientControl | SiteControl | ClockControl:
     """The control record in a value.
 
     Raises:

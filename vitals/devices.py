@@ -60,10 +60,18 @@ DEVICE_TYPES = {
         DeviceType(name="wrist-5min", streams=(_heart_rate(5 * MINUTE_US),)),
         DeviceType(name="t1d-uom-5min", streams=(_glucose(5 * MINUTE_US, 40, 400),)),
         DeviceType(name="t1d-uom-15min", streams=(_glucose(15 * MINUTE_US, 40, 500),)),
-        DeviceType(name="ward", streams=(_heart_rate(SECOND_US), _glucose(MINUTE_US, 40, 400))),
+        DeviceType(
+            name="ward",
+            streams=(
+                _heart_rate(SECOND_US),
+                _glucose(MINUTE_US, 40, 400),
+                Stream(metric="battery", interval_us=10 * MINUTE_US, low=0, high=100),
+            ),
+        ),
+        DeviceType(name="proof", streams=(_glucose(10 * SECOND_US, 20, 600),)),
     )
 }
-"""Known types by name. ``ward`` is the simulator's combined wearable."""
+"""Known types by name. ``ward`` is the simulator's combined wearable, ``proof`` what `vitals.proof` sends."""
 
 assert all(stream.metric in METRIC_BY_NAME for kind in DEVICE_TYPES.values() for stream in kind.streams)
 

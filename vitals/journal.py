@@ -52,24 +52,48 @@ class Episode(Message):
     response: Response
 
 
+Action = Literal[
+    "acknowledge", "shelve", "unshelve", "note", "going", "treated", "release", "undo", "seen", "delivered",
+    "out_of_service", "in_service",
+]  # fmt: skip
+
+
 class Command(Message):
-    """What a clinician asks of one alert, on the word of its ``level`` and ``version`` as shown to them."""
+    """What a person (or, for *delivered*, a screen) says; which fields count depends on the action.
+
+    acknowledge, shelve, going, treated: ``alert`` with its ``level`` and ``version`` as shown to them; shelve has
+    ``duration_us`` too, treated the time to the recheck in it. note: ``text``. release, seen, undo: ``alert`` (undo:
+    ``undone`` is the id of the command to take back). delivered: ``alert`` and ``announcements``, how many of them
+    this screen has had. unshelve: ``shelf``. out_of_service and in_service: ``patient`` with ``label`` and ``site``.
+    """
 
     kind: Literal["command"] = "command"
     id: UUID
-    action: Literal["acknowledge"]
-    alert: UUID
-    level: int
-    version: tuple[int, int]
+    action: Action
+    alert: UUID | None = None
+    level: int = 0
+    version: tuple[int, int] = (0, 0)
     by: str = Field(max_length=128)
     at: int
+    reason: str = Field(default="", max_length=200)
+    text: str = Field(default="", max_length=500)
+    duration_us: int | None = None
+    announcements: int = 0
+    shelf: UUID | None = None
+    undone: UUID | None = None
+    patient: UUID | None = None
+    label: str = ""
+    site: int = 0
 
 
 class Mark(Message):
-    """The processor's site clocks in this partition (site number -> µs), each second of clock."""
+    """The processor's site clocks in this partition (site number -> µs), each second of clock, and whose time it is:
+    ``simulated`` from a `ClockControl` that says so until one that says otherwise.
+    """
 
     kind: Literal["mark"] = "mark"
     sites: dict[int, int]
+    simulated: bool = False
 
 
 class Tick(Message):

@@ -83,6 +83,22 @@ GLUCOSE = Metric(
     silent_us=20 * MINUTE_US,
 )
 
-METRICS = (HEART_RATE, GLUCOSE)
+BATTERY = Metric(
+    code=3,
+    name="battery",
+    unit=Unit.PERCENT,
+    units=(Unit.PERCENT,),
+    accepted=(0.0, 100.0),
+    whole=False,
+    pane_us=10 * MINUTE_US,
+    panes=1,
+    fresh_us=60 * MINUTE_US,
+    fresh_intervals=1.2,
+    gap_us=60 * MINUTE_US,
+    silent_us=24 * 60 * MINUTE_US,
+)
+"""A device's charge: shown beside the patient, in no window and under no rule."""
+
+METRICS = (HEART_RATE, GLUCOSE, BATTERY)
 METRIC_BY_CODE = {metric.code: metric for metric in METRICS}
 METRIC_BY_NAME = {metric.name: metric for metric in METRICS}

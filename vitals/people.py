@@ -12,12 +12,16 @@ Role = Literal["clinician", "ops", "wall"]
 
 
 class Principal(Message):
-    """A person or a screen behind a token; ``sites`` None is every site. The token itself is never kept."""
+    """A person or a screen behind a token; ``sites`` None is every site. The token itself is never kept.
+
+    ``lead`` is whom an unanswered alert reaches first.
+    """
 
     name: str
     role: Role
     sites: frozenset[int] | None = None
     token_sha256: str
+    lead: bool = False
 
     def sees(self, site: int) -> bool:
         """Whether a site lies in this principal's scope."""
@@ -25,7 +29,7 @@ class Principal(Message):
 
     @property
     def may_command(self) -> bool:
-        """Whether this principal may acknowledge; a wall only shows, ops look after the system."""
+        """Whether this principal may answer alerts; a wall only shows, ops look after the system."""
         return self.role == "clinician"
 
 

@@ -52,6 +52,26 @@ class ThresholdRule(Message):
     levels: tuple[Level, Level]
 
 
+class WindowRule(Message):
+    """A rule on the median of the window (T - width, T] at each whole 10 s T (RULES, *Heart rate*).
+
+    On: median > ``on_above``, < ``on_below`` or <= ``on_at_most``, at ``successive`` T in a row. Off: median <=
+    ``off_at_most`` and >= ``off_at_least``, likewise. None is no such limit.
+    """
+
+    name: str
+    metric: str
+    width_us: int
+    on_above: float | None = None
+    on_below: float | None = None
+    on_at_most: float | None = None
+    off_at_most: float | None = None
+    off_at_least: float | None = None
+    successive: int = 1
+    priority: Priority
+    response: Response
+
+
 class SignalRule(Message):
     """Silence of one metric: low priority, medium after ``medium_after_us``, never below an open episode's."""
 
@@ -70,6 +90,7 @@ class Policy(Message):
     version: int = Field(ge=1)
     thresholds: tuple[ThresholdRule, ...]
     signals: tuple[SignalRule, ...]
+    windows: tuple[WindowRule, ...] = ()
 
 
 def _response(repeat: int | None, hold: int, lead: int | None, everyone: int | None = None) -> Response:
@@ -126,6 +147,40 @@ HIGH = ThresholdRule(
     ),
 )
 
+HEART_RATES = (
+    WindowRule(
+        name="heart_rate_high",
+        metric="heart_rate",
+        width_us=10 * MINUTE_US,
+        on_above=130,
+        off_at_most=127,
+        priority="medium",
+        response=_response(15, 30, 15),
+    ),
+    WindowRule(
+        name="heart_rate_low",
+        metric="heart_rate",
+        width_us=10 * MINUTE_US,
+        on_at_most=40,
+        off_at_least=43,
+        priority="medium",
+        response=_response(15, 30, 15),
+    ),
+    WindowRule(
+        name="heart_rate_extreme",
+        metric="heart_rate",
+        width_us=MINUTE_US,
+        on_above=150,
+        on_below=35,
+        off_at_most=147,
+        off_at_least=38,
+        successive=6,
+        priority="medium",
+        response=_response(5, 15, 15),
+    ),
+)
+"""Wrist heart rate is never high priority."""
+
 DEFAULT = Policy(
     version=1,
     thresholds=(LOW, HIGH),
@@ -133,5 +188,6 @@ DEFAULT = Policy(
         SignalRule(metric="glucose", recover_span_us=0),
         SignalRule(metric="heart_rate", recover_span_us=30_000_000),
     ),
+    windows=HEART_RATES,
 )
 """The policy of a patient for whom nobody set another: RULES' table."""

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from vitals.alerts import Alert
+from vitals.alerts import Alert, Refusal, Service, Shelf
 from vitals.messages import Message
 from vitals.people import Role
 
@@ -26,6 +26,10 @@ SERVER_MESSAGE_BYTES_MAX = 4 * 1024 * 1024
 SNAPSHOT_ALERTS_MAX = 200
 """Alerts in one ``snapshot`` message; more follow in further ones."""
 CURSOR_CHARS_MAX = 12 * 1024
+SHELF_MINUTES_MAX = 240
+SHELF_MINUTES_HIGH_MAX = 15
+SERVICE_MINUTES_MAX = 720
+UNDO_SECONDS_MAX = 10
 WHERE_MAX = 16
 """Places named in one heartbeat."""
 
@@ -66,6 +70,92 @@ class Acknowledge(Message):
     alert: UUID
     level: int = Field(ge=0, le=9)
     version: tuple[int, int]
+    reason: str = Field(default="", max_length=200)
+
+
+class Shelve(Message):
+    """Put the rule of an alert aside for some minutes, as shown: at most 15 for high priority, 240 for others."""
+
+    type: Literal["shelve"] = "shelve"
+    id: UUID
+    alert: UUID
+    level: int = Field(ge=0, le=9)
+    version: tuple[int, int]
+    minutes: int = Field(ge=1, le=SHELF_MINUTES_MAX)
+    reason: str = Field(default="", max_length=200)
+
+
+class Unshelve(Message):
+    """End a shelf."""
+
+    type: Literal["unshelve"] = "unshelve"
+    id: UUID
+    shelf: UUID
+
+
+class NoteAdd(Message):
+    """Write a note to an alert."""
+
+    type: Literal["note"] = "note"
+    id: UUID
+    alert: UUID
+    text: str = Field(min_length=1, max_length=500)
+
+
+class Assign(Message):
+    """Say who has an alert: ``going`` acknowledges and names the sender, ``treated`` does too and asks for a recheck
+    after ``minutes``, ``release`` gives it back.
+    """
+
+    type: Literal["assign"] = "assign"
+    id: UUID
+    alert: UUID
+    level: int = Field(ge=0, le=9)
+    version: tuple[int, int]
+    what: Literal["going", "treated", "release"]
+    minutes: int = Field(default=15, ge=1, le=60)
+
+
+class Undo(Message):
+    """Take back one's own acknowledge, shelve, going or treated, at most 10 s later and while nothing else happened."""
+
+    type: Literal["undo"] = "undo"
+    id: UUID
+    alert: UUID
+    command: UUID
+
+
+class Seen(Message):
+    """A person looked at an alert: one that is over and was never answered goes."""
+
+    type: Literal["seen"] = "seen"
+    id: UUID
+    alert: UUID
+
+
+class Delivered(Message):
+    """These announcements (alert, how many of it) are on this screen. Not answered."""
+
+    type: Literal["delivered"] = "delivered"
+    announcements: tuple[tuple[UUID, int], ...] = Field(max_length=200)
+
+
+class OutOfService(Message):
+    """Take a patient out of service for some minutes: nothing but a high physiological alert calls."""
+
+    type: Literal["out_of_service"] = "out_of_service"
+    id: UUID
+    patient: UUID
+    minutes: int = Field(ge=1, le=SERVICE_MINUTES_MAX)
+    reason: str = Field(default="", max_length=200)
+
+
+class InService(Message):
+    """End a patient's time out of service."""
+
+    type: Literal["in_service"] = "in_service"
+    id: UUID
+    patient: UUID
 
 
 class Welcome(Message):
@@ -89,13 +179,15 @@ class Welcome(Message):
 
 class Snapshot(Message):
     """Open alerts in scope. ``more``: further snapshots follow, and together they are the whole;
-    only the last has a cursor.
+    only the last has a cursor, and all shelves and patients out of service.
     """
 
     type: Literal["snapshot"] = "snapshot"
     cursor: str | None
     more: bool
     alerts: tuple[Alert, ...]
+    shelves: tuple[Shelf, ...] = ()
+    services: tuple[Service, ...] = ()
 
 
 class Change(Message):
@@ -106,7 +198,23 @@ class Change(Message):
     alert: Alert
 
 
-CommandReason = Literal["", "worsened", "cleared", "unknown_alert", "unknown_version", "not_allowed", "too_many"]
+class ShelfChange(Message):
+    """A shelf began, changed or ended."""
+
+    type: Literal["shelf"] = "shelf"
+    cursor: str
+    shelf: Shelf
+
+
+class ServiceChange(Message):
+    """A patient went out of service, or came back."""
+
+    type: Literal["service"] = "service"
+    cursor: str
+    service: Service
+
+
+CommandReason = Literal[Refusal, "not_allowed", "too_many"]
 
 
 class CommandAnswer(Message):
@@ -114,7 +222,7 @@ class CommandAnswer(Message):
 
     type: Literal["answer"] = "answer"
     id: UUID
-    alert: UUID
+    alert: UUID | None = None
     outcome: Literal["accepted", "refused"]
     reason: CommandReason = ""
     by: str
@@ -132,6 +240,17 @@ class Place(Message):
     age_ms: int
 
 
+class Proof(Message):
+    """A site's proof of life: when its synthetic alarm last came through (``proved_at`` µs UTC of the gateway's clock,
+    null: never since the gateway's start), how old that is, and how long it took from the reading on.
+    """
+
+    site: int
+    proved_at: int | None
+    age_ms: int | None
+    took_ms: int | None
+
+
 class Heartbeat(Message):
     """Every 2 s: the head cursor in scope, the age of the oldest data, and where it is that old."""
 
@@ -144,20 +263,26 @@ class Heartbeat(Message):
     """Worst age of all places; null before the first tick."""
     where: tuple[Place, ...]
     """The places that are stalled, worst first, at most 16; while ``ok`` the worst one."""
+    clock_at: int | None = None
+    """The newest site clock in scope (µs UTC): on simulated time, what time it is there."""
+    proofs: tuple[Proof, ...] = ()
+    """Sites in scope that have a prover; empty on simulated time."""
 
 
-ClientMessage = Annotated[Hello | Acknowledge, Field(discriminator="type")]
-ServerMessage = Annotated[Welcome | Snapshot | Change | CommandAnswer | Heartbeat, Field(discriminator="type")]
-_CLIENT: TypeAdapter[Hello | Acknowledge] = TypeAdapter(ClientMessage)
-_SERVER: TypeAdapter[Welcome | Snapshot | Change | CommandAnswer | Heartbeat] = TypeAdapter(ServerMessage)
+ClientCommand = Acknowledge | Shelve | Unshelve | NoteAdd | Assign | Undo | Seen | Delivered | OutOfService | InService
+ClientMessage = Annotated[Hello | ClientCommand, Field(discriminator="type")]
+ServerEvent = Welcome | Snapshot | Change | ShelfChange | ServiceChange | CommandAnswer | Heartbeat
+ServerMessage = Annotated[ServerEvent, Field(discriminator="type")]
+_CLIENT: TypeAdapter[Hello | ClientCommand] = TypeAdapter(ClientMessage)
+_SERVER: TypeAdapter[ServerEvent] = TypeAdapter(ServerMessage)
 
 
-def decode_client(data: bytes | str) -> Hello | Acknowledge:
+def decode_client(data: bytes | str) -> Hello | ClientCommand:
     """A client's frame as a message. Raises pydantic's ``ValidationError`` for anything else."""
     return _CLIENT.validate_json(data)
 
 
-def decode_server(data: bytes | str) -> Welcome | Snapshot | Change | CommandAnswer | Heartbeat:
+def decode_server(data: bytes | str) -> ServerEvent:
     """A gateway's frame as a message. Raises pydantic's ``ValidationError`` for anything else."""
     return _SERVER.validate_json(data)
 

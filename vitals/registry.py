@@ -12,6 +12,7 @@ from pydantic import Field, TypeAdapter
 
 from vitals.devices import DeviceType
 from vitals.messages import Message
+from vitals.policies import Policy
 
 
 class SiteAdd(Message):
@@ -40,6 +41,8 @@ class DeviceBind(Message):
     device: str
     patient: str
     since: int
+    bed: str = Field(default="", max_length=32)
+    """Where the patient lies; empty leaves what is known."""
 
 
 class DeviceUnbind(Message):
@@ -51,6 +54,23 @@ class DeviceUnbind(Message):
     until: int
 
 
+class PolicySet(Message):
+    """Give a patient (pseudonym) who wears something a policy of their own; the registry numbers its version."""
+
+    kind: Literal["policy_set"] = "policy_set"
+    id: UUID
+    patient: str
+    policy: Policy
+
+
+class ClockSet(Message):
+    """Say whose time the log lives by: *simulated* only while it is empty of readings, *real* once and for good."""
+
+    kind: Literal["clock_set"] = "clock_set"
+    id: UUID
+    clock: Literal["real", "simulated"]
+
+
 class Answer(Message):
     """What became of a command; ``reason`` is one line for a person where it was refused."""
 
@@ -60,7 +80,7 @@ class Answer(Message):
     reason: str = ""
 
 
-Command = SiteAdd | DeviceAdd | DeviceBind | DeviceUnbind
+Command = SiteAdd | DeviceAdd | DeviceBind | DeviceUnbind | PolicySet | ClockSet
 CommandOrAnswer = Annotated[Command | Answer, Field(discriminator="kind")]
 _ADAPTER: TypeAdapter[Command | Answer] = TypeAdapter(CommandOrAnswer)
 

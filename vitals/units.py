@@ -24,6 +24,7 @@ class Unit(IntEnum):
     PER_MINUTE = 1
     MG_DL = 2
     MMOL_L = 3
+    PERCENT = 4
 
 
 UNIT_BY_NAME = {
@@ -32,13 +33,14 @@ UNIT_BY_NAME = {
     "beats/min": Unit.PER_MINUTE,
     "mg/dL": Unit.MG_DL,
     "mmol/L": Unit.MMOL_L,
+    "%": Unit.PERCENT,
 }
 """Spellings accepted at the edge; the first of each unit is the UCUM one that Vigil writes."""
 
-UNIT_NAME = {Unit.NONE: "", Unit.PER_MINUTE: "/min", Unit.MG_DL: "mg/dL", Unit.MMOL_L: "mmol/L"}
+UNIT_NAME = {Unit.NONE: "", Unit.PER_MINUTE: "/min", Unit.MG_DL: "mg/dL", Unit.MMOL_L: "mmol/L", Unit.PERCENT: "%"}
 """UCUM spelling of each unit."""
 
-_FACTORS = np.array([1.0, 1.0, 1.0, MG_DL_PER_MMOL_L])
+_FACTORS = np.array([1.0, 1.0, 1.0, MG_DL_PER_MMOL_L, 1.0])
 
 
 def canonical(values: NDArray[np.float64], units: NDArray[np.uint8]) -> NDArray[np.float64]:
