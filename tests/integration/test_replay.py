@@ -16,9 +16,9 @@ from runtime.clock import SystemClock
 from runtime.kafka import Reader
 from runtime.mqtt import Connection
 from runtime.settings import Settings
+from runtime.testing.proxy import Proxy
 from simulators import fleet, replay
 from simulators.exports import Export, parse
-from tests.integration.proxy import Proxy
 from vitals.errors import InputError, StateError
 from vitals.metrics import MINUTE_US, TICK
 from vitals.readings import Flag, Rows, decode
