@@ -1,0 +1,207 @@
+"""The page drill: from a reading's publish to the change on the page, what the page costs, and a burst of alerts.
+
+    python -m compose.drills.page [--patients 200] [--seconds 60] [--burst 500] [--json]
+
+A stack of its own, 200 patients at 1 Hz, each low once every ten seconds, real Chromium on the real page. Prints a
+JSON verdict; exit code 0 when every target is met. Progress goes to stderr.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+from playwright.async_api import Page
+
+from compose import signals
+from compose.drills import browser
+from compose.drills.bedside import Bedside, bedside
+from compose.drills.verdict import Verdict
+from compose.stack import Options, Stack
+from runtime.clock import SystemClock
+from runtime.observe import configure_logging
+from vitals.errors import VigilError
+
+CYCLE_S = 10.0
+SETTLE_S = 15.0
+P99_MS_MAX = 300.0
+CPU_SHARE_MAX = 0.10
+FRAME_MS_MAX = 100.0
+ALERTS_MIN = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class DrillOptions:
+    """What the drill can be asked; ``keep`` leaves the data folder where it is."""
+
+    patients: int = 200
+    seconds: float = 60.0
+    burst: int = 500
+    as_json: bool = False
+    keep: bool = False
+
+
+async def run(options: DrillOptions) -> int:
+    """Run the drill, print the verdict; 0 when every target is met.
+
+    Raises:
+        InputError: there is no Chromium.
+        VigilError: the stack does not start.
+    """
+    clock = SystemClock()
+    began = clock.monotonic()
+
+    def tell(line: str) -> None:
+        sys.stderr.write(f"{clock.monotonic() - began:6.1f} s  {line}\n")
+        sys.stderr.flush()
+
+    browser.chromium()
+    root = Path(tempfile.mkdtemp(prefix="vigil-drill-"))
+    passed = False
+    try:
+        async with Stack(Options(root=root), tell) as stack:
+            configure_logging(stack.settings.model_copy(update={"log_level": "error"}), "drill")
+            found = await _drill(stack, options, clock, tell)
+        passed = not found.differences
+    except VigilError as error:
+        found = Verdict(differences=[str(error)])
+    finally:
+        if passed and not options.keep:
+            shutil.rmtree(root)
+        else:
+            tell(f"logs and data are in {root}")
+    for line in found.differences:
+        tell(f"MISSED  {line}")
+    sys.stdout.write(json.dumps(found.as_json(), indent=None if options.as_json else 2) + "\n")
+    return 0 if passed else 1
+
+
+async def _drill(stack: Stack, options: DrillOptions, clock: SystemClock, tell: Callable[[str], None]) -> Verdict:
+    verdict = Verdict()
+    async with (
+        bedside(stack.settings, clock, max(options.patients, options.burst)) as ward,
+        browser.browser() as chromium,
+    ):
+        ward.active = options.patients
+        page = await browser.open_page(chromium, stack.ready.page, watch=True)
+        await ward.beat(SETTLE_S)
+        tell(f"{options.patients} patients at 1 Hz; the page's cost without an alert")
+        verdict.figures["quiet"] = await _cost(ward, clock, options.seconds / 2)
+        tell("each patient low once every ten seconds")
+        verdict.figures["latency_ms"] = await _latency(ward, page, clock, options.seconds)
+        tell(f"{options.burst} alerts in a second")
+        verdict.figures["burst"] = await _burst(ward, page, clock, options.burst)
+    _judge(verdict)
+    return verdict
+
+
+async def _cost(ward: Bedside, clock: SystemClock, seconds: float) -> dict[str, float]:
+    """The share of one core that the browser takes while only values change."""
+    me = psutil.Process(os.getpid())
+    began, before = clock.monotonic(), browser.cpu_seconds(me)
+    await ward.beat(seconds)
+    share = (browser.cpu_seconds(me) - before) / (clock.monotonic() - began)
+    return {"browser_share_of_a_core": round(share, 3), "seconds": round(seconds, 1)}
+
+
+async def _latency(ward: Bedside, page: Page, clock: SystemClock, seconds: float) -> dict[str, Any]:
+    """Publish to document for every low; an alert that never stood there is missing."""
+    me = psutil.Process(os.getpid())
+    await browser.taken(page)
+    ward.lows.clear()
+    began, before = clock.monotonic(), browser.cpu_seconds(me)
+    await ward.beat(seconds, cycle_s=CYCLE_S)
+    share = (browser.cpu_seconds(me) - before) / (clock.monotonic() - began)
+    seen = await _all_seen(ward, page, clock)
+    delays = np.array([(seen[alert] - at) / 1000 for alert, at in ward.lows.items() if alert in seen])
+    return {
+        "alerts": len(ward.lows),
+        "missing": len(ward.lows) - len(delays),
+        **_percentiles(delays),
+        "browser_share_of_a_core": round(share, 3),
+    }
+
+
+async def _burst(ward: Bedside, page: Page, clock: SystemClock, burst: int) -> dict[str, Any]:
+    """So many patients low within a second: when the last one stood on the page, and the worst frame."""
+    for index in range(burst):
+        ward.normal(index)
+    await clock.sleep(SETTLE_S)
+    await browser.taken(page)
+    ward.lows.clear()
+    await browser.begin_frames(page)
+    began = clock.now_us()
+    for index in range(burst):
+        ward.low(index)
+        if index % 25 == 24:
+            await clock.sleep(0.025)
+    sending = (clock.now_us() - began) / 1e6
+    seen = await _all_seen(ward, page, clock)
+    frames = await browser.end_frames(page)
+    delays = np.array([(seen[alert] - at) / 1000 for alert, at in ward.lows.items() if alert in seen])
+    return {
+        "alerts": burst,
+        "sent_within_s": round(sending, 2),
+        "missing": len(ward.lows) - len(delays),
+        **_percentiles(delays),
+        "worst_frame_ms": round(frames.worst_ms, 1),
+        "frames": len(frames.frames),
+    }
+
+
+async def _all_seen(ward: Bedside, page: Page, clock: SystemClock) -> dict[str, float]:
+    seen: dict[str, float] = {}
+    deadline = clock.monotonic() + SETTLE_S
+    while True:
+        for alert, at in (await browser.taken(page)).items():
+            seen.setdefault(alert, at)
+        if seen.keys() >= ward.lows.keys() or clock.monotonic() > deadline:
+            return seen
+        await clock.sleep(0.2)
+
+
+def _percentiles(delays: np.ndarray[Any, np.dtype[np.float64]]) -> dict[str, float]:
+    if not len(delays):
+        return {}
+    p50, p90, p99 = np.percentile(delays, [50, 90, 99]).tolist()
+    return {"p50": round(p50, 1), "p90": round(p90, 1), "p99": round(p99, 1), "max": round(float(delays.max()), 1)}
+
+
+def _judge(verdict: Verdict) -> None:
+    latency, quiet, burst = (verdict.figures[name] for name in ("latency_ms", "quiet", "burst"))
+    verdict.expect("alerts that never stood on the page", latency["missing"] + burst["missing"], 0)
+    for what, found, most in (
+        ("p99 from publish to page, ms", latency.get("p99", float("inf")), P99_MS_MAX),
+        ("the browser's share of a core at 1 Hz", quiet["browser_share_of_a_core"], CPU_SHARE_MAX),
+        ("worst frame in the burst, ms", burst["worst_frame_ms"], FRAME_MS_MAX),
+    ):
+        if found > most:
+            verdict.expect(what, found, f"at most {most:g}")
+    if latency["alerts"] < ALERTS_MIN:
+        verdict.expect("alerts", latency["alerts"], f"at least {ALERTS_MIN}")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m compose.drills.page", description=__doc__)
+    parser.add_argument("--patients", type=int, default=200, help="patients with heart rates at 1 Hz")
+    parser.add_argument("--seconds", type=float, default=60.0, help="how long latency is measured")
+    parser.add_argument("--burst", type=int, default=500, help="alerts in one second")
+    parser.add_argument("--json", action="store_true", dest="as_json", help="the verdict as one line")
+    parser.add_argument("--keep", action="store_true", help="leave the data folder")
+    found = parser.parse_args(arguments)
+    return signals.run(lambda: run(DrillOptions(**vars(found))))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
