@@ -1,22 +1,27 @@
-"""Joins services that never import each other: the registry's client as the simulators see it."""
+"""Joins services that never import each other: the registry's client as simulators and the prover see it."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import Literal
 from uuid import uuid4
 
 from ingest import commands
 from runtime.settings import Settings
-from vitals.devices import Device, DeviceType
+from vitals.devices import Binding, Device, DeviceType
 from vitals.errors import InputError, ServerError
-from vitals.registry import Answer, Command, DeviceAdd, DeviceBind, SiteAdd
+from vitals.policies import Policy
+from vitals.registry import Answer, ClockSet, Command, DeviceAdd, DeviceBind, DeviceUnbind, PolicySet, SiteAdd
+from vitals.topics import device_id, patient_id
 
 
 class RegistryClient:
-    """`simulators.registry.Registry` over the real registry.
+    """`simulators.registry.Registry`, and what the prover needs, over the real registry.
 
-    What is registered is read once, at the first use; calls that overlap travel together.
+    What is registered is read once, at the first use, and kept in step with this client's own commands; calls that
+    overlap travel together. Each returns True for done and False where the same was there before, and raises
+    `InputError` with the registry's reason where it refuses.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -48,10 +53,19 @@ class RegistryClient:
         if name in self._devices:
             return False
         await self._execute(DeviceAdd(id=uuid4(), name=name, site=site, type=type))
+        # the site's number is the registry's; nobody asks this copy for it
+        self._devices[name] = Device(name=name, id=device_id(name), type=type, site=1, site_name=site)
         return True
 
-    async def bind(self, device: str, patient: str, since: int) -> bool:
-        """Bind a device unless it is bound to this patient at ``since`` already.
+    async def devices(self) -> Sequence[Device]:
+        """Every device as registered at this client's first use, with what this client did since."""
+        await self.sites()
+        return tuple(self._devices.values())
+
+    async def bind(self, device: str, patient: str, since: int, bed: str = "") -> bool:
+        """Bind a device from an event time on (µs UTC), unless it is bound to this patient at ``since`` already.
+
+        ``bed`` is where the patient lies; empty leaves what is known.
 
         Raises:
             InputError: it is bound to them from a later time only, or the registry refuses.
@@ -65,8 +79,34 @@ class RegistryClient:
             if last.label == patient and last.until is None:
                 remedy = "what lies before cannot be attributed; use a new data folder"
                 raise InputError("bound from a later time already", f"{device} to {patient}", remedy)
-        await self._execute(DeviceBind(id=uuid4(), device=device, patient=patient, since=since))
+        await self._execute(DeviceBind(id=uuid4(), device=device, patient=patient, since=since, bed=bed))
+        if known is not None:
+            binding = Binding(patient=patient_id(patient), label=patient, since=since)
+            self._devices[device] = known.model_copy(update={"bindings": (*known.bindings, binding)})
         return True
+
+    async def unbind(self, device: str, until: int) -> bool:
+        """End a device's binding at an event time (µs UTC), unless nobody wears it.
+
+        A swap is this, then `bind` of the other device at the same time.
+        """
+        await self.sites()
+        known = self._devices.get(device)
+        if known is not None and (not known.bindings or known.bindings[-1].until is not None):
+            return False
+        await self._execute(DeviceUnbind(id=uuid4(), device=device, until=until))
+        if known is not None:
+            ended = known.bindings[-1].model_copy(update={"until": until})
+            self._devices[device] = known.model_copy(update={"bindings": (*known.bindings[:-1], ended)})
+        return True
+
+    async def set_policy(self, patient: str, policy: Policy) -> None:
+        """Give a patient who wears something a policy of their own; the same one again changes nothing."""
+        await self._execute(PolicySet(id=uuid4(), patient=patient, policy=policy))
+
+    async def set_clock(self, clock: Literal["real", "simulated"]) -> None:
+        """Say whose time the log lives by; the same again changes nothing."""
+        await self._execute(ClockSet(id=uuid4(), clock=clock))
 
     async def _execute(self, command: Command) -> None:
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()

@@ -7,20 +7,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import TypeVar
 from uuid import UUID
 
 from pydantic import ValidationError
 
 from runtime.kafka import Out, Producer, Reader
 from runtime.settings import Settings
+from vitals.control import PatientControl
 from vitals.devices import Device, Site
 from vitals.errors import CodecError, ServerStalled
-from vitals.registry import Answer, Command, DeviceAdd, SiteAdd, decode
+from vitals.messages import Message
+from vitals.registry import Answer, ClockSet, Command, DeviceAdd, PolicySet, SiteAdd, decode
 from vitals.topics import BINDINGS, COMMANDS
 
 ANSWER_S = 20.0
 """A registry that is restarting has its partition back within a second or two."""
 POLL_S = 1.0
+M = TypeVar("M", bound=Message)
 
 
 async def execute(settings: Settings, command: Command, deadline_s: float = ANSWER_S) -> Answer:
@@ -53,16 +57,29 @@ async def execute_all(settings: Settings, commands: Sequence[Command], deadline_
 
 async def devices(settings: Settings) -> list[Device]:
     """Every registered device with its bindings, by name."""
-    return [each for each in await _registered(settings) if isinstance(each, Device)]
+    return await _registered(settings, b"device:", Device)
 
 
 async def sites(settings: Settings) -> list[Site]:
     """Every site with its number, by name."""
-    return [each for each in await _registered(settings) if isinstance(each, Site)]
+    return await _registered(settings, b"site:", Site)
+
+
+async def patients(settings: Settings) -> list[PatientControl]:
+    """Every patient who ever wore something, with all they wear and their policy, by pseudonym."""
+    return await _registered(settings, b"patient:", PatientControl)
 
 
 def _key(command: Command) -> bytes:
-    return (command.name if isinstance(command, SiteAdd | DeviceAdd) else command.device).encode()
+    match command:
+        case SiteAdd() | DeviceAdd():
+            return command.name.encode()
+        case PolicySet():
+            return command.patient.encode()
+        case ClockSet():
+            return b"clock"
+        case _:
+            return command.device.encode()
 
 
 def _answers(values: list[bytes]) -> dict[UUID, Answer]:
@@ -77,7 +94,7 @@ def _answers(values: list[bytes]) -> dict[UUID, Answer]:
     return found
 
 
-async def _registered(settings: Settings) -> list[Device | Site]:
+async def _registered(settings: Settings, prefix: bytes, kind: type[M]) -> list[M]:
     found: dict[bytes, bytes] = {}
     async with Reader(settings, [(BINDINGS, 0)]) as reader:
         end = (await reader.end_offsets())[BINDINGS, 0]
@@ -88,9 +105,7 @@ async def _registered(settings: Settings) -> list[Device | Site]:
                 position = records.offsets[-1] + 1
     try:
         return [
-            (Device if key.startswith(b"device:") else Site).model_validate_json(value)
-            for key, value in sorted(found.items())
-            if value
+            kind.model_validate_json(value) for key, value in sorted(found.items()) if value and key.startswith(prefix)
         ]
     except ValidationError as error:
         raise CodecError("a record of the registry cannot be read", BINDINGS, "update Vigil") from error

@@ -91,7 +91,10 @@ class Directory:
         self._partitions = partitions
 
     def take(self, offsets: Sequence[int], keys: Sequence[bytes | None], values: Sequence[bytes | None]) -> None:
-        """Fold records in offset order. Raises `CodecError` for a record that is no device and no site."""
+        """Fold records in offset order; other things than devices and sites are for others.
+
+        Raises `CodecError` for a device or a site that cannot be read.
+        """
         for offset, key, value in zip(offsets, keys, values, strict=True):
             try:
                 self._take(key or b"", value)

@@ -1,8 +1,8 @@
 """The registry step: commands in, answers out, and before each answer what made it true.
 
 A command's outputs go out in three stages, each durable before the next: control records for the processors
-(``vitals.readings``), the device's or site's whole record for the bridges (``registry.bindings``), the answer.
-So whoever has the answer knows that everybody else can know.
+(``vitals.readings``), the whole record of the device, the site or the patient for everybody else
+(``registry.bindings``), the answer. So whoever has the answer knows that everybody else can know.
 """
 
 from __future__ import annotations
@@ -14,10 +14,20 @@ from pydantic import ValidationError
 
 from ingest.roster import Refused, Roster
 from vitals.causes import Cause
-from vitals.control import PatientControl, SiteControl
+from vitals.control import ClockControl, PatientControl, SiteControl
 from vitals.devices import Device, Site
 from vitals.messages import Message
-from vitals.registry import Answer, Command, DeviceAdd, DeviceBind, DeviceUnbind, SiteAdd, decode
+from vitals.registry import (
+    Answer,
+    ClockSet,
+    Command,
+    DeviceAdd,
+    DeviceBind,
+    DeviceUnbind,
+    PolicySet,
+    SiteAdd,
+    decode,
+)
 from vitals.steps import Output, Records
 from vitals.topics import BINDINGS, COMMANDS, CONTROL_HEADER, READINGS, partition_of
 
@@ -71,25 +81,35 @@ class RegistryStep:
                 self._announce_device(self.roster.add_device(command), outgoing)
             case DeviceBind():
                 device, patient = self.roster.bind(command)
-                self._control(patient, outgoing)
+                self._announce_patient(patient, outgoing)
                 self._announce_device(device, outgoing)
             case DeviceUnbind():
                 device, patient = self.roster.unbind(command)
-                self._control(patient, outgoing)
+                self._announce_patient(patient, outgoing)
                 self._announce_device(device, outgoing)
+            case PolicySet():
+                changed, patient = self.roster.set_policy(command)
+                if changed:
+                    self._announce_patient(patient, outgoing)
+            case ClockSet():
+                if self.roster.set_clock(command):
+                    self._everywhere(b"clock", ClockControl(clock=command.clock), outgoing)
+
+    def _everywhere(self, key: bytes, control: SiteControl | ClockControl, outgoing: _Outgoing) -> None:
+        for partition in range(self._partitions):
+            outgoing.add(0, READINGS, partition, key, control)
 
     def _announce_site(self, site: Site, outgoing: _Outgoing) -> None:
-        control = SiteControl(number=site.number, name=site.name)
-        for partition in range(self._partitions):
-            outgoing.add(0, READINGS, partition, f"site:{site.number}".encode(), control)
+        self._everywhere(f"site:{site.number}".encode(), SiteControl(number=site.number, name=site.name), outgoing)
         outgoing.add(1, BINDINGS, 0, f"site:{site.name}".encode(), site)
 
     def _announce_device(self, device: Device, outgoing: _Outgoing) -> None:
         outgoing.add(1, BINDINGS, 0, f"device:{device.name}".encode(), device)
 
-    def _control(self, control: PatientControl, outgoing: _Outgoing) -> None:
+    def _announce_patient(self, control: PatientControl, outgoing: _Outgoing) -> None:
         key = control.patient.bytes
         outgoing.add(0, READINGS, partition_of(key, self._partitions), key, control)
+        outgoing.add(1, BINDINGS, 0, f"patient:{control.label}".encode(), control)
 
     def _not_a_command(self, offset: int, key: bytes | None, value: bytes, error: ValidationError) -> list[Output]:
         """Refuse what at least has an id, so that its sender does not wait in vain."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Literal
 from uuid import UUID
 
 from vitals.control import PatientControl, WornDevice
 from vitals.devices import Binding, Device, DeviceType, Site
 from vitals.metrics import METRIC_BY_NAME
-from vitals.policies import DEFAULT
-from vitals.registry import DeviceAdd, DeviceBind, DeviceUnbind, SiteAdd
+from vitals.policies import DEFAULT, Policy
+from vitals.registry import ClockSet, DeviceAdd, DeviceBind, DeviceUnbind, PolicySet, SiteAdd
 from vitals.topics import NAME, device_id, patient_id
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -26,11 +27,14 @@ class Refused(Exception):
 
 
 class Roster:
-    """Sites and devices by name, and the last control record of each patient."""
+    """Sites and devices by name, the last control record of each patient, and whose time the log lives by, where
+    that was ever said.
+    """
 
     def __init__(self) -> None:
         self.sites: dict[str, Site] = {}
         self.devices: dict[str, Device] = {}
+        self.clock: Literal["real", "simulated"] | None = None
         self._controls: dict[UUID, PatientControl] = {}
 
     def add_site(self, command: SiteAdd) -> Site:
@@ -67,11 +71,13 @@ class Roster:
         device = self._device(command.device)
         _check_name("patient", command.patient)
         _check_time("since", command.since)
+        if not command.bed.isprintable():
+            raise Refused(f"{command.bed!a} is no name for a bed")
         patient = patient_id(command.patient)
         self._check_free(device, command.since)
         self._check_patient(device, patient, command)
         binding = Binding(patient=patient, label=command.patient, since=command.since)
-        return self._wear(device, (*device.bindings, binding), patient)
+        return self._wear(device, (*device.bindings, binding), patient, command.bed)
 
     def unbind(self, command: DeviceUnbind) -> tuple[Device, PatientControl]:
         """End a device's open binding; the device and the patient's new control record."""
@@ -84,6 +90,37 @@ class Roster:
             raise Refused(f"device {device.name} is bound since {_shown(last.since)}; end it later than that")
         ended = last.model_copy(update={"until": command.until})
         return self._wear(device, (*device.bindings[:-1], ended), last.patient)
+
+    def set_policy(self, command: PolicySet) -> tuple[bool, PatientControl]:
+        """Give a patient a policy of their own, under the next version; later bindings keep it.
+
+        Whether anything changed (the rules in force, set again, change nothing), and the patient's control record.
+        """
+        _check_name("patient", command.patient)
+        _check_policy(command.policy)
+        control = self._controls.get(patient_id(command.patient))
+        if control is None:
+            raise Refused(f"patient {command.patient} wears nothing yet; vigil device bind")
+        if command.policy.model_copy(update={"version": control.policy.version}) == control.policy:
+            return False, control
+        policy = command.policy.model_copy(update={"version": control.policy.version + 1})
+        control = control.model_copy(update={"policy": policy, "version": control.version + 1})
+        self._controls[control.patient] = control
+        return True, control
+
+    def set_clock(self, command: ClockSet) -> bool:
+        """Say whose time the log lives by; False where it does already.
+
+        It was real all along where devices were bound before anybody said so.
+        """
+        if command.clock == self.clock:
+            return False
+        if command.clock == "simulated" and self.clock == "real":
+            raise Refused("the log lives by the real clock, once and for good")
+        if command.clock == "simulated" and self._controls:
+            raise Refused("devices were bound on the real clock already; a simulated one needs a new log")
+        self.clock = command.clock
+        return True
 
     def _device(self, name: str) -> Device:
         if name not in self.devices:
@@ -114,7 +151,9 @@ class Roster:
                 what = f"patient {command.patient} wears {worn.name} for {min(shared)}"
                 raise Refused(f"{what} {'now' if until is None else 'until ' + _shown(until)}; unbind it first")
 
-    def _wear(self, device: Device, bindings: tuple[Binding, ...], patient: UUID) -> tuple[Device, PatientControl]:
+    def _wear(
+        self, device: Device, bindings: tuple[Binding, ...], patient: UUID, bed: str = ""
+    ) -> tuple[Device, PatientControl]:
         device = device.model_copy(update={"bindings": bindings})
         old = self._controls.get(patient)
         own = [
@@ -129,7 +168,8 @@ class Roster:
             site=device.site,
             version=old.version + 1 if old else 1,
             worn=tuple(sorted([*others, *own], key=lambda worn: (worn.binding.since, worn.name))),
-            policy=DEFAULT,
+            policy=old.policy if old else DEFAULT,
+            bed=bed or (old.bed if old else ""),
         )
         self.devices[device.name] = device
         self._controls[patient] = control
@@ -148,6 +188,18 @@ def _check_type(kind: DeviceType) -> None:
         raise Refused(f"metric {unknown[0][:64]!a} is unknown; known are {', '.join(METRIC_BY_NAME)}")
     if len(set(metrics)) < len(metrics):
         raise Refused("a device type has one stream per metric")
+
+
+def _check_policy(policy: Policy) -> None:
+    names = [rule.name for rule in policy.thresholds] + [rule.name for rule in policy.windows]
+    metrics = {rule.metric for rule in policy.thresholds} | {rule.metric for rule in policy.windows}
+    signals = [rule.metric for rule in policy.signals]
+    if unknown := (metrics | set(signals)) - METRIC_BY_NAME.keys():
+        raise Refused(f"metric {min(unknown)[:64]!a} is unknown; known are {', '.join(METRIC_BY_NAME)}")
+    if len(set(names)) < len(names) or len(set(signals)) < len(signals):
+        raise Refused("a policy has one rule of a name, and one signal rule per metric")
+    if any([level.number for level in rule.levels] != [1, 2] for rule in policy.thresholds):
+        raise Refused("the levels of a rule are 1 and 2, the milder first")
 
 
 def _check_time(what: str, at: int) -> None:

@@ -14,10 +14,11 @@ from ingest.settings import RegistrySettings
 from runtime.kafka import Out, Producer, Reader, Records
 from runtime.settings import Settings
 from vitals import control
-from vitals.control import PatientControl, SiteControl
+from vitals.control import ClockControl, PatientControl, SiteControl
 from vitals.devices import DEVICE_TYPES
 from vitals.errors import ServerStalled
-from vitals.registry import Answer, DeviceAdd, DeviceBind, DeviceUnbind, SiteAdd
+from vitals.proof import POLICY
+from vitals.registry import Answer, ClockSet, DeviceAdd, DeviceBind, DeviceUnbind, PolicySet, SiteAdd
 from vitals.topics import COMMANDS, READINGS, partition_of, patient_id
 
 SINCE = 1_699_000_000_000_000
@@ -83,6 +84,37 @@ async def test_a_ward_is_set_up_by_commands_and_everybody_can_read_it(topics: Se
     home = partition_of(patient_id("p-1").bytes, topics.partitions)
     assert sorted(sites) == [(partition, 1) for partition in range(topics.partitions)]
     assert patients == [(home, 1, None), (home, 2, SINCE + 1)]
+
+
+async def test_a_patients_roster_stands_beside_devices_and_sites(topics: Settings):
+    """The gateway and the dashboard read one topic, and bridges pass over what is not theirs."""
+    async with registry(topics):
+        answers = await commands.execute_all(
+            topics,
+            [
+                ClockSet(id=new(), clock="simulated"),
+                SiteAdd(id=new(), name="ward-a"),
+                DeviceAdd(id=new(), name="cgm-1", site="ward-a", type=DEVICE_TYPES["dexcom"]),
+                DeviceBind(id=new(), device="cgm-1", patient="p-1", since=SINCE, bed="3b"),
+                PolicySet(id=new(), patient="p-1", policy=POLICY),
+                ClockSet(id=new(), clock="real"),
+                ClockSet(id=new(), clock="simulated"),
+            ],
+        )
+    assert [answer.outcome for answer in answers] == ["accepted"] * 6 + ["refused"]
+    (patient,) = await commands.patients(topics)
+    assert (patient.label, patient.bed, patient.version, patient.policy.version) == ("p-1", "3b", 2, 2)
+    assert [device.name for device in await commands.devices(topics)] == ["cgm-1"]
+    assert [site.name for site in await commands.sites(topics)] == ["ward-a"]
+    clocks = [
+        (records.partition, message.clock)
+        for records in await everything(topics, READINGS, topics.partitions)
+        for message in map(control.decode, records.values)
+        if isinstance(message, ClockControl)
+    ]
+    assert sorted(clocks) == [(each, clock) for each in range(topics.partitions) for clock in ("real", "simulated")]
+    for partition in range(topics.partitions):
+        assert [clock for each, clock in clocks if each == partition] == ["simulated", "real"]
 
 
 async def test_a_restarted_registry_knows_what_it_answered(topics: Settings):

@@ -9,10 +9,21 @@ import pytest
 from ingest.registry import RegistryStep
 from vitals import control
 from vitals.causes import Cause
-from vitals.control import PatientControl, SiteControl
+from vitals.control import ClockControl, PatientControl, SiteControl
 from vitals.devices import DEVICE_TYPES, Device, DeviceType, Site
-from vitals.policies import DEFAULT
-from vitals.registry import Answer, Command, DeviceAdd, DeviceBind, DeviceUnbind, SiteAdd, decode
+from vitals.policies import DEFAULT, HEART_RATES, LOW, Policy
+from vitals.proof import POLICY as PROOF
+from vitals.registry import (
+    Answer,
+    ClockSet,
+    Command,
+    DeviceAdd,
+    DeviceBind,
+    DeviceUnbind,
+    PolicySet,
+    SiteAdd,
+    decode,
+)
 from vitals.steps import Output, Records
 from vitals.topics import BINDINGS, COMMANDS, READINGS, partition_of, patient_id
 
@@ -48,6 +59,18 @@ class Log:
 
     def bind(self, device: str, patient: str, since: int = AT) -> str:
         return self.say(DeviceBind(id=self.id(), device=device, patient=patient, since=since))
+
+    def lie(self, device: str, patient: str, bed: str, since: int = AT) -> str:
+        return self.say(DeviceBind(id=self.id(), device=device, patient=patient, since=since, bed=bed))
+
+    def policy(self, patient: str, policy: Policy) -> str:
+        return self.say(PolicySet(id=self.id(), patient=patient, policy=policy))
+
+    def clock(self, clock: str) -> list[Output]:
+        return self.do(ClockSet.model_validate({"id": self.id(), "clock": clock}))
+
+    def patient(self, label: str) -> PatientControl:
+        return self.step.roster._controls[patient_id(label)]
 
     def unbind(self, device: str, until: int) -> str:
         return self.say(DeviceUnbind(id=self.id(), device=device, until=until))
@@ -128,7 +151,15 @@ def test_a_binding_goes_to_the_patients_partition_with_policy_and_all_they_wear(
     """The processor takes a patient's state whole: a delta that it missed would be missed for ever."""
     log.bind("wrist-1", "p-1", AT)
     outputs = log.do(DeviceBind(id=log.id(), device="cgm-1", patient="p-1", since=AT + HOUR))
-    assert [(output.topic, output.stage) for output in outputs] == [(READINGS, 0), (BINDINGS, 1), (COMMANDS, 2)]
+    kinds = [(output.topic, output.stage, output.key) for output in outputs]
+    home = patient_id("p-1").bytes
+    assert kinds == [
+        (READINGS, 0, home),
+        (BINDINGS, 1, b"patient:p-1"),
+        (BINDINGS, 1, b"device:cgm-1"),
+        (COMMANDS, 2, b"key"),
+    ]
+    assert outputs[1].value == outputs[0].value
     patient = patient_id("p-1")
     told = control.decode(outputs[0].value)
     assert isinstance(told, PatientControl)
@@ -139,7 +170,7 @@ def test_a_binding_goes_to_the_patients_partition_with_policy_and_all_they_wear(
         ("cgm-1", "dexcom", AT + HOUR),
     ]
     assert told.policy == DEFAULT
-    device = Device.model_validate_json(outputs[1].value)
+    device = Device.model_validate_json(outputs[2].value)
     assert [(each.label, each.since, each.until) for each in device.bindings] == [("p-1", AT + HOUR, None)]
 
 
@@ -234,6 +265,71 @@ def test_a_refused_command_moves_no_version(log: Log):
     told = control.decode(log.do(DeviceUnbind(id=log.id(), device="cgm-1", until=AT + 1))[0].value)
     assert isinstance(told, PatientControl)
     assert told.version == 2
+
+
+def test_a_policy_of_their_own_stays_with_the_patient(log: Log):
+    """A new sensor must not put a patient back to rules that somebody changed for a reason."""
+    assert log.bind("cgm-1", "p-1") == ""
+    outputs = log.do(PolicySet(id=log.id(), patient="p-1", policy=PROOF))
+    assert [(output.topic, output.stage) for output in outputs] == [(READINGS, 0), (BINDINGS, 1), (COMMANDS, 2)]
+    told = control.decode(outputs[0].value)
+    assert isinstance(told, PatientControl)
+    assert (told.version, told.policy) == (2, PROOF.model_copy(update={"version": DEFAULT.version + 1}))
+    assert log.unbind("cgm-1", AT + HOUR) == log.bind("cgm-2", "p-1", AT + HOUR) == ""
+    assert log.patient("p-1").policy == told.policy
+    assert log.policy("p-1", DEFAULT) == ""
+    assert log.patient("p-1").policy == DEFAULT.model_copy(update={"version": DEFAULT.version + 2})
+
+
+def test_the_same_policy_again_changes_nothing(log: Log):
+    """The prover sets its policy at each start; a version for each start would say that somebody changed the rules."""
+    assert log.bind("cgm-1", "p-1") == log.policy("p-1", PROOF) == ""
+    before = log.patient("p-1")
+    assert [output.topic for output in log.do(PolicySet(id=log.id(), patient="p-1", policy=PROOF))] == [COMMANDS]
+    assert log.patient("p-1") == before
+
+
+def test_a_policy_that_no_processor_can_hold_is_refused(log: Log):
+    """It would end every processor that reads it, at each start again."""
+    assert log.policy("p-1", PROOF) == "patient p-1 wears nothing yet; vigil device bind"
+    assert log.bind("cgm-1", "p-1") == ""
+    stranger = LOW.model_copy(update={"metric": "temperature"})
+    twisted = LOW.model_copy(update={"levels": LOW.levels[::-1]})
+    assert "'temperature' is unknown" in log.policy("p-1", DEFAULT.model_copy(update={"thresholds": (stranger,)}))
+    assert "one rule of a name" in log.policy("p-1", DEFAULT.model_copy(update={"windows": (*HEART_RATES[:1],) * 2}))
+    assert "levels" in log.policy("p-1", DEFAULT.model_copy(update={"thresholds": (twisted,)}))
+    assert log.patient("p-1").version == 1
+
+
+def test_a_bed_is_kept_until_another_is_said(log: Log):
+    """Beds stand on the ward's tiles; a device bound without one does not move the patient."""
+    assert log.lie("cgm-1", "p-1", "3b") == log.bind("wrist-1", "p-1") == ""
+    assert log.patient("p-1").bed == "3b"
+    assert log.unbind("cgm-1", AT + HOUR) == log.lie("cgm-1", "p-1", "4", AT + HOUR) == ""
+    assert log.patient("p-1").bed == "4"
+    assert "no name for a bed" in log.lie("cgm-2", "p-2", "a\nb")
+
+
+def test_the_clock_goes_to_every_partition():
+    """Each partition is judged by its own log: one that missed the change would go on deciding by the other clock."""
+    outputs = Log().clock("simulated")
+    assert [output.stage for output in outputs] == [0] * PARTITIONS + [2]
+    for partition, output in enumerate(outputs[:PARTITIONS]):
+        assert (output.topic, output.partition, output.headers) == (READINGS, partition, (("control", b"1"),))
+        assert control.decode(output.value) == ClockControl(clock="simulated")
+
+
+def test_the_clock_is_simulated_before_anything_else_and_real_once_and_for_good(log: Log):
+    """Real readings judged by a replay's time, or the reverse, would be late or fresh by accident."""
+    fresh = Log()
+    assert reason(fresh.clock("simulated")) == fresh.site("ward-a") == fresh.add("cgm-1") == ""
+    assert fresh.bind("cgm-1", "p-1") == ""
+    assert [output.topic for output in fresh.clock("simulated")] == [COMMANDS]
+    assert len(fresh.clock("real")) == PARTITIONS + 1
+    assert [output.topic for output in fresh.clock("real")] == [COMMANDS]
+    assert "once and for good" in reason(fresh.clock("simulated"))
+    assert log.bind("cgm-1", "p-1") == ""
+    assert "bound on the real clock already" in reason(log.clock("simulated"))
 
 
 def test_a_command_id_is_done_and_answered_once(log: Log):

@@ -70,3 +70,22 @@ async def test_a_binding_from_a_later_time_is_not_the_same(client: RegistryClien
     assert await client.bind("cgm", "bed-1", 2_000) is False
     with pytest.raises(InputError, match="bound from a later time already"):
         await client.bind("cgm", "bed-1", 500)
+
+
+async def test_a_swap_is_known_to_the_client_that_made_it(client: RegistryClient, monkeypatch: pytest.MonkeyPatch):
+    """Reading the registry anew for each step would miss what this client has just done."""
+    done: list[str] = []
+
+    async def execute(_: Settings, batch: Sequence[Command]) -> list[Answer]:
+        done.extend(command.kind for command in batch)
+        return [Answer(id=command.id, outcome="accepted") for command in batch]
+
+    monkeypatch.setattr(commands, "execute_all", execute)
+    assert await client.add_device("cgm-2", DEVICE_TYPES["dexcom"], "ward-a")
+    assert await client.add_device("cgm-2", DEVICE_TYPES["dexcom"], "ward-a") is False
+    assert await client.unbind("cgm-2", 2_000) is False
+    assert await client.unbind("cgm", 2_000)
+    assert await client.unbind("cgm", 2_000) is False
+    assert await client.bind("cgm-2", "bed-1", 2_000, bed="3b")
+    assert await client.bind("cgm-2", "bed-1", 3_000) is False
+    assert done == ["device_add", "device_unbind", "device_bind"]
