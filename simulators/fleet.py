@@ -15,15 +15,14 @@ from runtime.clock import Clock
 from runtime.mqtt import Connection
 from runtime.observe import get_logger
 from runtime.settings import Settings
-from simulators.registry import Registry, Wearer, enrol
+from simulators.registry import Registry, enrol_ward
+from simulators.roll import device_name, site_of
 from simulators.ward import Due, Ward, WardSpec
-from vitals.devices import DEVICE_TYPES, DeviceType
 from vitals.errors import InputError, StateError
 from vitals.metrics import METRIC_BY_CODE, SECOND_US
 from vitals.topics import readings_topic
 from vitals.units import UNIT_NAME
 
-SITE = "ward-a"
 CONNECTIONS_MAX = 50
 SLOT_S = 0.1
 """Readings that fall due within a slot leave together."""
@@ -42,12 +41,17 @@ log = get_logger("vigil.fleet")
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What ``vigil simulate`` can be asked; ``duration_s`` 0 is for ever."""
+    """What a ward can be asked; ``duration_s`` 0 is for ever. ``began_at`` is when it began, ``resume_at`` the first
+    event time to send live (µs UTC, None is now); ``stories`` says whether scripted stories are played.
+    """
 
     patients: int = 8
     rate_hz: float = 1.0
     duration_s: float = 0.0
     seed: int = 1
+    began_at: int | None = None
+    resume_at: int | None = None
+    stories: bool = True
 
 
 @dataclass(slots=True)
@@ -66,35 +70,6 @@ class Report:
         return json.dumps(asdict(self) | {"seconds": round(self.seconds, 1)})
 
 
-def device_name(index: int) -> str:
-    """Name of the wearable of the ward's patient ``index`` (from 0)."""
-    return f"wearable-{index + 1:03}"
-
-
-def patient_name(index: int) -> str:
-    """Pseudonym of the ward's patient ``index`` (from 0)."""
-    return f"bed-{index + 1:03}"
-
-
-def device_type(rate_hz: float) -> DeviceType:
-    """The ``ward`` type; where it sends heart rate less often than each second, with that interval."""
-    ward = DEVICE_TYPES["ward"]
-    if rate_hz >= 1.0:
-        return ward
-    interval = round(SECOND_US / rate_hz)
-    streams = tuple(
-        stream.model_copy(update={"interval_us": interval}) if stream.metric == "heart_rate" else stream
-        for stream in ward.streams
-    )
-    return ward.model_copy(update={"name": f"ward-{interval // 1000}ms", "streams": streams})
-
-
-def wearers(options: Options, since: int) -> list[Wearer]:
-    """Who wears what; bindings hold from ``since`` (µs UTC)."""
-    kind = device_type(options.rate_hz)
-    return [Wearer(device_name(index), kind, patient_name(index), since) for index in range(options.patients)]
-
-
 async def run(settings: Settings, options: Options, registry: Registry, clock: Clock) -> Report:
     """Register the ward and play it for ``options.duration_s`` seconds, or until cancelled.
 
@@ -104,7 +79,7 @@ async def run(settings: Settings, options: Options, registry: Registry, clock: C
         MqttUnavailable: the broker cannot be reached, or ended the session for good.
     """
     _check(settings, options)
-    await enrol(registry, SITE, wearers(options, clock.now_us()))
+    await enrol_ward(registry, options.patients, options.rate_hz, options.began_at or clock.now_us())
     async with AsyncExitStack() as stack:
         shared = min(options.patients, CONNECTIONS_MAX)
         connections = [
@@ -139,7 +114,10 @@ class Fleet:
         self._options = options
         self._connections = connections
         self._clock = clock
-        self._topics = [readings_topic(settings.namespace, SITE, device_name(i)) for i in range(options.patients)]
+        self._topics = [
+            readings_topic(settings.namespace, site_of(index, options.patients), device_name(index))
+            for index in range(options.patients)
+        ]
         self._sequence = [0] * options.patients
         self._settled = asyncio.Event()
         self._began_at = clock.now_us()

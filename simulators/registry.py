@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
-from vitals.devices import DeviceType
+from simulators.roll import Wearer, site_names, site_of, wearers, worn_now
+from vitals.devices import Device, DeviceType
 
 
 class Registry(Protocol):
@@ -26,18 +27,19 @@ class Registry(Protocol):
         """Register a device of a type at a site."""
         ...
 
-    async def bind(self, device: str, patient: str, since: int) -> bool:
-        """Bind a device to a patient (pseudonym) from ``since`` (µs UTC) on, unless it is bound to them already."""
+    async def devices(self) -> Sequence[Device]:
+        """Every device that was registered before this run, with its bindings."""
         ...
 
+    async def bind(self, device: str, patient: str, since: int, bed: str = "") -> bool:
+        """Bind a device to a patient (pseudonym) in a bed from ``since`` (µs UTC) on, unless it is bound to them
+        already.
+        """
+        ...
 
-class Wearer(NamedTuple):
-    """A device of a type, worn by a patient (pseudonym) from an event time on (µs UTC)."""
-
-    device: str
-    type: DeviceType
-    patient: str
-    since: int
+    async def unbind(self, device: str, until: int) -> bool:
+        """End a device's open binding at ``until`` (µs UTC)."""
+        ...
 
 
 async def enrol(registry: Registry, site: str, wearers: Sequence[Wearer]) -> None:
@@ -49,5 +51,19 @@ async def enrol(registry: Registry, site: str, wearers: Sequence[Wearer]) -> Non
     await registry.add_site(site)
     adding = [registry.add_device(wearer.device, wearer.type, site) for wearer in wearers]
     await asyncio.gather(*adding)
-    binding = [registry.bind(wearer.device, wearer.patient, wearer.since) for wearer in wearers]
+    binding = [registry.bind(wearer.device, wearer.patient, wearer.since, wearer.bed) for wearer in wearers]
     await asyncio.gather(*binding)
+
+
+async def enrol_ward(registry: Registry, patients: int, rate_hz: float, since: int) -> list[str]:
+    """Make sites, devices and bindings of a ward, as far as they are missing; bindings hold from ``since`` (µs UTC).
+
+    Returns the device of each patient: their first one, or what the registry says that they wear now.
+
+    Raises:
+        InputError: the registry refuses one of them.
+    """
+    found = wearers(patients, rate_hz, since, worn_now(await registry.devices()))
+    for site in site_names(patients):
+        await enrol(registry, site, [each for index, each in enumerate(found) if site_of(index, patients) == site])
+    return [each.device for each in found]

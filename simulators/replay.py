@@ -1,49 +1,32 @@
 """Driver: exports of real devices through MQTT like any device's readings, on simulated time.
 
-The replay is the only publisher of ticks: tick S, the readings with e in [S, S + 60 s), the next tick, holes included.
-It does not wait for each PUBACK, for it publishes on *one connection*: the broker takes its packets in order, and a
-bridge reads them in order through one subscription. When the connection is lost the broker has taken a prefix of what
-was sent, and the client sends again, in order, everything from the first message without PUBACK; so the first copies
-of all messages still arrive in order, and a second copy of a tick or a reading changes nothing. A broker that lost
-what it had acknowledged shows as ticks that do not come in Kafka: then everything behind the last tick there that is
-not in Kafka is sent again.
+How ticks and readings are published, and what happens when a server fails, is in ``pacemaker.py``.
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from runtime.clock import Clock
-from runtime.kafka import Reader
-from runtime.mqtt import Connection
 from runtime.observe import get_logger
 from runtime.settings import Settings
 from simulators.exports import Export, parse
-from simulators.pacing import Lead, LogView, floor_to, slots, step_us
-from simulators.registry import Registry, Wearer, enrol
+from simulators.pacemaker import Pacemaker, pacemaker
+from simulators.pacing import floor_to, slots, step_us
+from simulators.registry import Registry, enrol
+from simulators.roll import Wearer
 from vitals.errors import InputError, ServerStalled, StateError
 from vitals.metrics import MINUTE_US, SECOND_US
-from vitals.topics import READINGS, device_id, readings_topic, ticks_topic
+from vitals.topics import READINGS, device_id, readings_topic
 
 SITE = "replay"
-PUBLISHER = "replay"
-AHEAD_MESSAGES_MAX = 500
-"""Messages behind the last tick that is known to be in Kafka (DESIGN)."""
-STALL_S = 60.0
-"""No tick comes in Kafka for so long: the broker may have lost some. Longer than any restart of a bridge."""
 STALLS_MAX = 3
-BEGIN_S = 2.0
-BEGIN_TRIES_MAX = 15
-POLL_S = 0.5
-QUIET_S = 1.0
 REPORT_S = 5.0
 TAIL_MINUTES = 60
 """Ticks go on for so long behind the last reading, so that its silence, too, is noticed."""
@@ -147,13 +130,9 @@ async def run(
     step = step_us(options.speed)
     await enrol(registry, SITE, [_wearer(export, step) for export in chosen])
     sites = await registry.sites()
-    partitions = [(READINGS, partition) for partition in range(settings.partitions)]
-    async with (
-        Reader(settings, partitions) as reader,
-        Connection(settings, PUBLISHER, forget=True) as connection,
-    ):
-        replay = Replay(settings, chosen, options, sites=sites, reader=reader, connection=connection, clock=clock)
-        return await replay.play(progress)
+    ids = [device_id(export.device) for export in chosen]
+    async with pacemaker(settings, sites, clock, ids) as pace:
+        return await Replay(settings, chosen, options, pace, clock).play(progress)
 
 
 def _wearer(export: Export, step: int) -> Wearer:
@@ -165,29 +144,15 @@ class Replay:
     """One replay between an MQTT connection and a reader of ``vitals.readings``."""
 
     def __init__(
-        self,
-        settings: Settings,
-        exports: Sequence[Export],
-        options: Options,
-        *,
-        sites: Sequence[str],
-        reader: Reader,
-        connection: Connection,
-        clock: Clock,
+        self, settings: Settings, exports: Sequence[Export], options: Options, pace: Pacemaker, clock: Clock
     ) -> None:
         self._exports = exports
         self._options = options
         self._step = step_us(options.speed)
-        self._reader, self._connection, self._clock = reader, connection, clock
-        self._sites = json.dumps(list(sites))
-        self._tick_topic = ticks_topic(settings.namespace, PUBLISHER)
+        self._pace, self._view, self._clock = pace, pace.view, clock
         self._topics = [readings_topic(settings.namespace, SITE, export.device) for export in exports]
         self._ids = [device_id(export.device) for export in exports]
         self._items = _merged(exports)
-        self._view = LogView(settings.partitions, self._ids)
-        self._lead = Lead(AHEAD_MESSAGES_MAX)
-        self._moved = asyncio.Event()
-        self._pending: deque[asyncio.Future[None]] = deque()
         self._end = self._items[-1].at + options.tail_us
         self._began = clock.monotonic()
         self.report = Report(
@@ -198,60 +163,29 @@ class Replay:
 
     async def play(self, progress: Callable[[Report], None]) -> Report:
         """Catch up with the log, then publish what is missing until the end's tick is in every partition."""
-        await self._catch_up()
+        await self._pace.catch_up()
         if self._view.clock is not None:
-            await self._quiet()
+            await self._pace.quiet()
         self.report.skipped = len(self._items) - len(self._missing())
         clock = self._view.clock
         self.report.late = sum(item.at < clock for item in self._missing()) if clock is not None else 0
-        watch = asyncio.create_task(self._watch(progress), name="replay watches the log")
-        watch.add_done_callback(lambda _: self._moved.set())
-        try:
-            while not await self._attempt(watch):
+        async with self._pace.watching(self._options.report_s, lambda: self._tell(progress)):
+            while not await self._attempt():
                 self.report.stalls += 1
                 log.warning("ticks do not come in Kafka: sending again what is not in it",
                             clock=self._view.clock, todo="look at the bridge's log")  # fmt: skip
                 if self.report.stalls >= STALLS_MAX:
                     raise ServerStalled("ticks do not come in Kafka", READINGS, "is a bridge running?")
-        finally:
-            watch.cancel()
-            with suppress(asyncio.CancelledError):
-                await watch
         self._account()
         return self.report
 
-    async def _catch_up(self) -> None:
-        """Read the log as it is now; the reader goes on from there."""
-        ends = await self._reader.end_offsets()
-        left = {partition for (_, partition), end in ends.items() if end > 0}
-        while left:
-            for records in await self._reader.poll(POLL_S):
-                self._view.take(records.partition, records.values, records.headers)
-                if records.offsets[-1] + 1 >= ends[READINGS, records.partition]:
-                    left.discard(records.partition)
-
-    async def _quiet(self) -> None:
-        """Let in what an earlier replay left in the broker: sent again it would only be repeats."""
-        while found := await self._reader.poll(QUIET_S):
-            for records in found:
-                self._view.take(records.partition, records.values, records.headers)
-
-    async def _watch(self, progress: Callable[[Report], None]) -> None:
-        """Follow the log, so that the publisher knows how far it is ahead."""
-        told = self._clock.monotonic()
-        while True:
-            for records in await self._reader.poll(POLL_S):
-                self._view.take(records.partition, records.values, records.headers)
-            if self._view.clock is not None:
-                self._lead.seen(self._view.clock)
-            self._moved.set()
-            if self._clock.monotonic() - told >= self._options.report_s:
-                told = self._clock.monotonic()
-                self._account()
-                progress(self.report)
+    def _tell(self, progress: Callable[[Report], None]) -> None:
+        self._account()
+        progress(self.report)
 
     def _account(self) -> None:
         self.report.clock = self._view.clock
+        self.report.ticks, self.report.messages = self._pace.ticks, self._pace.messages
         self.report.rows_in_log, self.report.repeats_in_log = self._view.rows, self._view.repeats
         self.report.seconds = self._clock.monotonic() - self._began
 
@@ -266,10 +200,10 @@ class Replay:
                 missing.append(item)
         return missing
 
-    async def _attempt(self, watch: asyncio.Task[None]) -> bool:
+    async def _attempt(self) -> bool:
         """Publish everything that the log misses, in order; False when its ticks stopped coming."""
-        items = self._missing()
-        self._lead = Lead(AHEAD_MESSAGES_MAX)
+        items, pace = self._missing(), self._pace
+        pace.restart()
         times = np.array([item.at for item in items], np.int64)
         began, first_tick, last_tick = self._clock.monotonic(), None, None
         for slot in slots(times, self._view.clock, self._end, self._step):
@@ -278,73 +212,21 @@ class Replay:
             if self._options.speed is not None:
                 due = began + (slot.tick - first_tick) / SECOND_US / self._options.speed
                 await self._clock.sleep(max(0.0, due - self._clock.monotonic()))
-            if self._lead.full and not await self._until(lambda: not self._lead.full, watch):
+            if not await pace.tick(slot.tick):
                 return False
-            if self._view.clock is None and slot.tick == first_tick:
-                await self._begin(slot.tick, watch)
-            else:
-                self._publish_tick(slot.tick)
             for item in items[slot.first : slot.last]:
                 self._publish_reading(item)
-            self._lead.readings(slot.last - slot.first)
-            self._settle()
-        end = last_tick
-        return end is None or await self._until(lambda: (self._view.clock or 0) >= end, watch)
-
-    async def _begin(self, tick: int, watch: asyncio.Task[None]) -> None:
-        """Publish a new log's first tick until it is there: a broker drops what nobody has subscribed to yet.
-
-        Raises:
-            ServerStalled: no bridge takes it.
-        """
-        for _ in range(BEGIN_TRIES_MAX):
-            self._publish_tick(tick)
-            if await self._until(lambda: self._view.clock is not None, watch, BEGIN_S):
-                return
-        raise ServerStalled("the first tick does not come in Kafka", READINGS, "is a bridge running, on this broker?")
-
-    async def _until(
-        self, condition: Callable[[], bool], watch: asyncio.Task[None], patience_s: float = STALL_S
-    ) -> bool:
-        """Wait for the log; False once it has not moved for ``patience_s``."""
-        seen, since = self._view.clock, self._clock.monotonic()
-        while not condition():
-            self._moved.clear()
-            await self._moved.wait()
-            if watch.done():
-                watch.result()
-            if self._connection.failure is not None:
-                raise self._connection.failure
-            self._settle()
-            if self._view.clock != seen:
-                seen, since = self._view.clock, self._clock.monotonic()
-            elif self._clock.monotonic() - since > patience_s:
-                return False
-        return True
-
-    def _settle(self) -> None:
-        """Forget publishes that are acknowledged; one that failed raises here."""
-        while self._pending and self._pending[0].done():
-            self._pending.popleft().result()
-
-    def _publish_tick(self, at: int) -> None:
-        self._publish(self._tick_topic, f'{{"tick":{at},"sites":{self._sites}}}')
-        self._lead.tick(at)
-        self.report.ticks += 1
+        return last_tick is None or await pace.reached(last_tick)
 
     def _publish_reading(self, item: _Item) -> None:
         export = self._exports[item.device]
         # a wrist's 0 means that it is not worn
         contact = ',"contact":false' if export.metric == "heart_rate" and item.value == 0 else ""
-        self._publish(
+        self._pace.publish(
             self._topics[item.device],
             f'{{"metric":"{export.metric}","value":{item.value!r},"unit":"{export.unit}",'
             f'"observed_at":{item.at},"seq":{item.sequence}{contact}}}',
         )
-
-    def _publish(self, topic: str, payload: str) -> None:
-        self._pending.append(self._connection.publish_nowait(topic, payload.encode()))
-        self.report.messages += 1
 
 
 def _merged(exports: Sequence[Export]) -> list[_Item]:
