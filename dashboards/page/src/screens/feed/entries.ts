@@ -1,0 +1,183 @@
+/**
+ * One change of an alert as the feed screen, a patient's history and the chart's marks show it.
+ *
+ * Live changes are whole alerts (the feed), older ones come from the API; both become an `Entry`. Times µs UTC.
+ */
+
+export type Priority = "high" | "medium" | "low";
+
+/** What both sources have in common. Everything the API may leave out is optional. */
+export interface AlertFields {
+  readonly id?: string;
+  readonly alert?: string;
+  readonly version?: readonly number[];
+  readonly change: string;
+  readonly at: number;
+  readonly announced?: boolean;
+  readonly patient?: string | null;
+  readonly label?: string;
+  readonly site?: number;
+  readonly metric?: string | null;
+  readonly rule?: string;
+  readonly category?: string;
+  readonly level?: number;
+  readonly priority?: string;
+  readonly condition?: string;
+  readonly value?: number | null;
+  readonly unit?: string;
+  readonly limit?: number | null;
+  readonly censored?: string | null;
+  readonly reason?: string;
+  readonly text?: string;
+  readonly by?: string | null;
+  readonly acknowledged_by?: string | null;
+  readonly acknowledged_until?: number | null;
+  readonly acknowledged_reason?: string;
+  readonly shelved_by?: string | null;
+  readonly shelved_until?: number | null;
+  readonly shelved_reason?: string;
+  readonly owner?: string | null;
+  readonly recheck_at?: number | null;
+  readonly escalation?: number;
+  readonly announcements?: number;
+  readonly seen_by?: readonly string[];
+  readonly notes?: readonly { readonly by: string; readonly at: number; readonly text: string }[];
+  readonly closed?: boolean;
+}
+
+export type Kind = "call" | "condition" | "people" | "quiet";
+
+export interface Entry {
+  /** The same for the same change from either source. */
+  readonly key: string;
+  readonly alert: string;
+  readonly at: number;
+  readonly change: string;
+  readonly kind: Kind;
+  readonly announced: boolean;
+  readonly priority: Priority;
+  readonly category: "physiological" | "technical";
+  readonly level: number;
+  readonly patient: string | null;
+  readonly label: string;
+  readonly site: number;
+  readonly metric: string | null;
+  readonly rule: string;
+  readonly value: number | null;
+  readonly unit: string;
+  readonly limit: number | null;
+  readonly censored: string | null;
+  readonly reason: string;
+  readonly by: string;
+  readonly until: number | null;
+  readonly text: string;
+  readonly escalation: number;
+}
+
+const KINDS: Record<string, Kind> = {
+  open: "call", rise: "call", repeat: "call", run_out: "call", escalate: "call", not_delivered: "call",
+  recheck: "call", shelf_end: "call", service_end: "call",
+  lower: "condition", active: "condition", returning: "condition", unknown: "condition", known: "condition",
+  reason: "condition", clear: "condition", expire: "condition",
+  acknowledge: "people", shelve: "people", unshelve: "people", going: "people", treated: "people",
+  release: "people", undo: "people", note: "people", seen: "people",
+};
+
+/** The kind of a change; *quiet* ones (rewritten, delivered) say nothing to a person. */
+export function kindOf(change: string): Kind {
+  return KINDS[change] ?? "quiet";
+}
+
+export function toEntry(fields: AlertFields): Entry {
+  const alert = fields.alert ?? fields.id ?? "";
+  return {
+    key: `${alert}/${fields.version?.join(".") ?? `${fields.at}/${fields.change}`}`,
+    alert,
+    at: fields.at,
+    change: fields.change,
+    kind: kindOf(fields.change),
+    announced: fields.announced ?? false,
+    priority: priorityOf(fields.priority),
+    category: fields.category === "technical" ? "technical" : "physiological",
+    level: fields.level ?? 1,
+    patient: fields.patient ?? null,
+    label: fields.label ?? "",
+    site: fields.site ?? 0,
+    metric: fields.metric ?? null,
+    rule: fields.rule ?? "",
+    value: fields.value ?? null,
+    unit: fields.unit ?? "",
+    limit: fields.limit ?? null,
+    censored: fields.censored ?? null,
+    reason: fields.reason ?? "",
+    by: fields.by ?? byOf(fields) ?? "",
+    until: untilOf(fields),
+    text: fields.text ?? textOf(fields),
+    escalation: fields.escalation ?? 0,
+  };
+}
+
+function priorityOf(text: string | undefined): Priority {
+  return text === "high" || text === "medium" ? text : "low";
+}
+
+function byOf(fields: AlertFields): string | null | undefined {
+  switch (fields.change) {
+    case "acknowledge": return fields.acknowledged_by;
+    case "shelve": return fields.shelved_by;
+    case "going":
+    case "treated": return fields.owner;
+    case "note": return fields.notes?.[fields.notes.length - 1]?.by;
+    case "seen": return fields.seen_by?.[fields.seen_by.length - 1];
+    default: return null;
+  }
+}
+
+function untilOf(fields: AlertFields): number | null {
+  switch (fields.change) {
+    case "acknowledge":
+    case "going": return fields.acknowledged_until ?? null;
+    case "shelve": return fields.shelved_until ?? null;
+    case "treated": return fields.recheck_at ?? null;
+    default: return null;
+  }
+}
+
+function textOf(fields: AlertFields): string {
+  switch (fields.change) {
+    case "note": return fields.notes?.[fields.notes.length - 1]?.text ?? "";
+    case "acknowledge": return fields.acknowledged_reason ?? "";
+    case "shelve": return fields.shelved_reason ?? "";
+    default: return "";
+  }
+}
+
+/** Entries of both sources as one list, newest first, each change once. Lists come newest first. */
+export function joined(live: readonly Entry[], older: readonly Entry[]): Entry[] {
+  const seen = new Set<string>();
+  const found: Entry[] = [];
+  for (const entry of [...live, ...older]) {
+    if (seen.has(entry.key)) continue;
+    seen.add(entry.key);
+    found.push(entry);
+  }
+  return found.sort((a, b) => b.at - a.at);
+}
+
+export interface Filter {
+  readonly priority: "" | Priority;
+  readonly kind: "" | Exclude<Kind, "quiet">;
+  readonly patient: string;
+  readonly technical: boolean;
+}
+
+export const EVERYTHING: Filter = { priority: "", kind: "", patient: "", technical: true };
+
+export function passes(entry: Entry, filter: Filter): boolean {
+  if (entry.kind === "quiet") return false;
+  if (filter.priority !== "" && entry.priority !== filter.priority) return false;
+  if (filter.kind !== "" && entry.kind !== filter.kind) return false;
+  if (!filter.technical && entry.category === "technical") return false;
+  const wanted = filter.patient.trim().toLowerCase();
+  return wanted === "" || entry.label.toLowerCase().includes(wanted);
+}

@@ -1,0 +1,95 @@
+/** What happened, in words. The clock is an argument: `time` turns µs UTC into what a person reads. */
+import type { Entry, Kind } from "./entries";
+
+export type Time = (at: number) => string;
+export type Value = (value: number, metric: string | null) => string;
+
+const RULES: Record<string, string> = {
+  low: "Low glucose",
+  high: "High glucose",
+  heart_rate_high: "High heart rate",
+  heart_rate_low: "Low heart rate",
+  heart_rate_extreme: "Extreme heart rate",
+};
+
+export const KIND_WORDS: Record<Exclude<Kind, "quiet">, string> = {
+  call: "Calls", condition: "Condition", people: "People",
+};
+
+/** The name of a rule for a person, with its level where it has two. */
+export function ruleWords(rule: string, level: number, metric: string | null): string {
+  if (rule === "low" && level === 2) return "Very low glucose";
+  if (rule === "high" && level === 2) return "Very high glucose";
+  const known = RULES[rule];
+  if (known !== undefined) return known;
+  if (rule.startsWith("signal")) return `No ${metricWords(metric)} data`;
+  if (rule.startsWith("site")) return "Site silent";
+  return sentence(rule.replaceAll("_", " "));
+}
+
+export function metricWords(metric: string | null): string {
+  return metric === null ? "" : metric.replaceAll("_", " ");
+}
+
+function sentence(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
+/** The sentence of a change, without its time and patient: "got worse: 48, below 54". */
+export function changeWords(entry: Entry, time: Time, value: Value): string {
+  const told = what(entry, time);
+  const seen = valueWords(entry, value);
+  const tells = entry.kind !== "people" && seen !== "" && entry.change !== "clear" && entry.change !== "expire";
+  const after = tells ? `: ${seen}` : "";
+  const text = entry.text === "" ? "" : `: “${entry.text}”`;
+  return `${told}${after}${text}`;
+}
+
+function what(entry: Entry, time: Time): string {
+  const by = entry.by === "" ? "somebody" : entry.by;
+  const until = entry.until === null ? "" : ` until ${time(entry.until)}`;
+  switch (entry.change) {
+    case "open": return "opened";
+    case "rise": return "got worse";
+    case "repeat": return "called again, nobody has answered";
+    case "run_out": return "acknowledgement ran out, calls again";
+    case "escalate": return entry.escalation >= 2 ? "called everyone" : "called the lead";
+    case "not_delivered": return "no screen showed it within 10 s";
+    case "recheck": return "recheck is due";
+    case "shelf_end": return "shelf ended";
+    case "service_end": return "patient is back in service";
+    case "lower": return "got milder";
+    case "active": return "beyond the limit again";
+    case "returning": return "within the limit, not yet for long enough";
+    case "unknown": return "no data, state unknown";
+    case "known": return "data again";
+    case "reason": return "reason changed";
+    case "clear": return "over";
+    case "expire": return "over and never seen, dropped after a day";
+    case "acknowledge": return `acknowledged by ${by}${until}`;
+    case "shelve": return `shelved by ${by}${until}`;
+    case "unshelve": return "taken off the shelf";
+    case "going": return `${by} is going`;
+    case "treated": return `${by} has treated it${entry.until === null ? "" : `, recheck ${time(entry.until)}`}`;
+    case "release": return "let go, nobody has it";
+    case "undo": return "taken back";
+    case "note": return `note by ${by}`;
+    case "seen": return `seen by ${by}`;
+    default: return entry.change.replaceAll("_", " ");
+  }
+}
+
+function valueWords(entry: Entry, value: Value): string {
+  if (entry.category === "technical" || entry.value === null) return entry.reason;
+  if (entry.change === "unknown" && entry.reason !== "") return entry.reason;
+  const number = entry.censored === null ? value(entry.value, entry.metric) : entry.censored.toUpperCase();
+  if (entry.limit === null) return number;
+  return `${number}, ${sideWords(entry)} ${value(entry.limit, entry.metric)}`;
+}
+
+function sideWords(entry: Entry): string {
+  if (entry.value === null || entry.limit === null) return "limit";
+  if (entry.censored === "low" || entry.value < entry.limit) return "below";
+  if (entry.censored === "high" || entry.value > entry.limit) return "above";
+  return "at";
+}

@@ -1,0 +1,151 @@
+import { HOUR, MINUTE, SECOND } from "../../logic/times";
+import { describe, expect, test } from "vitest";
+import { EVERYTHING, joined, passes, toEntry, type AlertFields } from "../feed/entries";
+import { changeWords, ruleWords } from "../feed/words";
+import { marksOf } from "./marks";
+import { aroundCrossing, nearest, newest, rowsOf, summaryWords } from "./readings";
+import { levelWords, watches, whyWords, type Policy } from "./rules";
+import { emptySeries } from "./series";
+import { alertSpans, rows, within } from "./spans";
+
+const T0 = 1_700_000_000_000_000;
+const time = (at: number): string => `${(at - T0) / MINUTE}`;
+const number = (value: number): string => String(value);
+const base = { id: "a", patient: "p", label: "Elm", site: 1, metric: "glucose", rule: "low", category: "physiological", opened_at: T0 };
+
+function change(name: string, minutes: number, more: Partial<AlertFields> = {}): AlertFields {
+  return { ...base, change: name, at: T0 + minutes * MINUTE, level: 1, priority: "medium", version: [minutes, 0], ...more };
+}
+
+const POLICY: Policy = {
+  thresholds: [{
+    name: "low", metric: "glucose", side: "low", levels: [
+      { number: 1, limit: 70, on_span_us: 4 * MINUTE, quick_limit: 75, quick_span_us: 4 * MINUTE, slow_span_us: 15 * MINUTE, priority: "medium" },
+      { number: 2, limit: 54, on_span_us: 0, quick_limit: 59, quick_span_us: 4 * MINUTE, slow_span_us: 15 * MINUTE, priority: "high" },
+    ],
+  }],
+  windows: [{ name: "heart_rate_extreme", metric: "heart_rate", width_us: MINUTE, on_above: 150, on_below: 35, successive: 6, priority: "medium" }],
+};
+
+describe("alerts as spans", () => {
+  const changes = [
+    change("open", 0), change("rise", 10, { level: 2, priority: "high" }), change("lower", 30), change("clear", 60, { closed: true }),
+  ].map(toEntry);
+
+  test("have a part for each level, and an end", () => {
+    const [span] = alertSpans([{ ...base, ...change("clear", 60, { closed: true }), id: "a" }], changes);
+    expect(span?.parts.map((part) => [time(part.from), part.to === null ? null : time(part.to), part.priority])).toEqual([
+      ["0", "10", "medium"], ["10", "30", "high"], ["30", "60", "medium"],
+    ]);
+    expect(span?.priority).toBe("high");
+  });
+
+  test("go on while the alert does", () => {
+    const [span] = alertSpans([{ ...base, ...change("open", 0), id: "a" }], changes.slice(0, 1));
+    expect(span?.to).toBeNull();
+    expect(within([span!], T0 + HOUR, T0 + 2 * HOUR)).toHaveLength(1);
+    expect(within([span!], T0 - 2 * HOUR, T0 - HOUR)).toHaveLength(0);
+  });
+
+  test("say when there was no data", () => {
+    // Nobody may read an unknown stretch as a measured low.
+    const entries = [change("open", 0), change("unknown", 12), change("known", 20)].map(toEntry);
+    const [span] = alertSpans([{ ...base, ...change("known", 20), id: "a" }], entries);
+    expect(span?.parts.map((part) => part.unknown)).toEqual([false, true, false]);
+  });
+
+  test("lie on as many rows as overlap", () => {
+    const span = (from: number, to: number | null) => ({ ...alertSpans([{ ...base, ...change("open", 0), id: "a" }], [])[0]!, from, to });
+    expect(rows([span(0, 10), span(5, null), span(11, 20), span(30, 40)], 1)).toEqual([0, 1, 0, 0]);
+  });
+});
+
+describe("marks", () => {
+  test("too near to each other become one with a number", () => {
+    const entries = [change("acknowledge", 1, { acknowledged_by: "Ada" }), change("note", 2), change("shelve", 30)].map(toEntry);
+    const marks = marksOf(entries, T0, T0 + HOUR, 5 * MINUTE);
+    expect(marks.map((mark) => mark.letter)).toEqual(["2", "S"]);
+    expect(marks[0]?.entries[0]?.by).toBe("Ada");
+  });
+});
+
+describe("words of a change", () => {
+  const words = (fields: AlertFields): string => changeWords(toEntry(fields), time, number);
+
+  test("tell value and limit of a rise", () => {
+    expect(words(change("rise", 1, { value: 48, limit: 54 }))).toBe("got worse: 48, below 54");
+  });
+
+  test("tell LOW instead of the edge of the sensor's range", () => {
+    expect(words(change("open", 1, { value: 39, limit: 70, censored: "low" }))).toBe("opened: LOW, below 70");
+  });
+
+  test("name who did it and until when", () => {
+    expect(words(change("acknowledge", 1, { acknowledged_by: "Ada", acknowledged_until: T0 + 15 * MINUTE })))
+      .toBe("acknowledged by Ada until 15");
+    expect(words(change("note", 1, { notes: [{ by: "Ada", at: T0, text: "juice given" }] }))).toBe("note by Ada: “juice given”");
+    expect(words(change("treated", 1, { owner: "Ada", recheck_at: T0 + 20 * MINUTE }))).toBe("Ada has treated it, recheck 20");
+  });
+
+  test("name the rule with its level", () => {
+    expect([ruleWords("low", 2, "glucose"), ruleWords("signal", 1, "heart_rate")]).toEqual(["Very low glucose", "No heart rate data"]);
+  });
+});
+
+describe("the feed's list", () => {
+  test("holds each change once, newest first", () => {
+    const live = [change("rise", 10), change("open", 0)].map(toEntry);
+    const older = [change("open", 0), change("note", 5)].map(toEntry);
+    expect(joined(live, older).map((entry) => entry.change)).toEqual(["rise", "note", "open"]);
+  });
+
+  test("filters by priority, kind, patient and technical, and never shows what says nothing", () => {
+    const entry = toEntry(change("open", 0));
+    expect(passes(entry, EVERYTHING)).toBe(true);
+    expect(passes(entry, { ...EVERYTHING, priority: "high" })).toBe(false);
+    expect(passes(entry, { ...EVERYTHING, kind: "people" })).toBe(false);
+    expect(passes(entry, { ...EVERYTHING, patient: "el" })).toBe(true);
+    expect(passes(toEntry(change("open", 0, { category: "technical" })), { ...EVERYTHING, technical: false })).toBe(false);
+    expect(passes(toEntry(change("reassert", 0)), EVERYTHING)).toBe(false);
+  });
+});
+
+describe("why", () => {
+  test("is the rule in words", () => {
+    expect(whyWords(POLICY, "low", "glucose", 2, number))
+      .toBe("Calls below 54 at the first reading; ends after 4 min at 59 or more, or 15 min within the limit.");
+    expect(levelWords(POLICY.thresholds![0]!, POLICY.thresholds![0]!.levels[0]!, number)).toBe("below 70 for 4 min");
+    expect(whyWords(null, "low", "glucose", 2, number)).toBe("");
+  });
+
+  test("says which rule does not apply at the device's interval", () => {
+    // A window of one minute holds no two readings of a device that sends one a minute.
+    const [slow] = watches(POLICY, "heart_rate", MINUTE, number, ruleWords);
+    const [fast] = watches(POLICY, "heart_rate", 5 * SECOND, number, ruleWords);
+    expect([slow?.applies, fast?.applies]).toEqual([false, true]);
+  });
+
+  test("shows the readings around the crossing", () => {
+    const cause = { since: T0 + 2 * MINUTE, at: T0 + 4 * MINUTE, limit: 70, side: "low" as const, inclusive: false };
+    const values = [72, 71, 69, 68, 67];
+    const series = {
+      ...emptySeries("glucose", T0, T0 + HOUR), t: values.map((_, i) => T0 + i * MINUTE),
+      min: values, max: values, last: values, n: values.map(() => 1), flags: values.map(() => 0),
+    };
+    const found = rowsOf(series, cause);
+    expect(found.map((row) => row.crossing)).toEqual([false, false, true, false, false]);
+    expect(nearest(found, 3).map((row) => row.value)).toEqual([71, 69, 68]);
+    expect(aroundCrossing(cause, MINUTE)).toEqual({ from: T0 - 4 * MINUTE, to: T0 + 8 * MINUTE });
+    expect(newest(series, 2).map((row) => row.value)).toEqual([67, 68]);
+  });
+});
+
+test("a chart is one sentence for who cannot see it", () => {
+  const series = {
+    ...emptySeries("glucose", T0, T0 + HOUR), t: [T0, T0 + MINUTE], min: [60, 90], max: [60, 95], last: [60, 91], n: [1, 3],
+    flags: [0, 0], gaps: [[T0, T0 + MINUTE] as const],
+  };
+  expect(summaryWords("Glucose", series, number, "mg/dL", time))
+    .toBe("Glucose: between 60 and 95 mg/dL, last 91 at 1; 4 readings, 1 gap without data.");
+  expect(summaryWords("Glucose", emptySeries("glucose", T0, T0), number, "mg/dL", time)).toBe("Glucose: no readings in this span.");
+});

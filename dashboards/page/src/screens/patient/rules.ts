@@ -1,0 +1,108 @@
+/** Rules in words, from the patient's policy: why an alert is there, and what is watched at all. Times µs. */
+import { MINUTE, SECOND } from "../../logic/times";
+import { type Metric } from "./series";
+
+export interface Level {
+  readonly number: number;
+  readonly limit: number;
+  readonly on_span_us: number;
+  readonly quick_limit: number;
+  readonly quick_span_us: number;
+  readonly slow_span_us: number;
+  readonly priority: string;
+  readonly response?: { readonly repeat_us: number | null; readonly lead_us: number | null; readonly all_us: number | null };
+}
+
+export interface ThresholdRule {
+  readonly name: string;
+  readonly metric: string;
+  readonly side: "low" | "high";
+  readonly levels: readonly Level[];
+}
+
+export interface WindowRule {
+  readonly name: string;
+  readonly metric: string;
+  readonly width_us: number;
+  readonly on_above?: number | null;
+  readonly on_below?: number | null;
+  readonly on_at_most?: number | null;
+  readonly successive?: number;
+  readonly priority: string;
+}
+
+export interface Policy {
+  readonly version?: number;
+  readonly thresholds?: readonly ThresholdRule[];
+  readonly windows?: readonly WindowRule[];
+  readonly signals?: readonly { readonly metric: string }[];
+}
+
+export type Number_ = (value: number, metric: string) => string;
+
+export interface Watch {
+  readonly name: string;
+  readonly words: string;
+  readonly priority: string;
+  /** False where the device's interval is too long for the rule's window. */
+  readonly applies: boolean;
+}
+
+export function durationWords(us: number): string {
+  if (us < 2 * MINUTE) return `${Math.round(us / SECOND)} s`;
+  if (us < 120 * MINUTE) return `${Math.round(us / MINUTE)} min`;
+  return `${Math.round(us / MINUTE / 6) / 10} h`;
+}
+
+/** When a level of a threshold rule turns on: "below 54, at once". */
+export function levelWords(rule: ThresholdRule, level: Level, number: Number_): string {
+  const side = rule.side === "low" ? "below" : "above";
+  const held = level.on_span_us === 0 ? "at the first reading" : `for ${durationWords(level.on_span_us)}`;
+  return `${side} ${number(level.limit, rule.metric)} ${held}`;
+}
+
+export function offWords(rule: ThresholdRule, level: Level, number: Number_): string {
+  const word = rule.side === "low" ? "or more" : "or less";
+  return `ends after ${durationWords(level.quick_span_us)} at ${number(level.quick_limit, rule.metric)} ${word}, `
+    + `or ${durationWords(level.slow_span_us)} within the limit`;
+}
+
+export function windowWords(rule: WindowRule, number: Number_): string {
+  const sides = [
+    rule.on_above == null ? "" : `above ${number(rule.on_above, rule.metric)}`,
+    rule.on_below == null ? "" : `below ${number(rule.on_below, rule.metric)}`,
+    rule.on_at_most == null ? "" : `at or below ${number(rule.on_at_most, rule.metric)}`,
+  ].filter((side) => side !== "").join(" or ");
+  const times = (rule.successive ?? 1) > 1 ? `, ${rule.successive} times in a row (every 10 s)` : "";
+  return `median of ${durationWords(rule.width_us)} ${sides}${times}`;
+}
+
+/** Why the rule of an alert called: its condition and what ends it; empty where the policy does not know it. */
+export function whyWords(policy: Policy | null, rule: string, metric: string | null, level: number, number: Number_): string {
+  const threshold = policy?.thresholds?.find((each) => each.name === rule);
+  const at = threshold?.levels.find((each) => each.number === level);
+  if (threshold !== undefined && at !== undefined) {
+    return `Calls ${levelWords(threshold, at, number)}; ${offWords(threshold, at, number)}.`;
+  }
+  const window = policy?.windows?.find((each) => each.name === rule);
+  if (window !== undefined) return `Calls when the ${windowWords(window, number)}.`;
+  if (rule.startsWith("signal") && metric !== null) {
+    const after = metric === "glucose" ? "20 min" : "5 min";
+    return `Calls after ${after} or more without a usable ${metric.replaceAll("_", " ")} reading; a new one ends it.`;
+  }
+  return "";
+}
+
+/** Every rule in force for a metric, and whether it applies at the device's interval (µs; null: not known). */
+export function watches(policy: Policy | null, metric: Metric, interval: number | null, number: Number_,
+                        name: (rule: string, level: number, metric: string | null) => string): Watch[] {
+  const thresholds = (policy?.thresholds ?? []).filter((rule) => rule.metric === metric).flatMap((rule) =>
+    rule.levels.map((level) => ({
+      name: name(rule.name, level.number, metric), words: levelWords(rule, level, number), priority: level.priority, applies: true,
+    })));
+  const windows = (policy?.windows ?? []).filter((rule) => rule.metric === metric).map((rule) => ({
+    name: name(rule.name, 1, metric), words: windowWords(rule, number), priority: rule.priority,
+    applies: interval === null || rule.width_us >= 2 * interval,
+  }));
+  return [...thresholds, ...windows];
+}

@@ -1,0 +1,142 @@
+/**
+ * One metric of one patient as `/api/patients/{id}/series` answers it, and how live values join it.
+ *
+ * Arrays have one length, one entry per bucket that holds readings; times are µs UTC, values canonical (mg/dL, /min).
+ * A bucket without a valid reading has null values: "no data" is never a number here.
+ */
+import { MINUTE, SECOND } from "../../logic/times";
+import type { Metric } from "../../logic/live";
+
+
+export type { Metric };
+export const METRICS: readonly Metric[] = ["heart_rate", "glucose"];
+
+/** Bits of `flags`, as the API sets them. */
+export const LATE = 1;
+export const CENSORED_LOW = 2;
+export const CENSORED_HIGH = 4;
+export const INVALID = 8;
+export const CLOCK_SUSPECT = 16;
+export const WARM_UP = 32;
+
+
+export interface Limits {
+  readonly target?: readonly [number, number] | null;
+  readonly applies?: boolean;
+  readonly [name: string]: number | boolean | readonly [number, number] | null | undefined;
+}
+
+export interface Series {
+  readonly metric: Metric;
+  readonly unit: string;
+  readonly from: number;
+  readonly to: number;
+  readonly interval_us: number | null;
+  readonly bucket_us: number;
+  readonly raw: boolean;
+  readonly t: readonly number[];
+  readonly min: readonly (number | null)[];
+  readonly max: readonly (number | null)[];
+  readonly last: readonly (number | null)[];
+  readonly n: readonly number[];
+  readonly flags: readonly number[];
+  readonly gaps: readonly (readonly [number, number])[];
+  readonly limits: Limits | null;
+}
+
+/** A value as the tiles socket tells it, reduced to what a chart needs. */
+export interface LivePoint {
+  readonly t: number;
+  readonly value: number | null;
+  readonly flags: number;
+}
+
+export function isMetric(name: string | null | undefined): name is Metric {
+  return name === "heart_rate" || name === "glucose";
+}
+
+/** The longest step between two readings that is not a gap: RULES for glucose, "unknown after 60 s" for heart rate. */
+export function gapUs(metric: Metric, interval: number | null): number {
+  return Math.max(metric === "glucose" ? 11 * MINUTE : MINUTE, 2.2 * (interval ?? 0));
+}
+
+export function emptySeries(metric: Metric, from: number, to: number): Series {
+  return {
+    metric, unit: metric === "glucose" ? "mg/dL" : "/min", from, to, interval_us: null, bucket_us: 0, raw: true,
+    t: [], min: [], max: [], last: [], n: [], flags: [], gaps: [], limits: null,
+  };
+}
+
+/** The series with one newer live value; the same series where the value is not newer than what it holds. */
+export function withLive(series: Series, point: LivePoint): Series {
+  const end = series.t.length - 1;
+  const newest = series.t[end];
+  if (newest !== undefined && point.t <= newest) return series;
+  const joins = newest !== undefined && !series.raw && point.t < newest + series.bucket_us;
+  return joins ? merged(series, end, point) : appended(series, point);
+}
+
+function merged(series: Series, at: number, point: LivePoint): Series {
+  const { value } = point;
+  return {
+    ...series,
+    to: Math.max(series.to, point.t),
+    min: put(series.min, at, least(series.min[at], value)),
+    max: put(series.max, at, greatest(series.max[at], value)),
+    last: put(series.last, at, value ?? series.last[at] ?? null),
+    n: put(series.n, at, (series.n[at] ?? 0) + 1),
+    flags: put(series.flags, at, (series.flags[at] ?? 0) | point.flags),
+  };
+}
+
+function appended(series: Series, point: LivePoint): Series {
+  const newest = series.t[series.t.length - 1];
+  const gap = newest !== undefined && point.t - newest > gapUs(series.metric, series.interval_us) + series.bucket_us;
+  return {
+    ...series,
+    to: Math.max(series.to, point.t),
+    t: [...series.t, point.t],
+    min: [...series.min, point.value],
+    max: [...series.max, point.value],
+    last: [...series.last, point.value],
+    n: [...series.n, 1],
+    flags: [...series.flags, point.flags],
+    gaps: gap ? [...series.gaps, [newest, point.t] as const] : series.gaps,
+  };
+}
+
+function put<T>(list: readonly T[], at: number, value: T): T[] {
+  const copy = list.slice();
+  copy[at] = value;
+  return copy;
+}
+
+function least(a: number | null | undefined, b: number | null): number | null {
+  if (a === null || a === undefined) return b;
+  return b === null ? a : Math.min(a, b);
+}
+
+function greatest(a: number | null | undefined, b: number | null): number | null {
+  if (a === null || a === undefined) return b;
+  return b === null ? a : Math.max(a, b);
+}
+
+/** What a live value's state means for a chart: its flags, and whether its number may be drawn. */
+export function livePoint(vital: { value: number | null; at: number; received_at: number; state: string },
+                          lateUs: number): LivePoint | null {
+  const late = vital.received_at - vital.at > lateUs ? LATE : 0;
+  switch (vital.state) {
+    case "ok": return { t: vital.at, value: vital.value, flags: late };
+    case "low": return { t: vital.at, value: vital.value, flags: late | CENSORED_LOW };
+    case "high": return { t: vital.at, value: vital.value, flags: late | CENSORED_HIGH };
+    case "invalid":
+    case "contact_lost": return { t: vital.at, value: null, flags: late | INVALID };
+    case "warm_up": return { t: vital.at, value: null, flags: late | WARM_UP };
+    default: return null;
+  }
+}
+
+/** How old a reading may be when it arrives and still be fresh (RULES, *Fresh*). */
+export function freshUs(metric: Metric, interval: number | null): number {
+  return metric === "glucose" ? Math.max(10 * MINUTE, 1.2 * (interval ?? 0)) : 30 * SECOND;
+}
