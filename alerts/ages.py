@@ -18,6 +18,8 @@ class Report(NamedTuple):
     state: FeedState
     age_ms: int | None
     where: tuple[Place, ...]
+    clock_at: int | None = None
+    """The newest site clock, µs UTC."""
 
 
 class Ages:
@@ -49,8 +51,11 @@ class Ages:
             return Report("waiting for the first tick", None, ())
         stalled = tuple(place for place in places if place.age_ms >= self._stalled_ms)
         if stalled:
-            return Report("stalled", places[0].age_ms, stalled[:WHERE_MAX])
-        return Report("ok", places[0].age_ms, tuple(places[:1]))
+            return Report("stalled", places[0].age_ms, stalled[:WHERE_MAX], self._newest(sees))
+        return Report("ok", places[0].age_ms, tuple(places[:1]), self._newest(sees))
+
+    def _newest(self, sees: Callable[[int], bool]) -> int | None:
+        return max((clock for (_, site), (clock, _) in self._clocks.items() if sees(site)), default=None)
 
     def _places(self, now_us: int, monotonic: float, sees: Callable[[int], bool]) -> list[Place]:
         places = []

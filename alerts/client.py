@@ -14,6 +14,7 @@ from uuid import UUID, uuid4
 
 from pydantic import ValidationError
 
+from alerts.requests import Request
 from alerts.view import FeedView
 from runtime.clock import Clock, SystemClock
 from runtime.web import Peer, PeerGone, WebLimits, WebUnavailable, connect
@@ -22,12 +23,14 @@ from vitals.errors import ProtocolError
 from vitals.protocol import (
     CLOSE_MEANING,
     FINAL_CLOSES,
+    RECEIPTS_MAX,
     SERVER_MESSAGE_BYTES_MAX,
     Acknowledge,
     Change,
     CommandAnswer,
-    Heartbeat,
+    Delivered,
     Hello,
+    ServerEvent,
     Snapshot,
     Welcome,
     decode_server,
@@ -38,6 +41,8 @@ LOST_SECONDS = 10.0
 """Without any message for so long the connection counts as dead: heartbeats come every 2 s."""
 BACK_OFF_SECONDS = (0.5, 10.0)
 ANSWER_SECONDS = 5.0
+RECEIPTS_EVERY_SECONDS = 0.1
+"""What was shown within so long is said in one ``delivered``."""
 
 
 class FeedRefused(ProtocolError):
@@ -56,19 +61,27 @@ class Lost:
     retry_seconds: float
 
 
-Event = Welcome | Snapshot | Change | CommandAnswer | Heartbeat | Lost
+Event = ServerEvent | Lost
 
 
 class FeedClient:
-    """One reader of the feed; ``view`` is what it knows, and has the cursor."""
+    """One reader of the feed; ``view`` is what it knows, and has the cursor.
 
-    def __init__(self, url: str, token: str, *, cursor: str | None = None, clock: Clock | None = None) -> None:
+    ``screen`` says that ``handle`` shows alerts to somebody: then it tells the gateway which announcements it has had.
+    """
+
+    def __init__(
+        self, url: str, token: str, *, cursor: str | None = None, clock: Clock | None = None, screen: bool = False
+    ) -> None:
         self.view = FeedView(cursor)
         self._url = url
         self._token = token
         self._clock = clock or SystemClock()
         self._peer: Peer | None = None
         self._answers: dict[UUID, asyncio.Future[CommandAnswer]] = {}
+        self._screen = screen
+        self._shown: dict[UUID, int] = {}
+        self._showing = asyncio.Event()
 
     @property
     def connected(self) -> bool:
@@ -86,7 +99,7 @@ class FeedClient:
             try:
                 async with connect(self._url, limits=LIMITS) as peer:
                     await peer.send(self._hello())
-                    await self._read(peer, handle)
+                    await self._talk(peer, handle)
             except PeerGone as gone:
                 why = CLOSE_MEANING.get(gone.code, str(gone))
                 if gone.code in FINAL_CLOSES:
@@ -104,7 +117,11 @@ class FeedClient:
 
     async def acknowledge(self, alert: Alert, command: UUID | None = None) -> CommandAnswer | None:
         """Acknowledge an alert as it is given; None is *not confirmed*: ask again with the same ``command``."""
-        message = Acknowledge(id=command or uuid4(), alert=alert.id, level=alert.level, version=alert.version)
+        shown = {"alert": alert.id, "level": alert.level, "version": alert.version}
+        return await self.ask(Acknowledge.model_validate({"id": command or uuid4(), **shown}))
+
+    async def ask(self, message: Request) -> CommandAnswer | None:
+        """Send a command and wait for its answer; None is *not confirmed*: send the same message again."""
         answer = self._answers.setdefault(message.id, asyncio.get_running_loop().create_future())
         try:
             if self._peer is not None:
@@ -118,6 +135,17 @@ class FeedClient:
 
     def _hello(self) -> str:
         return Hello(token=self._token, cursor=self.view.cursor).encode().decode()
+
+    async def _talk(self, peer: Peer, handle: Callable[[Event], None]) -> None:
+        """Read, and say what was shown, until the connection ends; raises why it did."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._read(peer, handle), name="feed reader")
+                if self._screen:
+                    tasks.create_task(self._tell(peer), name="feed receipts")
+        except* (PeerGone, TimeoutError) as ended:
+            first = ended.exceptions[0]
+        raise first
 
     async def _read(self, peer: Peer, handle: Callable[[Event], None]) -> None:
         while True:
@@ -134,3 +162,30 @@ class FeedClient:
             if isinstance(message, CommandAnswer) and (waiting := self._answers.get(message.id)) and not waiting.done():
                 waiting.set_result(message)
             handle(message)
+            self._note(message)
+
+    def _note(self, message: ServerEvent) -> None:
+        """Remember which announcements have just been shown and are not yet known to have been."""
+        match message:
+            case Snapshot():
+                alerts = message.alerts
+            case Change():
+                alerts = (message.alert,)
+            case Welcome(recovered=True):  # what was said just before the break may not have arrived
+                alerts = tuple(self.view.alerts.values())
+            case _:
+                return
+        for alert in alerts:
+            if alert.announcements > alert.delivered and not alert.closed:
+                self._shown[alert.id] = alert.announcements
+                self._showing.set()
+
+    async def _tell(self, peer: Peer) -> None:
+        while True:
+            await self._showing.wait()
+            await self._clock.sleep(RECEIPTS_EVERY_SECONDS)
+            self._showing.clear()
+            shown, self._shown = list(self._shown.items()), {}
+            for start in range(0, len(shown), RECEIPTS_MAX):
+                message = Delivered(announcements=tuple(shown[start : start + RECEIPTS_MAX]))
+                await peer.send(message.encode().decode())

@@ -1,6 +1,7 @@
-"""The feed in memory: open alerts, a ring of recent changes, cursors, and one bounded queue per client; pure.
+"""The feed in memory: what is open, a ring of recent changes, cursors, and one bounded queue per client; pure.
 
-A change is JSON once, in the log; here it is only spliced into a frame, once per scope and not per client.
+A change is JSON once, in the log; here it is only spliced into a frame (``alerts/frames.py``), once per scope and
+not per client. Alerts, shelves and times out of service share one ring, so one cursor is good for all of them.
 A cursor says which version of each partition a client has seen. `Feed.missed` answers it honestly: with every
 later change, or with None when it cannot know that it still has all of them.
 """
@@ -15,32 +16,82 @@ from uuid import UUID
 
 from pydantic import ValidationError
 
-from vitals.alerts import Alert, Answer, FeedMark, decode
+from alerts.frames import Kind
+from vitals.alerts import Alert, Answer, FeedMark, Service, Shelf, decode
 from vitals.causes import NONE, Cause
 from vitals.people import Principal
-from vitals.protocol import SNAPSHOT_ALERTS_MAX, Cursor
+from vitals.proof import RULE, is_proof
+from vitals.protocol import Cursor
 
 CLOSED_MAX = 50_000
-"""Closed alerts whose place is remembered, so that a command on one is answered ``cleared``."""
+"""Closed alerts (and ended shelves) whose place is remembered, so that a command on one is answered ``cleared``."""
 QUEUE_BYTES_MAX = 1024 * 1024
 """Frames waiting for one client; beyond it the connection is aborted, and comes back with its cursor."""
 
 
 class Entry(NamedTuple):
-    """One change in the ring; ``alert`` is the alert's JSON as it stands in the log."""
+    """One change in the ring; ``body`` is the JSON of the alert, shelf or service as it stands in the log."""
 
     partition: int
     version: Cause
     site: int
-    alert: str
+    kind: Kind
+    body: str
 
 
 class Place(NamedTuple):
-    """Where commands on an alert go."""
+    """Where commands on an alert or a shelf go."""
 
     partition: int
     site: int
     key: bytes
+
+
+class Proved(NamedTuple):
+    """A synthetic alarm came through: the site, and the event time of the reading behind it (µs UTC)."""
+
+    site: int
+    at: int
+
+
+class Calls(NamedTuple):
+    """How often an open alert has called, and the greatest of these calls that some screen has had."""
+
+    announcements: int
+    delivered: int
+
+
+Taken = Entry | Answer | FeedMark | Proved
+
+
+class Kept:
+    """What is open of one kind, by id, and where commands on it go; the places of ended ones too, within bounds."""
+
+    def __init__(self, ended_max: int = CLOSED_MAX) -> None:
+        self.open: dict[UUID, Entry] = {}
+        self._places: dict[UUID, Place] = {}
+        self._ended: OrderedDict[UUID, None] = OrderedDict()
+        self._ended_max = ended_max
+
+    def put(self, identity: UUID, entry: Entry, key: bytes, *, ended: bool) -> None:
+        """Take the latest change of one of them."""
+        self._places[identity] = Place(entry.partition, entry.site, key)
+        self.open.pop(identity, None)
+        self._ended.pop(identity, None)
+        if not ended:
+            self.open[identity] = entry
+            return
+        self._ended[identity] = None
+        if len(self._ended) > self._ended_max:
+            del self._places[self._ended.popitem(last=False)[0]]
+
+    def place_of(self, identity: UUID) -> Place | None:
+        """Where commands on it go, None for one that was never seen."""
+        return self._places.get(identity)
+
+    def bodies(self, principal: Principal) -> list[str]:
+        """The JSON of each open one that a principal may see, in the order in which they last changed."""
+        return [entry.body for entry in self.open.values() if principal.sees(entry.site)]
 
 
 class Feed:
@@ -54,16 +105,20 @@ class Feed:
         self._read = dict.fromkeys(range(partitions), NONE)
         self._changed = dict.fromkeys(range(partitions), NONE)
         self._floor: dict[int, Cause | None] = dict.fromkeys(range(partitions), None)
-        self._open: dict[UUID, Entry] = {}
-        self._places: OrderedDict[UUID, Place] = OrderedDict()
-        self._closed: OrderedDict[UUID, None] = OrderedDict()
+        self.alerts = Kept()
+        self.shelves = Kept()
+        self.services = Kept()
+        self._calls: dict[UUID, Calls] = {}
 
     def begin(self, partition: int) -> None:
         """Say that a partition is read from the beginning of its log, so that nothing of it can be missing."""
         self._floor[partition] = NONE
 
-    def take(self, partition: int, cause: Cause, value: bytes) -> Entry | Answer | FeedMark | None:
-        """Accept the next record of a partition; None for one that was seen before or cannot be read."""
+    def take(self, partition: int, cause: Cause, value: bytes) -> Taken | None:
+        """Accept the next record of a partition; None for one that was seen before, cannot be read, or is synthetic.
+
+        Synthetic alerts are nobody's: of them only `Proved` is told, and they are neither kept nor replayed.
+        """
         if cause <= self._read[partition]:
             return None
         try:
@@ -74,7 +129,11 @@ class Feed:
         self._read[partition] = cause
         if self._floor[partition] is None:
             self._floor[partition] = cause
-        return self._keep(partition, cause, message, value) if isinstance(message, Alert) else message
+        if isinstance(message, Answer | FeedMark):
+            return message
+        if is_proof(message.label):
+            return _proved(message)
+        return self._keep(partition, cause, message, value)
 
     def cursor(self, scope: str) -> str:
         """The head: the cursor of a client with this scope (see `scope_of`) that has seen everything."""
@@ -107,31 +166,45 @@ class Feed:
             read[entry.partition] = entry.version
             yield entry, self._cursor(scope, read)
 
-    def open_alerts(self, principal: Principal) -> list[str]:
-        """The JSON of each open alert that a principal may see, in the order in which they last changed."""
-        return [entry.alert for entry in self._open.values() if principal.sees(entry.site)]
+    def receipt(self, alert: UUID, announcements: int, principal: Principal) -> Place | None:
+        """Where to say that a screen has had so many announcements of an alert.
 
-    def place_of(self, alert: UUID) -> Place | None:
-        """Where commands on an alert go, None for one that was never seen."""
-        return self._places.get(alert)
+        None where there is nothing to say: it is known already, or the alert is not open, out of scope, or has not
+        called so often.
+        """
+        entry, calls = self.alerts.open.get(alert), self._calls.get(alert)
+        if entry is None or calls is None or not principal.sees(entry.site):
+            return None
+        if not calls.delivered < announcements <= calls.announcements:
+            return None
+        self._calls[alert] = calls._replace(delivered=announcements)
+        return self.alerts.place_of(alert)
 
-    def _keep(self, partition: int, cause: Cause, alert: Alert, value: bytes) -> Entry:
-        entry = Entry(partition, cause, alert.site, value.decode())
-        key = alert.patient.bytes if alert.patient else f"site:{alert.site}".encode()
-        self._places[alert.id] = Place(partition, alert.site, key)
-        self._open.pop(alert.id, None)
-        if alert.closed:
-            self._closed[alert.id] = None
-            if len(self._closed) > CLOSED_MAX:
-                del self._places[self._closed.popitem(last=False)[0]]
-        else:
-            self._open[alert.id] = entry
+    def _keep(self, partition: int, cause: Cause, message: Alert | Shelf | Service, value: bytes) -> Entry:
+        entry = Entry(partition, cause, message.site, message.kind, value.decode())
+        key = message.patient.bytes if message.patient else f"site:{message.site}".encode()
+        match message:
+            case Alert():
+                self.alerts.put(message.id, entry, key, ended=message.closed)
+                self._called(message)
+            case Shelf():
+                self.shelves.put(message.id, entry, key, ended=message.ended)
+            case Service():
+                self.services.put(message.patient, entry, key, ended=message.ended)
         self._changed[partition] = cause
         self._history.append(entry)
         if len(self._history) > self._history_max:
             dropped = self._history.popleft()
             self._floor[dropped.partition] = dropped.version
         return entry
+
+    def _called(self, alert: Alert) -> None:
+        if alert.closed:
+            self._calls.pop(alert.id, None)
+            return
+        known = self._calls.get(alert.id)
+        told = 0 if known is None else known.delivered
+        self._calls[alert.id] = Calls(alert.announcements, max(told, alert.delivered))
 
     def _after(self, seen: dict[int, Cause]) -> list[Entry]:
         behind = {partition for partition, version in self._changed.items() if version > seen[partition]}
@@ -149,6 +222,12 @@ class Feed:
     def _cursor(self, scope: str, read: dict[int, Cause]) -> str:
         known = {partition: tuple(version) for partition, version in read.items() if version != NONE}
         return Cursor(feed=self._identity, scope=scope, read=known).text()
+
+
+def _proved(message: Alert | Shelf | Service) -> Proved | None:
+    if isinstance(message, Alert) and message.rule == RULE and message.change == "open":
+        return Proved(message.site, message.at)
+    return None
 
 
 class ClientQueue:
@@ -181,17 +260,3 @@ def scope_of(principal: Principal) -> str:
     if principal.sites is None:
         return "*"
     return hashlib.sha256(",".join(map(str, sorted(principal.sites))).encode()).hexdigest()[:12]
-
-
-def change_frame(alert: str, cursor: str) -> str:
-    """The frame of a ``change`` around an alert's JSON."""
-    return f'{{"type":"change","cursor":"{cursor}","alert":{alert}}}'
-
-
-def snapshot_frames(alerts: list[str], cursor: str) -> Iterator[str]:
-    """The ``snapshot`` frames of a client that stands at ``cursor`` after them; one at least."""
-    for start in range(0, max(1, len(alerts)), SNAPSHOT_ALERTS_MAX):
-        more = start + SNAPSHOT_ALERTS_MAX < len(alerts)
-        part = ",".join(alerts[start : start + SNAPSHOT_ALERTS_MAX])
-        where = "null" if more else f'"{cursor}"'
-        yield f'{{"type":"snapshot","cursor":{where},"more":{"true" if more else "false"},"alerts":[{part}]}}'

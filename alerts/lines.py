@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from datetime import datetime, tzinfo
 
-from vitals.alerts import Alert
+from vitals.alerts import Alert, AlertChange, Service, Shelf
 from vitals.policies import Priority
-from vitals.protocol import CommandAnswer, Heartbeat
+from vitals.protocol import CommandAnswer, CommandReason, Heartbeat
 
 SIGN: dict[Priority, str] = {"high": "***", "medium": "**", "low": "*"}
-CHANGES = {
+CHANGES: dict[AlertChange, str] = {
     "open": "NEW",
     "rise": "WORSE",
     "repeat": "STILL OPEN",
     "run_out": "CALLS AGAIN",
+    "escalate": "NOBODY CAME",
+    "not_delivered": "NOT SHOWN",
+    "recheck": "LOOK AGAIN",
+    "shelf_end": "OFF THE SHELF",
+    "service_end": "IN SERVICE",
     "lower": "milder",
     "active": "active",
     "returning": "returning",
@@ -21,15 +26,32 @@ CHANGES = {
     "known": "data again",
     "reason": "reason",
     "acknowledge": "acknowledged",
+    "going": "going",
+    "treated": "treated",
+    "release": "let go",
+    "shelve": "shelved",
+    "unshelve": "unshelved",
+    "undo": "taken back",
+    "note": "note",
+    "seen": "seen",
+    "delivered": "shown",
     "reassert": "open",
     "clear": "cleared",
+    "expire": "expired",
 }
-REFUSALS = {
+REFUSALS: dict[CommandReason, str] = {
+    "": "",
     "worsened": "it worsened: look again",
     "cleared": "it is over",
     "unknown_alert": "no such alert",
     "unknown_version": "no such version of it: look again",
-    "not_allowed": "your role does not acknowledge",
+    "too_long": "that is longer than allowed",
+    "not_shelved": "it is not shelved",
+    "not_possible": "not possible as it stands now",
+    "too_late": "too late to take it back",
+    "not_yours": "somebody else has it",
+    "unknown_patient": "no such patient",
+    "not_allowed": "your role does not do that",
     "too_many": "too many commands",
 }
 
@@ -58,9 +80,49 @@ def what(alert: Alert) -> str:
 
 def response(alert: Alert, zone: tzinfo) -> str:
     """Who has it and until when, or when it calls again."""
-    if alert.response == "acknowledged":
-        return f"{alert.acknowledged_by} until {clock_text(alert.acknowledged_until, zone)}"
-    return f"repeats {clock_text(alert.next_at, zone)}" if alert.next_at else "unacknowledged"
+    match alert.response:
+        case "acknowledged" if alert.owner and alert.recheck_at:
+            return f"{alert.owner} treated it, look again {clock_text(alert.recheck_at, zone)}"
+        case "acknowledged":
+            has = f"{alert.owner} is going" if alert.owner else str(alert.acknowledged_by)
+            return f"{has} until {clock_text(alert.acknowledged_until, zone)}"
+        case "shelved":
+            return f"shelved by {alert.shelved_by} until {clock_text(alert.shelved_until, zone)}"
+        case "out_of_service":
+            return "out of service"
+        case _:
+            return _calls(alert, zone)
+
+
+def _calls(alert: Alert, zone: tzinfo) -> str:
+    words = []
+    if alert.unseen:
+        words.append("over, nobody saw it")
+    if alert.undelivered:
+        words.append("on no screen")
+    if alert.escalation:
+        words.append("called the lead" if alert.escalation == 1 else "called all")
+    times = (("repeats", alert.repeat_at or alert.next_at), ("lead", alert.lead_at), ("all", alert.all_at))
+    words += [f"{word} {clock_text(at, zone)}" for word, at in times if at is not None]
+    return ", ".join(words) or "unacknowledged"
+
+
+def shelf_line(shelf: Shelf, zone: tzinfo) -> str:
+    """A shelf in one line."""
+    subject = shelf.label or f"site {shelf.site}"
+    what_for = f"{shelf.metric or ''} {shelf.rule}".strip()
+    if shelf.ended:
+        return f"{subject}  {what_for}  no longer shelved"
+    reason = f"  ({shelf.reason})" if shelf.reason else ""
+    return f"{subject}  {what_for}  shelved by {shelf.by} until {time_text(shelf.until, zone)}{reason}"
+
+
+def service_line(service: Service, zone: tzinfo) -> str:
+    """A patient's time out of service in one line."""
+    if service.ended:
+        return f"{service.label}  in service again"
+    reason = f"  ({service.reason})" if service.reason else ""
+    return f"{service.label}  out of service by {service.by} until {time_text(service.until, zone)}{reason}"
 
 
 def line(alert: Alert, zone: tzinfo) -> str:
@@ -83,7 +145,17 @@ def answer_line(answer: CommandAnswer | None) -> str:
     """What became of a command."""
     if answer is None:
         return "not confirmed: no answer, try again"
-    return "acknowledged" if answer.outcome == "accepted" else f"refused: {REFUSALS.get(answer.reason, answer.reason)}"
+    return "accepted" if answer.outcome == "accepted" else f"refused: {REFUSALS[answer.reason]}"
+
+
+def proof(heartbeat: Heartbeat | None) -> str:
+    """The proof of life of the site that has waited longest: ``proved 4 s ago``; empty where nothing is proved."""
+    if heartbeat is None or not heartbeat.proofs:
+        return ""
+    never = [str(each.site) for each in heartbeat.proofs if each.age_ms is None]
+    if never:
+        return f"never proved: site {', '.join(never)}"
+    return f"proved {max(each.age_ms or 0 for each in heartbeat.proofs) // 1000} s ago"
 
 
 def health(heartbeat: Heartbeat | None) -> str:

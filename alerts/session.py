@@ -14,6 +14,8 @@ from typing import Protocol
 from pydantic import ValidationError
 
 from alerts.fanout import ClientQueue, scope_of
+from alerts.requests import Request
+from runtime.clock import Clock
 from runtime.web import Peer, PeerGone
 from vitals.errors import ProtocolError
 from vitals.people import Principal
@@ -21,8 +23,11 @@ from vitals.protocol import (
     CLOSE_BAD_MESSAGE,
     CLOSE_BAD_TOKEN,
     CLOSE_HELLO_LATE,
+    CLOSE_PROTOCOL,
     HELLO_SECONDS_MAX,
-    Acknowledge,
+    PROTOCOL_VERSION,
+    ClientCommand,
+    Delivered,
     Hello,
     decode_client,
 )
@@ -32,6 +37,9 @@ log = logging.getLogger("vigil.gateway")
 COMMANDS_PER_SECOND = 5.0
 COMMANDS_BURST = 20
 """Commands of one client beyond this rate are refused as ``too_many``."""
+RECEIPTS_PER_SECOND = 20.0
+RECEIPTS_BURST = 50
+"""``delivered`` messages of one client beyond this rate wait unread, and what it sends after them too."""
 
 
 class Refused(ProtocolError):
@@ -61,6 +69,11 @@ class Bucket:
         self._left -= 1
         return True
 
+    def wait(self, now: float) -> float:
+        """Seconds until one more fits; 0 if one does now. Take it then."""
+        left = min(self._burst, self._left + (now - self._at) * self._per_second)
+        return max(0.0, (1 - left) / self._per_second)
+
 
 class Host(Protocol):
     """What a session needs of its gateway; none of it awaits."""
@@ -77,18 +90,24 @@ class Host(Protocol):
         """Take a client out of the audience."""
         ...
 
-    def acknowledge(self, session: Session, message: Acknowledge) -> None:
+    def ask(self, session: Session, message: Request) -> None:
         """Pass on a command, or push the answer that refuses it."""
+        ...
+
+    def delivered(self, session: Session, message: Delivered) -> None:
+        """Pass on what a screen has had."""
         ...
 
 
 class Session:
     """A client that said hello. ``push`` is how the gateway speaks to it."""
 
-    def __init__(self, peer: Peer, principal: Principal, bucket: Bucket) -> None:
+    def __init__(self, peer: Peer, principal: Principal, clock: Clock) -> None:
         self.principal = principal
         self.scope = scope_of(principal)
-        self.bucket = bucket
+        self.bucket = Bucket(COMMANDS_PER_SECOND, COMMANDS_BURST, clock.monotonic())
+        self._receipts = Bucket(RECEIPTS_PER_SECOND, RECEIPTS_BURST, clock.monotonic())
+        self._clock = clock
         self._peer = peer
         self._queue = ClientQueue()
         self._wake = asyncio.Event()
@@ -122,9 +141,15 @@ class Session:
     async def _listen(self, host: Host) -> None:
         while True:
             message = await _receive(self._peer)
-            if isinstance(message, Hello):
-                raise Refused(CLOSE_BAD_MESSAGE, "a second hello")
-            host.acknowledge(self, message)
+            match message:
+                case Hello():
+                    raise Refused(CLOSE_BAD_MESSAGE, "a second hello")
+                case Delivered():
+                    await self._clock.sleep(self._receipts.wait(self._clock.monotonic()))
+                    self._receipts.take(self._clock.monotonic())
+                    host.delivered(self, message)
+                case _:
+                    host.ask(self, message)
 
     async def _send(self, opening: Iterable[str]) -> None:
         for frame in opening:
@@ -136,12 +161,12 @@ class Session:
             await self._wake.wait()
 
 
-async def converse(peer: Peer, host: Host, now: float) -> None:
-    """Everything with one client, from its first message to its end; ``now`` is a monotonic time in s."""
+async def converse(peer: Peer, host: Host, clock: Clock) -> None:
+    """Everything with one client, from its first message to its end."""
     try:
         hello = await _hello(peer)
         principal = _known(host.principal(hello.token))
-        session = Session(peer, principal, Bucket(COMMANDS_PER_SECOND, COMMANDS_BURST, now))
+        session = Session(peer, principal, clock)
         try:
             await session.talk(host, host.join(session, hello.cursor))
         finally:
@@ -167,10 +192,12 @@ async def _hello(peer: Peer) -> Hello:
         raise Refused(CLOSE_HELLO_LATE, "no hello in time") from None
     if not isinstance(message, Hello):
         raise Refused(CLOSE_BAD_MESSAGE, "say hello first")
+    if message.protocol != PROTOCOL_VERSION:
+        raise Refused(CLOSE_PROTOCOL, f"protocol {message.protocol} is not spoken here, {PROTOCOL_VERSION} is")
     return message
 
 
-async def _receive(peer: Peer) -> Hello | Acknowledge:
+async def _receive(peer: Peer) -> Hello | ClientCommand:
     try:
         return decode_client(await peer.receive())
     except ValidationError:

@@ -43,7 +43,7 @@ async def show(
     """
     out = out or sys.stdout
     clock = clock or SystemClock()
-    client = FeedClient(url, token, clock=clock)
+    client = FeedClient(url, token, clock=clock, screen=True)
     if json_lines:
         await client.run(lambda event: _write(out, [_as_json(event)]))
     elif not (out.isatty() and sys.stdin.isatty()):

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from alerts import gateway, manager_service
+from alerts.requests import Request
 from alerts.settings import GatewaySettings, ManageSettings
 from runtime.clock import SystemClock
 from runtime.kafka import Out, Producer
@@ -25,9 +26,8 @@ from vitals.protocol import (
     Acknowledge,
     Change,
     CommandAnswer,
-    Heartbeat,
     Hello,
-    Snapshot,
+    ServerEvent,
     Welcome,
     decode_server,
 )
@@ -106,7 +106,7 @@ class Screen:
         self.cursor: str | None = None
         self.changes: list[Alert] = []
 
-    async def next(self) -> Welcome | Snapshot | Change | CommandAnswer | Heartbeat:
+    async def next(self) -> ServerEvent:
         message = decode_server(await self.peer.receive())
         if not isinstance(message, CommandAnswer):
             self.cursor = message.cursor or self.cursor
@@ -122,9 +122,14 @@ class Screen:
                 return message
 
     async def acknowledge(self, alert: Alert, number: int = 1) -> CommandAnswer:
-        message = Acknowledge(id=UUID(int=number), alert=alert.id, level=alert.level, version=alert.version)
+        return await self.ask(
+            Acknowledge(id=UUID(int=number), alert=alert.id, level=alert.level, version=alert.version)
+        )
+
+    async def ask(self, message: Request) -> CommandAnswer:
+        """Send a command; the answer to this very one."""
         await self.peer.send(message.encode().decode())
-        return await self.expect(CommandAnswer)
+        return await self.expect(CommandAnswer, lambda answer: answer.id == message.id)
 
 
 @asynccontextmanager

@@ -30,6 +30,8 @@ SHELF_MINUTES_MAX = 240
 SHELF_MINUTES_HIGH_MAX = 15
 SERVICE_MINUTES_MAX = 720
 UNDO_SECONDS_MAX = 10
+RECEIPTS_MAX = 200
+"""Announcements in one ``delivered`` message."""
 WHERE_MAX = 16
 """Places named in one heartbeat."""
 
@@ -40,6 +42,7 @@ CLOSE_TRY_LATER = 1013
 CLOSE_BAD_MESSAGE = 4400
 CLOSE_BAD_TOKEN = 4401
 CLOSE_HELLO_LATE = 4408
+CLOSE_PROTOCOL = 4426
 CLOSE_MEANING: dict[int, str] = {
     CLOSE_GOING_AWAY: "the gateway stops: come back with your cursor",
     CLOSE_RESTART: "the gateway stops: come back with your cursor",
@@ -47,9 +50,10 @@ CLOSE_MEANING: dict[int, str] = {
     CLOSE_BAD_MESSAGE: "a message that is not in the protocol: do not come back without a change",
     CLOSE_BAD_TOKEN: "the token is not known: do not come back with it",
     CLOSE_HELLO_LATE: "no hello in time: come back and send it first",
+    CLOSE_PROTOCOL: "your protocol version is not spoken here: do not come back without an update",
     CLOSE_ABORTED: "the connection broke, or you read too slowly: come back with your cursor",
 }
-FINAL_CLOSES = frozenset({CLOSE_BAD_MESSAGE, CLOSE_BAD_TOKEN})
+FINAL_CLOSES = frozenset({CLOSE_BAD_MESSAGE, CLOSE_BAD_TOKEN, CLOSE_PROTOCOL})
 """Close codes after which a client must not try again by itself."""
 
 
@@ -137,7 +141,7 @@ class Delivered(Message):
     """These announcements (alert, how many of it) are on this screen. Not answered."""
 
     type: Literal["delivered"] = "delivered"
-    announcements: tuple[tuple[UUID, int], ...] = Field(max_length=200)
+    announcements: tuple[tuple[UUID, int], ...] = Field(max_length=RECEIPTS_MAX)
 
 
 class OutOfService(Message):
@@ -178,8 +182,8 @@ class Welcome(Message):
 
 
 class Snapshot(Message):
-    """Open alerts in scope. ``more``: further snapshots follow, and together they are the whole;
-    only the last has a cursor, and all shelves and patients out of service.
+    """Open alerts, shelves and patients out of service in scope. ``more``: further snapshots follow, and together they
+    are the whole; only the last has a cursor. Shelves and services stand in the last, unless there are too many.
     """
 
     type: Literal["snapshot"] = "snapshot"

@@ -16,7 +16,7 @@ from runtime.settings import Settings
 from stream.sink_work import SOURCES
 from vitals.alerts import Alert, FeedMark, decode
 from vitals.errors import ServerStalled
-from vitals.protocol import Change, CommandAnswer, Heartbeat, Snapshot, Welcome
+from vitals.protocol import Change, ServerEvent, Welcome
 from vitals.topics import FEED, TOPICS
 
 CONNECT_S = 30.0
@@ -35,7 +35,7 @@ class _CountingView(FeedView):
         super().__init__()
         self.duplicates = 0
 
-    def take(self, message: Welcome | Snapshot | Change | CommandAnswer | Heartbeat) -> bool:
+    def take(self, message: ServerEvent) -> bool:
         fresh = super().take(message)
         self.duplicates += isinstance(message, Change) and not fresh
         return fresh

@@ -7,7 +7,8 @@ import json
 import pytest
 
 from alerts.ages import Ages
-from alerts.fanout import ClientQueue, Entry, Feed, change_frame, scope_of, snapshot_frames
+from alerts.fanout import ClientQueue, Entry, Feed, Taken, scope_of
+from alerts.frames import change_frame, snapshot_frames
 from tests.alerting import Journal, acknowledge, episode, mark, minute, unknown_id
 from vitals.alerts import Alert, Answer, FeedMark
 from vitals.causes import Cause
@@ -28,7 +29,7 @@ class Source:
         self.journal = Journal()
         self.sent = 0
 
-    def write(self, *messages: Message) -> list[Entry | Answer | FeedMark | None]:
+    def write(self, *messages: Message) -> list[Taken | None]:
         self.journal.write(*messages)
         fresh, self.sent = self.journal.feed[self.sent :], len(self.journal.feed)
         return [self.feed.take(self.partition, output.cause, output.value) for output in fresh]
@@ -144,9 +145,9 @@ def test_the_snapshot_is_every_open_alert_in_scope():
     memory = feed()
     source = Source(memory)
     source.write(episode(), episode(label="p2", site=2), episode(label="p3"), episode("clear", 1, label="p3"))
-    alerts = [Alert.model_validate_json(text) for text in memory.open_alerts(EVERYONE)]
+    alerts = [Alert.model_validate_json(text) for text in memory.alerts.bodies(EVERYONE)]
     assert [(alert.label, alert.site) for alert in alerts] == [("p1", 1), ("p2", 2)]
-    assert [json.loads(text)["site"] for text in memory.open_alerts(WARD_2)] == [2]
+    assert [json.loads(text)["site"] for text in memory.alerts.bodies(WARD_2)] == [2]
 
 
 def test_commands_find_the_partition_of_open_and_of_closed_alerts():
@@ -155,10 +156,10 @@ def test_commands_find_the_partition_of_open_and_of_closed_alerts():
     source = Source(memory, 1)
     source.write(episode(), episode("clear", 1))
     alert = Alert.model_validate_json(source.journal.feed[0].value)
-    place = memory.place_of(alert.id)
+    place = memory.alerts.place_of(alert.id)
     assert place is not None
     assert (place.partition, place.site, place.key) == (1, 1, alert.patient.bytes if alert.patient else b"")
-    assert memory.place_of(unknown_id()) is None
+    assert memory.alerts.place_of(unknown_id()) is None
 
 
 def test_answers_and_marks_are_told_apart_from_changes():
@@ -186,16 +187,16 @@ def test_frames_are_messages_of_the_protocol():
     source = Source(memory)
     (entry,) = source.write(episode())
     assert isinstance(entry, Entry)
-    change = decode_server(change_frame(entry.alert, memory.cursor("*")))
+    change = decode_server(change_frame(entry.kind, entry.body, memory.cursor("*")))
     assert isinstance(change, Change)
     assert change.alert.change == "open"
-    many = [entry.alert] * (SNAPSHOT_ALERTS_MAX + 1)
-    parts = [decode_server(frame) for frame in snapshot_frames(many, memory.cursor("*"))]
+    many = [entry.body] * (SNAPSHOT_ALERTS_MAX + 1)
+    parts = [decode_server(frame) for frame in snapshot_frames(memory.cursor("*"), many)]
     assert [(isinstance(part, Snapshot) and (len(part.alerts), part.more, part.cursor is None)) for part in parts] == [
         (SNAPSHOT_ALERTS_MAX, True, True),
         (1, False, False),
     ]
-    (empty,) = snapshot_frames([], "c")
+    (empty,) = snapshot_frames("c", [])
     assert decode_server(empty) == Snapshot(cursor="c", more=False, alerts=())
 
 
@@ -216,7 +217,7 @@ def ages(*, real: bool = True) -> Ages:
 
 def test_before_the_first_tick_there_is_no_age():
     """No data is not 0 s old."""
-    assert ages().report(minute(0), 200.0, EVERYONE.sees) == ("waiting for the first tick", None, ())
+    assert ages().report(minute(0), 200.0, EVERYONE.sees)[:3] == ("waiting for the first tick", None, ())
 
 
 def test_the_age_on_the_real_clock_is_the_wall_minus_the_sites_clock():
@@ -224,9 +225,9 @@ def test_the_age_on_the_real_clock_is_the_wall_minus_the_sites_clock():
     clocks = ages()
     clocks.mark(0, {1: minute(0)}, 100.0)
     clocks.mark(1, {1: minute(0) - 3_000_000}, 100.0)
-    state, age_ms, where = clocks.report(minute(0) + 1_000_000, 500.0, EVERYONE.sees)
+    state, age_ms, where, _ = clocks.report(minute(0) + 1_000_000, 500.0, EVERYONE.sees)
     assert (state, age_ms, [(place.partition, place.site) for place in where]) == ("ok", 4000, [(1, 1)])
-    state, age_ms, where = clocks.report(minute(0) + 11_000_000, 500.0, EVERYONE.sees)
+    state, age_ms, where, _ = clocks.report(minute(0) + 11_000_000, 500.0, EVERYONE.sees)
     assert (state, age_ms, len(where)) == ("stalled", 14_000, 2)
 
 
@@ -244,7 +245,7 @@ def test_a_partition_that_never_spoke_is_named():
     """A processor that never started for a quarter of the patients must not look like quiet patients."""
     clocks = ages()
     clocks.mark(0, {1: minute(0)}, 100.0)
-    state, age_ms, where = clocks.report(minute(0), 120.0, EVERYONE.sees)
+    state, age_ms, where, _ = clocks.report(minute(0), 120.0, EVERYONE.sees)
     assert (state, age_ms, where[0].partition, where[0].site) == ("stalled", 20_000, 1, None)
 
 

@@ -85,7 +85,7 @@ def test_the_answer_of_the_server_is_shown_and_not_a_hope():
     answer = CommandAnswer(id=unknown_id(), alert=unknown_id(), outcome="accepted", by="nurse", at=1)
     refused = answer.model_copy(update={"outcome": "refused", "reason": "worsened"})
     texts = [lines.answer_line(each) for each in (answer, refused, None)]
-    assert texts == ["acknowledged", "refused: it worsened: look again", "not confirmed: no answer, try again"]
+    assert texts == ["accepted", "refused: it worsened: look again", "not confirmed: no answer, try again"]
 
 
 def test_the_worklist_begins_with_who_needs_somebody_first():
