@@ -71,6 +71,10 @@ class WindowRule(Message):
     priority: Priority
     response: Response
 
+    def applies(self, interval_us: int) -> bool:
+        """Whether the rule says anything about a device of this nominal interval i: W >= 2 i."""
+        return self.width_us >= 2 * interval_us
+
 
 class SignalRule(Message):
     """Silence of one metric: low priority, medium after ``medium_after_us``, never below an open episode's."""

@@ -56,3 +56,19 @@ WINDOWS = (
     WindowSpec(2, "glucose 15 min", GLUCOSE, 15 * MINUTE_US, 5 * MINUTE_US, 2 * SECOND_US),
 )
 WINDOW_BY_CODE = {spec.code: spec for spec in WINDOWS}
+
+EVALUATE_EVERY_US = 10 * SECOND_US
+"""Window rules are evaluated at each whole multiple T of this, in event time (RULES, *Heart rate*)."""
+EVALUATE_AFTER_US = 2 * SECOND_US
+"""The evaluation of T is made when the site's clock has reached T + this."""
+UNKNOWN_AFTER_US = 60 * SECOND_US
+"""So much event time without an evaluation: an open episode turns *unknown*."""
+FILLED_MIN_TENTHS = 7
+"""An evaluation needs so many tenths of the window's whole slots."""
+FRESH_SPAN_US = 30 * SECOND_US
+"""A fresh reading must lie in (T - max(this, 1.2 i), T]."""
+
+
+def fresh_span_us(interval_us: int) -> int:
+    """How far back from T (µs) an evaluation's fresh reading may lie, for a nominal interval."""
+    return max(FRESH_SPAN_US, interval_us * 12 // 10)
