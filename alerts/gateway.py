@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from alerts import follow
 from alerts.audience import Audience
 from alerts.fanout import Feed
-from alerts.patients import Patients
 from alerts.settings import GatewaySettings, load_principals
 from runtime.clock import Clock, SystemClock
 from runtime.kafka import Producer, Reader, cluster_id
@@ -52,7 +52,7 @@ async def main(
         Reader(settings, partitions) as reader,
         Reader(settings, [(BINDINGS, 0)]) as bindings,
     ):
-        await catch_up_patients(bindings, audience.patients)
+        await follow.catch_up(bindings, audience.patients)
         await _catch_up(settings, reader, feed, audience)
         audience.go_live()
         readiness.set("feed", ok=True)
@@ -66,34 +66,11 @@ async def main(
             try:
                 async with asyncio.TaskGroup() as tasks:
                     tasks.create_task(_read(reader, audience), name="feed reader")
-                    tasks.create_task(follow_patients(bindings, audience.patients), name="registry reader")
+                    tasks.create_task(follow.follow(bindings, audience.patients), name="registry reader")
                     tasks.create_task(_beat(audience, clock), name="heartbeat")
                     tasks.create_task(_write(producer, audience), name="command writer")
             finally:
                 await audience.close()
-
-
-async def catch_up_patients(reader: Reader, patients: Patients) -> None:
-    """Read ``registry.bindings`` to its end as it is now.
-
-    Raises:
-        ServerStalled: it cannot be read to its end.
-    """
-    end = (await reader.end_offsets())[BINDINGS, 0]
-    try:
-        async with asyncio.timeout(CATCH_UP_SECONDS_MAX):
-            while await reader.position(BINDINGS, 0) < end:
-                for records in await reader.poll(0.5):
-                    patients.take(records.keys, records.values)
-    except TimeoutError:
-        raise ServerStalled("the registry cannot be read to its end", BINDINGS, "look at Kafka's log") from None
-
-
-async def follow_patients(reader: Reader, patients: Patients) -> None:
-    """Take what the registry says from now on, for ever."""
-    while True:
-        for records in await reader.poll(1.0):
-            patients.take(records.keys, records.values)
 
 
 def _show(metrics: Metrics, audience: Audience, feed: Feed) -> None:

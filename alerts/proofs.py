@@ -9,13 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from vitals.metrics import SECOND_US
-from vitals.proof import FAILED_US
 from vitals.protocol import Proof
 
 SITES_MAX = 500
 """Sites whose alarm is proved, by number; further ones are named by the prover as not proved."""
-FAILED_S = FAILED_US / SECOND_US
 
 
 class Proofs:
@@ -48,9 +45,13 @@ class Turn(NamedTuple):
 
 
 class Judge:
-    """How old the proof of each site is, by a monotonic clock (s): it grows also while nobody tells anything."""
+    """How old the proof of each site is, by a monotonic clock (s): it grows also while nobody tells anything.
 
-    def __init__(self) -> None:
+    A proof older than ``failed_s`` has failed.
+    """
+
+    def __init__(self, failed_s: float) -> None:
+        self._failed_s = failed_s
         self._proved: dict[str, float] = {}
         self._heard: set[str] = set()
         self._failed: set[str] = set()
@@ -84,7 +85,7 @@ class Judge:
     def verdict(self, site: str, now: float) -> tuple[bool, str]:
         """Whether a site's alarm is proved, and why not."""
         age = self.age(site, now)
-        if age > FAILED_S:
+        if age > self._failed_s:
             return False, f"site {site}: no alarm has come through for {age:.0f} s"
         return site in self._heard, "" if site in self._heard else f"site {site}: waiting for the first proof"
 
@@ -93,7 +94,7 @@ class Judge:
         turned = []
         for site in self.sites:
             age = self.age(site, now)
-            if (age > FAILED_S) != (site in self._failed):
+            if (age > self._failed_s) != (site in self._failed):
                 self._failed ^= {site}
                 turned.append(Turn(site, site not in self._failed, age))
         return turned

@@ -1,10 +1,10 @@
-"""Settings of the manager and of the gateway, and the people behind the tokens."""
+"""Settings of the manager, the gateway and the prover, and the people behind the tokens."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, SecretStr, TypeAdapter, ValidationError
 
 from runtime.settings import Settings
 from vitals.errors import SettingsError
@@ -42,6 +42,15 @@ class GatewaySettings(Settings):
     def origins(self) -> list[str | None]:
         """Origins as the websocket server wants them."""
         return [None, *(origin.strip() for origin in self.feed_origins.split(",") if origin.strip())]
+
+
+class ProveSettings(Settings):
+    """The prover's own settings."""
+
+    feed_url: str = Field(default="ws://127.0.0.1:8787/feed", min_length=6)
+    """The feed, as the prover reaches it."""
+    prover_token: SecretStr = SecretStr("")
+    """Token with which the prover reads heartbeats: a principal of role ``ops`` who sees every site."""
 
 
 def load_principals(path: Path) -> tuple[Principal, ...]:
