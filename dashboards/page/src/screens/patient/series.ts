@@ -7,7 +7,6 @@
 import { MINUTE, SECOND } from "../../logic/times";
 import type { Metric } from "../../logic/live";
 
-
 export type { Metric };
 export const METRICS: readonly Metric[] = ["heart_rate", "glucose"];
 
@@ -49,6 +48,15 @@ export interface LivePoint {
   readonly t: number;
   readonly value: number | null;
   readonly flags: number;
+}
+
+/** What a chart reads of a tile's vital. */
+export interface LiveVital {
+  readonly value: number | null;
+  readonly at: number;
+  readonly received_at: number;
+  readonly state: string;
+  readonly interval_us?: number | null;
 }
 
 export function isMetric(name: string | null | undefined): name is Metric {
@@ -122,8 +130,7 @@ function greatest(a: number | null | undefined, b: number | null): number | null
 }
 
 /** What a live value's state means for a chart: its flags, and whether its number may be drawn. */
-export function livePoint(vital: { value: number | null; at: number; received_at: number; state: string },
-                          lateUs: number): LivePoint | null {
+export function livePoint(vital: LiveVital, lateUs: number): LivePoint | null {
   const late = vital.received_at - vital.at > lateUs ? LATE : 0;
   switch (vital.state) {
     case "ok": return { t: vital.at, value: vital.value, flags: late };
@@ -139,4 +146,36 @@ export function livePoint(vital: { value: number | null; at: number; received_at
 /** How old a reading may be when it arrives and still be fresh (RULES, *Fresh*). */
 export function freshUs(metric: Metric, interval: number | null): number {
   return metric === "glucose" ? Math.max(10 * MINUTE, 1.2 * (interval ?? 0)) : 30 * SECOND;
+}
+
+/** What the page remembers of the last hours while the database is away: the tile's sparkline as a series. */
+export function fromSpark(metric: Metric, points: readonly (readonly [number, number])[], from: number, to: number): Series {
+  const bucket = 5 * MINUTE;
+  const t = points.map(([at]) => at);
+  const values = points.map(([, value]) => value);
+  const gaps = t.slice(1).flatMap((at, i) => {
+    const before = t[i] as number;
+    return at - before > gapUs(metric, null) + bucket ? [[before, at] as const] : [];
+  });
+  return {
+    ...emptySeries(metric, from, to), raw: false, bucket_us: bucket, t, min: values, max: values, last: values,
+    n: t.map(() => 1), flags: t.map(() => 0), gaps,
+  };
+}
+
+/** The index of the reading nearest to a time, at most `reach` µs away; -1 where there is none. */
+export function nearestIndex(series: Series, at: number, reach: number): number {
+  let low = 0;
+  let high = series.t.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((series.t[middle] as number) < at) low = middle + 1;
+    else high = middle;
+  }
+  let found = -1;
+  for (const i of [low - 1, low]) {
+    const away = Math.abs((series.t[i] ?? Number.POSITIVE_INFINITY) - at);
+    if (away <= reach && (found < 0 || away < Math.abs((series.t[found] as number) - at))) found = i;
+  }
+  return found;
 }

@@ -1,0 +1,58 @@
+/** The page: who is signed in sees the screen that the address names. */
+import { effect } from "@preact/signals";
+import { LiveRegions } from "./parts/live";
+import { Shell } from "./parts/shell";
+import { SignIn } from "./parts/signin";
+import { Feed } from "./screens/feed";
+import { Help } from "./screens/ward/help";
+import { Operations } from "./screens/operations";
+import { Patient } from "./screens/patient";
+import { Ward } from "./screens/ward";
+import { theme } from "./state/prefs";
+import { route } from "./state/route";
+import { session, sign } from "./state/session";
+
+/** The chosen theme on the root; `auto` follows the system and is dark where that says nothing. */
+export function startTheme(): void {
+  const light = matchMedia("(prefers-color-scheme: light)");
+  const apply = (): void => {
+    const chosen = theme.peek();
+    document.documentElement.dataset.theme = chosen === "auto" ? (light.matches ? "light" : "dark") : chosen;
+  };
+  light.addEventListener("change", apply);
+  effect(() => {
+    void theme.value;
+    apply();
+  });
+}
+
+function Screen() {
+  const { name, id, at } = route.value;
+  switch (name) {
+    case "patient":
+      return id ? <Patient key={id} id={id} at={at} /> : <Ward />;
+    case "feed":
+      return <Feed />;
+    case "operations":
+      return <Operations />;
+    case "help":
+      return <Help />;
+    case "ward":
+      return <Ward />;
+  }
+}
+
+export function App() {
+  return (
+    <>
+      {session.value ? (
+        <Shell>
+          <Screen />
+        </Shell>
+      ) : (
+        <SignIn sign={sign.value} />
+      )}
+      <LiveRegions />
+    </>
+  );
+}

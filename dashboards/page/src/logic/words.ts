@@ -1,0 +1,188 @@
+/** Alerts in words for a person: what it is, why, and what happens next. No clock here: ``now`` is an argument, µs. */
+import type { Alert, CommandAnswer } from "./alerts";
+import { digits, unitOf } from "./units";
+import { MINUTE, span, when } from "./times";
+
+export type Unit = "mg/dL" | "mmol/L";
+
+/** The alert in one or two words, for a tile: ``LOW``, ``HIGH``, ``HR HIGH``, ``SIGNAL LOST``. */
+export function word(alert: Alert): string {
+  if (alert.category === "technical") return alert.patient === null ? "SITE SILENT" : "NO SIGNAL";
+  switch (alert.rule) {
+    case "low":
+      return alert.level >= 2 ? "VERY LOW" : "LOW";
+    case "high":
+      return alert.level >= 2 ? "VERY HIGH" : "HIGH";
+    default:
+      break;
+  }
+  if (alert.metric === "heart_rate") {
+    if (alert.rule.includes("extreme")) return "HR EXTREME";
+    return alert.rule.includes("low") ? "HR LOW" : "HR HIGH";
+  }
+  return alert.rule.replaceAll("_", " ").toUpperCase();
+}
+
+/** Whether the value is beyond a lower limit: by the rule, or where that says neither, by the numbers. */
+function isBelow(alert: Alert): boolean {
+  if (alert.rule === "low" || alert.rule.endsWith("_low")) return true;
+  if (alert.rule === "high" || alert.rule.endsWith("_high")) return false;
+  return alert.value !== null && alert.limit !== null && alert.value <= alert.limit;
+}
+
+/** The value as the device showed it: digits, or LOW or HIGH where it was beyond the device's range. */
+export function shown(alert: Alert, unit: Unit): string {
+  if (alert.censored) return alert.censored === "low" ? "LOW" : "HIGH";
+  return alert.value === null ? "--" : digits(alert.metric, alert.value, unit);
+}
+
+/** Why: ``48, below 54 since 22:59``; ``was 48 at 22:59, no data for 12 min``; ``back above 54, was low since 22:59``. */
+export function why(alert: Alert, unit: Unit, now: number): string {
+  if (alert.category === "technical") {
+    const reason = alert.reason.replace(/ UTC\b/, "") || "silent";
+    const what = alert.patient === null ? "no data from the site" : metricWord(alert.metric);
+    return `${what}: ${reason}, since ${when(alert.since, now)}`;
+  }
+  const value = shown(alert, unit);
+  const limit = alert.limit === null ? "the limit" : digits(alert.metric, alert.limit, unit);
+  const since = when(alert.since, now);
+  const side = isBelow(alert) ? "below" : "above";
+  if (alert.condition === "unknown") {
+    if (alert.value_at === null) return `no data, since ${when(alert.at, now)}`;
+    return `was ${value} at ${when(alert.value_at, now)}, no data for ${span(now - alert.value_at)}`;
+  }
+  if (alert.condition === "returning") return `${value}, back ${side === "below" ? "above" : "below"} ${limit}, not yet for long enough`;
+  if (alert.condition === "over") return `over: was ${side} ${limit} from ${since} to ${when(alert.at, now)}`;
+  return `${value}, ${side} ${limit} since ${since}`;
+}
+
+function metricWord(metric: string | null): string {
+  return metric === "glucose" ? "glucose" : metric === "heart_rate" ? "heart rate" : "data";
+}
+
+/** What happens next by itself: ``repeats 23:04, lead 23:02``. Empty where nothing does. */
+export function next(alert: Alert, now: number): string {
+  if (alert.condition === "over") return alert.unseen ? "nobody has seen it" : "";
+  if (alert.response === "acknowledged") {
+    if (alert.recheck_at !== null) return `recheck ${when(alert.recheck_at, now)}`;
+    return alert.acknowledged_until === null ? "" : `calls again ${when(alert.acknowledged_until, now)} if still so`;
+  }
+  if (alert.response === "shelved") return alert.shelved_until === null ? "" : `shelved until ${when(alert.shelved_until, now)}`;
+  if (alert.response === "out_of_service") return "out of service";
+  // While it returns, repeats and escalation wait; it would be wrong to promise them.
+  if (alert.condition === "returning") return "calls again only if it turns back";
+  const parts: string[] = [];
+  if (alert.repeat_at !== null) parts.push(`repeats ${when(alert.repeat_at, now)}`);
+  if (alert.lead_at !== null && alert.escalation < 1) parts.push(`lead ${when(alert.lead_at, now)}`);
+  else if (alert.all_at !== null && alert.escalation < 2) parts.push(`all ${when(alert.all_at, now)}`);
+  return parts.join(", ");
+}
+
+/** Why and next in one sentence: ``48, below 54 since 22:59; repeats 23:04, lead 23:02``. */
+export function sentence(alert: Alert, unit: Unit, now: number): string {
+  const then = next(alert, now);
+  return then ? `${why(alert, unit, now)}; ${then}` : why(alert, unit, now);
+}
+
+/** Who has it: ``Mia is going``, ``treated by Mia 23:01``, ``acknowledged by Mia until 23:20``. Empty: nobody. */
+export function who(alert: Alert, now: number): string {
+  if (alert.owner && alert.treated_at !== null) return `${alert.owner} treated ${when(alert.treated_at, now)}`;
+  if (alert.owner) return `${alert.owner} is going`;
+  if (alert.response === "acknowledged" && alert.acknowledged_by) {
+    const until = alert.acknowledged_until === null ? "" : ` until ${when(alert.acknowledged_until, now)}`;
+    return `acknowledged by ${alert.acknowledged_by}${until}`;
+  }
+  if (alert.response === "shelved" && alert.shelved_by) return `shelved by ${alert.shelved_by}`;
+  return "";
+}
+
+/** Whom it has called beyond the patient's own clinicians. */
+export function called(alert: Alert): string {
+  if (alert.response !== "unacknowledged") return "";
+  return alert.escalation === 2 ? "all called" : alert.escalation === 1 ? "lead called" : "";
+}
+
+/** An alert aloud, for a screen reader: name, priority, word, sentence. */
+export function spoken(alert: Alert, unit: Unit, now: number): string {
+  const name = alert.label || `site ${alert.site}`;
+  return `${name}: ${alert.priority} priority, ${word(alert).toLowerCase()}. ${unitSaid(sentence(alert, unit, now), alert, unit)}`;
+}
+
+function unitSaid(text: string, alert: Alert, unit: Unit): string {
+  const said = unitOf(alert.metric, unit);
+  return alert.category === "physiological" && said === "/min" ? text.replace(/^(\d+)/, "$1 beats per minute") : text;
+}
+
+/** Changes in words, for the feed and a patient's history. */
+export const CHANGE_WORD: Readonly<Record<Alert["change"], string>> = {
+  open: "new",
+  rise: "worse",
+  lower: "milder",
+  active: "beyond the limit again",
+  returning: "back within the limit",
+  unknown: "no data",
+  known: "data again",
+  reason: "another reason",
+  clear: "over",
+  acknowledge: "acknowledged",
+  run_out: "acknowledgement ran out",
+  repeat: "calls again",
+  reassert: "written again",
+  escalate: "escalated",
+  not_delivered: "on no screen within 10 s",
+  recheck: "recheck is due",
+  shelve: "shelved",
+  unshelve: "shelf ended by hand",
+  shelf_end: "shelf ran out",
+  service_end: "back in service",
+  going: "somebody is going",
+  treated: "treated",
+  release: "given back",
+  undo: "taken back",
+  note: "note",
+  seen: "seen",
+  delivered: "on a screen",
+  expire: "left after a day unseen",
+};
+
+/** Why the server refused, in words that say what to do. */
+export function refusal(reason: CommandAnswer["reason"]): string {
+  switch (reason) {
+    case "worsened":
+      return "it worsened after what you saw: look again";
+    case "cleared":
+      return "it is over already";
+    case "unknown_alert":
+      return "there is no such alert in your scope";
+    case "unknown_version":
+      return "this screen was out of step: look again";
+    case "not_allowed":
+      return "your role does not answer alerts";
+    case "too_many":
+      return "too many at once: wait a moment";
+    case "too_long":
+      return "too long for its priority";
+    case "not_shelved":
+      return "it is not shelved any more";
+    case "not_possible":
+      return "not possible in its state now";
+    case "too_late":
+      return "too late to take back";
+    case "not_yours":
+      return "only who has it can give it back";
+    case "unknown_patient":
+      return "there is no such patient in your scope";
+    case "":
+      return "";
+  }
+}
+
+/** ``1 patient``, ``3 patients`` */
+export function plural(n: number, one: string, many = `${one}s`): string {
+  return `${n} ${n === 1 ? one : many}`;
+}
+
+/** Minutes in words from µs, at least one: for shelves and rechecks. */
+export function minutesLeft(until: number, now: number): string {
+  return `${Math.max(1, Math.ceil((until - now) / MINUTE))} min`;
+}

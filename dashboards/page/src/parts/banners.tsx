@@ -1,0 +1,136 @@
+/** Banners in the page's flow: they push it down and cover nothing. */
+import { computed } from "@preact/signals";
+import { span } from "../logic/times";
+import { word } from "../logic/words";
+import { now, simulated, speed, wall } from "../state/clock";
+import { heartbeat, link, server, siteFaults } from "../state/feed";
+import { go } from "../state/route";
+import { session, signOut } from "../state/session";
+import { liveLink, siteName } from "../state/tiles";
+import { Marker } from "./marker";
+
+const lostFor = computed(() => span(wall.value - link.value.since * 1000));
+const tilesLostFor = computed(() => span(wall.value - liveLink.value.since * 1000));
+
+export function Banners() {
+  return (
+    <div class="banners">
+      <FeedLost />
+      <Stalled />
+      <TilesLost />
+      <Simulated />
+      <SiteFaults />
+    </div>
+  );
+}
+
+function FeedLost() {
+  const { phase, why } = link.value;
+  if (phase === "refused") {
+    return (
+      <div class="banner lost" id="feed-lost">
+        <strong>FEED LOST</strong>
+        <span>{why}. Look at the patients.</span>
+        <button class="button" type="button" onClick={() => signOut(why)}>
+          Sign in again
+        </button>
+      </div>
+    );
+  }
+  if (phase !== "lost") return null;
+  return (
+    <div class="banner lost" id="feed-lost">
+      <strong>FEED LOST</strong>
+      <span>
+        for {lostFor}: {why}. No new alert can reach this screen. <b>Look at the patients.</b>
+      </span>
+      <span>The list below is as it was. Trying again.</span>
+    </div>
+  );
+}
+
+const places = computed(() => {
+  const beat = heartbeat.value;
+  if (beat?.state !== "stalled") return "";
+  const found = new Map<string, number>();
+  for (const place of beat.where) {
+    const name = place.site === null ? `partition ${place.partition}` : siteName(place.site);
+    found.set(name, Math.max(found.get(name) ?? 0, place.age_ms));
+  }
+  return [...found].map(([name, age]) => `${name} for ${span(age * 1000)}`).join(", ");
+});
+
+function Stalled() {
+  const state = heartbeat.value?.state;
+  if (state === "waiting for the first tick") {
+    return (
+      <div class="banner note" id="data-waiting">
+        <strong>Waiting for the first data</strong>
+        <span>No data has come yet from any site.</span>
+      </div>
+    );
+  }
+  if (state !== "stalled") return null;
+  return (
+    <div class="banner stalled" id="data-stalled">
+      <strong>DATA STALLED</strong>
+      <span>
+        No data {places.value ? `from ${places}` : ""}. An empty list means nothing there: look at the patients.
+      </span>
+    </div>
+  );
+}
+
+function TilesLost() {
+  if (liveLink.value.phase !== "lost") return null;
+  return (
+    <div class="banner note" id="tiles-lost">
+      <strong>Values stand still</strong>
+      <span>for {tilesLostFor}: the connection for the tiles broke; alerts come by another one. Trying again.</span>
+    </div>
+  );
+}
+
+function Simulated() {
+  if (!simulated.value) return null;
+  const fast = speed.value;
+  return (
+    <div class="banner simulated" id="simulated">
+      <strong>SIMULATED</strong>
+      <span>
+        Recorded data is replayed{fast === null ? "" : fast === 0 ? ", standing still" : ` at ${fast} × speed`}. These are not the patients as they are
+        now.{(fast ?? 1) > 10 ? " Sound is off above 10 ×." : ""}
+      </span>
+      <span class="muted">{new Date(now.value / 1000).toLocaleString("en-GB")}</span>
+    </div>
+  );
+}
+
+function SiteFaults() {
+  const faults = siteFaults.value;
+  if (faults.length === 0) return null;
+  return (
+    <ul aria-label="Site faults" id="site-faults">
+      {faults.map((alert) => (
+        <li class="banner site" key={alert.id}>
+          <Marker alert={alert} brief />
+          <strong>{siteName(alert.site)}</strong>
+          <span>
+            {word(alert).toLowerCase()} for {span(now.value - alert.since)}
+            {alert.reason ? `: ${alert.reason.replace(/ UTC\b/, "")}` : ""}. Every patient there is without watch.
+          </span>
+          {alert.acknowledged_by ? <span class="muted">acknowledged by {alert.acknowledged_by}</span> : null}
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+/** The page's own server and gateway, for the help screen. */
+export function versions(): string {
+  return [session.value?.version ? `vigil ${session.value.version}` : "", server.value].filter(Boolean).join(", ");
+}
+
+export function openHelp(): void {
+  go("#/help");
+}

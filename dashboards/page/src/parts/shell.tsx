@@ -1,0 +1,48 @@
+/** What stands around every screen: banners, top bar, the answer to the last command, live regions. */
+import type { ComponentChildren } from "preact";
+import { worklist } from "../state/feed";
+import { now } from "../state/clock";
+import { glucoseUnit } from "../state/prefs";
+import { hrefPatient, route, wallMode } from "../state/route";
+import { isCalling } from "../logic/alerts";
+import { plural, sentence } from "../logic/words";
+import { Banners } from "./banners";
+import { Marker } from "./marker";
+import { ToldBar } from "./told";
+import { TopBar } from "./topbar";
+
+export function Shell({ children }: { children: ComponentChildren }) {
+  return (
+    <div class={wallMode.value ? "shell wall" : "shell"}>
+      <Banners />
+      <div>
+        <TopBar />
+        {route.value.name === "ward" ? null : <Strip />}
+      </div>
+      <main id="main" tabIndex={-1}>
+        {children}
+      </main>
+      <footer class="foot">
+        <span>
+          Not a medical device: a secondary notifier. No arrhythmia detection. Look at the patient, not at the screen.
+        </span>
+        <ToldBar />
+      </footer>
+    </div>
+  );
+}
+
+/** On screens without the worklist: the first who calls with high priority. */
+function Strip() {
+  const calls = worklist.value.filter((card) => card.lead.priority === "high" && isCalling(card.lead));
+  const first = calls[0];
+  if (!first) return null;
+  return (
+    <div class="strip" id="strip">
+      <Marker alert={first.lead} />
+      <a href={hrefPatient(first.patient)}>{first.label}</a>
+      <span>{sentence(first.lead, glucoseUnit.value, now.value)}</span>
+      {calls.length > 1 ? <a href="#/">and {plural(calls.length - 1, "more high alert")}</a> : null}
+    </div>
+  );
+}

@@ -1,0 +1,3 @@
+export function Feed() {
+  return <section aria-label="Feed"></section>;
+}

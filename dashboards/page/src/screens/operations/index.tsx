@@ -1,0 +1,3 @@
+export function Operations() {
+  return <section aria-label="Operations"></section>;
+}

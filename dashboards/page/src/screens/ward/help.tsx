@@ -1,0 +1,1 @@
+export function Help() { return <section aria-label="Help" />; }

@@ -1,0 +1,1 @@
+export function Ward() { return <section aria-label="Ward" />; }

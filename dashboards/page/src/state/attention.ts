@@ -1,0 +1,63 @@
+/** Counts by priority, and the tab's title and icon, which carry the highest one. */
+import { computed, effect } from "@preact/signals";
+import { isCalling, isListed, PRIORITIES, SIGN, type Priority } from "../logic/alerts";
+import { alerts, link } from "./feed";
+
+export interface Counts {
+  /** Open and listed. */
+  open: Record<Priority, number>;
+  /** Of these, who calls: nobody has answered. */
+  calling: Record<Priority, number>;
+  technical: number;
+  unseen: number;
+}
+export const counts = computed<Counts>(() => {
+  const found: Counts = {
+    open: { high: 0, medium: 0, low: 0 },
+    calling: { high: 0, medium: 0, low: 0 },
+    technical: 0,
+    unseen: 0,
+  };
+  for (const alert of alerts.value.values()) {
+    if (!isListed(alert)) continue;
+    found.open[alert.priority] += 1;
+    if (isCalling(alert)) found.calling[alert.priority] += 1;
+    if (alert.category === "technical") found.technical += 1;
+    if (alert.unseen) found.unseen += 1;
+  }
+  return found;
+});
+/** The highest priority that calls, null when none does. */
+export const highest = computed<Priority | null>(
+  () => PRIORITIES.find((priority) => counts.value.calling[priority] > 0) ?? null,
+);
+const lost = computed(() => ["lost", "refused"].includes(link.value.phase));
+
+export const title = computed(() => {
+  const priority = highest.value;
+  if (lost.value) return "FEED LOST · Vigil";
+  return priority ? `${SIGN[priority]} ${counts.value.calling[priority]} ${priority} · Vigil` : "Vigil";
+});
+
+const ICON_COLOURS: Readonly<Record<Priority, string>> = { high: "#ff4d4d", medium: "#ffd60a", low: "#22d3ee" };
+
+function icon(): string {
+  const priority = highest.value;
+  const fill = lost.value ? "#ffffff" : priority ? ICON_COLOURS[priority] : "#6b7280";
+  const text = lost.value ? "!" : priority ? SIGN[priority] : "";
+  const svg =
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="6" fill="${fill}"/>` +
+    `<text x="16" y="${text === "!" ? 25 : 30}" font-family="sans-serif" font-size="${text === "!" ? 26 : 24}" ` +
+    `font-weight="bold" text-anchor="middle" fill="#000">${text}</text></svg>`;
+  return `data:image/svg+xml,${encodeURIComponent(svg)}`;
+}
+
+export function startAttention(): void {
+  effect(() => {
+    document.title = title.value;
+  });
+  effect(() => {
+    const link = document.getElementById("icon");
+    if (link instanceof HTMLLinkElement) link.href = icon();
+  });
+}

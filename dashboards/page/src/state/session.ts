@@ -1,0 +1,120 @@
+/** Who looks at the page: the token from the address's fragment, and what the server says of it. */
+import { signal } from "@preact/signals";
+
+export interface Session {
+  token: string;
+  name: string;
+  role: "clinician" | "ops" | "wall";
+  lead: boolean;
+  sites: number[] | null;
+  feedUrl: string;
+  liveUrl: string;
+  clock: "real" | "simulated";
+  version: string;
+}
+/** Null until the server has answered, and when nobody is signed in. */
+export const session = signal<Session | null>(null);
+export interface Sign {
+  phase: "starting" | "in" | "out" | "unreachable";
+  why: string;
+}
+export const sign = signal<Sign>({ phase: "starting", why: "" });
+
+const KEY = "vigil.token";
+
+export class ApiError extends Error {
+  constructor(
+    readonly status: number,
+    readonly path: string,
+    detail: string,
+  ) {
+    super(detail);
+  }
+}
+
+/** The token of the fragment `#token=…` goes to sessionStorage, and the address is cleaned. */
+export function takeToken(): string | null {
+  const found = /[#&?]token=([^&]+)/.exec(location.hash);
+  if (found?.[1]) {
+    sessionStorage.setItem(KEY, decodeURIComponent(found[1]));
+    const rest = location.hash.replace(/^#/, "").replace(/[&?]?token=[^&]+/, "").replace(/^&/, "");
+    const hash = rest === "" ? "#/" : rest.startsWith("/") ? `#${rest}` : `#/?${rest}`;
+    history.replaceState(null, "", location.pathname + location.search + hash);
+  }
+  return sessionStorage.getItem(KEY);
+}
+
+/** GET (or another method) from the page's own server. Times µs UTC. Throws ApiError with the status. */
+export async function api<T>(path: string, init: RequestInit = {}): Promise<T> {
+  const token = sessionStorage.getItem(KEY) ?? "";
+  const response = await fetch(path, {
+    ...init,
+    headers: { Accept: "application/json", ...init.headers, Authorization: `Bearer ${token}` },
+  });
+  if (response.status === 401) signOut("the token is not known");
+  if (!response.ok) throw new ApiError(response.status, path, await detail(response));
+  return (await response.json()) as T;
+}
+
+async function detail(response: Response): Promise<string> {
+  try {
+    const body = (await response.json()) as { detail?: unknown };
+    return typeof body.detail === "string" ? body.detail : response.statusText;
+  } catch {
+    return response.statusText;
+  }
+}
+
+interface SessionAnswer {
+  name: string;
+  role: Session["role"];
+  lead: boolean;
+  sites: number[] | null;
+  feed_url: string;
+  live_url: string;
+  clock: Session["clock"];
+  version: string;
+}
+
+/** Ask the server who we are. False when it does not answer: ask again later. */
+export async function begin(): Promise<boolean> {
+  const token = takeToken();
+  if (!token) {
+    signOut("");
+    return true;
+  }
+  try {
+    const who = await api<SessionAnswer>("/api/session");
+    session.value = {
+      token,
+      name: who.name,
+      role: who.role,
+      lead: who.lead,
+      sites: who.sites,
+      feedUrl: who.feed_url,
+      liveUrl: who.live_url,
+      clock: who.clock,
+      version: who.version,
+    };
+    sign.value = { phase: "in", why: "" };
+    return true;
+  } catch (error) {
+    if (error instanceof ApiError && (error.status === 401 || error.status === 403)) {
+      signOut(error.message);
+      return true;
+    }
+    sign.value = { phase: "unreachable", why: error instanceof Error ? error.message : "" };
+    return false;
+  }
+}
+
+export function signIn(token: string): Promise<boolean> {
+  sessionStorage.setItem(KEY, token.trim());
+  return begin();
+}
+
+export function signOut(why: string): void {
+  sessionStorage.removeItem(KEY);
+  session.value = null;
+  sign.value = { phase: "out", why };
+}
