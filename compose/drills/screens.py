@@ -28,6 +28,7 @@ from runtime.clock import SystemClock
 PATIENTS, RATE_HZ, HISTORY_H = 20, 0.2, 24.0
 WAIT_S = 150.0
 """From the start of the live ward until its first stories are under way."""
+SETTLE_MS = 4000
 SCHEMES: tuple[Scheme, ...] = ("dark", "light")
 
 
@@ -84,18 +85,16 @@ async def run(options: ScreenOptions) -> int:
         async with Stack(stacking, tell) as stack, browser.browser() as chromium:
             tell(f"the ward lives for {options.wait:g} s")
             await clock.sleep(options.wait)
-            await _take(chromium, stack.ready.page, options, tell, clock)
+            await _take(chromium, stack.ready.page, options, tell)
     finally:
         shutil.rmtree(root, ignore_errors=True)
     return 0
 
 
-async def _take(
-    chromium: Browser, link: str, options: ScreenOptions, tell: Callable[[str], None], clock: SystemClock
-) -> None:
+async def _take(chromium: Browser, link: str, options: ScreenOptions, tell: Callable[[str], None]) -> None:
     if options.readme is not None:
         options.readme.parent.mkdir(parents=True, exist_ok=True)
-        await _shoot(chromium, link, SHOTS[0], "dark", options.readme, clock)
+        await _shoot(chromium, link, SHOTS[0], "dark", options.readme)
         tell(f"wrote {options.readme}")
     if options.out is None:
         return
@@ -103,17 +102,17 @@ async def _take(
     for shot in SHOTS:
         for scheme in SCHEMES:
             path = options.out / f"{shot.name}-{scheme}.png"
-            await _shoot(chromium, link, shot, scheme, path, clock)
+            await _shoot(chromium, link, shot, scheme, path)
             tell(f"wrote {path}")
 
 
-async def _shoot(chromium: Browser, link: str, shot: Shot, scheme: Scheme, path: Path, clock: SystemClock) -> None:
+async def _shoot(chromium: Browser, link: str, shot: Shot, scheme: Scheme, path: Path) -> None:
     page = await browser.open_page(chromium, link, width=shot.width, height=shot.height, scheme=scheme)
     await page.wait_for_selector("[data-patient]", timeout=30_000)
     patient = await page.get_attribute("[data-patient]", "data-patient")
     route = shot.route.format(patient=patient)
     await page.evaluate("(route) => { location.hash = route; }", route)
-    await clock.sleep(4.0)
+    await page.wait_for_timeout(SETTLE_MS)
     await page.screenshot(path=path)
     await page.context.close()
 
