@@ -33,26 +33,31 @@ Data = Annotated[Path, typer.Option("--data", help="The data folder.")]
 
 
 @app.command(
-    epilog="Examples:  vigil up   |   vigil up --patients 20 --port 8443   |   vigil up --clock simulated --json"
+    epilog="Examples:  vigil up   |   vigil up --patients 8 --history 2 --port 8443   |   vigil up --clock simulated"
 )
 def up(
-    patients: Annotated[int, typer.Option(min=0, max=2000, help="Patients of the simulated ward.")] = 8,
+    patients: Annotated[int, typer.Option(min=0, max=2000, help="Patients of the simulated ward.")] = 20,
     clock: Annotated[ClockKind, typer.Option(help="Real time, or the time of a replay.")] = ClockKind.REAL,
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON line when ready, nothing else.")] = False,
     data: Data = Path(".vigil"),
-    port: Annotated[int, typer.Option(min=0, max=65535, help="The feed's port; 0 takes a free one.")] = 0,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The page's port; 0 takes a free one.")] = 0,
     no_simulator: Annotated[bool, typer.Option("--no-simulator", help="Play no ward.")] = False,
-    rate: Annotated[float, typer.Option(min=0.01, max=10, help="Heart rates per second and patient.")] = 1.0,
+    rate: Annotated[float, typer.Option(min=0.01, max=10, help="Heart rates per second and patient.")] = 0.2,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the simulated ward.")] = 1,
+    history: Annotated[
+        float, typer.Option(min=0, max=168, help="Hours of the ward's past that a new data folder gets; 0 is none.")
+    ] = 24.0,
 ) -> None:
-    """Start servers, services and a small ward here; show the feed; Ctrl-C stops all of it."""
+    """Start servers, services and a simulated ward here; print the page's link; Ctrl-C stops all of it."""
     from compose import signals
     from compose import up as upping
     from compose.stack import Options
 
     played = 0 if no_simulator or clock is ClockKind.SIMULATED else patients
-    options = Options(root=data, clock=clock.value, port=port, patients=played, rate=rate, seed=seed)
+    options = Options(
+        root=data, clock=clock.value, port=port, patients=played, rate=rate, seed=seed, history_hours=history
+    )
     show = None if as_json else cli_feed.show_ready
     code = signals.run(lambda: upping.run(options, as_json=as_json, show=show))
     # a signal is how one leaves: not an error that make or a shell should name

@@ -9,7 +9,7 @@ SETTINGS = "Settings come from VIGIL_* variables (docs/settings.md)."
 
 def register(app: typer.Typer) -> None:
     """Add the services' commands."""
-    for command in (bridge, registry, process, sink, manage, gateway):
+    for command in (bridge, registry, process, sink, manage, gateway, dashboard, prove):
         app.command(epilog=SETTINGS)(command)
 
 
@@ -65,3 +65,25 @@ def gateway() -> None:
     from runtime.service import run
 
     run(main, GatewaySettings, "gateway")
+
+
+def dashboard() -> None:
+    """Serve the page, its API and its tiles."""
+    from dashboards.service import main
+
+    from dashboards.settings import DashboardSettings
+    from runtime.service import run
+
+    run(main, DashboardSettings, "dashboard")
+
+
+def prove() -> None:
+    """Prove the whole chain of every site, over and over, with a synthetic patient."""
+    from functools import partial
+
+    from alerts.prover import main
+    from alerts.settings import ProveSettings
+    from compose.wiring import RegistryClient
+    from runtime.service import run
+
+    run(partial(main, registry_factory=RegistryClient), ProveSettings, "prove")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -15,6 +15,7 @@ from runtime.settings import Settings
 Data = Annotated[Path, typer.Option("--data", help="The data folder of the running stack.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 ROOT = folder.DEFAULT_FOLDER
+RoleKind = Literal["clinician", "ops", "wall"]
 
 
 def register(app: typer.Typer) -> None:
@@ -22,6 +23,7 @@ def register(app: typer.Typer) -> None:
     app.command(epilog="Example:  vigil migrate")(migrate)
     app.command(epilog="Examples:  vigil doctor   |   vigil doctor --json")(doctor)
     app.command(epilog="Examples:  vigil status   |   vigil status --json")(status)
+    app.command(epilog="Examples:  vigil link   |   vigil link --role wall")(link)
     app.command(epilog="Examples:  vigil cat readings --limit 10   |   vigil cat rejected --follow")(cat)
     app.command(epilog="Example:  vigil simulate --patients 20 --rate 1 --duration 60 --seed 7")(simulate)
     cli_registry.register(app)
@@ -74,6 +76,14 @@ def status(data: Data = ROOT, *, as_json: Json = False) -> None:
     raise SystemExit(signals.run(run))
 
 
+def link(
+    role: Annotated[RoleKind, typer.Option(help="Who signs in with it.")] = "clinician",
+    data: Data = ROOT,
+) -> None:
+    """Print the address that signs one in to the page of the running stack; keep it to yourself."""
+    say(folder.read_ready(data).link(role))
+
+
 def cat(
     what: Annotated[str, typer.Argument(help="readings, rejected, windows, journal, feed, commands or bindings.")],
     data: Data = ROOT,
@@ -101,6 +111,8 @@ def simulate(
     seed: Annotated[int, typer.Option(min=0)] = 1,
     data: Data = ROOT,
     *,
+    began_at: Annotated[int | None, typer.Option(help="When the ward began, µs UTC; default now.")] = None,
+    resume_at: Annotated[int | None, typer.Option(help="First event time to send, µs UTC; default now.")] = None,
     as_json: Json = False,
 ) -> None:
     """Play a seeded ward of wearables on MQTT: day rhythm, scripted lows and highs, a device that goes silent."""
@@ -112,7 +124,9 @@ def simulate(
 
     settings = folder.tool_settings(data, Settings)
     configure_logging(settings, "simulate")
-    options = fleet.Options(patients=patients, rate_hz=rate, duration_s=duration, seed=seed)
+    options = fleet.Options(
+        patients=patients, rate_hz=rate, duration_s=duration, seed=seed, began_at=began_at, resume_at=resume_at
+    )
 
     async def run() -> int:
         report = await fleet.run(settings, options, RegistryClient(settings), SystemClock())

@@ -1,6 +1,6 @@
 """The data folder of one Vigil on one machine: whose clock it lives by, its secrets, and where its servers answer.
 
-``vigil.json`` is written once; ``secrets/`` is for this user only; ``run/ready.json`` is written anew at each
+``vigil.json`` says what the folder is; ``secrets/`` is for this user only; ``run/ready.json`` is written anew at each
 start, and is how the tools (``vigil feed``, ``vigil status``) find a running stack.
 """
 
@@ -9,22 +9,39 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from runtime.settings import Settings, load
 from vitals.errors import InputError, StateError
-from vitals.people import Principal, digest_of
+from vitals.people import Principal, Role, digest_of
 
 DEFAULT_FOLDER = Path(".vigil")
 FACTS = "vigil.json"
+FORMAT = 2
+"""2: the registry knows whose time the log lives by, and writes the roster of patients."""
+NAMES: dict[Role, str] = {"clinician": "developer", "ops": "ops", "wall": "wall"}
+"""Who has the development tokens of a folder."""
 S = TypeVar("S", bound=Settings)
 
 
 @dataclass(frozen=True, slots=True)
+class Facts:
+    """What a folder is. ``crossing`` while its history is being written on simulated time, before it goes on live;
+    ``began_at`` is when its simulated ward began (µs UTC), so that a later start goes on with the same ward.
+    """
+
+    clock: Literal["real", "simulated"]
+    partitions: int
+    format: int = FORMAT
+    crossing: bool = False
+    began_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Ready:
-    """Where a running stack answers. Holds secrets: the token and the database's URL."""
+    """Where a running stack answers. Holds secrets: the tokens, also those in ``page``, and the database's URL."""
 
     feed: str
     mqtt: str
@@ -36,47 +53,84 @@ class Ready:
     partitions: int
     health: dict[str, int]
     """Service -> loopback port of its health server."""
+    page: str = ""
+    """The address that signs a clinician in."""
+    api: str = ""
+    live: str = ""
+    """The tiles' websocket."""
+    tokens: dict[str, str] = field(default_factory=dict)
+    """Role -> token."""
+
+    def link(self, role: str) -> str:
+        """The address that signs this role in; a token is in the fragment only, which no browser sends anywhere."""
+        return f"{self.api}/#{'/wall?' if role == 'wall' else ''}token={self.tokens[role]}"
 
 
-def check(root: Path, *, clock: str, partitions: int) -> None:
-    """Check that an old folder is what is asked for; a new one is anything.
+def facts(root: Path) -> Facts | None:
+    """What is known of a folder; None for a new one.
+
+    Raises:
+        StateError: a newer or an earlier Vigil made it, or its file cannot be read.
+    """
+    path = root / FACTS
+    if not path.exists():
+        return None
+    try:
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if found["format"] != FORMAT:
+            age = "a newer" if found["format"] > FORMAT else "an earlier"
+            raise StateError(f"{age} Vigil made the data folder", str(root), "choose another with --data, or remove it")
+        return Facts(**found)
+    except (ValueError, TypeError, KeyError):
+        raise StateError("what the data folder is cannot be read", str(path), "choose another with --data") from None
+
+
+def check(root: Path, *, clock: str, partitions: int) -> Facts | None:
+    """Check that an old folder is what is asked for; a new one (None) is anything.
 
     Raises:
         StateError: the folder lives by another clock, or was made with another number of partitions.
     """
-    path = root / FACTS
-    if not path.exists():
-        return
-    known = json.loads(path.read_text(encoding="utf-8"))
-    if known["clock"] != clock:
+    known = facts(root)
+    if known is None:
+        return None
+    lives_by = "real" if known.crossing else known.clock
+    if lives_by != clock:
         raise StateError(
-            f"the data folder lives by the {known['clock']} clock, not the {clock} one",
+            f"the data folder lives by the {lives_by} clock, not the {clock} one",
             str(root),
-            f"start it with --clock {known['clock']}, or choose another folder with --data",
+            f"start it with --clock {lives_by}, or choose another folder with --data",
         )
-    if known["partitions"] != partitions:
+    if known.partitions != partitions:
         raise StateError(
-            f"the data folder has {known['partitions']} partitions, not {partitions}",
+            f"the data folder has {known.partitions} partitions, not {partitions}",
             str(root),
-            f"set VIGIL_PARTITIONS={known['partitions']}, or choose another folder with --data",
+            f"set VIGIL_PARTITIONS={known.partitions}, or choose another folder with --data",
         )
+    return known
 
 
-def remember(root: Path, *, clock: str, partitions: int) -> None:
-    """Fix clock and partitions of a new folder; an old one has passed `check`."""
-    if not (root / FACTS).exists():
-        write_private(root / FACTS, json.dumps({"clock": clock, "partitions": partitions, "format": 1}))
+def remember(root: Path, known: Facts) -> None:
+    """Say what a folder is, whole or not at all."""
+    write_private(root / FACTS, json.dumps(asdict(known)))
 
 
-def principals(root: Path) -> tuple[str, Path]:
-    """The development token of this folder and the file of principals, both made on first use."""
-    token_path, people_path = root / "secrets" / "token", root / "secrets" / "principals.json"
-    if not token_path.exists():
-        write_private(token_path, secrets.token_urlsafe(24))
-    token = token_path.read_text(encoding="utf-8").strip()
-    person = Principal(name="developer", role="clinician", token_sha256=digest_of(token))
-    write_private(people_path, json.dumps([json.loads(person.model_dump_json())]))
-    return token, people_path
+def principals(root: Path) -> tuple[dict[str, str], Path]:
+    """The development tokens of this folder by role and the file of principals, all made on first use.
+
+    The one clinician is the lead too: whoever tries Vigil alone sees what escalates.
+    """
+    tokens: dict[str, str] = {}
+    people = []
+    for role, name in NAMES.items():
+        path = root / "secrets" / ("token" if role == "clinician" else f"token-{role}")
+        if not path.exists():
+            write_private(path, secrets.token_urlsafe(24))
+        tokens[role] = path.read_text(encoding="utf-8").strip()
+        people.append(Principal(name=name, role=role, token_sha256=digest_of(tokens[role]), lead=role == "clinician"))
+    path = root / "secrets" / "principals.json"
+    write_private(path, json.dumps([json.loads(person.model_dump_json()) for person in people]))
+    return tokens, path
 
 
 def write_ready(root: Path, ready: Ready) -> None:

@@ -3,19 +3,68 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 from http import HTTPStatus
+from importlib.util import find_spec
 from pathlib import Path
 
+from compose import page
 from compose.process import ProcessSpec, python, python_env
+from compose.servers import probes
 from runtime.health import ask
 
-SERVICES = ("registry", "sink", "process", "manage", "gateway", "bridge")
-"""Every service, in the order of the start; they stop in the reverse order."""
+SERVICES = tuple(
+    name
+    for name in ("registry", "sink", "process", "manage", "gateway", "dashboard", "bridge")
+    if name != "dashboard" or (find_spec("dashboards") and find_spec("dashboards.service"))
+)
+"""Every service that runs on either clock, in the order of the start; they stop in the reverse order."""
+SHOWING = frozenset({"gateway", "dashboard"} & set(SERVICES))
+"""Services for people: nobody needs them before a ward's history is written."""
+CLOCKED = frozenset({"manage", "bridge"})
+"""Services that act by ``VIGIL_CLOCK`` and take part in writing a history: they start again when it changes."""
+PROVER = "prove"
 SIMULATOR = "simulate"
 FLOW_CHECKS = frozenset({"ticks", "ingest"})
 """Checks that fail while nothing flows yet: no reason to call a starting service not ready."""
+
+
+def environment(
+    *,
+    addresses: Mapping[str, str],
+    clock: str,
+    partitions: int,
+    ports: Mapping[str, int],
+    health: Mapping[str, int],
+    tokens_file: Path,
+    told: Mapping[str, str],
+) -> dict[str, str]:
+    """The ``VIGIL_*`` settings of every service. ``addresses`` are those of ``kafka``, ``mqtt`` and ``database``,
+    ``ports`` of ``feed``, ``page`` and ``live``, ``health`` of the services by name; ``told`` are the addresses
+    ``feed`` and ``live`` that the page is told.
+    """
+    origins = [f"http://{host}:{ports['page']}" for host in (probes.HOST, "localhost")]
+    if more := os.environ.get("VIGIL_FEED_ORIGINS"):
+        origins.append(more)
+    return {
+        "VIGIL_KAFKA": addresses["kafka"],
+        "VIGIL_MQTT": addresses["mqtt"],
+        "VIGIL_DATABASE_URL": addresses["database"],
+        "VIGIL_CLOCK": clock,
+        "VIGIL_PARTITIONS": str(partitions),
+        "VIGIL_TOKENS_FILE": str(tokens_file),
+        "VIGIL_FEED_PORT": str(ports["feed"]),
+        "VIGIL_FEED_URL": told["feed"],
+        "VIGIL_FEED_ORIGINS": ",".join(origins),
+        "VIGIL_PAGE_PORT": str(ports["page"]),
+        "VIGIL_PAGE_DIR": os.environ.get("VIGIL_PAGE_DIR") or str(page.DIST),
+        "VIGIL_LIVE_PORT": str(ports["live"]),
+        "VIGIL_LIVE_URL": told["live"],
+        "VIGIL_HEALTH_PORTS": json.dumps(health),
+    }
 
 
 async def answers(port: int) -> None:
@@ -45,12 +94,16 @@ def command(*words: str) -> tuple[str, ...]:
 
 
 def service(name: str, logs: Path, environment: Mapping[str, str], health_port: int) -> ProcessSpec:
-    """The process of one service; ``environment`` is all of its ``VIGIL_*`` settings."""
+    """The process of one service; ``environment`` is all of its ``VIGIL_*`` settings. ``process-1`` is a further
+    instance of ``process``.
+    """
+    program, _, instance = name.partition("-")
+    own = {"VIGIL_HEALTH_PORT": str(health_port)} | ({"VIGIL_INSTANCE": instance} if instance else {})
     return ProcessSpec(
         name=name,
-        argv=command(name),
+        argv=command(program),
         log=logs / f"{name}.log",
-        env={**python_env(), **environment, "VIGIL_HEALTH_PORT": str(health_port)},
+        env={**python_env(), **environment, **own},
         ready=partial(answers, health_port),
         alive=partial(lives, health_port),
         stop_seconds=8.0,
@@ -58,12 +111,40 @@ def service(name: str, logs: Path, environment: Mapping[str, str], health_port: 
     )
 
 
-def simulator(patients: int, rate: float, seed: int, logs: Path, environment: Mapping[str, str]) -> ProcessSpec:
-    """The process that plays a small ward, for ever."""
-    words = ("--patients", str(patients), "--rate", f"{rate:g}", "--seed", str(seed), "--duration", "0")
+def prover(logs: Path, environment: Mapping[str, str], health_port: int, *, feed: str, token: str) -> ProcessSpec:
+    """The process that proves the chain; it is not ready before its first proof, and nobody waits for that.
+
+    ``feed`` is the gateway's own address, ``token`` that of somebody who sees every site.
+    """
+    own = {"VIGIL_FEED_URL": feed, "VIGIL_PROVER_TOKEN": token}
+    return replace(service(PROVER, logs, {**environment, **own}, health_port), ready=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Ward:
+    """A simulated ward; ``began_at`` and ``resume_at`` (µs UTC) where it goes on with a history."""
+
+    patients: int
+    rate: float
+    seed: int
+    began_at: int | None = None
+    resume_at: int | None = None
+
+    def words(self) -> Iterator[str]:
+        """The options of ``vigil simulate``, for ever."""
+        yield from ("--patients", str(self.patients), "--rate", f"{self.rate:g}", "--seed", str(self.seed))
+        yield from ("--duration", "0")
+        if self.began_at is not None:
+            yield from ("--began-at", str(self.began_at))
+        if self.resume_at is not None:
+            yield from ("--resume-at", str(self.resume_at))
+
+
+def simulator(ward: Ward, logs: Path, environment: Mapping[str, str]) -> ProcessSpec:
+    """The process that plays a ward, for ever."""
     return ProcessSpec(
         name=SIMULATOR,
-        argv=command("simulate", *words),
+        argv=command("simulate", *ward.words()),
         log=logs / f"{SIMULATOR}.log",
         env={**python_env(), **environment},
         stop_seconds=5.0,

@@ -1,7 +1,7 @@
 """A whole Vigil on one machine: real servers, all services, perhaps a simulator; supervised, under one data folder.
 
-async with Stack(Path(".vigil"), clock="real") as stack:
-stack.ready.feed, stack.ready.token
+async with Stack(Options(Path(".vigil")), progress=print) as stack:
+stack.ready.page, stack.ready.feed, stack.ready.token
 await stack.wait()
 """
 
@@ -9,20 +9,23 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
-from compose import folder, migrate, servers, services
+from compose import crossing, folder, migrate, ports, servers, services
+from compose.folder import Facts
 from compose.process import ProcessSpec
 from compose.servers import cache, probes
+from compose.services import Ward
 from compose.supervisor import Backoff, Event, Supervisor
 from runtime import database
+from runtime.clock import SystemClock
 from runtime.settings import Settings, load
-from vitals.errors import InputError, SettingsError
+from vitals.errors import StateError
 
 DATABASE = "vigil"
 EXTERNAL = {"kafka": "VIGIL_KAFKA", "mqtt": "VIGIL_MQTT", "database": "VIGIL_DATABASE_URL"}
@@ -31,7 +34,10 @@ EXTERNAL = {"kafka": "VIGIL_KAFKA", "mqtt": "VIGIL_MQTT", "database": "VIGIL_DAT
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What ``vigil up`` can be asked; ``port`` 0 is any free one, ``patients`` 0 is no simulator."""
+    """What ``vigil up`` can be asked; ``port`` is the page's, 0 any free one; ``patients`` 0 is no simulator;
+    ``history_hours`` is how much of the ward's past a new folder gets first, 0 none. ``feed_url`` and ``live_url``
+    are what the page is told where it is not to reach the sockets themselves; ``processors`` share the partitions.
+    """
 
     root: Path
     clock: Literal["real", "simulated"] = "real"
@@ -40,6 +46,12 @@ class Options:
     rate: float = 1.0
     seed: int = 1
     durable: bool = True
+    history_hours: float = 0.0
+    feed_port: int = 0
+    live_port: int = 0
+    feed_url: str = ""
+    live_url: str = ""
+    processors: int = 1
 
 
 class Stack:
@@ -49,9 +61,13 @@ class Stack:
         self._options = options
         self._progress = progress
         self._backoff = backoff
+        self._root = options.root.resolve()
+        self._clock = SystemClock()
         self._exit = AsyncExitStack()
         self._supervisor: Supervisor | None = None
         self._ready: folder.Ready | None = None
+        self._environment: dict[str, str] = {}
+        self._health: dict[str, int] = {}
 
     @property
     def ready(self) -> folder.Ready:
@@ -91,91 +107,146 @@ class Stack:
         """Wait until cancelled, or until a process failed too often."""
         await self.supervisor.wait()
 
+    # ---- the start
+
     async def _start(self) -> None:
-        options, clock = self._options, asyncio.get_running_loop().time
-        began = clock()
-        root = options.root.resolve()
+        options, began = self._options, self._clock.monotonic()
         base = load(Settings, clock=options.clock)
-        folder.check(root, clock=options.clock, partitions=base.partitions)
-        port = self._gateway_port()
+        known = folder.check(self._root, clock=options.clock, partitions=base.partitions)
+        if known is not None and known.crossing and not options.patients:
+            remedy = "start it as before to complete it, or choose another with --data"
+            raise StateError("the data folder's history was interrupted", str(self._root), remedy)
+        wished = {"page": options.port, "feed": options.feed_port, "live": options.live_port}
+        for port in wished.values():
+            ports.check(port)
+        addresses = await self._servers()
+        names = (*services.SERVICES, *(f"process-{index}" for index in range(1, options.processors)))
+        chosen = ports.choose(self._root, (*wished, *names, services.PROVER), wished)
+        facts = known or self._new(base.partitions)
+        folder.remember(self._root, facts)
+        tokens, people = folder.principals(self._root)
+        self._health = {name: chosen[name] for name in names}
+        if options.clock == "real":
+            self._health[services.PROVER] = chosen[services.PROVER]
+        feed, live = (f"ws://{probes.HOST}:{chosen[name]}/{name}" for name in ("feed", "live"))
+        self._environment = services.environment(
+            addresses=addresses,
+            clock=facts.clock,
+            partitions=facts.partitions,
+            ports=chosen,
+            health=self._health,
+            tokens_file=people,
+            told={"feed": options.feed_url or feed, "live": options.live_url or live},
+        )
+        self._progress("migrating topics and schema")
+        await migrate.run(self._reached())
+        ward = Ward(options.patients, options.rate, options.seed, began_at=facts.began_at)
+        if facts.crossing:
+            ward = await self._history(ward, facts, names)
+        else:
+            await self._all(names)
+            if facts.clock == "simulated":
+                await crossing.begin(self._reached())
+        self._publish(addresses, tokens, feed=feed, live=live, took=self._clock.monotonic() - began)
+        if options.clock == "real":
+            port = chosen[services.PROVER]
+            await self._begin(services.prover(self._logs, self._environment, port, feed=feed, token=tokens["ops"]))
+        if ward.patients:
+            await self._begin(services.simulator(ward, self._logs, self._environment))
+
+    def _new(self, partitions: int) -> Facts:
+        """What a new folder becomes."""
+        options = self._options
+        if options.clock == "simulated" or not options.patients or not options.history_hours:
+            return Facts(options.clock, partitions)
+        began_at = crossing.beginning(self._clock, options.history_hours)
+        return Facts("simulated", partitions, crossing=True, began_at=began_at)
+
+    async def _servers(self) -> dict[str, str]:
+        """Start the servers that are ours; the addresses of all."""
         external = {name: os.environ[variable] for name, variable in EXTERNAL.items() if os.environ.get(variable)}
         if "database" in external:
             await (await database.connect(external["database"])).close()
-        want = [name for name in servers.DEFAULT if name not in external]
         started = await self._exit.enter_async_context(
             servers.start(
-                root,
+                self._root,
                 cache.folder(),
                 progress=self._progress,
-                want=want,
-                durable=options.durable,
+                want=[name for name in servers.DEFAULT if name not in external],
+                durable=self._options.durable,
                 on_event=self._tell,
                 backoff=self._backoff,
             )
         )
-        folder.remember(root, clock=options.clock, partitions=base.partitions)
         self._supervisor = started.supervisor
-        self._exit.callback(folder.forget_ready, root)
+        self._exit.callback(folder.forget_ready, self._root)
         addresses = {**started.addresses, **external}
         if "database" not in external:
             addresses["database"] = await migrate.ensure_database(addresses["database"], DATABASE)
-        token, people = folder.principals(root)
-        environment = {
-            "VIGIL_KAFKA": addresses["kafka"],
-            "VIGIL_MQTT": addresses["mqtt"],
-            "VIGIL_DATABASE_URL": addresses["database"],
-            "VIGIL_CLOCK": options.clock,
-            "VIGIL_PARTITIONS": str(base.partitions),
-            "VIGIL_TOKENS_FILE": str(people),
-            "VIGIL_FEED_PORT": str(port),
-        }
-        self._progress("migrating topics and schema")
-        await migrate.run(load(Settings, **_fields(environment)))
-        health = await self._start_services(root, environment)
-        self._ready = folder.Ready(
-            feed=f"ws://{probes.HOST}:{port}/feed",
+        return addresses
+
+    async def _history(self, ward: Ward, facts: Facts, names: Sequence[str]) -> Ward:
+        """Write a new folder's history on simulated time, and cross to the real clock; the ward goes on from there."""
+        if ward.began_at is None:
+            raise StateError("the data folder does not say when its ward began", str(self._root), "choose another")
+        await self._all(name for name in names if name not in services.SHOWING)
+        settings = self._reached()
+        await crossing.begin(settings)
+        until = await crossing.write_history(settings, ward, self._clock, self._progress)
+        folder.remember(self._root, replace(facts, clock="real", crossing=False))
+        self._environment["VIGIL_CLOCK"] = "real"
+        again = {name: self.supervisor.replace(self._service(name)) for name in services.CLOCKED}
+        await _together(again | {name: self._begin(self._service(name)) for name in services.SHOWING})
+        return replace(ward, resume_at=until)
+
+    def _publish(self, addresses: dict[str, str], tokens: dict[str, str], *, feed: str, live: str, took: float) -> None:
+        """Say where everything answers."""
+        ready = folder.Ready(
+            feed=feed,
             mqtt=addresses["mqtt"],
             kafka=addresses["kafka"],
             database=addresses["database"],
-            token=token,
-            seconds=round(clock() - began, 1),
-            clock=options.clock,
-            partitions=base.partitions,
-            health=health,
+            token=tokens["clinician"],
+            seconds=round(took, 1),
+            clock=self._options.clock,
+            partitions=int(self._environment["VIGIL_PARTITIONS"]),
+            health=self._health,
+            api=f"http://{probes.HOST}:{self._environment['VIGIL_PAGE_PORT']}",
+            live=live,
+            tokens=tokens,
         )
-        folder.write_ready(root, self._ready)
-        if options.patients:
-            await self._begin(
-                services.simulator(options.patients, options.rate, options.seed, root / "logs", environment)
-            )
+        self._ready = replace(ready, page=ready.link("clinician"))
+        folder.write_ready(self._root, self._ready)
 
-    async def _start_services(self, root: Path, environment: Mapping[str, str]) -> dict[str, int]:
-        health = {name: probes.free_port() for name in services.SERVICES}
-        specs = [services.service(name, root / "logs", environment, port) for name, port in health.items()]
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                for spec in specs:
-                    tasks.create_task(self._begin(spec), name=f"start-{spec.name}")
-        except BaseExceptionGroup as group:
-            raise group.exceptions[0] from None
-        return health
+    # ---- processes
+
+    @property
+    def _logs(self) -> Path:
+        return self._root / "logs"
+
+    def _reached(self) -> Settings:
+        """Settings that reach the servers, by the clock of the moment."""
+        names = {name.removeprefix("VIGIL_").lower(): value for name, value in self._environment.items()}
+        return load(Settings, **{name: value for name, value in names.items() if name in Settings.model_fields})
+
+    def _service(self, name: str) -> ProcessSpec:
+        return services.service(name, self._logs, self._environment, self._health[name])
+
+    async def _all(self, names: Iterable[str]) -> None:
+        await _together({name: self._begin(self._service(name)) for name in names})
 
     async def _begin(self, spec: ProcessSpec) -> None:
         await self.supervisor.start(spec)
-
-    def _gateway_port(self) -> int:
-        port = self._options.port
-        if port and not probes.is_free(port):
-            raise InputError("the port is busy", f"--port {port}", "choose another, or 0 for any free one")
-        return port or probes.free_port()
 
     def _tell(self, event: Event) -> None:
         self._progress(str(event))
 
 
-def _fields(environment: Mapping[str, str]) -> dict[str, str]:
-    names = {name.removeprefix("VIGIL_").lower(): value for name, value in environment.items()}
-    unknown = names.keys() - Settings.model_fields.keys() - {"tokens_file", "feed_port"}
-    if unknown:
-        raise SettingsError("unknown settings", ", ".join(sorted(unknown)))
-    return {name: value for name, value in names.items() if name in Settings.model_fields}
+async def _together(starting: Mapping[str, Coroutine[None, None, None]]) -> None:
+    """Start services beside each other; the first that fails ends it."""
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            for name, start in starting.items():
+                tasks.create_task(start, name=f"start-{name}")
+    except BaseExceptionGroup as group:
+        raise group.exceptions[0] from None

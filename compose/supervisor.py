@@ -137,6 +137,14 @@ class Supervisor:
                 self._tell(name, Kind.STOPPED, "" if clean else f"({ending(returncode)})")
             self._processes.pop(name, None)
 
+    async def replace(self, spec: ProcessSpec) -> None:
+        """Stop the process of this name, and keep one of another specification running instead.
+
+        Raises as `start` does; then nothing runs under the name.
+        """
+        await self.stop(spec.name)
+        await self.start(spec)
+
     async def stop_all(self) -> None:
         """Stop every process, the last started first."""
         for name in reversed(list(self._processes)):

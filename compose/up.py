@@ -7,17 +7,20 @@ import json
 import sys
 from collections.abc import Awaitable, Callable
 
+from compose import page
 from compose.folder import Ready
 from compose.stack import Options, Stack
 
 Show = Callable[[Ready], Awaitable[None]]
+FIELDS = ("page", "api", "feed", "live", "mqtt", "kafka", "database", "token", "tokens", "seconds")
 
 
 async def run(options: Options, *, as_json: bool, show: Show | None) -> int:
     """Run a stack in the foreground until cancelled.
 
-    Progress goes to stderr. ``as_json`` prints one line on stdout when ready; else a line for a person is printed
-    and ``show`` (the feed in the terminal) runs beside the stack.
+    Progress goes to stderr. ``as_json`` prints one line on stdout when ready; else lines for a person are printed
+    and ``show`` (the feed in the terminal) runs beside the stack: at once where nobody sits at a terminal, else
+    whenever Enter is pressed.
     """
     now = asyncio.get_running_loop().time
     began = now()
@@ -29,16 +32,51 @@ async def run(options: Options, *, as_json: bool, show: Show | None) -> int:
     async with Stack(options, progress) as stack:
         ready = stack.ready
         if as_json:
-            fields = ("feed", "mqtt", "kafka", "database", "token", "seconds")
-            sys.stdout.write(json.dumps({name: getattr(ready, name) for name in fields}) + "\n")
+            sys.stdout.write(json.dumps({name: getattr(ready, name) for name in FIELDS}) + "\n")
         else:
-            sys.stdout.write(f"ready in {ready.seconds:g} s: feed {ready.feed}, MQTT {ready.mqtt}\n")
+            sys.stdout.writelines(f"{line}\n" for line in lines(ready, built=page.BUILT.exists()))
         sys.stdout.flush()
         if show is None or as_json:
             await stack.wait()
         else:
-            await _beside(stack, show(ready))
+            await _beside(stack, _shown(show, ready))
     return 0
+
+
+def lines(ready: Ready, *, built: bool) -> list[str]:
+    """What a person needs to know of a stack that is ready."""
+    told = [f"ready in {ready.seconds:g} s: open {ready.page}", f"a screen on the wall: {ready.link('wall')}"]
+    return told if built else [*told, "the page is not built yet, only its API answers: make page"]
+
+
+async def _shown(show: Show, ready: Ready) -> None:
+    """The feed in this terminal; on a real one it would cover the link, so it waits for Enter, each time anew."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        await show(ready)
+        return
+    while True:
+        sys.stdout.write("press Enter for the feed in this terminal (q leaves it), Ctrl-C to stop everything\n")
+        sys.stdout.flush()
+        await _enter()
+        await show(ready)
+
+
+async def _enter() -> None:
+    """Wait for a line on stdin; for ever once it has ended."""
+    loop = asyncio.get_running_loop()
+    pressed: asyncio.Future[str] = loop.create_future()
+
+    def read() -> None:
+        if not pressed.done():
+            pressed.set_result(sys.stdin.readline())
+
+    loop.add_reader(sys.stdin, read)
+    try:
+        ended = not await pressed
+    finally:
+        loop.remove_reader(sys.stdin)
+    if ended:
+        await loop.create_future()
 
 
 async def _beside(stack: Stack, showing: Awaitable[None]) -> None:
