@@ -36,7 +36,7 @@ export function Chart({ model, spans }: Props) {
   useEffect(() => watchLook(() => panels.current.forEach((panel) => panel.recolour())), []);
   return (
     <figure class="chart" aria-labelledby="chart-title">
-      <figcaption class="visually-hidden">
+      <figcaption class="unseen-by-eyes">
         <Summary model={model} />
       </figcaption>
       <div
@@ -49,7 +49,7 @@ export function Chart({ model, spans }: Props) {
         ))}
       </div>
       <Readout model={model} cursor={cursor} />
-      <p class="visually-hidden" role="status" ref={said} />
+      <p class="unseen-by-eyes" role="status" ref={said} />
     </figure>
   );
 }
@@ -110,8 +110,8 @@ function sceneOf(series: Series, span: Span, shown: ReturnType<typeof shownIn>, 
     lines: limitLines(series.metric, series.limits).map((line) => ({ ...line, value: shown.convert(line.value) })),
     band: band === null ? null : [shown.convert(band[0]), shown.convert(band[1])],
     range: [shown.convert(low), shown.convert(high)],
-    number: shown.unit === "mmol/L" ? (value) => shown.text(value) : shown.text,
-    moment: model.moment,
+    number: shown.text,
+    moment: model.moment.value,
     now: span.to > now.peek() ? now.peek() : null,
   };
 }

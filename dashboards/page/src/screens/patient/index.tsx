@@ -1,3 +1,167 @@
-export function Patient({ id }: { id: string; at: number | null }) {
-  return <section aria-label="Patient">{id}</section>;
+/** One patient: values and chart, the open alerts with why, history, devices, limits. Live values need no database. */
+import "uplot/dist/uPlot.min.css";
+import "./patient.css";
+import { effect } from "@preact/signals";
+import { useEffect, useMemo } from "preact/hooks";
+import type { Alert } from "../../logic/alerts";
+import type { Tile } from "../../logic/live";
+import { sentence, who } from "../../logic/words";
+import { Marker } from "../../parts/marker";
+import { now } from "../../state/clock";
+import { alertsOf, outOfService } from "../../state/feed";
+import { glucoseUnit } from "../../state/prefs";
+import { known, order, patients, siteName } from "../../state/tiles";
+import { ruleWords } from "../feed/words";
+import { Why } from "./Behind";
+import { Chart, ChartText, rangeKey } from "./Chart";
+import { History } from "./History";
+import { PatientModel } from "./model";
+import { Devices, InForce, OutOfService } from "./Record";
+import { METRICS } from "./series";
+import { Toolbar } from "./Toolbar";
+import { Vitals } from "./Vitals";
+import { panned } from "./view";
+
+export function Patient({ id, at }: { id: string; at: number | null }) {
+  const model = useMemo(() => new PatientModel(id, at), [id]);
+  useEffect(() => follow(model), [model]);
+  useEffect(() => { if (at !== null && at !== model.moment.peek()) model.show(at); }, [model, at]);
+  const tile = tileOf(id);
+  const label = tile?.label ?? model.record.value?.label ?? "";
+  return (
+    <article class="patient" aria-labelledby="patient-title">
+      <Head model={model} tile={tile} label={label} />
+      <Open model={model} />
+      <section class="patient-chart" aria-labelledby="chart-title">
+        <h3 id="chart-title" class="unseen-by-eyes">Chart</h3>
+        <Toolbar model={model} />
+        <Problem model={model} />
+        <Chart model={model} spans={model.spans} />
+        <Legend />
+        <ChartText model={model} />
+      </section>
+      <History model={model} />
+      <div class="patient-record">
+        <Devices model={model} tile={tile} />
+        <OutOfService id={id} label={label} />
+        <InForce model={model} tile={tile} />
+      </div>
+    </article>
+  );
+}
+
+/** The patient's tile; null before the ward has come, and for who is not on it. */
+function tileOf(id: string): Tile | null {
+  void order.value;
+  return patients.get(id)?.value ?? null;
+}
+
+/** Asks, follows the live values and the view, and takes the keys, until the screen goes. */
+function follow(model: PatientModel): () => void {
+  let first = true;
+  const onKey = (event: KeyboardEvent): void => key(event, model);
+  window.addEventListener("keydown", onKey);
+  const stops = [
+    effect(() => {
+      void order.value;
+      const tile = patients.get(model.id)?.value;
+      for (const metric of METRICS) model.live(metric, tile?.vitals[metric] ?? null);
+    }),
+    effect(() => {
+      void [model.view.value, model.width.value];
+      if (!first) model.changed();
+      first = false;
+    }),
+    effect(() => { void now.value; model.moved(); }),
+  ];
+  model.start();
+  return () => {
+    window.removeEventListener("keydown", onKey);
+    stops.forEach((stop) => stop());
+    model.stop();
+  };
+}
+
+function key(event: KeyboardEvent, model: PatientModel): void {
+  const target = event.target instanceof Element ? event.target : null;
+  if (event.ctrlKey || event.metaKey || event.altKey || target?.closest("input, select, textarea, [role=dialog], dialog")) return;
+  const free = target === null || target === document.body || target.id === "main";
+  const step = event.key === "ArrowLeft" ? -1 : event.key === "ArrowRight" ? 1 : 0;
+  if (rangeKey(event.key, model)) event.preventDefault();
+  else if (free && step !== 0 && !event.shiftKey) {
+    model.view.value = panned(model.view.peek(), step * 0.25, now.peek());
+    event.preventDefault();
+  }
+}
+
+function Head({ model, tile, label }: { model: PatientModel; tile: Tile | null; label: string }) {
+  const bed = tile?.bed ?? model.record.value?.bed ?? "";
+  const site = tile === null ? model.record.value?.site_name ?? "" : siteName(tile.site);
+  const service = outOfService.value.get(model.id);
+  const missing = known.value && tile === null;
+  return (
+    <header class="patient-head">
+      <div>
+        <a class="button" href="#/">← Ward</a>
+        <h2 id="patient-title">{label === "" ? "Patient" : label}</h2>
+        <p class="muted">{[bed === "" ? "" : `bed ${bed}`, site].filter((word) => word !== "").join(", ")}</p>
+        {service !== undefined && <p class="patient-service">OUT OF SERVICE</p>}
+        {missing && <p class="problem">This patient has no live values: not on the ward, or not in your scope.</p>}
+      </div>
+      <Vitals tile={tile} />
+    </header>
+  );
+}
+
+/** What the chart cannot show now; it stays until it can. */
+function Problem({ model }: { model: PatientModel }) {
+  const { phase, why } = model.chart.value;
+  return <div class="chart-problem" role="status">{phase === "failed" && <p class="problem">{why}</p>}</div>;
+}
+
+function Open({ model }: { model: PatientModel }) {
+  const list = alertsOf(model.id).value;
+  const ordered = [...list].sort((a, b) => rank(a) - rank(b) || a.opened_at - b.opened_at);
+  return (
+    <section class="patient-alerts" aria-labelledby="open-title">
+      <h3 id="open-title">Open alerts <span class="quiet">{list.length}</span></h3>
+      {list.length === 0 && <p class="quiet">None. No alert is open for this patient.</p>}
+      {ordered.map((alert, i) => <Card key={alert.id} alert={alert} model={model} first={i === 0} />)}
+    </section>
+  );
+}
+
+function rank(alert: Alert): number {
+  const answered = alert.response === "unacknowledged" && alert.condition !== "over" ? 0 : 10;
+  return answered + ({ high: 0, medium: 1, low: 2 }[alert.priority]);
+}
+
+function Card({ alert, model, first }: { alert: Alert; model: PatientModel; first: boolean }) {
+  const unit = glucoseUnit.value;
+  const has = who(alert, now.value);
+  return (
+    <article class={`open-alert ${alert.priority}`} aria-label={`${ruleWords(alert.rule, alert.level, alert.metric)}, ${alert.priority} priority`}>
+      <p class="open-head"><Marker alert={alert} /></p>
+      <p class="open-sentence">{sentence(alert, unit, now.value)}</p>
+      {has !== "" && <p class="open-who">{has}</p>}
+      {alert.undelivered === true && <p class="problem">No screen showed its last call within 10 s.</p>}
+      {alert.notes.length > 0 && (
+        <ul class="open-notes">{alert.notes.map((note) => <li key={note.at}>“{note.text}” <span class="quiet">{note.by}</span></li>)}</ul>
+      )}
+      <Why alert={alert} model={model} first={first} />
+    </article>
+  );
+}
+
+function Legend() {
+  return (
+    <p class="chart-legend" aria-hidden="true">
+      <span><i class="key key-band" />target</span>
+      <span><i class="key key-envelope" />least to greatest</span>
+      <span><i class="key key-late" />came late</span>
+      <span>▼ ▲ LOW, HIGH: beyond the sensor's range</span>
+      <span>× invalid</span>
+      <span>A acknowledged, G going, T treated, N note, S shelved</span>
+    </p>
+  );
 }

@@ -64,6 +64,8 @@ export function failureWords(error: unknown, what: string): string {
 
 export class PatientModel {
   readonly view: Signal<View>;
+  /** The moment that a link or the history asks to see, µs UTC. */
+  readonly moment: Signal<number | null>;
   readonly width = signal(900);
   readonly series: Record<Metric, Signal<Series | null>> = { heart_rate: signal(null), glucose: signal(null) };
   readonly history = signal<AlertsAnswer>({ alerts: [], changes: [] });
@@ -86,8 +88,9 @@ export class PatientModel {
   private following = false;
   private stopped = false;
 
-  constructor(readonly id: string, readonly moment: number | null) {
-    this.view = signal(moment === null ? FIRST_VIEW : around(moment, now.peek()));
+  constructor(readonly id: string, at: number | null) {
+    this.moment = signal(at);
+    this.view = signal(at === null ? FIRST_VIEW : around(at, now.peek()));
     const moved = computed(() => {
       const { range, end } = this.view.value;
       if (end !== null) return end;
@@ -100,9 +103,19 @@ export class PatientModel {
     this.entries = computed(() => joined(live.value, older.value));
     this.spans = computed(() => {
       const whole = new Map<string, WholeAlert>(this.history.value.alerts.map((alert) => [alert.id, alert]));
-      for (const alert of changes.value) if (alert.patient === id && !whole.has(alert.id)) whole.set(alert.id, alert);
+      for (const alert of changes.value) {
+        if (alert.patient === id && (whole.get(alert.id)?.at ?? 0) < alert.at) whole.set(alert.id, alert);
+      }
       for (const alert of alertsOf(id).value) whole.set(alert.id, alert);
       return alertSpans(whole.values(), this.entries.value);
+    });
+  }
+
+  /** Shows a moment in the middle of the chart. */
+  show(at: number): void {
+    batch(() => {
+      this.moment.value = at;
+      this.view.value = around(at, now.peek());
     });
   }
 
@@ -160,7 +173,8 @@ export class PatientModel {
 
   private ask(metric: Metric, { from, to }: Span, abort: AbortSignal): Promise<Series> {
     const points = pointsFor(this.width.peek());
-    const asked = `metric=${metric}&from=${Math.floor(from)}&to=${Math.ceil(to)}&points=${points}`;
+    const until = Math.min(Math.ceil(to), now.peek());
+    const asked = `metric=${metric}&from=${Math.floor(from)}&to=${until}&points=${points}`;
     return api<Series>(`${this.path()}/series?${asked}`, { signal: abort });
   }
 

@@ -109,8 +109,17 @@ function appended(series: Series, point: LivePoint): Series {
     last: [...series.last, point.value],
     n: [...series.n, 1],
     flags: [...series.flags, point.flags],
-    gaps: gap ? [...series.gaps, [newest, point.t] as const] : series.gaps,
+    gaps: gap ? [...closed(series, point.t), [newest, point.t] as const] : closed(series, point.t),
   };
+}
+
+/** The gaps without one that was still open: a reading at `t` ends it. */
+function closed(series: Series, t: number): readonly (readonly [number, number])[] {
+  const open = series.gaps[series.gaps.length - 1];
+  if (open === undefined || open[1] < series.to) return series.gaps;
+  const newest = series.t[series.t.length - 1] ?? Number.NEGATIVE_INFINITY;
+  const rest = series.gaps.slice(0, -1);
+  return open[0] >= newest ? rest : [...rest, [open[0], t] as const];
 }
 
 function put<T>(list: readonly T[], at: number, value: T): T[] {

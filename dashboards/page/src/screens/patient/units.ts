@@ -1,8 +1,6 @@
-/** Numbers as they are shown: one constant, converted once; glucose in the station's unit. */
+/** Numbers as they are shown: heart rate as it came, glucose in the station's unit. */
+import { MGDL_PER_MMOLL, digits, unitOf } from "../../logic/units";
 import type { GlucoseUnit } from "../../state/prefs";
-
-/** mg/dL in one mmol/L (DOMAIN, *Glucose*). */
-export const MGDL_PER_MMOL = 18.0182;
 
 export interface Shown {
   readonly unit: string;
@@ -13,16 +11,12 @@ export interface Shown {
   readonly text: (value: number) => string;
 }
 
-const whole = (value: number): string => String(Math.floor(value + 0.5));
-const tenth = (value: number): string => (Math.floor(value * 10 + 0.5) / 10).toFixed(1);
-
-const HEART_RATE: Shown = { unit: "/min", convert: (value) => value, number: whole, text: whole };
-const MGDL: Shown = { unit: "mg/dL", convert: (value) => value, number: whole, text: whole };
-const MMOL: Shown = {
-  unit: "mmol/L", convert: (value) => value / MGDL_PER_MMOL, number: (value) => tenth(value / MGDL_PER_MMOL), text: tenth,
-};
-
 export function shownIn(metric: string | null, unit: GlucoseUnit): Shown {
-  if (metric !== "glucose") return HEART_RATE;
-  return unit === "mmol/L" ? MMOL : MGDL;
+  const factor = metric === "glucose" && unit === "mmol/L" ? MGDL_PER_MMOLL : 1;
+  return {
+    unit: unitOf(metric, unit),
+    convert: (canonical) => canonical / factor,
+    number: (canonical) => digits(metric, canonical, unit),
+    text: (value) => digits(metric, value * factor, unit),
+  };
 }
