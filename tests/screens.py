@@ -37,6 +37,7 @@ PEOPLE = [
     Principal(name="nurse", role="clinician", token_sha256=digest_of("nurse-token")),
     Principal(name="other", role="clinician", sites=frozenset({2}), token_sha256=digest_of("other-token")),
     Principal(name="wall", role="wall", token_sha256=digest_of("wall-token")),
+    Principal(name="ops", role="ops", token_sha256=digest_of("ops-token")),
 ]
 NURSE = "nurse-token"
 LIMITS = WebLimits(message_bytes_max=4 * 1024 * 1024)
