@@ -87,7 +87,7 @@ async def status(settings: Settings, health_ports: Mapping[str, int] | None = No
         found = await _stored(settings, log, ends)
     except (ServerError, StateError) as error:
         problems.append(str(error))
-    services = await asyncio.gather(*(_service(name, port) for name, port in (health_ports or {}).items()))
+    services = await asyncio.gather(*(service_status(name, port) for name, port in (health_ports or {}).items()))
     return found.model_copy(update={"services": tuple(services), "problems": tuple(problems)})
 
 
@@ -123,7 +123,8 @@ async def _stored(settings: Settings, log: str | None, ends: Mapping[Partition, 
     )
 
 
-async def _service(name: str, port: int) -> ServiceStatus:
+async def service_status(name: str, port: int) -> ServiceStatus:
+    """What a service's health server (loopback port) says; one that gives no answer is not alive."""
     try:
         healthy, _ = await ask(port, "/healthz")
         ready, body = await ask(port, "/readyz")

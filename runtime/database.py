@@ -61,21 +61,34 @@ async def connect(url: SecretStr | str, *, autocommit: bool = False, application
 
 
 class Pool:
-    """``async with Pool(url) as pool: async with pool.connection() as connection: ...`` (commits at the end)."""
+    """``async with Pool(url) as pool: async with pool.connection() as connection: ...`` (commits at the end).
 
-    def __init__(self, url: SecretStr | str, *, size_max: int = 4, application: str = "vigil") -> None:
+    ``wait_s`` is how long to wait for a connection. ``eager`` False opens also while the database is away.
+    """
+
+    def __init__(
+        self,
+        url: SecretStr | str,
+        *,
+        size_max: int = 4,
+        application: str = "vigil",
+        wait_s: float = POOL_WAIT_S,
+        eager: bool = True,
+    ) -> None:
         self._url = url
+        self._eager = eager
         self._pool: AsyncConnectionPool[AsyncConnection] = AsyncConnectionPool(
             _text(url),
             min_size=1,
             max_size=size_max,
-            timeout=POOL_WAIT_S,
+            timeout=wait_s,
             open=False,
-            kwargs={"connect_timeout": CONNECT_TIMEOUT_S, "application_name": application},
+            kwargs={"connect_timeout": CONNECT_TIMEOUT_S, "application_name": application, "autocommit": True},
         )
 
     async def __aenter__(self) -> Self:
-        await (await connect(self._url)).close()
+        if self._eager:
+            await (await connect(self._url)).close()
         await self._pool.open()
         return self
 
@@ -89,15 +102,24 @@ class Pool:
         """A connection for one transaction.
 
         Raises:
-            DatabaseUnavailable: none became free or could be made within 10 s.
+            DatabaseUnavailable: none became free or could be made in time.
+        """
+        async with self.lease() as connection, connection.transaction():
+            yield connection
+
+    @asynccontextmanager
+    async def lease(self) -> AsyncIterator[AsyncConnection]:
+        """A connection without a transaction of its own; one that broke is replaced.
+
+        Raises:
+            DatabaseUnavailable: none became free or could be made in time.
         """
         try:
             connection = await self._pool.getconn()
         except PoolTimeout as error:
             raise DatabaseUnavailable("no database connection in time", describe_url(self._url)) from error
         try:
-            async with connection.transaction():
-                yield connection
+            yield connection
         finally:
             await self._pool.putconn(connection)
 

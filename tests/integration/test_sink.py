@@ -12,8 +12,8 @@ from runtime.database import DatabaseUnavailable
 from runtime.kafka import Out, cluster_id
 from runtime.observe import Readiness
 from runtime.settings import Settings
+from runtime.testing.proxy import Proxy
 from stream.store import Store
-from tests.integration.proxy import Proxy
 from tests.integration.storage_data import (
     DEVICE,
     PATIENT,
