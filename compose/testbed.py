@@ -13,6 +13,7 @@ import argparse
 import asyncio
 import os
 import shlex
+import shutil
 import sys
 import tempfile
 from collections.abc import AsyncIterator
@@ -24,7 +25,10 @@ from compose.servers import cache as caches
 from compose.servers import mosquitto, timescale
 from vitals.errors import InputError
 
-NAMES = ("kafka", "mosquitto", "iotcore", "postgres", "timescale")
+BROWSER = "chromium"
+"""No server: a program, whose path is its address."""
+NAMES = ("kafka", "mosquitto", "iotcore", "postgres", "timescale", BROWSER)
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 PREFIX = "VIGIL_TEST_"
 
 
@@ -39,11 +43,18 @@ def tell(line: str) -> None:
     sys.stderr.flush()
 
 
+def chromium() -> Path | None:
+    """The browser of the tests, None where there is none."""
+    found = next((path for name in BROWSERS if (path := shutil.which(name))), None)
+    return Path(found) if found else None
+
+
 def left_out(names: list[str], cache: Path) -> dict[str, str]:
     """Return the servers that this machine cannot have, each with its reason."""
     reasons = {
         "timescale": timescale.unavailable(cache),
         "mosquitto": "" if mosquitto.find() else "mosquitto is not installed, and apt needs root",
+        BROWSER: "" if chromium() else "chromium is not installed, and apt needs root",
     }
     return {name: reasons[name] for name in names if reasons.get(name)}
 
@@ -54,12 +65,18 @@ async def started(root: Path, names: tuple[str, ...]) -> AsyncIterator[dict[str,
     cache = caches.folder()
     environment = {variable(name): os.environ[variable(name)] for name in names if os.environ.get(variable(name))}
     missing = [name for name in names if variable(name) not in environment]
-    if "mosquitto" in missing and mosquitto.find() is None and os.geteuid() == 0:
-        await timescale.apt_install("mosquitto", "mosquitto", cache, tell)
+    if os.geteuid() == 0:
+        if "mosquitto" in missing and mosquitto.find() is None:
+            await timescale.apt_install("mosquitto", "mosquitto", cache, tell)
+        if BROWSER in missing and chromium() is None:
+            await timescale.apt_install("chromium", "chromium", cache, tell)
     for name, reason in left_out(missing, cache).items():
         tell(f"{name}: left out: {reason}")
         missing.remove(name)
         environment["VIGIL_TEST_ALLOW_SKIP"] = reason
+    if BROWSER in missing:
+        missing.remove(BROWSER)
+        environment[variable(BROWSER)] = str(chromium())
     async with servers.start(root, cache, progress=tell, want=missing, durable=False) as running:
         yield environment | {variable(name): address for name, address in running.addresses.items()}
 

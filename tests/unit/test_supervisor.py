@@ -97,6 +97,22 @@ async def test_a_process_that_hangs_is_killed_and_starts_again(tmp_path: Path) -
         assert supervisor.processes["it"].pid != first
 
 
+async def test_a_process_is_replaced_by_another_specification(tmp_path: Path) -> None:
+    """Services start again by the real clock; whoever is killed afterwards must come back by it too."""
+    heard, said = Heard(), tmp_path / "said"
+    line = f'echo "$CLOCK" >> {said}; sleep 60'
+    first = replace(spec(tmp_path, "sh", "-c", line, ready=file_exists(said)), env={"CLOCK": "simulated"})
+    async with Supervisor(heard, QUICK) as supervisor:
+        await supervisor.start(first)
+        old = supervisor.processes["it"]
+        await supervisor.replace(replace(first, env={"CLOCK": "real"}))
+        assert old.returncode is not None
+        await until(lambda: said.read_text().splitlines() == ["simulated", "real"])
+        os.kill(supervisor.processes["it"].pid, signal.SIGKILL)
+        await until(lambda: said.read_text().splitlines() == ["simulated", "real", "real"])
+    assert heard.count(Kind.EXITED) == 1
+
+
 async def test_a_process_that_keeps_failing_ends_everything_loudly(tmp_path: Path) -> None:
     """A stack with a dead part that looks alive is worse than one that says what is wrong and stops."""
     heard = Heard()
