@@ -18,8 +18,9 @@ from runtime.clock import SystemClock
 from runtime.kafka import Out, Producer
 from runtime.settings import Settings
 from runtime.web import Peer, WebLimits, connect
-from vitals.alerts import Alert
+from vitals.alerts import Alert, Answer, Service, Shelf
 from vitals.causes import HEADER, Cause
+from vitals.control import PatientControl
 from vitals.journal import Episode, Mark
 from vitals.people import Principal, digest_of
 from vitals.protocol import (
@@ -31,7 +32,7 @@ from vitals.protocol import (
     Welcome,
     decode_server,
 )
-from vitals.topics import JOURNAL, partition_of
+from vitals.topics import BINDINGS, FEED, JOURNAL, partition_of
 
 PEOPLE = [
     Principal(name="nurse", role="clinician", token_sha256=digest_of("nurse-token")),
@@ -58,6 +59,7 @@ class Ward:
         self._tokens = tokens
         self._producer = producer
         self._causes: dict[int, int] = {}
+        self._feed_causes: dict[int, int] = {}
         self.url = ""
         self.stop: Callable[[], object] = lambda: None
 
@@ -76,6 +78,21 @@ class Ward:
     def _out(self, message: Episode | Mark, partition: int) -> Out:
         number = self._causes[partition] = self._causes.get(partition, 0) + 1
         return Out(JOURNAL, partition, b"k", message.encode(), ((HEADER, Cause(number, 0).pack()),))
+
+    async def publish(self, *messages: Alert | Shelf | Service | Answer, partition: int = 0) -> None:
+        """Append to the feed what a manager would; for tests of the gateway alone."""
+        outs = []
+        for message in messages:
+            number = self._feed_causes[partition] = self._feed_causes.get(partition, 0) + 1
+            headers = ((HEADER, Cause(number, 0).pack()),)
+            outs.append(Out(FEED, partition, b"k", message.encode(), headers))
+        await self._producer.send(outs)
+
+    async def register(self, *controls: PatientControl) -> None:
+        """Append patients to what the registry says."""
+        await self._producer.send(
+            [Out(BINDINGS, 0, f"patient:{each.label}".encode(), each.encode()) for each in controls]
+        )
 
     @asynccontextmanager
     async def gateway(self, **more: Any) -> AsyncIterator[str]:
@@ -147,15 +164,22 @@ async def running(service: Any, ready: asyncio.Future[int] | None = None) -> Asy
 
 
 @asynccontextmanager
-async def managed(topics: Settings, folder: Path, **more: Any) -> AsyncIterator[Ward]:
-    """A manager that runs (on simulated time by default), and people with tokens."""
+async def staffed(topics: Settings, folder: Path) -> AsyncIterator[Ward]:
+    """People with tokens, and no manager: the test writes the feed."""
     tokens = folder / "tokens.json"
     tokens.write_text(json.dumps([json.loads(person.encode()) for person in PEOPLE]))
+    async with Producer(topics, "test") as producer:
+        yield Ward(topics, tokens, producer)
+
+
+@asynccontextmanager
+async def managed(topics: Settings, folder: Path, **more: Any) -> AsyncIterator[Ward]:
+    """A manager that runs (on simulated time by default), and people with tokens."""
     settings = settings_for(topics, ManageSettings, **{"clock": "simulated"} | more)
     started: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     manager = manager_service.main(settings, CLOCK, lambda: started.set_result(0))
-    async with Producer(topics, "test") as producer, running(manager, started):
-        yield Ward(topics, tokens, producer)
+    async with staffed(topics, folder) as ward, running(manager, started):
+        yield ward
 
 
 def free_port() -> int:
