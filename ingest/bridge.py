@@ -1,7 +1,7 @@
 """The bridge's decisions: what one MQTT message becomes in Kafka. Reads no clock, talks to nobody.
 
-Every message becomes at least one record, or is a tick that is not for us: nothing vanishes. The loop around it
-is ``ingest/service.py``.
+Every message becomes at least one record, or is a tick that is not for us or a gateway's word that it is there:
+nothing vanishes. The loop around it is ``ingest/service.py``.
 """
 
 from __future__ import annotations
@@ -9,15 +9,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ingest import ticks
+from ingest import presence, ticks
 from ingest.attribution import Clocks, attribute
 from ingest.directory import Directory, Known, WornBy
+from ingest.presence import Presence
 from ingest.records import Record, rejected
 from ingest.ticks import PartitionClocks
 from vitals.codecs import Item, Reason, Rejected
 from vitals.codecs.json import decode
 from vitals.rejections import Rejection
-from vitals.topics import NAME, READINGS, mqtt_root
+from vitals.topics import GATEWAY, NAME, READINGS, mqtt_root
 
 _LEVELS = 3
 
@@ -47,6 +48,7 @@ class Bridge:
         self._publisher = publisher
         self._directory = directory
         self._clocks = clocks
+        self._presences = Presence()
 
     def decide(self, topic: str, payload: bytes, now: int) -> Decision:
         """The records of a message taken at ``now`` (µs UTC, real). Never raises, whatever topic and payload."""
@@ -57,6 +59,8 @@ class Bridge:
                 return self._readings(topic, site, name, payload, now)
             if kind == "ticks" and site == "-ticks":
                 return self._tick(topic, name, payload, now)
+            if kind == "presence" and name == GATEWAY and NAME.match(site):
+                return self._presence(topic, site, payload, now)
         detail = f"a device publishes to {self._root}SITE/DEVICE/readings, names of a-z 0-9 . _ -"
         return self._only(
             Rejected(None, "bad_topic", detail), topic, levels[1] if len(levels) > 1 else "", payload, now
@@ -78,6 +82,23 @@ class Bridge:
         if records:
             self._clocks.advance(tick.tick)
         return Decision(records, ticks=1)
+
+    # Presence
+
+    @property
+    def away(self) -> frozenset[str]:
+        """Names of the sites whose gateway is known to be away: they have no place in ticks."""
+        return self._presences.away
+
+    def _presence(self, topic: str, site: str, payload: bytes, now: int) -> Decision:
+        claim = presence.parse(payload)
+        if isinstance(claim, Rejected):
+            return self._only(claim, topic, GATEWAY, payload, now)
+        if site not in self._directory.sites:
+            detail = f"presence of the unknown site {site}; vigil site add makes a site"
+            return self._only(Rejected(None, "not_bound", detail), topic, GATEWAY, payload, now)
+        self._presences.take(site, claim)
+        return Decision(())
 
     # Readings
 

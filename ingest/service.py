@@ -13,13 +13,15 @@ from ingest.ticks import REPLAY, TICK_S, PartitionClocks, Tick, time_of
 from runtime.clock import Clock, SystemClock
 from runtime.kafka import Producer, Reader
 from runtime.mqtt import Connection
-from runtime.observe import HealthServer, Metrics, Readiness
+from runtime.observe import HealthServer, Metrics, Readiness, get_logger
 from runtime.settings import Settings
 from vitals.topics import BINDINGS, READINGS, TICK_KEY, mqtt_root, ticks_topic
 
 WATCH_S = 0.2
 TICK_AGE_S_MAX = 10.0
 """Without a tick for so long the patients turn unknown, and the bridge says that it is not ready."""
+
+log = get_logger("vigil.bridge")
 
 
 async def main(settings: BridgeSettings) -> None:
@@ -68,7 +70,7 @@ async def serve(
             inner.create_task(forwarder.run(), name="bridge")
             inner.create_task(watch(forwarder, connection, metrics, readiness, clock), name="readiness")
             if not clocks.simulated:
-                inner.create_task(make_ticks(connection, directory, settings.namespace, clock), name="ticks")
+                inner.create_task(make_ticks(connection, bridge, directory, settings.namespace, clock), name="ticks")
 
 
 def connect(settings: BridgeSettings) -> Connection:
@@ -77,12 +79,21 @@ def connect(settings: BridgeSettings) -> Connection:
     return Connection(settings, f"bridge-{settings.instance}", [topics], settings.receive_maximum)
 
 
-async def make_ticks(connection: Connection, directory: Directory, namespace: str, clock: Clock) -> None:
-    """Publish the time to ourselves, twice a second, while connected and once there is a site; for ever."""
+async def make_ticks(
+    connection: Connection, bridge: Bridge, directory: Directory, namespace: str, clock: Clock
+) -> None:
+    """Publish the time to ourselves, twice a second, while connected and once there is a site; for ever.
+
+    Sites whose gateway is away are left out: their clocks stop until it is back.
+    """
     topic = ticks_topic(namespace, connection.client_id)
+    away: frozenset[str] = frozenset()
     while True:
         if connection.connected and directory.sites:
-            tick = Tick(tick=clock.now_us(), sites=tuple(sorted(directory.sites)))
+            if bridge.away != away:
+                away = bridge.away
+                log.info("gateways of sites are away" if away else "gateways of all sites are there", away=sorted(away))
+            tick = Tick(tick=clock.now_us(), sites=tuple(sorted(directory.sites.keys() - away)))
             await connection.publish(topic, tick.encode())
         await clock.sleep(TICK_S)
 

@@ -15,34 +15,41 @@ from runtime.clock import Clock
 from runtime.mqtt import Connection
 from runtime.observe import get_logger
 from runtime.settings import Settings
+from simulators import payload, stories
 from simulators.registry import Registry, enrol_ward
 from simulators.roll import device_name, site_of
 from simulators.ward import Due, Ward, WardSpec
 from vitals.errors import InputError, StateError
-from vitals.metrics import METRIC_BY_CODE, SECOND_US
-from vitals.topics import readings_topic
-from vitals.units import UNIT_NAME
+from vitals.metrics import SECOND_US
+from vitals.topics import presence_topic, readings_topic
 
 CONNECTIONS_MAX = 50
 SLOT_S = 0.1
 """Readings that fall due within a slot leave together."""
 UNACKED_MAX = 10_000
 """Readings without PUBACK at which the devices hold back; they send the rest, with its own times, afterwards."""
-LATE_S = 2.0
+LATE_US = 2 * SECOND_US
 """A reading whose PUBACK comes more than so long after it was observed counts as late in the report."""
 DRAIN_S = 10.0
 """How long the end of a run waits for the last PUBACKs."""
 PATIENTS_MAX = 5_000
 RATE_HZ_MAX = 10.0
 REPORT_S = 10.0
+BACKLOG_US = 15 * 60 * SECOND_US
+"""A ward that resumes later than this was down, as a gateway may be: what lies further back is lost."""
+SKIPPED_US = 110 * SECOND_US
+"""So much of the stories is over when a ward without history begins."""
 
 log = get_logger("vigil.fleet")
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a ward can be asked; ``duration_s`` 0 is for ever. ``began_at`` is when it began, ``resume_at`` the first
-    event time to send live (µs UTC, None is now); ``stories`` says whether scripted stories are played.
+    """What a ward can be asked; ``duration_s`` 0 is for ever.
+
+    ``stories`` says whether the scripted stories are told. Behind a back-fill: ``began_at`` is when the ward began,
+    ``resume_at`` the first event time to send live (`backfill.Report.until`), ``story_at`` the anchor of the stories
+    (of the report; None is ``resume_at``); all µs UTC.
     """
 
     patients: int = 8
@@ -51,6 +58,7 @@ class Options:
     seed: int = 1
     began_at: int | None = None
     resume_at: int | None = None
+    story_at: int | None = None
     stories: bool = True
 
 
@@ -79,14 +87,15 @@ async def run(settings: Settings, options: Options, registry: Registry, clock: C
         MqttUnavailable: the broker cannot be reached, or ended the session for good.
     """
     _check(settings, options)
-    await enrol_ward(registry, options.patients, options.rate_hz, options.began_at or clock.now_us())
+    since = clock.now_us() if options.began_at is None else options.began_at
+    worn = await enrol_ward(registry, options.patients, options.rate_hz, since)
     async with AsyncExitStack() as stack:
         shared = min(options.patients, CONNECTIONS_MAX)
         connections = [
             await stack.enter_async_context(Connection(settings, _client_id(index), forget=True))
             for index in range(shared)
         ]
-        fleet = Fleet(settings, options, connections, clock)
+        fleet = Fleet(settings, options, connections, clock, worn=worn, start=clock.now_us())
         await fleet.play()
     return fleet.report
 
@@ -107,21 +116,34 @@ def _client_id(index: int) -> str:
 
 
 class Fleet:
-    """The devices of one ward on their connections; ``report`` is up to date at any time."""
+    """The devices of one ward on their connections; ``report`` is up to date at any time.
 
-    def __init__(self, settings: Settings, options: Options, connections: Sequence[Connection], clock: Clock) -> None:
+    ``worn`` is each patient's device; ``start`` the wall's time at which the run begins (µs UTC).
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        options: Options,
+        connections: Sequence[Connection],
+        clock: Clock,
+        *,
+        worn: Sequence[str],
+        start: int,
+    ) -> None:
         self.report = Report(options.patients)
-        self._options = options
-        self._connections = connections
-        self._clock = clock
+        self._options, self._connections, self._clock = options, connections, clock
+        self._start, self._began = start, clock.monotonic()
+        spec = WardSpec(options.patients, options.rate_hz, options.seed, anchor_of(options, start))
+        self._ward, self._script = Ward(spec), spec.script
+        sites = [site_of(index, options.patients) for index in range(options.patients)]
         self._topics = [
-            readings_topic(settings.namespace, site_of(index, options.patients), device_name(index))
-            for index in range(options.patients)
+            readings_topic(settings.namespace, site, device) for site, device in zip(sites, worn, strict=True)
         ]
-        self._sequence = [0] * options.patients
+        self._away_site = [site == stories.AWAY_SITE for site in sites]
+        gateway = connections[sites.index(stories.AWAY_SITE)] if stories.AWAY_SITE in sites else None
+        self._gateway = None if gateway is None else Gateway(gateway, settings, stories.AWAY_SITE, f"{start:x}")
         self._settled = asyncio.Event()
-        self._began_at = clock.now_us()
-        self._began = clock.monotonic()
 
     @property
     def unacked(self) -> int:
@@ -130,55 +152,113 @@ class Fleet:
 
     async def play(self) -> None:
         """Send what is due, slot by slot, until the duration is over; then wait for the last PUBACKs."""
-        options = self._options
-        ward = Ward(WardSpec(options.patients, options.rate_hz, options.seed, self._began_at))
+        at = self._start if self._options.resume_at is None else max(self._options.resume_at, self._start - BACKLOG_US)
+        if self._options.resume_at is None:
+            self._send(self._ward.now(at))
+        if self._script is not None and self._gateway is not None:
+            self._gateway.say(online=True)
         told = 0.0
-        while True:
-            elapsed = self._elapsed()
-            over = 0 < options.duration_s <= elapsed
-            until = options.duration_s if over else elapsed
-            self._send(ward.due(int(until * SECOND_US) + 1))
-            self.report.seconds = elapsed
-            if over:
-                break
-            if elapsed - told >= REPORT_S:
-                told = elapsed
+        while not self._over():
+            until = self._now()
+            await self._presence(until)
+            self._send(self._ward.due(at, until))
+            at = max(at, until)
+            if self.report.seconds - told >= REPORT_S:
+                told = self.report.seconds
                 log.info("playing", **asdict(self.report))
             await self._clock.sleep(SLOT_S)
             await self._until_unacked(UNACKED_MAX)
+        self._send(self._ward.due(at, self._start + int(self._options.duration_s * SECOND_US)))
         try:
             async with asyncio.timeout(DRAIN_S):
                 await self._until_unacked(0)
         except TimeoutError:
             log.warning("ended without some PUBACKs", unacked=self.unacked, todo="look at the broker and the bridge")
 
-    def _elapsed(self) -> float:
-        return self._clock.monotonic() - self._began
+    def _over(self) -> bool:
+        self.report.seconds = self._clock.monotonic() - self._began
+        return 0 < self._options.duration_s <= self.report.seconds
+
+    def _now(self) -> int:
+        """The wall's time, which never goes back here, µs UTC."""
+        return self._start + int((self._clock.monotonic() - self._began) * SECOND_US)
+
+    async def _presence(self, at: int) -> None:
+        """The gateway goes and comes as the stories tell; before it says that it is back, its devices have sent
+        what they kept.
+        """
+        if self._script is None or self._gateway is None:
+            return
+        away = bool(self._script.absences(at, at + 1))
+        if away and self._gateway.online:
+            self._gateway.say(online=False)
+        elif not away and not self._gateway.online:
+            kept = [self._publish(*each) for each in self._gateway.come_back()]
+            await asyncio.wait(kept, timeout=DRAIN_S) if kept else None
+            self._gateway.say(online=True)
 
     def _send(self, due: Due) -> None:
-        columns = (due.patient.tolist(), due.metric.tolist(), due.at.tolist(), due.value.tolist())
-        for patient, code, at, value in zip(*columns, strict=True):
-            metric = METRIC_BY_CODE[code]
-            sequence = self._sequence[patient]
-            self._sequence[patient] = (sequence + 1) & 0xFFFF
-            payload = (
-                f'{{"metric":"{metric.name}","value":{value:g},"unit":"{UNIT_NAME[metric.unit]}",'
-                f'"observed_at":{self._began_at + at},"seq":{sequence}}}'
-            )
-            connection = self._connections[patient % len(self._connections)]
-            future = connection.publish_nowait(self._topics[patient], payload.encode())
-            self.report.sent += 1
-            future.add_done_callback(lambda done, at=at: self._answered(done, at))
+        gateway = self._gateway
+        columns = (due.patient.tolist(), due.at.tolist(), payload.readings(due))
+        for patient, at, text in zip(*columns, strict=True):
+            if gateway is not None and not gateway.online and self._away_site[patient]:
+                gateway.keep(patient, at, text)
+            else:
+                self._publish(patient, at, text)
+
+    def _publish(self, patient: int, at: int, text: str) -> asyncio.Future[None]:
+        connection = self._connections[patient % len(self._connections)]
+        future = connection.publish_nowait(self._topics[patient], text.encode())
+        self.report.sent += 1
+        future.add_done_callback(lambda done: self._answered(done, at))
+        return future
 
     def _answered(self, future: asyncio.Future[None], at: int) -> None:
         if future.cancelled() or future.exception() is not None:
             self.report.failed += 1
         else:
             self.report.acked += 1
-            self.report.late += self._elapsed() - at / SECOND_US > LATE_S
+            self.report.late += self._now() - max(at, self._start) > LATE_US
         self._settled.set()
 
     async def _until_unacked(self, most: int) -> None:
         while self.unacked > most:
             self._settled.clear()
             await self._settled.wait()
+
+
+class Gateway:
+    """A site's gateway: says whether it is there, and keeps what its devices measured while it is not."""
+
+    def __init__(self, connection: Connection, settings: Settings, site: str, session: str) -> None:
+        self.online = True
+        self._connection = connection
+        self._topic = presence_topic(settings.namespace, site)
+        self._session = session
+        self._kept: list[tuple[int, int, str]] = []
+
+    def say(self, *, online: bool) -> None:
+        """Publish that the gateway is there, or that it goes."""
+        self.online = online
+        message = json.dumps({"session": self._session, "online": online})
+        self._connection.publish_nowait(self._topic, message.encode())
+
+    def keep(self, patient: int, at: int, text: str) -> None:
+        """Keep a reading for later."""
+        self._kept.append((patient, at, text))
+
+    def come_back(self) -> list[tuple[int, int, str]]:
+        """What was kept, in the order in which it was measured."""
+        kept, self._kept = self._kept, []
+        return kept
+
+
+def anchor_of(options: Options, start: int) -> int | None:
+    """When the stories of a run that starts at ``start`` begin (µs UTC), None without stories.
+
+    Behind a history they go on as it began them. Without one their lead is skipped, so that the low is there at once.
+    """
+    if not options.stories:
+        return None
+    told = options.story_at if options.story_at is not None else options.resume_at
+    return start - SKIPPED_US if told is None else told

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
+Booleans = NDArray[np.bool_]
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
@@ -36,3 +37,25 @@ def normal(seed: int, stream: int, patient: Integers, index: Integers) -> Floats
     angle = 2.0 * np.pi * uniform(seed, stream + 1, patient, index)
     values: Floats = radius * np.cos(angle)
     return values
+
+
+def smooth(seed: int, stream: int, patient: Integers, at: Integers, knot_us: int) -> Floats:
+    """Smooth noise of unit variance at its knots, which lie ``knot_us`` apart, each person's elsewhere: normals joined
+    by Catmull-Rom splines. Shape of ``patient`` and ``at`` (µs) broadcast; uses ``stream`` and the two behind it.
+    """
+    shift = (uniform(seed, stream + 2, patient, np.zeros_like(patient)) * knot_us).astype(np.int64)
+    knot, rest = np.divmod(at + shift, knot_us)
+    share = rest / knot_us
+    before, left, right, behind = (normal(seed, stream, patient, knot + step) for step in (-1, 0, 1, 2))
+    linear = right - before
+    square = 2 * before - 5 * left + 4 * right - behind
+    cubic = 3 * (left - right) + behind - before
+    values: Floats = left + 0.5 * share * (linear + share * (square + share * cubic))
+    return values
+
+
+def ramp(value: Floats) -> Floats:
+    """0 below 0, 1 above 1, and a smooth step between."""
+    share = np.clip(value, 0.0, 1.0)
+    result: Floats = share * share * (3 - 2 * share)
+    return result

@@ -9,6 +9,8 @@ from typing import Protocol
 from simulators.roll import Wearer, site_names, site_of, wearers, worn_now
 from vitals.devices import Device, DeviceType
 
+__all__ = ("Registry", "Wearer", "enrol", "enrol_ward")
+
 
 class Registry(Protocol):
     """Commands as calls. Each returns once the registry has answered, True for done and False where the same was
@@ -63,7 +65,10 @@ async def enrol_ward(registry: Registry, patients: int, rate_hz: float, since: i
     Raises:
         InputError: the registry refuses one of them.
     """
-    found = wearers(patients, rate_hz, since, worn_now(await registry.devices()))
+    devices = await registry.devices()
+    found = wearers(patients, rate_hz, since, worn_now(devices))
+    bound = {binding.label for device in devices for binding in device.bindings}
     for site in site_names(patients):
-        await enrol(registry, site, [each for index, each in enumerate(found) if site_of(index, patients) == site])
+        here = [each for index, each in enumerate(found) if site_of(index, patients) == site]
+        await enrol(registry, site, [each for each in here if each.patient not in bound])
     return [each.device for each in found]

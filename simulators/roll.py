@@ -9,6 +9,7 @@ from vitals.devices import DEVICE_TYPES, Device, DeviceType
 from vitals.metrics import SECOND_US
 
 SITES = ("ward-a", "ward-b")
+_PREFIX = "wearable-"
 TWO_SITES_FROM = 8
 """A smaller ward is one site."""
 FIRST_SHARE = 0.6
@@ -27,7 +28,7 @@ class Wearer(NamedTuple):
 
 def device_name(index: int, worn_before: int = 0) -> str:
     """Name of the wearable of the ward's patient ``index`` (from 0), who has worn so many others before."""
-    return f"wearable-{index + 1:03}" + (f"-{worn_before + 1}" if worn_before else "")
+    return f"{_PREFIX}{index + 1:03}" + (f"-{worn_before + 1}" if worn_before else "")
 
 
 def patient_name(index: int) -> str:
@@ -87,5 +88,11 @@ def worn_now(devices: Sequence[Device]) -> dict[str, str]:
     return {
         device.bindings[-1].label: device.name
         for device in devices
-        if device.bindings and device.bindings[-1].until is None and device.name.startswith("wearable-")
+        if device.bindings and device.bindings[-1].until is None and device.name.startswith(_PREFIX)
     }
+
+
+def began_before(devices: Sequence[Device]) -> int | None:
+    """When a ward that is registered already began: its earliest binding (µs UTC), None where there is none."""
+    found = [device.bindings[0].since for device in devices if device.bindings and device.name.startswith(_PREFIX)]
+    return min(found, default=None)

@@ -1,121 +1,118 @@
-"""The script of a ward and its truth: when which patient runs low, high or silent, known beforehand.
+"""The truth of a ward, known beforehand: what its patients' bodies and devices do, whatever was sent of it. Pure.
 
-Times are seconds since the ward began. The script repeats every `CYCLE_S`; the first lows begin at once, so that a
-demonstration has its alert within the first minute.
+Glucose events are DOMAIN's for scoring: at least 15 min below 70 or 54, or above 250, until at least 15 min back; here
+of the blood itself, stories included, without the sensor's lag and error. Heart rate events are at least 10 min beyond
+130, or a story's tachycardia.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import Literal
 
-CYCLE_S = 3600
-"""The script's period. Every event of a cycle ends within it."""
-RAMP_S = 600
-"""Time in which an event after the first cycle is reached from wherever the patient's glucose is."""
-GROUP = 8
-"""One patient in so many has each part of the script."""
-GROUP_DELAY_S = 60
-"""Each further group plays the script so much later; the eleventh begins with the first."""
-ENTRY_S = 180
-"""Time from a safe value to the course's first point, after the ramp."""
+import numpy as np
 
-Label = Literal["low 2", "low 1", "high 1", "high 2"]
-LIMITS: dict[Label, float] = {"low 1": 69.5, "low 2": 53.5, "high 1": 250.5, "high 2": 399.5}
-"""Edges in mg/dL before rounding: 69.5 rounds to 70, which is not low (RULES)."""
+from simulators import stories
+from simulators.noise import Booleans
+from simulators.physiology import faults, sensor
+from simulators.physiology.course import Course
+from simulators.physiology.people import DAY_US, people
+from simulators.physiology.spells import Kind
+from simulators.ward import WardSpec
+from vitals.metrics import MINUTE_US
+
+EVENT_MINUTES = 15
+FAST_HEART_MINUTES = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
-    """A scripted course of one patient's glucose: straight lines between ``points`` (seconds from the event's
-    beginning, mg/dL).
+class Label:
+    """What is true from ``begin`` to ``end`` (µs UTC, end exclusive) of a patient (index) or, None, of a site.
+
+    ``kind``: ``low 1``, ``low 2``, ``high 1``, ``fast heart``, ``silent``, ``hole``, ``no contact``,
+    ``compression``, ``away`` or ``swap``.
     """
 
-    patient: int
-    begin_s: int
-    ramp_s: int
-    points: tuple[tuple[int, float], ...]
-
-    @property
-    def end_s(self) -> int:
-        """When the course is over and the patient's own process goes on."""
-        return self.begin_s + self.ramp_s + self.points[-1][0]
+    kind: str
+    patient: int | None
+    begin: int
+    end: int
+    site: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Crossing:
-    """A scripted crossing of a limit, at a time in seconds since the ward began, to the second."""
+def labels(spec: WardSpec, begin: int, end: int, began_at: int | None = None) -> list[Label]:
+    """All labels that reach into [begin, end), by beginning; events that run over its edges are cut there.
 
-    patient: int
-    label: Label
-    at_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class Silence:
-    """A device that sends nothing in [begin_s, end_s)."""
-
-    patient: int
-    begin_s: int
-    end_s: int
+    ``began_at`` is when the ward's history began: with it comes the swap of a device.
+    """
+    found = [*events(spec, begin, end), *_faults(spec, begin, end), *_told(spec, begin, end)]
+    if began_at is not None and (swap := stories.swap(began_at, end, spec.patients)) is not None:
+        found.append(Label("swap", swap.patient, swap.off_at, swap.on_at))
+    return sorted(found, key=lambda label: (label.begin, label.kind, -1 if label.patient is None else label.patient))
 
 
-# A fast fall through 54 at 17 s, seven minutes below, then back to normal.
-LOW_2 = ((0, 56.0), (60, 47.0), (420, 46.0), (780, 82.0), (1200, 118.0))
-# Below 70 for nine minutes, never below 54.
-LOW_1 = ((0, 67.0), (240, 62.0), (540, 66.0), (900, 90.0), (1200, 112.0))
-# Above 250 for 25 minutes, HIGH for eight of them.
-HIGH = ((0, 256.0), (600, 310.0), (960, 404.0), (1440, 402.0), (1800, 300.0), (2100, 230.0), (2400, 180.0))
-
-_COURSES = (LOW_2, LOW_1, HIGH)
-SILENT_BEGIN_S, SILENT_END_S = 120, 2700
-
-
-def events(patients: int, cycle: int) -> tuple[Event, ...]:
-    """The events that begin in a cycle (0 is the first), at most one per patient."""
+def events(spec: WardSpec, begin: int, end: int) -> list[Label]:
+    """Glucose and heart rate events in [begin, end), to the minute."""
+    minutes = np.arange(-(-begin // MINUTE_US), -(-end // MINUTE_US), dtype=np.int64)
+    if not len(minutes):
+        return []
+    at, script = minutes * MINUTE_US, spec.script
+    course = Course(people(spec.seed, spec.patients))
     found = []
-    for patient in range(patients):
-        group, part = divmod(patient, GROUP)
-        if part >= len(_COURSES):
-            continue
-        begin = cycle * CYCLE_S + (group % 10) * GROUP_DELAY_S
-        at_once = cycle == 0 and group == 0
-        ramp = 0 if at_once else RAMP_S
-        points = _COURSES[part] if at_once else ((0, 80.0 if part < 2 else 240.0), *_later(_COURSES[part]))
-        found.append(Event(patient, begin, ramp, points))
-    return tuple(found)
+    for patient in range(spec.patients):
+        who = np.full_like(at, patient)
+        blood, heart = course.at("blood", who, at), course.at("heart_rate", who, at)
+        if script is not None:
+            blood, heart = script.tell("glucose", who, at, blood)[0], script.tell("heart_rate", who, at, heart)[0]
+        for kind, beyond, least in (
+            ("low 1", blood < 70, EVENT_MINUTES),
+            ("low 2", blood < 54, EVENT_MINUTES),
+            ("high 1", blood > 250, EVENT_MINUTES),
+            ("fast heart", heart > 130, FAST_HEART_MINUTES),
+        ):
+            spans = [(int(at[first]), int(at[last - 1]) + MINUTE_US) for first, last in runs(beyond, least)]
+            found += [Label(kind, patient, *span) for span in spans]
+    return found
 
 
-def _later(points: tuple[tuple[int, float], ...]) -> Iterator[tuple[int, float]]:
-    """The same course, entered from above (below) its limit within a minute or two."""
-    return ((at + ENTRY_S, value) for at, value in points[:-1])
+def runs(beyond: Booleans, least: int) -> list[tuple[int, int]]:
+    """Events [first, last) in a minute-by-minute condition: each begins with ``least`` minutes of it, and ends before
+    as many without it.
+    """
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], beyond, [False]]).astype(np.int8)))
+    found: list[tuple[int, int]] = []
+    for first, last in edges.reshape(-1, 2).tolist():
+        if found and first - found[-1][1] < least:
+            found[-1] = found[-1][0], last
+        elif last - first >= least:
+            found.append((first, last))
+    return found
 
 
-def silence(patients: int, cycle: int) -> Silence | None:
-    """The silent device of a cycle: the last of the first group, if the ward has at least four patients."""
-    if patients < 4:
-        return None
-    begin = cycle * CYCLE_S
-    return Silence(min(patients, GROUP) - 1, begin + SILENT_BEGIN_S, begin + SILENT_END_S)
+def _told(spec: WardSpec, begin: int, end: int) -> list[Label]:
+    if (script := spec.script) is None:
+        return []
+    return [
+        *(Label("silent", span.patient, span.begin, span.end) for span in script.silences(begin, end)),
+        *(Label("away", None, span.begin, span.end, stories.AWAY_SITE) for span in script.absences(begin, end)),
+    ]
 
 
-def crossings(event: Event) -> tuple[Crossing, ...]:
-    """Where an event's own course (not the ramp that leads to it) first lies beyond each limit that it passes."""
-    found = []
-    for label, limit in LIMITS.items():
-        sign = -1.0 if label.startswith("low") else 1.0
-        at = _first_beyond(event.points, limit * sign, sign)
-        if at is not None:
-            found.append(Crossing(event.patient, label, event.begin_s + event.ramp_s + at))
-    return tuple(sorted(found, key=lambda crossing: crossing.at_s))
+def _faults(spec: WardSpec, begin: int, end: int) -> list[Label]:
+    found: list[Label] = []
+    for kind, spells in (("hole", faults.HOLE), ("no contact", faults.OFF), ("compression", sensor.PRESSED)):
+        found += _spells(kind, spells, spec, begin, end)
+    return found
 
 
-def _first_beyond(points: tuple[tuple[int, float], ...], limit: float, sign: float) -> float | None:
-    if points[0][1] * sign > limit:
-        return float(points[0][0])
-    for (begin, left), (end, right) in pairwise(points):
-        if right * sign > limit:
-            return begin + (end - begin) * (limit - left * sign) / (right * sign - left * sign)
-    return None
+def _spells(kind: str, spells: Kind, spec: WardSpec, begin: int, end: int) -> list[Label]:
+    slots = np.arange(begin // spells.slot_us, (end - 1) // spells.slot_us + 1, dtype=np.int64)
+    if kind == "compression":  # only at night
+        slots = slots[slots * spells.slot_us % DAY_US == 0]
+    index = np.arange(spec.patients, dtype=np.int64)[:, np.newaxis]
+    drawn = spells.of_slot(spec.seed, index, slots)
+    there = (drawn.length > 0) & (drawn.begin < end) & (drawn.begin + drawn.length > begin)
+    rows, columns = np.nonzero(there)
+    return [
+        Label(kind, row, int(drawn.begin[row, column]), int(drawn.begin[row, column] + drawn.length[row, column]))
+        for row, column in zip(rows.tolist(), columns.tolist(), strict=True)
+    ]

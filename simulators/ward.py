@@ -1,213 +1,157 @@
-"""A plain ward: patients whose heart rate has a day's rhythm and whose glucose is a believable slow process.
+"""A ward: what the devices of its patients send, and when. Vectorised over patients and pure: seed and time are
+arguments, and the same readings come for any slicing of time, from any beginning on.
 
-Vectorised over patients and pure: seed and time are arguments, and the same readings come for any slicing of time.
-
-Glucose moves by the minute. Its rate is s z exp(v w) with z and w autoregressive: normal in the short run, with the
-heavy tails of real sensors in the long run. With the pull to 140 mg/dL its 1/5/50/95/99 % are -3.7/-2.1/0/2.2/3.8
-mg/dL/min (DOMAIN, type 1 diabetes: -3.8/-2.0/0/2.2/4.0). The script of ``truth.py`` overrides it.
+The patients' bodies are in ``physiology/``, what is scripted for them in ``stories.py``.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from simulators import truth
-from simulators.noise import Floats, Integers, normal, uniform
-from vitals.metrics import GLUCOSE, HEART_RATE, MINUTE_US, SECOND_US
+from simulators import stories
+from simulators.noise import Booleans, Floats, Integers
+from simulators.physiology import battery, faults, heart
+from simulators.physiology.course import Course
+from simulators.physiology.people import people
+from vitals.metrics import BATTERY, GLUCOSE, HEART_RATE, MINUTE_US, SECOND_US, Metric
 
 GLUCOSE_US = MINUTE_US
 """One glucose reading per patient in this time."""
-DAY_US = 24 * 60 * MINUTE_US
-PEAK_US = 15 * 60 * MINUTE_US
-"""Time of day (UTC) of the highest resting heart rate; the trough is 12 h apart."""
-
-_RATE, _VOLATILITY = 1.1, 0.5
-_RATE_KEEP, _VOLATILITY_KEEP = np.exp(-1 / 8), np.exp(-1 / 60)
-_MEAN, _PULL = 140.0, 1 / 120
-_FLOOR, _FLOOR_PULL = 95.0, 0.05
-_CEILING, _CEILING_PULL = 220.0, 0.01
-_LOWEST, _HIGHEST = 42.0, 395.0
-_RATE_MAX = 8.0
-"""mg/dL/min; DOMAIN calls 10 plausible."""
-
-(_BASE, _SWING, _PHASE, _START, _SHOCK, _SHAKE, _SENSOR, _WAVES) = range(0, 80, 10)
-"""Streams of `simulators.noise`."""
+BATTERY_US = 10 * MINUTE_US
+"""One report of the device's charge in this time."""
+NO_CONTACT, MOTION = 1, 2
+"""Marks of a reading: the device says that it does not touch the body, or that it doubts the value."""
 
 
 class Due(NamedTuple):
-    """Readings in order of time, arrays of one length: patient's index, metric's code, µs since the ward began, and
-    value in the canonical unit, a whole number.
+    """Readings in order of time, arrays of one length: patient's index, metric's code, µs UTC, value in the canonical
+    unit (a whole number; 0 without contact), the device's counter, and marks.
     """
 
     patient: Integers
     metric: NDArray[np.uint8]
     at: Integers
     value: Floats
+    sequence: Integers
+    marks: NDArray[np.uint8]
+
+    def chosen(self, which: Booleans | Integers) -> Due:
+        """Some of the readings."""
+        return Due._make(column[which] for column in self)
+
+    def part(self, first: int, last: int) -> Due:
+        """The readings from number ``first`` up to, not including, ``last``."""
+        return Due._make(column[first:last] for column in self)
 
 
 @dataclass(frozen=True, slots=True)
 class WardSpec:
-    """A ward: how many patients, heart rate readings per second, seed, and when it began (µs UTC)."""
+    """A ward: how many patients, heart rate readings per second, seed, and the anchor of its stories (µs UTC, None
+    without stories).
+    """
 
     patients: int
     rate_hz: float
     seed: int
-    began_at: int
+    story_at: int | None = None
 
     @property
     def heart_rate_us(self) -> int:
         """Interval of the heart rate."""
         return round(SECOND_US / self.rate_hz)
 
+    @property
+    def script(self) -> stories.Script | None:
+        """Its stories, None without."""
+        return None if self.story_at is None else stories.Script(self.story_at, self.patients)
+
 
 class Ward:
-    """The patients of a spec; ask for readings slice by slice, time never goes back."""
+    """The patients of a spec; ask for the readings of any time."""
 
     def __init__(self, spec: WardSpec) -> None:
-        self._spec = spec
+        self.spec = spec
         self._patients = np.arange(spec.patients, dtype=np.int64)
-        zero = np.zeros(spec.patients, np.int64)
-        self._base = 58.0 + 26.0 * uniform(spec.seed, _BASE, self._patients, zero)
-        self._swing = 8.0 + 10.0 * uniform(spec.seed, _SWING, self._patients, zero)
-        self._heart_phase = self._phase(spec.heart_rate_us)
-        self._glucose_phase = self._phase(GLUCOSE_US)
-        if spec.patients:
-            # the first patient's second reading falls behind its scripted fall through 54
-            self._glucose_phase[0] = GLUCOSE_US // 3
-        self._glucose = _Glucose(spec)
-        self._until = 0
+        self._course = Course(people(spec.seed, spec.patients))
+        self._script = spec.script
 
-    def _phase(self, interval: int) -> Integers:
-        """Even phases in (0, interval], shuffled by index, so that a ward's load is even."""
-        order = (self._patients * 5) % max(1, self._spec.patients) if self._spec.patients % 5 else self._patients
-        return (order + 1) * interval // max(1, self._spec.patients)
+    def due(self, begin: int, end: int) -> Due:
+        """Readings in [begin, end), µs UTC."""
+        parts = [self._sent(metric, *self._scheduled(begin, end, interval)) for metric, interval in self._metrics()]
+        return _ordered(parts)
 
-    def due(self, until: int) -> Due:
-        """Readings in [the last ``until``, ``until``), µs since the ward began; the first ones are at 0."""
-        begin, self._until = self._until, max(self._until, until)
-        heart = self._due(begin, self._until, self._spec.heart_rate_us, self._heart_phase)
-        glucose = self._due(begin, self._until, GLUCOSE_US, self._glucose_phase)
-        patient = np.concatenate([heart[0], glucose[0]])
-        at = np.concatenate([heart[1], glucose[1]])
-        metric = np.repeat(np.array([HEART_RATE.code, GLUCOSE.code], np.uint8), [len(heart[0]), len(glucose[0])])
-        value = np.concatenate([self._heart_rate(*heart), self._glucose.at(glucose[0], glucose[1])])
-        order = np.lexsort((metric, patient, at))
-        order = order[~self._silent(patient[order], at[order])]
-        return Due(patient[order], metric[order], at[order], np.floor(value[order] + 0.5))
+    def now(self, at: int) -> Due:
+        """One reading of each metric at one moment, of all devices that speak: how devices report themselves."""
+        here = np.full_like(self._patients, at)
+        parts = [self._sent(metric, self._patients, here, here // interval) for metric, interval in self._metrics()]
+        return _ordered(parts)
 
-    def _due(self, begin: int, end: int, interval: int, phase: Integers) -> tuple[Integers, Integers, Integers]:
-        """Patient, time and index of readings at 0 and at ``phase + k interval`` within [begin, end)."""
-        first = np.maximum(0, -((phase - begin) // interval))
-        last = np.maximum(first, -((phase - end) // interval))
-        count = last - first
+    def _metrics(self) -> tuple[tuple[Metric, int], ...]:
+        return (HEART_RATE, self.spec.heart_rate_us), (GLUCOSE, GLUCOSE_US), (BATTERY, BATTERY_US)
+
+    def _scheduled(self, begin: int, end: int, interval: int) -> tuple[Integers, Integers, Integers]:
+        """Patient, time and number of the samples in [begin, end): at ``phase + k interval`` since 1970."""
+        phase = self._phase(interval)
+        first = -((phase - begin) // interval)
+        count = np.maximum(-((phase - end) // interval) - first, 0)
         patient = np.repeat(self._patients, count)
         starts = np.repeat(np.cumsum(count) - count, count)
         index = np.arange(len(patient), dtype=np.int64) - starts + np.repeat(first, count)
-        at = phase[patient] + index * interval
-        if begin == 0 < end:
-            patient = np.concatenate([self._patients, patient])
-            at = np.concatenate([np.zeros_like(self._patients), at])
-            index = np.concatenate([np.full_like(self._patients, 1 << 40), index])
-        return patient, at, index
+        return patient, phase[patient] + index * interval, index
 
-    def _heart_rate(self, patient: Integers, at: Integers, index: Integers) -> Floats:
-        """A day's swing, two slow waves of a patient's own (7 and 29 min), and the sensor's noise."""
-        of_day = (self._spec.began_at + at - PEAK_US) % DAY_US
-        value = self._base[patient] + self._swing[patient] / 2 * np.cos(2 * np.pi * of_day / DAY_US)
-        for wave, (minutes, height) in enumerate(((7, 2.0), (29, 3.0))):
-            phase = uniform(self._spec.seed, _WAVES + wave, patient, np.zeros_like(patient))
-            value = value + height * np.sin(2 * np.pi * (at / (minutes * MINUTE_US) + phase))
-        result: Floats = value + 1.2 * normal(self._spec.seed, _SENSOR, patient, index)
-        return result
+    def _phase(self, interval: int) -> Integers:
+        """Even phases in [0, interval), shuffled by index, so that a ward's load is even."""
+        patients = max(1, self.spec.patients)
+        order = (self._patients * 5) % patients if patients % 5 else self._patients
+        return order * interval // patients
 
-    def _silent(self, patient: Integers, at: Integers) -> NDArray[np.bool_]:
-        silent = np.zeros(len(patient), np.bool_)
-        if len(at):
-            for cycle in range(int(at[0]) // _CYCLE_US, int(at[-1]) // _CYCLE_US + 1):
-                if found := truth.silence(self._spec.patients, cycle):
-                    begin, end = found.begin_s * SECOND_US, found.end_s * SECOND_US
-                    silent |= (patient == found.patient) & (at >= begin) & (at < end)
+    def _sent(self, metric: Metric, patient: Integers, at: Integers, index: Integers) -> Due:
+        """The samples of one metric that are sent, with their values."""
+        marks = np.zeros(len(at), np.uint8)
+        if metric is HEART_RATE:
+            value, marks, told = self._heart_rate(patient, at)
+        elif metric is GLUCOSE:
+            value, told = self._told("glucose", patient, at, self._course.at("shown", patient, at))
+        else:
+            value, told = battery.charge(self.spec.seed, patient, at), np.zeros(len(at), np.bool_)
+        gone = self._silent(patient, at) | (~told & self._lost(metric, patient, at, index))
+        code = np.full(len(at), metric.code, np.uint8)
+        whole = np.maximum(np.floor(value + 0.5), 0.0)
+        return Due(patient, code, at, whole, index & 0xFFFF, marks).chosen(~gone)
+
+    def _heart_rate(self, patient: Integers, at: Integers) -> tuple[Floats, NDArray[np.uint8], Booleans]:
+        own = self._course.at("heart_rate", patient, at)
+        value, told = self._told("heart_rate", patient, at, own)
+        value = value + heart.noise(self.spec.seed, patient, at)
+        moved, cadence, known = faults.motion(self.spec.seed, patient, at, self._course.at("activity", patient, at))
+        moved &= ~told
+        off = faults.off(self.spec.seed, patient, at) & ~told
+        marks = np.where(off, NO_CONTACT, np.where(moved & known, MOTION, 0)).astype(np.uint8)
+        return np.where(off, 0.0, np.where(moved, cadence, value)), marks, told
+
+    def _told(self, name: stories.Name, patient: Integers, at: Integers, own: Floats) -> tuple[Floats, Booleans]:
+        if self._script is None:
+            return own, np.zeros(len(own), np.bool_)
+        return self._script.tell(name, patient, at, own)
+
+    def _lost(self, metric: Metric, patient: Integers, at: Integers, index: Integers) -> Booleans:
+        interval = next(us for each, us in self._metrics() if each is metric)
+        lost = faults.lost(self.spec.seed, metric.code, patient, index, interval)
+        return lost | faults.hole(self.spec.seed, patient, at)
+
+    def _silent(self, patient: Integers, at: Integers) -> Booleans:
+        silent = np.zeros(len(at), np.bool_)
+        if self._script is not None and len(at):
+            for span in self._script.silences(int(at.min()), int(at.max()) + 1):
+                silent |= (patient == span.patient) & (at >= span.begin) & (at < span.end)
         return silent
 
 
-_CYCLE_US = truth.CYCLE_S * SECOND_US
-
-
-class _Glucose:
-    """The process at whole minutes, kept for two of them, and the scripted courses between them."""
-
-    def __init__(self, spec: WardSpec) -> None:
-        self._spec = spec
-        self._patients = np.arange(spec.patients, dtype=np.int64)
-        zero = np.zeros(spec.patients, np.int64)
-        self._z = normal(spec.seed, _SHOCK, self._patients, zero) * 0.3
-        self._w = normal(spec.seed, _SHAKE, self._patients, zero)
-        self._minute = 0
-        value = 105.0 + 50.0 * uniform(spec.seed, _START, self._patients, zero)
-        self._entry: dict[tuple[int, int], float] = {}
-        self._left = self._scripted(self._patients, zero, value)
-        self._right = self._next()
-
-    def at(self, patient: Integers, at: Integers) -> Floats:
-        """mg/dL at times (µs); the minutes of later calls are not before those of earlier ones."""
-        minute = at // MINUTE_US
-        value = np.empty(len(patient))
-        for each in np.unique(minute).tolist():
-            while self._minute < each:
-                self._minute += 1
-                self._left = self._right
-                self._right = self._next()
-            here = minute == each
-            share = (at[here] % MINUTE_US) / MINUTE_US
-            who = patient[here]
-            between = self._left[who] * (1 - share) + self._right[who] * share
-            value[here] = self._scripted(who, at[here], between)
-        return value
-
-    def _next(self) -> Floats:
-        """The process one minute on."""
-        minute, seed = self._minute + 1, self._spec.seed
-        index = np.full_like(self._patients, minute)
-        self._z = _autoregress(self._z, _RATE_KEEP, normal(seed, _SHOCK, self._patients, index))
-        self._w = _autoregress(self._w, _VOLATILITY_KEEP, normal(seed, _SHAKE, self._patients, index))
-        rate = _RATE * self._z * np.exp(_VOLATILITY * self._w) - (self._left - _MEAN) * _PULL
-        rate += _FLOOR_PULL * np.maximum(0.0, _FLOOR - self._left)
-        rate -= _CEILING_PULL * np.maximum(0.0, self._left - _CEILING)
-        free = np.clip(self._left + np.clip(rate, -_RATE_MAX, _RATE_MAX), _LOWEST, _HIGHEST)
-        return self._scripted(self._patients, index * MINUTE_US, free)
-
-    def _scripted(self, patient: Integers, at: Integers, free: Floats) -> Floats:
-        """``free`` with the script's values where an event covers (patient, time)."""
-        value = free.copy()
-        if not len(at):
-            return value
-        cycle = int(at[0]) // _CYCLE_US
-        self._entry = {key: entry for key, entry in self._entry.items() if key[1] >= cycle - 1}
-        for event in _events(self._spec.patients, cycle):
-            seconds = (at - event.begin_s * SECOND_US) / SECOND_US
-            inside = (patient == event.patient) & (seconds >= 0) & (seconds < event.end_s - event.begin_s)
-            if not inside.any():
-                continue
-            times = [event.ramp_s + second for second, _ in event.points]
-            values = [target for _, target in event.points]
-            if event.ramp_s:
-                # events begin at whole minutes, and `_next` comes through each of them first
-                entry = self._entry.setdefault((event.patient, cycle), float(free[inside][0]))
-                times, values = [0, *times], [entry, *values]
-            value[inside] = np.interp(seconds[inside], times, values)
-        return value
-
-
-def _autoregress(value: Floats, keep: float, shock: Floats) -> Floats:
-    result: Floats = keep * value + np.sqrt(1 - keep * keep) * shock
-    return result
-
-
-@lru_cache(maxsize=8)
-def _events(patients: int, cycle: int) -> tuple[truth.Event, ...]:
-    return truth.events(patients, cycle)
+def _ordered(parts: list[Due]) -> Due:
+    """Readings of all parts by time, patient and metric."""
+    whole = Due._make(np.concatenate(columns) for columns in zip(*parts, strict=True))
+    return whole.chosen(np.lexsort((whole.metric, whole.patient, whole.at)))

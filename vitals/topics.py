@@ -73,6 +73,15 @@ def ticks_topic(namespace: str, publisher: str) -> str:
     return f"{mqtt_root(namespace)}/-ticks/{publisher}/ticks"
 
 
+GATEWAY = "-gateway"
+"""Stands where a device's name stands in the topic of a site's own gateway; no device can be called so."""
+
+
+def presence_topic(namespace: str, site: str) -> str:
+    """The MQTT topic on which a site's gateway says that it is there (docs/wire-format.md, *Presence*)."""
+    return f"{mqtt_root(namespace)}/{site}/{GATEWAY}/presence"
+
+
 def device_id(name: str) -> UUID:
     """The id of a device in rows: ``uuid5`` of its name."""
     return uuid5(NAMESPACE, f"device:{name}")
