@@ -6,6 +6,7 @@ stop the sink. What is no message of its topic at all is `Broken`.
 
 from __future__ import annotations
 
+import json
 import re
 import struct
 from collections.abc import Iterable
@@ -16,13 +17,17 @@ from pydantic import ValidationError
 
 from stream.sink import Broken
 from vitals import alerts, causes
-from vitals.alerts import Alert
+from vitals.alerts import Alert, Answer, FeedMark, Service, Shelf
+from vitals.control import PatientControl
 from vitals.devices import Device, Site
+from vitals.proof import RULE
 from vitals.readings import OBSERVED_MAX_US, OBSERVED_MIN_US
 from vitals.steps import Headers, Records
 from vitals.topics import MARK_KEY
 
 _ESCAPED_NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
+KINDS = frozenset(str(each.model_fields["kind"].default) for each in (Alert, Answer, FeedMark, Service, Shelf))
+"""Kinds of messages of ``alerts.feed`` that this version knows."""
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 
@@ -34,6 +39,15 @@ class Change(NamedTuple):
     alert: Alert
     body: str
     """The whole alert as JSON that PostgreSQL takes."""
+
+
+class Aside(NamedTuple):
+    """A shelf or a time out of service at its begin, change or end; its version is the cause of the record."""
+
+    partition: int
+    version: tuple[int, int]
+    what: Shelf | Service
+    body: str
 
 
 class Rejected(NamedTuple):
@@ -61,12 +75,15 @@ class DeviceVersion(NamedTuple):
 
 
 class Patient(NamedTuple):
-    """A patient as the latest record of one of their devices knows them."""
+    """A patient as the latest record of them, or of one of their devices, knows them."""
 
     offset: int
     id: UUID
     label: str
     site: int
+    bed: str = ""
+    control: str | None = None
+    """The whole control record as JSON; None where only a device's record told of the patient."""
 
 
 class Registered(NamedTuple):
@@ -77,9 +94,13 @@ class Registered(NamedTuple):
     patients: dict[UUID, Patient]
 
 
-def read_alerts(polls: Iterable[Records]) -> tuple[list[Change], list[Broken]]:
-    """The changes of alerts in records of ``alerts.feed`` in log order; marks and answers change none."""
+def read_feed(polls: Iterable[Records]) -> tuple[list[Change], list[Aside], list[Broken]]:
+    """The changes of alerts, and of shelves and services, in records of ``alerts.feed`` in log order.
+
+    Marks and answers change none, alarms of proof are nobody's, and kinds to come are for a Vigil to come.
+    """
     changes: list[Change] = []
+    set_aside: list[Aside] = []
     broken: list[Broken] = []
     for records in polls:
         for offset, key, value, headers in zip(
@@ -88,23 +109,39 @@ def read_alerts(polls: Iterable[Records]) -> tuple[list[Change], list[Broken]]:
             if key == MARK_KEY:
                 continue
             try:
-                change = _change(records.partition, value, headers)
+                found = _of_feed(records.partition, value, headers)
             except (ValueError, TypeError, struct.error) as error:
-                broken.append(Broken(records.topic, records.partition, offset, _line(error)))
+                if not _is_to_come(value):
+                    broken.append(Broken(records.topic, records.partition, offset, _line(error)))
                 continue
-            if change is not None:
-                changes.append(change)
-    return changes, broken
+            if isinstance(found, Change):
+                changes.append(found)
+            elif found is not None:
+                set_aside.append(found)
+    return changes, set_aside, broken
 
 
-def _change(partition: int, value: bytes, headers: Headers) -> Change | None:
+def _of_feed(partition: int, value: bytes, headers: Headers) -> Change | Aside | None:
     message = alerts.decode(value)
-    if not isinstance(message, Alert):
+    if not isinstance(message, Alert | Shelf | Service):
         return None
     offset, ordinal = causes.of_headers(headers) or message.version
-    _fits(message.site, message.level, ordinal, bits=31)
+    _fits(message.site, ordinal, bits=31)
     _fits(offset, bits=63)
-    return Change(partition, (offset, ordinal), message, _body(message.encode()))
+    if not isinstance(message, Alert):
+        return Aside(partition, (offset, ordinal), message, _body(message.encode()))
+    _fits(message.level, bits=31)
+    change = Change(partition, (offset, ordinal), message, _body(message.encode()))
+    return None if message.rule == RULE else change
+
+
+def _is_to_come(value: bytes | None) -> bool:
+    """Whether a record is a message of a kind that this version does not know."""
+    try:
+        kind = json.loads(value or b"").get("kind")
+    except (ValueError, AttributeError, RecursionError):
+        return False
+    return isinstance(kind, str) and kind not in KINDS
 
 
 def _fits(*numbers: int, bits: int) -> None:
@@ -151,7 +188,10 @@ def _rejected(partition: int, offset: int, key: bytes | None, value: bytes | Non
 
 
 def read_bindings(polls: Iterable[Records]) -> tuple[Registered, list[Broken]]:
-    """The latest site, device and patient records in ``registry.bindings``, and what is neither."""
+    """The latest site, device and patient records in ``registry.bindings``, and what cannot be read.
+
+    Records under keys of another kind are for a Vigil to come, and passed over.
+    """
     found = Registered({}, {}, {})
     broken: list[Broken] = []
     for records in polls:
@@ -166,7 +206,7 @@ def read_bindings(polls: Iterable[Records]) -> tuple[Registered, list[Broken]]:
 
 
 def _register(found: Registered, offset: int, key: bytes, value: bytes) -> None:
-    kind, _, _ = key.partition(b":")
+    kind, separator, _ = key.partition(b":")
     if kind == b"site":
         site = Site.model_validate_json(value)
         found.sites[site.number] = offset, site
@@ -175,9 +215,16 @@ def _register(found: Registered, offset: int, key: bytes, value: bytes) -> None:
         _fits(device.site, bits=31)
         found.devices[device.id] = DeviceVersion(offset, device, _body(device.encode()))
         for binding in device.bindings:
-            found.patients[binding.patient] = Patient(offset, binding.patient, binding.label, device.site)
-    else:
-        what = f"key {key[:64]!r} is neither a site's nor a device's"
+            known = found.patients.get(binding.patient, Patient(0, binding.patient, "", 0))
+            found.patients[binding.patient] = known._replace(offset=offset, label=binding.label, site=device.site)
+    elif kind == b"patient":
+        control = PatientControl.model_validate_json(value)
+        _fits(control.site, bits=31)
+        found.patients[control.patient] = Patient(
+            offset, control.patient, control.label, control.site, control.bed, _body(control.encode())
+        )
+    elif not separator:
+        what = f"key {key[:64]!r} says no kind"
         raise ValueError(what)
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from stream import sink, sink_messages
 from stream.sink import Batch, Broken, Identities
-from stream.sink_messages import Change, Registered, Rejected
+from stream.sink_messages import Aside, Change, Registered, Rejected
 from vitals.steps import Records
 from vitals.topics import BINDINGS, FEED, READINGS, REJECTED, WINDOWS
 
@@ -35,6 +35,7 @@ class Work(NamedTuple):
     batch: Batch
     windows: NDArray[np.void]
     changes: list[Change]
+    set_aside: list[Aside]
     rejected: list[Rejected]
     registered: Registered
     broken: list[Broken]
@@ -107,11 +108,12 @@ def gather(polls: Iterable[Records], positions: Mapping[Partition, int]) -> Work
     batch, broken = sink.read_readings(by_topic[READINGS])
     windows, more = sink.read_windows(by_topic[WINDOWS])
     broken += more
-    changes, more = sink_messages.read_alerts(by_topic[FEED])
+    changes, set_aside, more = sink_messages.read_feed(by_topic[FEED])
     broken += more
     registered, more = sink_messages.read_bindings(by_topic[BINDINGS])
     broken += more
-    return Work(moves, batch, windows, changes, sink_messages.read_rejected(by_topic[REJECTED]), registered, broken)
+    rejected = sink_messages.read_rejected(by_topic[REJECTED])
+    return Work(moves, batch, windows, changes, set_aside, rejected, registered, broken)
 
 
 def settle(batch: Batch, found: Identities, stored: Stored) -> Settled:

@@ -16,7 +16,7 @@ from pydantic import SecretStr
 
 from runtime.database import AsyncConnection, connect
 from runtime.database_errors import UniqueViolation, statements
-from stream import sink, sink_work, store_messages
+from stream import sink, sink_rollups, sink_work, store_messages
 from stream.copying import Columns
 from stream.sink import Batch, Refusal
 from stream.sink_work import Move, Partition, Settled, Stored, Tally, Work
@@ -29,6 +29,7 @@ LOG_ID = "SELECT id FROM vigil.logs WHERE cluster = %s"
 INCOMING = """
 CREATE TEMPORARY TABLE incoming_readings (LIKE vigil.readings, n integer NOT NULL) ON COMMIT DELETE ROWS;
 CREATE TEMPORARY TABLE incoming_windows (LIKE vigil.windows) ON COMMIT DELETE ROWS;
+CREATE TEMPORARY TABLE incoming_rollups (LIKE vigil.rollups) ON COMMIT DELETE ROWS;
 """
 KNOW_PARTITIONS = """
 INSERT INTO vigil.sink_positions (cluster, topic, partition)
@@ -84,6 +85,16 @@ ON CONFLICT (patient, metric, win, win_end) DO UPDATE SET win_start = excluded.w
     coverage = excluded.coverage, mean = excluded.mean, sd = excluded.sd, min = excluded.min, max = excluded.max,
     slope = excluded.slope, arrow = excluded.arrow, flags = excluded.flags
 WHERE excluded.log <> t.log OR (excluded.v_offset, excluded.v_ordinal) > (t.v_offset, t.v_ordinal)
+"""
+COPY_ROLLUPS = f"COPY incoming_rollups ({_names(sink_rollups.ROLLUP_COLUMNS)}) FROM STDIN (FORMAT binary)"
+MERGE_ROLLUPS = """
+INSERT INTO vigil.rollups AS t (patient, metric, width, bucket, min, max, last, first_at, last_at, n, marks)
+SELECT patient, metric, width, bucket, min, max, last, first_at, last_at, n, marks FROM incoming_rollups
+ON CONFLICT (patient, metric, width, bucket) DO UPDATE SET
+    min = least(t.min, excluded.min), max = greatest(t.max, excluded.max),
+    last = CASE WHEN (excluded.last_at, excluded.last) > (t.last_at, t.last) THEN excluded.last ELSE t.last END,
+    first_at = least(t.first_at, excluded.first_at), last_at = greatest(t.last_at, excluded.last_at),
+    n = t.n + excluded.n, marks = t.marks | excluded.marks
 """
 
 
@@ -156,10 +167,12 @@ class Store:
         fits = sink.storable(work.batch)
         kept, refused = sink.take(work.batch, fits), sink.take(work.batch, ~fits)
         settled = await self._store_readings(kept)
+        await self._roll_up(kept, settled)
         if len(work.windows):
             await self._copy(COPY_WINDOWS, sink.windows_copy(work.windows, self._log))
             await self._connection.execute(MERGE_WINDOWS)
         await store_messages.write_changes(self._connection, self._log, work.changes)
+        await store_messages.write_set_aside(self._connection, self._log, work.set_aside)
         await store_messages.write_rejected(self._connection, self._log, work.rejected)
         await store_messages.write_registered(self._connection, self._log, work.registered)
         tallies = sink_work.tallies(work, settled, refused, kept)
@@ -191,6 +204,12 @@ class Store:
             except UniqueViolation:
                 stored = await self._merge(heads)
         return sink_work.settle(batch, found, stored)
+
+    async def _roll_up(self, batch: Batch, settled: Settled) -> None:
+        data = sink_rollups.rollups_copy(batch.rows[settled.new])
+        if data is not None:
+            await self._copy(COPY_ROLLUPS, data)
+            await self._connection.execute(MERGE_ROLLUPS)
 
     async def _merge(self, heads: Batch) -> Stored:
         await self._copy(COPY_INCOMING, sink.readings_copy(heads, numbered=True))

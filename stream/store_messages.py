@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from runtime.database import AsyncConnection
-from stream.sink_messages import Change, Registered, Rejected, clamp, clean, latest_alerts
+from stream.sink_messages import Aside, Change, Registered, Rejected, clamp, clean, latest_alerts
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -30,6 +30,12 @@ ON CONFLICT (id) DO UPDATE SET log = excluded.log, v_offset = excluded.v_offset,
     announced_at = excluded.announced_at, closed = excluded.closed, body = excluded.body
 WHERE excluded.log <> t.log OR (excluded.v_offset, excluded.v_ordinal) > (t.v_offset, t.v_ordinal)
 """
+ADD_SET_ASIDE = """
+INSERT INTO vigil.set_aside (log, partition, v_offset, v_ordinal, kind, patient, site, at, until, ended, by, body)
+SELECT %s, * FROM unnest(%s::int[], %s::bigint[], %s::int[], %s::text[], %s::uuid[], %s::int[], %s::timestamptz[],
+    %s::timestamptz[], %s::bool[], %s::text[], %s::jsonb[])
+ON CONFLICT DO NOTHING
+"""
 ADD_REJECTED = """
 INSERT INTO vigil.rejected (log, log_partition, log_offset, received_at, device, topic, reason, detail, length, digest,
     payload, source)
@@ -51,10 +57,11 @@ ON CONFLICT (id) DO UPDATE SET log = excluded.log, v_offset = excluded.v_offset,
 WHERE excluded.log <> t.log OR excluded.v_offset > t.v_offset
 """
 MERGE_PATIENTS = """
-INSERT INTO vigil.patients AS t (log, v_offset, id, label, site)
-SELECT %s, * FROM unnest(%s::bigint[], %s::uuid[], %s::text[], %s::int[])
+INSERT INTO vigil.patients AS t (log, v_offset, id, label, site, bed, control)
+SELECT %s, * FROM unnest(%s::bigint[], %s::uuid[], %s::text[], %s::int[], %s::text[], %s::jsonb[])
 ON CONFLICT (id) DO UPDATE SET log = excluded.log, v_offset = excluded.v_offset, label = excluded.label,
-    site = excluded.site
+    site = excluded.site, bed = CASE WHEN excluded.control IS NULL THEN t.bed ELSE excluded.bed END,
+    control = coalesce(excluded.control, t.control)
 WHERE excluded.log <> t.log OR excluded.v_offset > t.v_offset
 """
 
@@ -76,6 +83,16 @@ async def write_changes(connection: AsyncConnection, log: int, changes: Sequence
     await _insert(connection, MERGE_ALERTS, log, latest)
 
 
+async def write_set_aside(connection: AsyncConnection, log: int, set_aside: Sequence[Aside]) -> None:
+    """Add every change of a shelf or of a time out of service once."""
+    rows = [
+        (each.partition, *each.version, each.what.kind, each.what.patient, each.what.site, instant(each.what.since),
+         instant(each.what.until), each.what.ended, clean(each.what.by), each.body)
+        for each in set_aside
+    ]  # fmt: skip
+    await _insert(connection, ADD_SET_ASIDE, log, rows)
+
+
 async def write_rejected(connection: AsyncConnection, log: int, rejected: Sequence[Rejected]) -> None:
     """Add every rejection once: by its place in the log, and by its source where it has one."""
     rows = [each._replace(received_at=None) for each in rejected]
@@ -94,7 +111,10 @@ async def write_registered(connection: AsyncConnection, log: int, found: Registe
         for key, version in sorted(found.devices.items())
     ]  # fmt: skip
     await _insert(connection, MERGE_DEVICES, log, devices)
-    patients = [(each.offset, each.id, clean(each.label), each.site) for _, each in sorted(found.patients.items())]
+    patients = [
+        (each.offset, each.id, clean(each.label), each.site, clean(each.bed), each.control)
+        for _, each in sorted(found.patients.items())
+    ]
     await _insert(connection, MERGE_PATIENTS, log, patients)
 
 

@@ -13,6 +13,7 @@ from stream import copying, sink, sink_messages, sink_work
 from stream.sink_work import Move, Stored
 from tests.integration.storage_data import alert
 from vitals.alerts import FeedMark
+from vitals.proof import RULE
 from vitals.readings import OBSERVED_MAX_US, OBSERVED_MIN_US, Reading, tick_rows, to_rows
 from vitals.steps import Records
 from vitals.topics import BINDINGS, FEED, MARK_KEY, READINGS, REJECTED, TICK_KEY, WINDOWS
@@ -105,18 +106,31 @@ def test_windows_that_are_none_are_broken():
 def test_marks_of_the_feed_are_passed_over_and_nonsense_is_broken():
     """The manager says each second that it lives; as rows that would be the largest table."""
     mark = FeedMark(sites={1: T0}).encode()
-    changes, broken = sink_messages.read_alerts(
-        [records(FEED, (MARK_KEY, mark, ()), (b"a", b'{"kind":"x"}', ()), (b"a", None, ()))]
+    changes, _, broken = sink_messages.read_feed(
+        [records(FEED, (MARK_KEY, mark, ()), (b"a", b'{"kind":"alert"}', ()), (b"a", None, ()))]
     )
     assert changes == []
     assert [each.offset for each in broken] == [1, 2]
+
+
+def test_kinds_of_messages_to_come_are_no_fault():
+    """A newer manager may write what this sink does not know; it must neither stop nor cry for each of them."""
+    feed = records(FEED, (b"a", b'{"kind":"forecast","id":1}', ()))
+    assert sink_messages.read_feed([feed]) == ([], [], [])
+    found, broken = sink_messages.read_bindings([records(BINDINGS, (b"ward:x", b"{}", ()))])
+    assert (found.devices, broken) == ({}, [])
+
+
+def test_alarms_of_proof_are_nobodys_history():
+    """Six a minute from every site would bury the alarms of patients."""
+    assert sink_messages.read_feed([records(FEED, (b"a", alert((1, 0), rule=RULE).encode(), ()))]) == ([], [], [])
 
 
 @pytest.mark.parametrize("changed", [{"site": 2**31}, {"level": -(2**40)}, {"version": (2**63, 0)}])
 def test_an_alert_with_a_number_that_no_column_holds_is_broken(changed: dict[str, Any]):
     """The database would refuse the whole transaction, again and again, and nothing behind it would be stored."""
     message = alert((1, 0)).model_copy(update=changed).encode()
-    changes, broken = sink_messages.read_alerts([records(FEED, (b"a", message, ()))])
+    changes, _, broken = sink_messages.read_feed([records(FEED, (b"a", message, ()))])
     assert changes == []
     assert "beyond" in broken[0].why
 
@@ -130,9 +144,9 @@ def test_a_rejection_without_headers_is_still_kept():
 
 
 def test_a_deleted_binding_is_no_error_and_a_foreign_key_is():
-    """A compacted topic holds deletions; anything else than a site or a device is not ours."""
+    """A compacted topic holds deletions; a key without a kind is not ours."""
     found, broken = sink_messages.read_bindings(
-        [records(BINDINGS, (b"device:x", None, ()), (b"person:x", b"{}", ()), (b"site:x", b"{}", ()))]
+        [records(BINDINGS, (b"device:x", None, ()), (b"person", b"{}", ()), (b"site:x", b"{}", ()))]
     )
     assert not found.devices
     assert [each.offset for each in broken] == [1, 2]
