@@ -41,7 +41,7 @@ export function Chart({ model, spans }: Props) {
       </figcaption>
       <div
         class="chart-keys" role="group" tabIndex={0}
-        aria-label="Chart: left and right move in time, plus and minus change the range, N follows now, shift with left and right reads values"
+        aria-label="Chart: left and right move in time, plus and minus change the range, L follows now, shift with left and right reads values"
         onKeyDown={(event) => onKey(event, model, cursor, panels.current, said.current)}
       >
         {METRICS.map((metric) => (
@@ -178,11 +178,11 @@ function onKey(event: KeyboardEvent, model: PatientModel, cursor: Signal<number 
   event.stopPropagation();
 }
 
-/** + and - anywhere on the screen, n for now. True where the key was one of them. */
+/** + and - anywhere on the screen, l for live. True where the key was one of them. */
 export function rangeKey(key: string, model: PatientModel): boolean {
   if (key === "+" || key === "=") model.view.value = zoomed(model.view.peek(), -1, now.peek());
   else if (key === "-") model.view.value = zoomed(model.view.peek(), 1, now.peek());
-  else if (key === "n") model.view.value = { ...model.view.peek(), end: null };
+  else if (key === "l") model.view.value = { ...model.view.peek(), end: null };
   else return false;
   return true;
 }

@@ -114,7 +114,7 @@ function In({ id, label, may }: { id: string; label: string; may: boolean }) {
   if (!may) return <p class="quiet">In service. Your role cannot change it.</p>;
   return (
     <form class="service-form" onSubmit={(event) => { event.preventDefault(); void outOfService(id, label, minutes.value, reason.value); }}>
-      <label>For <select class="field" value={minutes.value} onChange={(event) => { minutes.value = Number(event.currentTarget.value); }}>
+      <label>For <select class="field" id="service-for" value={minutes.value} onChange={(event) => { minutes.value = Number(event.currentTarget.value); }}>
         {MINUTES.map(([value, words]) => <option key={value} value={value}>{words}</option>)}
       </select></label>
       <label>Why <select class="field" value={reason.value} onChange={(event) => { reason.value = event.currentTarget.value; }}>

@@ -1,17 +1,23 @@
 /** One patient: values and chart, the open alerts with why, history, devices, limits. Live values need no database. */
 import "uplot/dist/uPlot.min.css";
 import "./patient.css";
-import { effect } from "@preact/signals";
+import { effect, useSignalEffect } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
 import type { Alert } from "../../logic/alerts";
 import type { Tile } from "../../logic/live";
 import { sentence, who } from "../../logic/words";
 import { Marker } from "../../parts/marker";
 import { now } from "../../state/clock";
+import { going, undoLast } from "../../state/actions";
 import { alertsOf, outOfService } from "../../state/feed";
 import { glucoseUnit } from "../../state/prefs";
+import { go } from "../../state/route";
 import { known, order, patients, siteName } from "../../state/tiles";
 import { ruleWords } from "../feed/words";
+import { Actions, Outcome } from "../ward/actions";
+import { panel, toggle } from "../ward/choice";
+import { answer, mayCommand } from "../ward/keys";
+import { OpenPanel } from "../ward/panels";
 import { Why } from "./Behind";
 import { Chart, ChartText, rangeKey } from "./Chart";
 import { History } from "./History";
@@ -87,11 +93,33 @@ function key(event: KeyboardEvent, model: PatientModel): void {
   if (event.ctrlKey || event.metaKey || event.altKey || target?.closest("input, select, textarea, [role=dialog], dialog")) return;
   const free = target === null || target === document.body || target.id === "main";
   const step = event.key === "ArrowLeft" ? -1 : event.key === "ArrowRight" ? 1 : 0;
-  if (rangeKey(event.key, model)) event.preventDefault();
+  if (rangeKey(event.key, model) || alertKey(event.key, model)) event.preventDefault();
   else if (free && step !== 0 && !event.shiftKey) {
     model.view.value = panned(model.view.peek(), step * 0.25, now.peek());
     event.preventDefault();
   }
+}
+
+/** The ward's keys, for the alert that has the focus; without one the first press only goes to the first alert. */
+function alertKey(name: string, model: PatientModel): boolean {
+  if (name === "?") go("#/help");
+  else if (name === "u" && mayCommand()) void undoLast();
+  else if (name === "Escape" && panel.peek() !== null) panel.value = null;
+  else if (name.length === 1 && "agtsn".includes(name) && mayCommand()) {
+    const card = document.activeElement?.closest<HTMLElement>("[data-alert]");
+    const alert = alertsOf(model.id).peek().find((each) => each.id === card?.dataset.alert);
+    if (alert === undefined) document.querySelector<HTMLElement>("[data-alert]")?.focus();
+    else answerKey(name, alert);
+  } else return false;
+  return true;
+}
+
+function answerKey(name: string, alert: Alert): void {
+  if (name === "a") answer(alert);
+  else if (name === "n") toggle(alert.id, "note");
+  else if (alert.condition === "over") return;
+  else if (name === "g") void going(alert);
+  else toggle(alert.id, name === "t" ? "treated" : "shelve");
 }
 
 function Head({ model, tile, label }: { model: PatientModel; tile: Tile | null; label: string }) {
@@ -140,7 +168,7 @@ function Card({ alert, model, first }: { alert: Alert; model: PatientModel; firs
   const unit = glucoseUnit.value;
   const has = who(alert, now.value);
   return (
-    <article class={`open-alert ${alert.priority}`} aria-label={`${ruleWords(alert.rule, alert.level, alert.metric)}, ${alert.priority} priority`}>
+    <article class={`open-alert ${alert.priority}`} data-alert={alert.id} tabIndex={-1} aria-label={`${ruleWords(alert.rule, alert.level, alert.metric)}, ${alert.priority} priority`}>
       <p class="open-head"><Marker alert={alert} /></p>
       <p class="open-sentence">{sentence(alert, unit, now.value)}</p>
       {has !== "" && <p class="open-who">{has}</p>}
@@ -148,8 +176,26 @@ function Card({ alert, model, first }: { alert: Alert; model: PatientModel; firs
       {alert.notes.length > 0 && (
         <ul class="open-notes">{alert.notes.map((note) => <li key={note.at}>“{note.text}” <span class="quiet">{note.by}</span></li>)}</ul>
       )}
+      {mayCommand() && <Answers alert={alert} />}
+      <Outcome subjects={[alert.id]} />
       <Why alert={alert} model={model} first={first} />
     </article>
+  );
+}
+
+/** The ward's buttons for one alert. Its panels are kept by the alert's id; "Out" goes to the patient's own control. */
+function Answers({ alert }: { alert: Alert }) {
+  const card = { patient: alert.id, label: alert.label, site: alert.site, alerts: [alert], lead: alert };
+  useSignalEffect(() => {
+    if (panel.value?.patient !== alert.id || panel.value.kind !== "out") return;
+    panel.value = null;
+    document.getElementById("service-for")?.focus();
+  });
+  return (
+    <>
+      <Actions card={card} />
+      <OpenPanel card={card} />
+    </>
   );
 }
 

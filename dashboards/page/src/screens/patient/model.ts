@@ -222,7 +222,7 @@ export class PatientModel {
   live(metric: Metric, vital: LiveVital | null): void {
     const series = this.series[metric].peek();
     if (vital === null || series === null || this.view.peek().end !== null) return;
-    if (vital.at < now.peek() - 14 * DAY) return;
+    if (vital.at === null || vital.at < now.peek() - 14 * DAY) return;
     const point = livePoint(vital, freshUs(metric, vital.interval_us ?? series.interval_us));
     if (point !== null) this.series[metric].value = withLive(series, point);
   }

@@ -53,8 +53,8 @@ export interface LivePoint {
 /** What a chart reads of a tile's vital. */
 export interface LiveVital {
   readonly value: number | null;
-  readonly at: number;
-  readonly received_at: number;
+  readonly at: number | null;
+  readonly received_at: number | null;
   readonly state: string;
   readonly interval_us?: number | null;
 }
@@ -140,14 +140,16 @@ function greatest(a: number | null | undefined, b: number | null): number | null
 
 /** What a live value's state means for a chart: its flags, and whether its number may be drawn. */
 export function livePoint(vital: LiveVital, lateUs: number): LivePoint | null {
-  const late = vital.received_at - vital.at > lateUs ? LATE : 0;
+  const { at: t, value } = vital;
+  if (t === null) return null;
+  const late = (vital.received_at ?? t) - t > lateUs ? LATE : 0;
   switch (vital.state) {
-    case "ok": return { t: vital.at, value: vital.value, flags: late };
-    case "low": return { t: vital.at, value: vital.value, flags: late | CENSORED_LOW };
-    case "high": return { t: vital.at, value: vital.value, flags: late | CENSORED_HIGH };
+    case "ok": return { t, value, flags: late };
+    case "low": return { t, value, flags: late | CENSORED_LOW };
+    case "high": return { t, value, flags: late | CENSORED_HIGH };
     case "invalid":
-    case "contact_lost": return { t: vital.at, value: null, flags: late | INVALID };
-    case "warm_up": return { t: vital.at, value: null, flags: late | WARM_UP };
+    case "contact_lost": return { t, value: null, flags: late | INVALID };
+    case "warm_up": return { t, value: null, flags: late | WARM_UP };
     default: return null;
   }
 }
