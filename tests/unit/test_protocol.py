@@ -5,24 +5,38 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import jsonschema
 import pytest
 from pydantic import ValidationError
 
 from tests.alerting import Journal, episode, unknown_id
-from vitals.alerts import AlertChange
+from vitals.alerts import AlertChange, Refusal, Service, Shelf
 from vitals.protocol import (
     CLOSE_MEANING,
     Acknowledge,
+    Assign,
     Change,
+    ClientCommand,
     CommandAnswer,
     Cursor,
+    Delivered,
     Heartbeat,
     Hello,
+    InService,
+    NoteAdd,
+    OutOfService,
     Place,
+    Proof,
+    Seen,
+    ServerEvent,
+    ServiceChange,
+    ShelfChange,
+    Shelve,
     Snapshot,
+    Undo,
+    Unshelve,
     Welcome,
     decode_client,
     decode_server,
@@ -31,6 +45,22 @@ from vitals.protocol import (
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 ALERT = Journal().alert(episode())
+SHELF = Shelf(
+    id=unknown_id(),
+    version=(3, 0),
+    patient=ALERT.patient,
+    label="p1",
+    site=1,
+    metric="glucose",
+    rule="low",
+    level=1,
+    since=1,
+    until=2,
+    by="nurse",
+    reason="",
+)
+SERVICE = Service(version=(3, 0), patient=unknown_id(), label="p1", site=1, since=1, until=2, by="nurse", reason="bath")
+SHOWN: dict[str, Any] = {"id": unknown_id(), "alert": unknown_id(), "level": 2, "version": (3, 0)}
 SERVER = [
     Welcome(
         protocol=1,
@@ -43,15 +73,38 @@ SERVER = [
         heartbeat_seconds=2.0,
         clock="real",
     ),
-    Snapshot(cursor="c", more=False, alerts=(ALERT,)),
+    Snapshot(cursor="c", more=False, alerts=(ALERT,), shelves=(SHELF,), services=(SERVICE,)),
     Change(cursor="c", alert=ALERT),
     CommandAnswer(id=unknown_id(), alert=unknown_id(), outcome="refused", reason="worsened", by="nurse", at=1),
+    ShelfChange(cursor="c", shelf=SHELF),
+    ServiceChange(cursor="c", service=SERVICE),
     Heartbeat(cursor="c", at=1, state="ok", age_ms=12, where=(Place(partition=0, site=1, age_ms=12),)),
+    Heartbeat(
+        cursor="c",
+        at=1,
+        state="ok",
+        age_ms=12,
+        where=(),
+        clock_at=5,
+        proofs=(
+            Proof(site=1, proved_at=1, age_ms=4, took_ms=3),
+            Proof(site=2, proved_at=None, age_ms=None, took_ms=None),
+        ),
+    ),
 ]
 CLIENT = [
     Hello(token="t"),
     Hello(token="t", cursor="c"),
-    Acknowledge(id=unknown_id(), alert=unknown_id(), level=2, version=(3, 0)),
+    Acknowledge(**SHOWN),
+    Shelve(**SHOWN, minutes=15, reason="sensor error"),
+    Unshelve(id=unknown_id(), shelf=unknown_id()),
+    NoteAdd(id=unknown_id(), alert=unknown_id(), text="juice"),
+    Assign(**SHOWN, what="treated", minutes=20),
+    Undo(id=unknown_id(), alert=unknown_id(), command=unknown_id()),
+    Seen(id=unknown_id(), alert=unknown_id()),
+    Delivered(announcements=((unknown_id(), 2),)),
+    OutOfService(id=unknown_id(), patient=unknown_id(), minutes=60),
+    InService(id=unknown_id(), patient=unknown_id()),
 ]
 
 
@@ -65,14 +118,14 @@ def test_the_published_schemas_are_those_of_the_models():
 
 
 @pytest.mark.parametrize("message", SERVER, ids=lambda message: message.type)
-def test_what_the_gateway_sends_fits_the_schema(message: Welcome | Snapshot | Change | CommandAnswer | Heartbeat):
+def test_what_the_gateway_sends_fits_the_schema(message: ServerEvent):
     """A schema that refuses real messages is worse than none."""
     jsonschema.validate(json.loads(message.encode()), schemas()["feed-server.json"])
     assert decode_server(message.encode()) == message
 
 
 @pytest.mark.parametrize("message", CLIENT, ids=lambda message: message.type)
-def test_what_a_client_sends_fits_the_schema(message: Hello | Acknowledge):
+def test_what_a_client_sends_fits_the_schema(message: Hello | ClientCommand):
     """Both directions are published."""
     jsonschema.validate(json.loads(message.encode()), schemas()["feed-client.json"])
     assert decode_client(message.encode()) == message
@@ -80,7 +133,16 @@ def test_what_a_client_sends_fits_the_schema(message: Hello | Acknowledge):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "{}", "null", "[]", '{"type":"hello"}', '{"type":"hello","token":""}', '{"type":"shelve","token":"t"}'],
+    [
+        "",
+        "{}",
+        "null",
+        "[]",
+        '{"type":"hello"}',
+        '{"type":"hello","token":""}',
+        '{"type":"shelve","token":"t"}',
+        '{"type":"note","text":""}',
+    ],
 )
 def test_what_is_no_message_is_refused(text: str):
     """The gateway closes such a connection; it must not guess."""
@@ -106,6 +168,8 @@ def test_the_documentation_names_every_message_and_close_code():
     text = (DOCS / "feed.md").read_text()
     types = {json.loads(message.encode())["type"] for message in (*SERVER, *CLIENT)}
     missing = [name for name in (*sorted(types), *get_args(AlertChange)) if f"`{name}`" not in text]
+    reasons = {*get_args(Refusal), "not_allowed", "too_many"} - {""}
+    missing += [reason for reason in sorted(reasons) if f"| `{reason}` |" not in text]
     missing += [str(code) for code in CLOSE_MEANING if f"| {code} |" not in text]
     assert missing == []
 
