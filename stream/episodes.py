@@ -12,6 +12,7 @@ from vitals.policies import PRIORITY_OF_RANK, SIGNAL_RESPONSES
 from vitals.units import UNIT_NAME
 
 if TYPE_CHECKING:
+    from stream.medians import Moved
     from stream.rules import Change, Machines
     from stream.series import Patients
     from stream.signal import Signals
@@ -76,6 +77,35 @@ class Writer:
             reason=reason,
             policy=patients.policy(slot).version,
             response=shown.response,
+        )
+
+    def median(self, moved: Moved) -> Episode:
+        """An episode of a window rule after a change; a cleared one keeps its limit."""
+        patients, series, shown = self.patients, self.signals.series, moved.shown
+        patient, rule = patients.ids[moved.slot], moved.shown.rule
+        return Episode(
+            id=episode_id(str(patient), rule.metric, rule.name, shown.opened_at),
+            patient=patient,
+            label=patients.labels[moved.slot],
+            site=int(patients.site[moved.slot]),
+            device=series.device_name(moved.slot),
+            metric=rule.metric,
+            rule=rule.name,
+            category="physiological",
+            level=moved.level,
+            condition=CONDITIONS[moved.condition],
+            priority=rule.priority,
+            change=moved.change,
+            at=moved.at,
+            opened_at=shown.opened_at,
+            since=shown.since,
+            value=shown.value,
+            value_at=shown.value_at,
+            unit=UNIT_NAME[series.metric.unit],
+            limit=shown.limit,
+            reason=moved.reason,
+            policy=patients.policy(moved.slot).version,
+            response=rule.response,
         )
 
     def signal(self, slot: int, change: EpisodeChange, at: int, *, was: int = 0) -> Episode:

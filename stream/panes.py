@@ -4,8 +4,10 @@ Pane ``k`` is the interval ((k - 1) p, k p] of event time, p the metric's pane w
 (T - W, T] is whole panes. The first row in the log takes a pane's slot; a later one of the same pane is in no
 window and no run. The ring reaches ``panes`` panes back from the newest usable event time of the series, its *head*.
 
-A cell holds the value in thousandths of the canonical unit plus one (0 is empty). Metrics with threshold rules
-also keep the whole value that rules see plus one, and the distance of the event time from the pane's end.
+A cell holds the value in thousandths of the canonical unit plus one (0 is empty), negative where the reading came
+late. Metrics with threshold rules also keep the whole value that rules see plus one, and the distance of the event
+time from the pane's end. A cell is *hot* beyond the series' `Ring.hot_below` or `Ring.hot_above`; how many hot cells
+a series has is counted as they come and go, so that nobody looks for a median where none can be beyond a limit.
 """
 
 from __future__ import annotations
@@ -22,6 +24,10 @@ if TYPE_CHECKING:
 
 MILLIS_MAX = 2_000_000
 """No valid value lies above 2,000 canonical units; a cell saturates there."""
+
+
+COLD = np.iinfo(np.int32).max
+"""No cell lies above."""
 
 
 class Beyond(NamedTuple):
@@ -45,7 +51,7 @@ class Beyond(NamedTuple):
 class Ring(Table):
     """The panes of all series of one metric; rows are slots."""
 
-    FILL: ClassVar[dict[str, float]] = {"head": LONG_AGO}
+    FILL: ClassVar[dict[str, float]] = {"head": LONG_AGO, "hot_above": COLD}
 
     def __init__(self, metric: Metric, *, timed: bool) -> None:
         self.pane_us = metric.pane_us
@@ -56,12 +62,24 @@ class Ring(Table):
         cells = self.size if timed else 0
         self.whole: NDArray[np.uint16] = np.zeros((self.capacity, cells), np.uint16)
         self.before_end: NDArray[np.int32] = np.zeros((self.capacity, cells), np.int32)
+        self.hot_below: NDArray[np.int32] = np.zeros(self.capacity, np.int32)
+        self.hot_above: NDArray[np.int32] = np.full(self.capacity, COLD, np.int32)
+        self.hot: NDArray[np.int32] = np.zeros(self.capacity, np.int32)
+        self._hot_cells = 0
 
-    def write(self, slots: Slots, events: Ints, values: Floats, wholes: Floats) -> None:
+    def heat(self, slot: int, below: int, above: int) -> None:
+        """From here on the cells of a series are hot below and above these (thousandths plus one)."""
+        self.hot_below[slot], self.hot_above[slot] = below, above
+        cells = np.abs(self.millis[slot])
+        count = int(((cells > 0) & ((cells < below) | (cells > above))).sum())
+        self._hot_cells += count - int(self.hot[slot])
+        self.hot[slot] = count
+
+    def write(self, slots: Slots, events: Ints, values: Floats, wholes: Floats, stale: Bools) -> None:
         """Fill panes with usable readings in log order; all shape (n,), a slot may repeat.
 
         The result does not depend on how a sequence of rows is cut into calls. ``values`` are canonical,
-        ``wholes`` what rules see.
+        ``wholes`` what rules see, ``stale`` which came late.
         """
         numbers = -(-events // self.pane_us)
         self._advance(slots, numbers)
@@ -70,10 +88,23 @@ class Ring(Table):
         free = reached[self.millis[slots[reached], cells[reached]] == 0][::-1]
         # of repeated indices numpy keeps the last value assigned: reversed, that is the first in the log
         where = slots[free], cells[free]
-        self.millis[where] = np.clip(np.floor(values[free] * 1000 + 0.5), 0, MILLIS_MAX).astype(np.int32) + 1
+        millis = np.clip(np.floor(values[free] * 1000 + 0.5), 0, MILLIS_MAX).astype(np.int32) + 1
+        self.millis[where] = np.where(stale[free], -millis, millis)
+        hot = (millis > self.hot_above[where[0]]) | (millis < self.hot_below[where[0]])
+        if hot.any():
+            self._heat_up(np.unique(where[0][hot] * self.size + where[1][hot]))
         if self.timed:
             self.whole[where] = np.clip(wholes[free], 0, MILLIS_MAX // 1000).astype(np.uint16) + 1
             self.before_end[where] = (numbers[free] * self.pane_us - events[free]).astype(np.int32)
+
+    def _heat_up(self, cells: Slots) -> None:
+        """Count cells (slot * size + cell, each once) that may be hot: a pane's second row did not get its cell."""
+        hot = cells[self._is_hot(cells // self.size, np.abs(self.millis.reshape(-1)[cells]))]
+        np.add.at(self.hot, hot // self.size, 1)
+        self._hot_cells += len(hot)
+
+    def _is_hot(self, slots: Slots, cells: NDArray[np.int32]) -> Bools:
+        return np.asarray((cells > 0) & ((cells > self.hot_above[slots]) | (cells < self.hot_below[slots])))
 
     def _advance(self, slots: Slots, numbers: Ints) -> None:
         """Move heads to the newest pane and empty what they pass."""
@@ -88,6 +119,10 @@ class Ring(Table):
         owner = np.repeat(np.arange(len(series)), passed)
         back = np.arange(len(owner)) - np.repeat(np.cumsum(passed) - passed, passed)
         where = series[owner], (head[owner] - back) % self.size
+        if self._hot_cells:
+            gone = where[0][self._is_hot(where[0], np.abs(self.millis[where]))]
+            np.subtract.at(self.hot, gone, 1)
+            self._hot_cells -= len(gone)
         self.millis[where] = 0
         if self.timed:
             self.whole[where] = 0
@@ -106,12 +141,24 @@ class Ring(Table):
 
         A series whose ring no longer reaches the window's first pane has no filled cell.
         """
-        last = end // self.pane_us
-        numbers = np.arange(last - width // self.pane_us + 1, last + 1)
-        head = self.head[slots][:, None]
-        cells = self.millis[slots[:, None], numbers % self.size]
-        filled = (cells > 0) & (numbers <= head) & (numbers[0] > head - self.size)
+        cells = np.abs(self.cells(slots, end, width))
+        filled = cells > 0
         return np.where(filled, cells.astype(np.int64) - 1, 0), filled
+
+    def cells(self, slots: Slots, end: int, width: int) -> NDArray[np.int32]:
+        """The cells of (end - width, end], 0 where empty, oldest first; shape (n, width / pane)."""
+        last, count = end // self.pane_us, width // self.pane_us
+        first, head = last - count + 1, self.head[slots]
+        cells = np.empty((len(slots), count), np.int32)
+        begin = first % self.size
+        until_wrap = min(count, self.size - begin)
+        cells[:, :until_wrap] = self.millis[slots, begin : begin + until_wrap]
+        cells[:, until_wrap:] = self.millis[slots, : count - until_wrap]
+        behind = np.flatnonzero(head < last)
+        if behind.size:
+            cells[behind] = np.where(np.arange(first, last + 1) > head[behind, None], 0, cells[behind])
+        cells[first <= head - self.size] = 0
+        return cells
 
     def run_starts(self, readings: Beyond, panes: int) -> Ints:
         """Event time (µs) at which the run that ends at each reading began, for both limits; shape (m, 2).

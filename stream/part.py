@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream.episodes import Writer
+from stream.medians import LOST_AFTER_US, NO_DATA, Medians
 from stream.outbox import Outbox, Where
 from stream.panes import Ring
 from stream.rules import UNKNOWN, Deciding, Machines
@@ -23,6 +24,7 @@ from vitals.readings import Flag, Rows, event_time, late, usable
 from vitals.units import Unit, canonical
 
 if TYPE_CHECKING:
+    from stream.medians import Moved
     from stream.rules import Change
     from vitals.journal import Episode
     from vitals.metrics import Metric
@@ -32,7 +34,7 @@ _LOW, _HIGH = int(Flag.CENSORED_LOW), int(Flag.CENSORED_HIGH)
 
 class Batch(NamedTuple):
     """Rows of one metric in log order, all shape (n,): event and arrival µs, canonical value, what rules see,
-    censoring (0, 1 low, 2 high), usable, deciding, what a row says about the signal, its record and row in it.
+    censoring (0, 1 low, 2 high), usable, late, deciding, what a row says about the signal, its record and row in it.
     """
 
     slots: Slots
@@ -42,6 +44,7 @@ class Batch(NamedTuple):
     wholes: Floats
     censored: NDArray[np.int8]
     usable: Bools
+    late: Bools
     deciding: Bools
     words: NDArray[np.int8]
     record: Slots
@@ -92,14 +95,15 @@ class Lane:
         self.series = Series(metric)
         self.ring = Ring(metric, timed=metric.whole)
         self.machines = Machines()
-        self.signals = Signals(self.series)
+        self.medians = Medians(self.series, self.ring)
+        self.signals = Signals(self.series, self.medians)
         self.writer = Writer(patients, self.machines, self.signals)
         self.unbound = 0
         """Rows that no series of ours takes: no control record has bound a device of this metric."""
 
     def grow(self, capacity: int) -> None:
         """Make room for ``capacity`` patients."""
-        for table in (self.series, self.ring, self.machines, self.signals):
+        for table in (self.series, self.ring, self.machines, self.medians, self.signals):
             table.grow(capacity)
 
     def take(self, rows: Rows, slots: Slots, record: Slots, row: Slots) -> Slots:
@@ -121,7 +125,8 @@ class Lane:
         values = np.where(low, self.series.below[slots], np.where(high, self.series.above[slots], values))
         good = usable(rows) & np.isfinite(values)
         events = event_time(rows)
-        decides = deciding(slots, events, good, late(rows), self.series.last_e)
+        stale = late(rows)
+        decides = deciding(slots, events, good, stale, self.series.last_e)
         return Batch(
             slots=slots,
             events=events,
@@ -130,6 +135,7 @@ class Lane:
             wholes=np.floor(values + 0.5) if self.metric.whole else values,
             censored=np.where(low, 1, np.where(high, 2, 0)).astype(np.int8),
             usable=good,
+            late=stale,
             deciding=decides,
             words=np.where(decides, SILENT, words(flags)).astype(np.int8),
             record=record,
@@ -167,7 +173,8 @@ class Lane:
 
     def _write(self, batch: Batch, rows: Slots) -> None:
         if rows.size:
-            self.ring.write(batch.slots[rows], batch.events[rows], batch.values[rows], batch.wholes[rows])
+            values, wholes = batch.values[rows], batch.wholes[rows]
+            self.ring.write(batch.slots[rows], batch.events[rows], values, wholes, batch.late[rows])
 
     def _decide(self, batch: Batch, rows: Slots) -> None:
         """Deciding readings that matter, one per series, already in the ring."""
@@ -183,15 +190,15 @@ class Lane:
             self._emit(_where(batch, at[change.slot], seen.at), change.slot, episode)
         silent = np.flatnonzero(self.signals.level[slots] > 0)
         if silent.size:
-            over = self.signals.heard(slots[silent], events[silent]).tolist()
-            for row, ends in zip(rows[silent].tolist(), over, strict=True):
-                self._heard(batch, row, ends=ends)
+            over, begins = self.signals.heard(slots[silent], events[silent])
+            for at_row in np.flatnonzero(over | begins).tolist():
+                self._heard(batch, int(rows[silent[at_row]]), ends=bool(over[at_row]))
 
     def _heard(self, batch: Batch, row: int, *, ends: bool) -> None:
         slot, at = int(batch.slots[row]), int(batch.events[row])
         was = int(self.signals.level[slot])
         if ends:
-            self.signals.close(slot)
+            self.signals.close(slot, int(batch.arrivals[row]))
         elif not self.signals.tell(slot, SILENT):
             return
         episode = self.writer.signal(slot, "clear" if ends else "reason", at, was=was)
@@ -229,9 +236,14 @@ class Lane:
         known = (self.machines.level[slots] > 0) & (self.machines.condition[slots] != UNKNOWN)
         return np.where(known.any(axis=1), self.series.dec_rx[slots] + self.series.gap[slots], NEVER)
 
+    def forgotten_at(self, slots: Slots) -> Ints:
+        """When the first known open episode of a window rule turns unknown, NEVER where none is."""
+        return np.asarray(self.medians.lost_at(slots).min(axis=1, initial=NEVER))
+
     def deadline(self, slots: Slots) -> Ints:
         """The first deadline of each slot (µs), NEVER where there is none; shape of ``slots``."""
         due = np.minimum(self.signals.due_at(slots), self.signals.medium_at(slots))
+        due = np.minimum(due, self.forgotten_at(slots))
         return np.minimum(due, self.unknown_at(slots))
 
     def lose(self, slot: int, reason: str, where: Where, *, known_only: bool = False) -> None:
@@ -240,19 +252,48 @@ class Lane:
             if known_only and self.machines.condition[slot, side] == UNKNOWN:
                 continue
             self._change(self.machines.lose(slot, side, reason), reason, where)
+        for column in range(len(self.medians.names)):
+            if known_only and self.medians.condition[slot, column] == UNKNOWN:
+                continue
+            self._moved(self.medians.lose(slot, column, reason, where.instant), where)
 
-    def regain(self, slot: int, reason: str, where: Where) -> None:
-        """A slot's episodes that were unknown for ``reason`` only are known again."""
+    def forget(self, slot: int, clock: int, where: Where) -> None:
+        """A slot's open episodes of window rules turn unknown: those that had their minute without an evaluation."""
+        (due,) = self.medians.lost_at(np.array([slot]))
+        for column in np.flatnonzero(due <= clock).tolist():
+            self._moved(self.medians.lose(slot, column, NO_DATA, int(due[column])), where)
+
+    def regain(self, slot: int, reason: str, new: str, clock: int, where: Where) -> None:
+        """A slot's episodes that were unknown for ``reason`` only are known again, or have had no data for too long
+        at ``clock`` (µs): those are unknown for the ``new`` reason from now on.
+        """
+        overdue = self.series.dec_rx[slot] + self.series.gap[slot] <= clock
         for side in (0, 1):
             if self.machines.reasons.get((slot, side)) == reason:
                 value = float(self.series.dec_value[slot])
-                self._change(self.machines.regain(slot, side, value), "", where)
+                machines = self.machines
+                change = machines.lose(slot, side, new) if overdue else machines.regain(slot, side, value)
+                self._change(change, new if overdue else "", where)
+        for column in range(len(self.medians.names)):
+            if self.medians.reasons.get((slot, column)) == reason:
+                if int(self.medians.eval_at[slot, column]) + LOST_AFTER_US <= clock:
+                    self._moved(self.medians.lose(slot, column, new, where.instant), where)
+                else:
+                    self._moved(self.medians.regain(slot, column, where.instant), where)
 
-    def relabel(self, slot: int, reason: str, new: str, where: Where) -> None:
-        """A slot's episodes that are unknown for ``reason`` are from now on for the ``new`` one."""
-        for side in (0, 1):
-            if self.machines.reasons.get((slot, side)) == reason:
-                self._change(self.machines.lose(slot, side, new), new, where)
+    def evaluate(self, at: int, slots: Slots, where: Where) -> Slots:
+        """Evaluate the window rules at T = ``at`` (µs); the slots that had an evaluation."""
+        evaluated, moved = self.medians.evaluate(at, slots)
+        for each in moved:
+            self._moved(each, where._replace(instant=each.known_at))
+        silent = evaluated[self.signals.level[evaluated] > 0]
+        for slot in silent[self.signals.recovered(silent)].tolist():
+            self.end_silence(slot, where)
+        return evaluated
+
+    def _moved(self, moved: Moved | None, where: Where) -> None:
+        if moved is not None:
+            self._emit(where._replace(instant=moved.known_at), moved.slot, self.writer.median(moved))
 
     def _change(self, change: Change | None, reason: str, where: Where) -> None:
         if change is not None:
@@ -262,18 +303,21 @@ class Lane:
 
     def fall_silent(self, slot: int, where: Where) -> None:
         """The signal alarm turns on: low, but never below an open episode of the same series."""
-        self.signals.open(slot, where.instant, max(1, self.machines.rank(slot)))
+        self.signals.open(slot, where.instant, max(1, self._rank(slot)))
         self._emit(where, slot, self.writer.signal(slot, "open", where.instant))
 
     def stay_silent(self, slot: int, where: Where) -> None:
         """A low signal alarm rises to medium."""
-        self.signals.level[slot] = max(2, self.machines.rank(slot))
+        self.signals.level[slot] = max(2, self._rank(slot))
         self._emit(where, slot, self.writer.signal(slot, "rise", where.instant))
 
+    def _rank(self, slot: int) -> int:
+        return max(self.machines.rank(slot), self.medians.rank(slot))
+
     def end_silence(self, slot: int, where: Where) -> None:
-        """The signal alarm ends because its binding has: nobody is expected to be heard."""
+        """The signal alarm ends without a reading: by an evaluation, or because its binding has ended."""
         was = int(self.signals.level[slot])
-        self.signals.close(slot)
+        self.signals.close(slot, where.instant)
         if was:
             self._emit(where, slot, self.writer.signal(slot, "clear", where.instant, was=was))
 

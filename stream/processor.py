@@ -14,17 +14,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import ValidationError
 
-from stream import episodes, poll, windows
+from stream import episodes, evaluations, poll, windows
+from stream.medians import NO_DATA
 from stream.outbox import Outbox, Where
 from stream.part import Lane
 from stream.series import LONG_AGO, NEVER, Patients
 from stream.sites import MARK_EVERY_US, Site, Sites
-from vitals.control import PatientControl, SiteControl, decode
+from vitals.control import ClockControl, PatientControl, SiteControl, decode
 from vitals.journal import Mark
-from vitals.metrics import METRICS, TICK
+from vitals.metrics import METRIC_BY_CODE, METRICS, TICK
 from vitals.readings import late
 from vitals.steps import Output, Records
-from vitals.windows import WINDOWS
+from vitals.windows import EVALUATE_AFTER_US, EVALUATE_EVERY_US, WINDOWS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,10 +35,11 @@ if TYPE_CHECKING:
     from vitals.control import WornDevice
     from vitals.journal import EpisodeChange
 
-NO_DATA = "no data"
 SITE_SILENT = "site silent"
 DEVICE_REMOVED = "device removed"
-DELAY_MIN_US = min(*(metric.silent_us for metric in METRICS), *(m.gap_us for m in METRICS if m.whole))
+WATCHED = tuple(metric for metric in METRICS if any(spec.metric is metric for spec in WINDOWS))
+"""Metrics with windows; the others are stored for people to see, and cost the processor nothing."""
+DELAY_MIN_US = min(*(metric.silent_us for metric in WATCHED), *(m.gap_us for m in WATCHED if m.whole))
 """No reading can set a deadline sooner than this after its arrival."""
 
 
@@ -65,8 +67,9 @@ class Processor:
         self._patients = Patients()
         self._sites = Sites()
         self._outbox = Outbox(partition)
-        self._lanes = {metric.code: Lane(metric, self._patients, self._outbox) for metric in METRICS}
+        self._lanes = {metric.code: Lane(metric, self._patients, self._outbox) for metric in WATCHED}
         self._strangers = 0
+        self._simulated = False
         self.counters = Counters()
 
     @property
@@ -158,6 +161,7 @@ class Processor:
                 continue
             if site.clock == LONG_AGO:
                 site.closed = {spec.code: windows.last_end(spec, at) for spec in WINDOWS}
+                site.evaluated = evaluations.last_due(at)
                 self._next_window(site, self._patients.of_site(number))
             site.clock = at
             heard.append(site)
@@ -176,23 +180,41 @@ class Processor:
         if any(sites[number].clock - sites[number].marked >= MARK_EVERY_US for number, _ in moves):
             for site in sites.values():
                 site.marked = site.clock
-            self._outbox.mark(position, Mark(sites=self._sites.clocks()))
+            self._outbox.mark(position, Mark(sites=self._sites.clocks(), simulated=self._simulated))
 
     def _fire(self, site: Site, position: int, row: int) -> None:
         slots = self._patients.of_site(site.number)
+        ends = site.clock >= site.window_at
+        if ends:
+            self._evaluate(site, slots, Where(position, row, 0))
         if site.clock >= site.alarm_at:
             for lane in self._lanes.values():
                 self._alarms(lane, slots[lane.series.exists[slots]], site.clock, Where(position, row, 0))
             self._look_ahead(site, slots)
-        if site.clock >= site.window_at:
+        if ends:
             self._windows(site, slots, position, row)
             self._next_window(site, slots)
+
+    def _evaluate(self, site: Site, slots: Slots, where: Where) -> None:
+        """Evaluate window rules at every T that the clock has passed, before the deadlines that this puts off."""
+        for lane in self._lanes.values():
+            if not lane.medians.kinds:
+                continue
+            mine = slots[lane.medians.narrowest[slots] > 0]
+            first, last = lane.medians.reach(mine)
+            for at in evaluations.due(site.evaluated, site.clock, first, last):
+                reached = mine[(first <= at) & (at <= last)]
+                if reached.size:
+                    lane.evaluate(at, reached, where._replace(instant=at + EVALUATE_AFTER_US))
+            site.alarm_at = min(site.alarm_at, int(lane.deadline(mine).min(initial=NEVER)))
+        site.evaluated = evaluations.last_due(site.clock)
 
     @staticmethod
     def _alarms(lane: Lane, slots: Slots, clock: int, where: Where) -> None:
         """Fire the deadlines of one metric that lie at or before the clock."""
         for due_of, act in (
             (lane.unknown_at, lambda slot, at: lane.lose(slot, NO_DATA, at, known_only=True)),
+            (lane.forgotten_at, lambda slot, at: lane.forget(slot, clock, at)),
             (lane.signals.due_at, lane.fall_silent),
             (lane.signals.medium_at, lane.stay_silent),  # after the opening, which one jump of the clock may pass too
         ):
@@ -245,6 +267,8 @@ class Processor:
             for spec in WINDOWS
             if spec.code in site.closed and self._lanes[spec.metric.code].series.exists[slots].any()
         ]
+        if any(lane.medians.narrowest[slots].any() for lane in self._lanes.values()):
+            ends.append(site.evaluated + EVALUATE_EVERY_US + EVALUATE_AFTER_US)
         site.window_at = min(ends, default=NEVER)
 
     # ---- sites
@@ -260,13 +284,9 @@ class Processor:
     def _site_heard(self, site: Site, where: Where) -> None:
         """A silent site ticks again: its patients are known, or have had no data for too long."""
         for lane in self._lanes.values():
-            slots = self._patients.of_site(site.number)
-            overdue = lane.series.dec_rx[slots] + lane.series.gap[slots] <= site.clock
-            for slot, lost in zip(slots.tolist(), overdue.tolist(), strict=True):
-                if lost:
-                    lane.relabel(slot, SITE_SILENT, NO_DATA, where)
-                else:
-                    lane.regain(slot, SITE_SILENT, where)
+            for slot in self._patients.of_site(site.number).tolist():
+                lane.regain(slot, SITE_SILENT, NO_DATA, site.clock, where)
+        site.alarm_at = LONG_AGO
         self._site_episode(site, where, "clear")
         site.silent_at = None
 
@@ -286,6 +306,8 @@ class Processor:
         match control:
             case SiteControl():
                 self._sites.add(control.number, control.name)
+            case ClockControl():
+                self._simulated = control.clock == "simulated"
             case PatientControl():
                 self._patient(control, Where(position, 0, 0))
 
@@ -317,6 +339,7 @@ class Processor:
             return
         policy = lane.patients.policy(slot)
         lane.machines.set_policy(slot, policy, lane.metric.name)
+        lane.medians.set_policy(slot, policy)
         lane.signals.set_policy(slot, policy)
         if changed:
             binding = lane.series.devices[slot].binding
@@ -344,7 +367,7 @@ class Processor:
         is_reading = batch.rows["metric"] != TICK
         counters.readings += int(is_reading.sum())
         counters.late += int(late(batch.rows[is_reading]).sum())
-        strangers = is_reading & ((batch.slots < 0) | ~np.isin(batch.rows["metric"], list(self._lanes)))
+        strangers = is_reading & ((batch.slots < 0) | ~np.isin(batch.rows["metric"], list(METRIC_BY_CODE)))
         self._strangers += int(strangers.sum())
         counters.unbound = self._strangers + sum(lane.unbound for lane in self._lanes.values())
         counters.windows, counters.episodes = self._outbox.windows, self._outbox.episodes

@@ -130,7 +130,7 @@ class Machines(Table):
         self.condition[slots, side] = condition
         changes = []
         for at in np.flatnonzero((moved != level) | (condition != before)).tolist():
-            change = _change(int(level[at]), int(moved[at]), int(before[at]), int(condition[at]))
+            change = changed(int(level[at]), int(moved[at]), int(before[at]), int(condition[at]))
             slot = int(slots[at])
             if before[at] == UNKNOWN:
                 self.reasons.pop((slot, side), None)
@@ -170,7 +170,8 @@ class Machines(Table):
         return Change(slot, side, "known", level)
 
 
-def _change(was: int, level: int, before: int, condition: int) -> EpisodeChange:
+def changed(was: int, level: int, before: int, condition: int) -> EpisodeChange:
+    """What to call a machine's step from one level and condition to another."""
     if level > was:
         return "rise" if was else "open"
     if level < was:

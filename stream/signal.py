@@ -2,6 +2,8 @@
 
 Silence counts from the last deciding reading's arrival, the end of warm-up or the binding, whichever is last.
 ``why`` is what the newest row since then says; ``level`` is a priority rank (0 off, 1 low, 2 medium, 3 high).
+Where a window rule applies, the time without an evaluation counts as well: from the last evaluated T, from one width
+of the narrowest window after the binding or the warm-up, or from the end of the last silence, whichever is last.
 """
 
 from __future__ import annotations
@@ -15,12 +17,20 @@ from stream.series import LONG_AGO, NEVER, Bools, Ints, Series, Slots, Table
 from vitals.readings import INVALID_SHIFT, Flag, Invalid
 
 if TYPE_CHECKING:
+    from stream.medians import Medians
     from vitals.policies import Policy
 
-SILENT, CONTACT_LOST, OLD, SENSOR_ERROR, WAITING = range(5)
+SILENT, CONTACT_LOST, OLD, SENSOR_ERROR, WAITING, TOO_FEW = range(6)
 NO_WORD = -1
 """Of a row that says nothing about the signal: warm-up or control solution."""
-REASONS = ("silent", "contact lost", "only old readings", "sensor error", "waiting for the first reading")
+REASONS = (
+    "silent",
+    "contact lost",
+    "only old readings",
+    "sensor error",
+    "waiting for the first reading",
+    "too few readings",
+)
 
 # plain integers: arithmetic with enumerations costs more than the arrays
 _CONTACT_LOST, _INVALID_CONTACT = int(Flag.CONTACT_LOST), int(Invalid.CONTACT_LOST)
@@ -39,10 +49,10 @@ def words(flags: NDArray[np.uint16]) -> NDArray[np.int8]:
 class Signals(Table):
     """The signal rule of all series of one metric; rows are slots, times µs."""
 
-    FILL: ClassVar[dict[str, float]] = {"run_last": LONG_AGO, "run_start": LONG_AGO}
+    FILL: ClassVar[dict[str, float]] = {"run_last": LONG_AGO, "run_start": LONG_AGO, "heard_at": LONG_AGO}
 
-    def __init__(self, series: Series) -> None:
-        self.series = series
+    def __init__(self, series: Series, medians: Medians) -> None:
+        self.series, self.medians = series, medians
         self.rule: Bools = np.zeros(self.capacity, np.bool_)
         self.medium_after: Ints = np.zeros(self.capacity, np.int64)
         self.recover_span: Ints = np.zeros(self.capacity, np.int64)
@@ -53,6 +63,10 @@ class Signals(Table):
         self.since: Ints = np.zeros(self.capacity, np.int64)
         self.run_start: Ints = np.full(self.capacity, LONG_AGO, np.int64)
         self.run_last: Ints = np.full(self.capacity, LONG_AGO, np.int64)
+        self.heard_at: Ints = np.full(self.capacity, LONG_AGO, np.int64)
+        """When the last silence ended."""
+        self.few: Bools = np.zeros(self.capacity, np.bool_)
+        """Readings that decide come, and not enough of them for an evaluation, or not for long enough."""
 
     def set_policy(self, slot: int, policy: Policy) -> None:
         """Take a patient's rule of this metric, or none. Devices slow enough recover with one reading."""
@@ -66,7 +80,17 @@ class Signals(Table):
     def due_at(self, slots: Slots) -> Ints:
         """When each series goes silent, NEVER where it cannot; shape of ``slots``."""
         waits = self.rule[slots] & self.series.bound[slots] & (self.level[slots] == 0)
-        return np.where(waits, self.series.base(slots) + self.series.silent_after[slots], NEVER)
+        return np.where(waits, self.base(slots) + self.series.silent_after[slots], NEVER)
+
+    def base(self, slots: Slots) -> Ints:
+        """From when silence counts (µs): readings or evaluations, whichever have been missing longer."""
+        readings = self.series.base(slots)
+        if not self.medians.kinds:
+            return readings
+        width = self.medians.narrowest[slots]
+        expected = np.maximum(self.series.waits_from[slots] + width, self.heard_at[slots])
+        evaluations = np.maximum(self.medians.evaluated[slots], expected)
+        return np.where(width > 0, np.minimum(readings, evaluations), readings)
 
     def medium_at(self, slots: Slots) -> Ints:
         """When each open low-priority silence rises to medium, NEVER where none does; shape of ``slots``."""
@@ -76,28 +100,46 @@ class Signals(Table):
         """A series has been silent for too long."""
         self.level[slot] = level
         self.opened_at[slot] = at
-        self.since[slot] = self.series.base(np.array([slot]))[0]
+        one = np.array([slot])
+        self.since[slot] = self.base(one)[0]
+        self.few[slot] = self.series.base(one)[0] + self.series.silent_after[slot] > at
         self.told[slot] = self.reason(slot)
         self.run_start[slot] = self.run_last[slot] = LONG_AGO
 
-    def close(self, slot: int) -> None:
-        """The silence is over."""
+    def close(self, slot: int, at: int) -> None:
+        """The silence is over: somebody was heard, or nobody is expected, at an arrival or an instant (µs)."""
+        if self.level[slot]:
+            self.heard_at[slot] = at
         self.level[slot] = 0
         self.why[slot] = SILENT
+        self.few[slot] = False
 
     def reason(self, slot: int) -> int:
         """The reason now: what the newest row since the base says, else silent or still waiting."""
         if self.why[slot] != SILENT:
             return int(self.why[slot])
-        return WAITING if self.series.dec_rx[slot] < self.series.waits_from[slot] else SILENT
+        if self.series.dec_rx[slot] < self.series.waits_from[slot]:
+            return WAITING
+        return TOO_FEW if self.few[slot] else SILENT
 
-    def heard(self, slots: Slots, events: Ints) -> Bools:
-        """Deciding readings of silent series, one per slot: whether each ends its silence; shape (m,)."""
+    def heard(self, slots: Slots, events: Ints) -> tuple[Bools, Bools]:
+        """Deciding readings of silent series, one per slot: whether each ends its silence, and whether it begins a
+        run, both shape (m,). Only a run's first is news: else a band that slips at every beat would fill the journal.
+        """
         joins = events - self.run_last[slots] <= self.series.gap[slots]
         start = np.where(joins, self.run_start[slots], events)
         self.run_start[slots] = start
         self.run_last[slots] = events
-        return np.asarray(events - start >= self.recover_span[slots])
+        self.few[slots] = True
+        return self.recovered(slots), ~joins
+
+    def recovered(self, slots: Slots) -> Bools:
+        """Whether the readings since silence began end it: for long enough, and where a window rule applies with an
+        evaluation at or after their first; shape (m,).
+        """
+        start = self.run_start[slots]
+        evaluated = (self.medians.narrowest[slots] == 0) | (self.medians.evaluated[slots] >= start)
+        return np.asarray((start > LONG_AGO) & (self.run_last[slots] - start >= self.recover_span[slots]) & evaluated)
 
     def tell(self, slot: int, why: int) -> bool:
         """A silent series said why; whether that is news."""

@@ -34,6 +34,8 @@ class Site:
     """The first instant at which a window may close."""
     closed: dict[int, int] = field(default_factory=dict)
     """The newest window end that this clock has closed, by window code."""
+    evaluated: int = LONG_AGO
+    """The newest T at which this clock has evaluated window rules."""
 
 
 class Sites:

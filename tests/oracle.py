@@ -7,61 +7,30 @@ Every output is a plain tuple, ``Told``; the numbers in it are exact.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
-from uuid import UUID
+from typing import Any
 
+from tests.oracle_medians import NEVER_TICKED, MedianRules, Patient, Site, Told
 from tests.oracle_series import Deciding, Series, beyond
-from vitals.control import PatientControl, decode
+from vitals.control import ClockControl, PatientControl, decode
 from vitals.metrics import METRIC_BY_CODE, Metric
 from vitals.metrics import SECOND_US as SECOND
-from vitals.policies import PRIORITY_OF_RANK, PRIORITY_RANK, Policy, ThresholdRule
+from vitals.policies import PRIORITY_RANK, ThresholdRule
 from vitals.readings import INVALID_SHIFT, UNUSABLE_MASK, Flag, Invalid
 from vitals.readings import decode as decode_rows
 from vitals.steps import Records
 from vitals.units import Unit, canonical_scalar
 from vitals.windows import WINDOWS, WindowSpec
 
-NEVER_TICKED = -(1 << 60)
 
-
-class Told(NamedTuple):
-    """One output: its record's offset, whom it is about, and what it says."""
-
-    offset: int
-    subject: str
-    what: str
-    fields: tuple[Any, ...]
-
-
-@dataclass
-class Patient:
-    label: str
-    site: int
-    version: int
-    policy: Policy
-    series: dict[int, Series] = field(default_factory=dict)
-
-
-@dataclass
-class Site:
-    clock: int = NEVER_TICKED
-    heard: dict[int, int] = field(default_factory=dict)
-    silent_at: int | None = None
-    closed: dict[int, int] = field(default_factory=dict)
-    marked: int = NEVER_TICKED
-
-
-class Oracle:
+class Oracle(MedianRules):
     """Takes records one by one; `told` grows."""
 
     def __init__(self, partition: int = 0, partitions: int = 1) -> None:
+        super().__init__()
         self.partition, self.partitions = partition, partitions
         self.sites: dict[int, Site] = {}
-        self.patients: dict[bytes, Patient] = {}
         self.told: list[Told] = []
-        self.pending: list[tuple[tuple[Any, ...], Told]] = []
-        self.offset = self.row = 0
+        self.simulated = False
 
     def read(self, records: Records) -> list[Told]:
         columns = records.offsets, records.keys, records.values, records.headers
@@ -81,11 +50,6 @@ class Oracle:
             self.pending.clear()
         return self.told
 
-    def tell(self, instant: int, key: bytes, names: tuple[str, str, str], what: str, *fields: Any) -> None:
-        subject = str(UUID(bytes=key)) if len(key) == 16 else ""
-        order = (self.row, instant, key, *names, len(self.pending))
-        self.pending.append((order, Told(self.offset, subject, what, fields)))
-
     # ---- readings
 
     def reading(self, key: bytes, each: Any) -> None:
@@ -103,7 +67,7 @@ class Oracle:
         decides = usable and not flags & Flag.LATE and (series.newest is None or at > series.newest)
         if usable:
             series.newest = at if series.newest is None else max(series.newest, at)
-            series.fill(at, value)
+            series.fill(at, value, late=bool(flags & Flag.LATE))
         if decides:
             whole = math.floor(value + 0.5) if series.metric.whole else value
             series.last = Deciding(at, arrival, whole)
@@ -119,15 +83,16 @@ class Oracle:
                 self.threshold(key, series, rule, last)
         signal = series.signal
         if signal.rank:
-            if signal.run and last.at - signal.run[-1] > series.gap:
+            begins = not signal.run or last.at - signal.run[-1] > series.gap
+            if begins:
                 signal.run = []
             signal.run.append(last.at)
-            recover = next(each for each in patient.policy.signals if each.metric == series.metric.name)
-            needed = 0 if series.interval >= recover.recover_interval_us else recover.recover_span_us
-            if last.at - signal.run[0] >= needed:
+            signal.few = True
+            if series.recovered(self.needed(patient, series)):
                 rank, signal.rank = signal.rank, 0
+                signal.heard_at = last.arrival
                 self.signal(key, series, "clear", last.at, rank)
-            elif series.reason() != signal.told:
+            elif begins and series.reason() != signal.told:
                 signal.told = series.reason()
                 self.signal(key, series, "reason", last.at, signal.rank)
 
@@ -183,23 +148,13 @@ class Oracle:
             machine.opened_at, machine.since, last.value, last.at, shown.limit, machine.reason,
         )  # fmt: skip
 
-    def signal(self, key: bytes, series: Series, change: str, at: int, rank: int) -> None:
-        signal = series.signal
-        if change == "clear":
-            signal.why = ""
-        names = (series.worn.name, series.metric.name, "signal")
-        condition = "active" if signal.rank else "over"
-        self.tell(
-            at, key, names, "signal", change, signal.rank, condition, PRIORITY_OF_RANK[rank], at,
-            signal.opened_at, signal.since, None, None, None, signal.told,
-        )  # fmt: skip
-
     def lose(self, key: bytes, series: Series, reason: str, at: int) -> None:
         for side, machine in series.machines.items():
             if machine.level and machine.reason != reason:
                 change = "reason" if machine.condition == "unknown" else "unknown"
                 machine.condition, machine.reason = "unknown", reason
                 self.episode(key, series, side, change, at=at, was=machine.level)
+        self.lose_medians(key, series, reason, at)
 
     # ---- time
 
@@ -211,12 +166,15 @@ class Oracle:
                 continue
             if site.clock == NEVER_TICKED:
                 site.closed = {spec.code: self.last_end(spec, at) for spec in WINDOWS}
+                site.evaluated = (at - 2 * SECOND) // (10 * SECOND) * 10 * SECOND
             site.clock = at
             moved.append(number)
             if site.silent_at is not None:
                 self.site_heard(number, site, at)
             for key, series in self.of_site(number):
+                self.evaluations(key, series, site, at)
                 self.deadlines(key, self.patients[key], series, at)
+            site.evaluated = (at - 2 * SECOND) // (10 * SECOND) * 10 * SECOND
             self.close(number, site, at)
         for number in moved:
             self.sites[number].heard = {}
@@ -231,7 +189,7 @@ class Oracle:
             for site in self.sites.values():
                 site.marked = site.clock
             clocks = tuple((n, site.clock) for n, site in self.sites.items() if site.clock != NEVER_TICKED)
-            self.tell(0, b"", ("", "", ""), "mark", *clocks)
+            self.tell(0, b"", ("", "", ""), "mark", self.simulated, *clocks)
 
     def of_site(self, number: int) -> list[tuple[bytes, Series]]:
         mine = [(key, patient) for key, patient in self.patients.items() if patient.site == number]
@@ -259,6 +217,7 @@ class Oracle:
                         if machine.level and machine.condition != "unknown":
                             machine.condition, machine.reason = "unknown", "site silent"
                             self.episode(key, series, side, "unknown", at=site.silent_at, was=machine.level)
+                    self.lose_medians(key, series, "site silent", site.silent_at, known_only=True)
         self.site_episode(number, "open", site.silent_at, site.silent_at)
 
     def site_heard(self, number: int, site: Site, at: int) -> None:
@@ -276,6 +235,7 @@ class Oracle:
                         out = value < limit if side == "low" else value > limit
                         machine.condition, machine.reason = ("active" if out else "returning"), ""
                         self.episode(key, series, side, "known", at=at, was=machine.level)
+                self.regain_medians(key, series, at)
         self.site_episode(number, "clear", at, site.silent_at or 0)
         site.silent_at = None
 
@@ -298,6 +258,7 @@ class Oracle:
                 if machine.level and machine.condition != "unknown":
                     machine.condition, machine.reason = "unknown", "no data"
                     self.episode(key, series, side, "unknown", at=series.last.arrival + series.gap, was=machine.level)
+        self.forget_medians(key, series, clock)
         rule = next((each for each in patient.policy.signals if each.metric == series.metric.name), None)
         signal = series.signal
         physical = max(
@@ -308,9 +269,12 @@ class Oracle:
             ),
             default=0,
         )
-        if rule and series.bound and not signal.rank and series.silent_at() <= clock:
+        physical = max([physical, *(PRIORITY_RANK[m.rule.priority] for m in series.medians.values() if m.level)])
+        since = series.silent_from()
+        if rule and series.bound and not signal.rank and series.silent_at(since) <= clock:
             signal.rank = max(1, physical)
-            signal.opened_at, signal.since, signal.run = series.silent_at(), series.base(), []
+            signal.opened_at, signal.since, signal.run = series.silent_at(since), since, []
+            signal.few = series.silent_at(series.base()) > signal.opened_at
             signal.told = series.reason()
             self.signal(key, series, "open", signal.opened_at, signal.rank)
         if rule and signal.rank == 1 and signal.opened_at + rule.medium_after_us <= clock:
@@ -346,6 +310,9 @@ class Oracle:
             control = decode(value)
         except ValueError:
             return
+        if isinstance(control, ClockControl):
+            self.simulated = control.clock == "simulated"
+            return
         if not isinstance(control, PatientControl):
             self.site(control.number)
             return
@@ -358,7 +325,8 @@ class Oracle:
         self.patients[key] = patient
         site = self.site(control.site)
         for metric in METRIC_BY_CODE.values():
-            self.wear(key, metric, control, site)
+            if metric.name in ("heart_rate", "glucose"):
+                self.wear(key, metric, control, site)
 
     def wear(self, key: bytes, metric: Metric, control: PatientControl, site: Site) -> None:
         mine = [each for each in control.worn if any(s.metric == metric.name for s in each.type.streams)]
@@ -375,6 +343,7 @@ class Oracle:
         if current is not None:
             changed |= (current.device, current.binding.since) != (series.worn.device, series.worn.binding.since)
         series.bound, series.worn = bound, current or series.worn
+        self.set_rules(series, patient.policy)
         if not changed:
             return
         binding = series.worn.binding
@@ -383,7 +352,9 @@ class Oracle:
         else:
             at = binding.since if binding.until is None else binding.until
         rank, series.signal.rank, series.signal.why = series.signal.rank, 0, ""
+        series.signal.few = False
         if rank:
+            series.signal.heard_at = at
             self.signal(key, series, "clear", at, rank)
         if not bound:
             self.lose(key, series, "device removed", at)

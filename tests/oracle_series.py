@@ -13,7 +13,7 @@ from vitals.devices import Stream
 from vitals.metrics import MINUTE_US as MINUTE
 from vitals.metrics import SECOND_US as SECOND
 from vitals.metrics import Metric
-from vitals.policies import ThresholdRule
+from vitals.policies import ThresholdRule, WindowRule
 from vitals.windows import ARROW_UNKNOWN, WindowSpec
 
 ARROWS = {"dexcom": (1, 2, 3), "xdrip": (1, 2, 3.5), "libre": (1, 2, math.inf)}
@@ -34,6 +34,35 @@ class Machine:
 
 
 @dataclass
+class MedianMachine:
+    """The machine of one window rule; ``rule`` is the last one that the policy had under this name."""
+
+    rule: WindowRule
+    gone: bool = False
+    level: int = 0
+    condition: str = "over"
+    reason: str = ""
+    says: str = ""
+    run_since: int = 0
+    at: int | None = None
+    opened_at: int = 0
+    since: int = 0
+    value: float = 0
+    value_at: int = 0
+    limit: float = 0
+    beyond: bool = False
+
+
+def crossed(rule: WindowRule, median: float) -> float | None:
+    """The limit beyond which a median is, if any."""
+    if rule.on_above is not None and median > rule.on_above:
+        return rule.on_above
+    if rule.on_below is not None and median < rule.on_below:
+        return rule.on_below
+    return rule.on_at_most if rule.on_at_most is not None and median <= rule.on_at_most else None
+
+
+@dataclass
 class Signal:
     rank: int = 0
     opened_at: int = 0
@@ -41,6 +70,8 @@ class Signal:
     why: str = ""
     told: str = ""
     run: list[int] = field(default_factory=list)
+    heard_at: int | None = None
+    few: bool = False
 
 
 @dataclass
@@ -57,7 +88,9 @@ class Series:
     bound: bool = False
     newest: int | None = None
     last: Deciding | None = None
-    panes: dict[int, tuple[int, float, int]] = field(default_factory=dict)
+    panes: dict[int, tuple[int, float, int, bool]] = field(default_factory=dict)
+    medians: dict[str, MedianMachine] = field(default_factory=dict)
+    evaluated: int | None = None
     machines: dict[str, Machine] = field(default_factory=lambda: {"low": Machine(), "high": Machine()})
     signal: Signal = field(default_factory=Signal)
 
@@ -88,27 +121,47 @@ class Series:
     def base(self) -> int:
         return self.waits_from if self.last is None else max(self.last.arrival, self.waits_from)
 
-    def silent_at(self) -> int:
-        return self.base() + max(self.metric.silent_us, self.interval * 22 // 10)
+    def applying(self) -> list[WindowRule]:
+        """The window rules in force that say something about this device."""
+        machines = [each for each in self.medians.values() if each.level or not each.gone]
+        return [each.rule for each in machines if each.rule.width_us >= 2 * self.interval]
+
+    def silent_from(self) -> int:
+        """From when silence counts: readings that decide, or evaluations where there should be some."""
+        widths = [rule.width_us for rule in self.applying()]
+        if not widths:
+            return self.base()
+        since = [self.waits_from + min(widths), self.evaluated, self.signal.heard_at]
+        return min(self.base(), max(each for each in since if each is not None))
+
+    def silent_at(self, since: int) -> int:
+        return since + max(self.metric.silent_us, self.interval * 22 // 10)
+
+    def recovered(self, needed: int) -> bool:
+        """Whether the run since silence began is long enough, with an evaluation in or after it."""
+        run = self.signal.run
+        evaluated = not self.applying() or (run and self.evaluated is not None and self.evaluated >= run[0])
+        return bool(run and evaluated and run[-1] - run[0] >= needed)
 
     def reason(self) -> str:
         if self.signal.why:
             return self.signal.why
-        heard = self.last is not None and self.last.arrival >= self.waits_from
-        return "silent" if heard else "waiting for the first reading"
+        if self.last is None or self.last.arrival < self.waits_from:
+            return "waiting for the first reading"
+        return "too few readings" if self.signal.few else "silent"
 
-    def fill(self, at: int, value: float) -> None:
+    def fill(self, at: int, value: float, *, late: bool) -> None:
         pane = -(-at // self.metric.pane_us)
         if self.panes and pane <= self.head - self.metric.panes:
             return
-        self.panes.setdefault(pane, (at, math.floor(value + 0.5), math.floor(value * 1000 + 0.5)))
+        self.panes.setdefault(pane, (at, math.floor(value + 0.5), math.floor(value * 1000 + 0.5), late))
         oldest = self.head - self.metric.panes
         self.panes = {number: cell for number, cell in self.panes.items() if number > oldest}
 
     def run(self, at: int, value: float, beyond: Callable[[float], bool]) -> int:
         """Where the run that ends at this reading begins."""
         start = at
-        for when, whole, _ in sorted(self.panes.values(), reverse=True):
+        for when, whole, _, _ in sorted(self.panes.values(), reverse=True):
             if when >= at:
                 continue
             if beyond(whole) != beyond(value) or start - when > self.gap:
@@ -143,6 +196,21 @@ class Series:
             machine.condition = "over"
         else:
             machine.condition = "active" if beyond(rule, machine.level)(last.value) else "returning"
+
+    def median(self, width: int, end: int) -> float | None:
+        """The median of (end - width, end], None where there is no evaluation."""
+        pane, i = self.metric.pane_us, max(self.interval, self.metric.pane_us)
+        if not self.panes or not self.bound or end - width < (self.head - self.metric.panes) * pane:
+            return None
+        inside = {number * pane: cell for number, cell in self.panes.items() if end - width < number * pane <= end}
+        slots = width // i
+        filled = {(end - at) // i for at in inside} & set(range(slots))
+        near = max(end - max(30 * SECOND, 12 * self.interval // 10) + 1, self.waits_from)
+        fresh = any(at >= near and not late for at, (_, _, _, late) in inside.items())
+        if not fresh or 10 * len(filled) < 7 * slots:
+            return None
+        values = sorted(millis for _, _, millis, _ in inside.values())
+        return (values[(len(values) - 1) // 2] + values[len(values) // 2]) / 2000
 
     def window(self, spec: WindowSpec, end: int) -> tuple[Any, ...] | None:
         pane = spec.metric.pane_us

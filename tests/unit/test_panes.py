@@ -17,7 +17,7 @@ def ring(*readings: tuple[int, float], slot: int = 0) -> Ring:
     made = Ring(GLUCOSE, timed=True)
     events = np.array([T0 + at for at, _ in readings])
     values = np.array([float(value) for _, value in readings])
-    made.write(np.full(len(readings), slot), events, values, np.floor(values + 0.5))
+    made.write(np.full(len(readings), slot), events, values, np.floor(values + 0.5), np.zeros(len(readings), bool))
     return made
 
 
@@ -45,7 +45,7 @@ def test_a_pane_ends_at_its_own_whole_minute():
 def test_the_first_row_in_the_log_takes_the_pane():
     """Otherwise a repeated or conflicting reading would change what is already charted."""
     made = ring((-30 * SECOND_US, 100), (-20 * SECOND_US, 200))
-    made.write(np.array([0]), np.array([T0 - 1]), np.array([300.0]), np.array([300.0]))
+    made.write(np.array([0]), np.array([T0 - 1]), np.array([300.0]), np.array([300.0]), np.array([False]))
     assert contents(made) == {0: 100_000}
 
 
@@ -55,13 +55,18 @@ def test_cutting_a_sequence_of_rows_changes_nothing():
     slots = random.integers(0, 3, 400)
     events = T0 + random.integers(-400, 40, 400) * MINUTE_US // 2 + np.arange(400) * MINUTE_US
     values = random.integers(40, 400, 400).astype(np.float64)
+    stale = random.random(400) < 0.3
     whole, cut = Ring(GLUCOSE, timed=True), Ring(GLUCOSE, timed=True)
-    whole.write(slots, events, values, values)
+    for each in (whole, cut):
+        for slot in range(3):
+            each.heat(slot, 70_001, 250_001)
+    whole.write(slots, events, values, values, stale)
     for first in range(0, 400, 7):
         part = slice(first, first + 7)
-        cut.write(slots[part], events[part], values[part], values[part])
-    for name in ("head", "millis", "whole"):
+        cut.write(slots[part], events[part], values[part], values[part], stale[part])
+    for name in ("head", "millis", "whole", "hot"):
         assert np.array_equal(getattr(whole, name), getattr(cut, name))
+    assert (whole.millis < 0).any()
 
 
 def test_a_jump_of_days_empties_the_ring():
@@ -114,7 +119,7 @@ def test_rings_of_many_patients_stay_apart():
     """One patient's jump in time must not empty another's ring."""
     made = Ring(HEART_RATE, timed=False)
     slots, events = np.array([0, 1, 0]), np.array([T0, T0, T0 + 3600 * SECOND_US])
-    made.write(slots, events, np.array([60.0, 61.0, 62.0]), np.zeros(3))
+    made.write(slots, events, np.array([60.0, 61.0, 62.0]), np.zeros(3), np.zeros(3, bool))
     assert contents(made, T0, MINUTE_US, slot=1) == {0: 61_000}
     assert contents(made, T0, MINUTE_US, slot=0) == {}
 
@@ -124,5 +129,23 @@ def test_growing_keeps_what_is_there():
     made = ring((0, 100))
     made.grow(50)
     assert contents(made) == {0: 100_000}
-    made.write(np.array([40]), np.array([T0]), np.array([90.0]), np.array([90.0]))
+    made.write(np.array([40]), np.array([T0]), np.array([90.0]), np.array([90.0]), np.array([False]))
     assert contents(made, slot=40) == {0: 90_000}
+
+
+def test_hot_cells_are_counted_as_they_come_and_go():
+    """Medians are only looked for where the count is not zero: one that drifts hides an alarm for good."""
+    made = Ring(HEART_RATE, timed=False)
+    made.heat(0, 43_001, 127_001)
+    random = np.random.default_rng(3)
+    at = T0
+    for _ in range(60):
+        count = int(random.integers(1, 80))
+        events = at + np.sort(random.integers(-120, 60, count)) * SECOND_US
+        values = random.choice([40.0, 60.0, 127.0, 128.0, 160.0], count)
+        made.write(np.zeros(count, np.intp), events, values, values, random.random(count) < 0.2)
+        at += int(random.choice([10, 60, 2000])) * SECOND_US
+        cells = np.abs(made.millis[0])
+        assert made.hot[0] == ((cells > 0) & ((cells < 43_001) | (cells > 127_001))).sum()
+    made.heat(0, 0, 150_001)
+    assert made.hot[0] == (np.abs(made.millis[0]) > 150_001).sum()

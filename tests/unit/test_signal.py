@@ -6,8 +6,9 @@ import pytest
 
 from stream.processor import Processor
 from tests.logs import LATE, T0, Log, episodes, row, said, worn
+from vitals.devices import DEVICE_TYPES
 from vitals.metrics import MINUTE_US, SECOND_US
-from vitals.readings import Flag, Invalid
+from vitals.readings import Flag, Invalid, Rows
 
 
 def bound(kind: str = "t1d-uom-5min", since: int = T0) -> Log:
@@ -112,24 +113,94 @@ def test_silence_is_never_below_an_open_episode() -> None:
     assert [(each.change, each.priority, each.level) for each in found] == [("open", "high", 3)]
 
 
-def test_heart_rate_needs_thirty_seconds_to_be_heard_again() -> None:
+def beats(*seconds: int, value: float = 70, flags: int = 0) -> list[Rows]:
+    """Heart rates so many seconds after T0."""
+    return [row("ann", value, T0 + at * SECOND_US, metric="heart_rate", flags=flags) for at in seconds]
+
+
+def test_heart_rate_needs_thirty_seconds_and_an_evaluation_to_be_heard_again() -> None:
     """A band that slips gives single beats; each would else clear and raise the alarm."""
     log = bound("wrist")
     log.tick(T0 + 5 * MINUTE_US)
-    first = T0 + 6 * MINUTE_US
-    single = [row("ann", 70, first + at * SECOND_US, metric="heart_rate") for at in (0, 11, 15, 25)]
-    log.readings(*single)
-    assert [each[1] for each in minutes(log)] == ["open", "reason"]
-    log.readings(*[row("ann", 70, first + at * SECOND_US, metric="heart_rate") for at in range(26, 60)])
-    assert minutes(log)[-1][:2] == ((first + 41 * SECOND_US - T0) / MINUTE_US, "clear")
+    log.readings(*beats(360, 371, 375, 385))
+    assert [each[1:] for each in minutes(log)] == [
+        ("open", "waiting for the first reading"),
+        ("reason", "too few readings"),
+    ]
+    log.readings(*beats(*range(386, 420)))
+    log.tick(T0 + 420 * SECOND_US)
+    assert len(minutes(log)) == 2, "thirty seconds of readings, and 70 % of no minute yet"
+    log.readings(*beats(*range(420, 431)))
+    log.tick(T0 + 432 * SECOND_US)
+    assert minutes(log)[-1][:2] == (432 / 60, "clear")
 
 
-def test_a_slow_wrist_needs_one_reading() -> None:
-    """A device of five minutes cannot send thirty seconds of readings."""
+def test_a_slow_wrist_needs_one_reading_and_an_evaluation() -> None:
+    """A device of five minutes cannot send thirty seconds of readings; two of them fill ten minutes."""
     log = bound("wrist-5min")
     log.tick(T0 + 12 * MINUTE_US)
-    log.readings(row("ann", 70, T0 + 13 * MINUTE_US, metric="heart_rate"))
-    assert [each[1] for each in minutes(log)] == ["open", "clear"]
+    for minute in (13, 18):
+        log.readings(*beats(minute * 60))
+        log.tick(T0 + minute * MINUTE_US + 2 * SECOND_US)
+    assert [each[:2] for each in minutes(log)] == [(11, "open"), (13, "reason"), (18 + 2 / 60, "clear")]
+
+
+def test_a_device_so_slow_that_no_rule_applies_needs_no_evaluation() -> None:
+    """None can ever be made; its alarm would stay for good."""
+    log = bound("wrist-5min")
+    stream = DEVICE_TYPES["wrist-5min"].streams[0].model_copy(update={"interval_us": 6 * MINUTE_US})
+    kind = DEVICE_TYPES["wrist-5min"].model_copy(update={"streams": (stream,)})
+    slow = worn("ann", "cgm-1", "wrist-5min", T0).model_copy(update={"type": kind})
+    log.patient("ann", slow, version=2)
+    log.tick(T0 + 14 * MINUTE_US)
+    log.readings(*beats(15 * 60))
+    log.tick(T0 + 25 * MINUTE_US)
+    assert [each[:2] for each in minutes(log)] == [(13.2, "open"), (15, "clear")]
+
+
+def test_too_few_readings_for_an_evaluation_are_a_silence_of_their_own() -> None:
+    """Half of the beats never arrive: each would put the alarm off, and no rule ever saw a full minute."""
+    log = bound("wrist")
+    for minute in range(1, 8):
+        log.readings(*beats(*range(60 * minute - 58, 60 * minute + 1, 2)))
+        log.tick(T0 + minute * MINUTE_US + 2 * SECOND_US)
+    assert minutes(log) == [(6, "open", "too few readings")]
+
+
+def test_old_readings_make_no_evaluation() -> None:
+    """A watch that is a minute slow fills every window, and says nothing about now."""
+    log = bound("wrist")
+    for minute in range(1, 8):
+        log.readings(*beats(*range(60 * minute - 59, 60 * minute + 1), flags=LATE))
+        log.readings(*beats(60 * minute))
+        log.tick(T0 + minute * MINUTE_US + 2 * SECOND_US)
+    assert minutes(log) == [(5, "open", "only old readings")]
+
+
+def test_readings_that_come_now_and_then_among_old_ones_say_only_old_readings() -> None:
+    """The newest word wins: a slow clock needs another hand than a loose band."""
+    log = bound("wrist")
+    for minute in range(1, 8):
+        log.readings(*beats(60 * minute - 59), *beats(*range(60 * minute - 240, 60 * minute - 180), flags=LATE))
+        log.tick(T0 + minute * MINUTE_US + 2 * SECOND_US)
+    assert minutes(log)[0] == (6, "open", "only old readings")
+
+
+def test_a_band_that_slips_at_every_beat_does_not_fill_the_journal() -> None:
+    """Its reason could change twice a second for as long as nobody comes."""
+    log = bound("wrist")
+    for minute in range(1, 60):
+        for second in range(60 * minute - 58, 60 * minute + 1, 2):
+            log.readings(*beats(second))
+            log.readings(
+                row("ann", 0, T0 + (second + 1) * SECOND_US, metric="heart_rate", invalid=Invalid.CONTACT_LOST)
+            )
+        log.tick(T0 + minute * MINUTE_US + 2 * SECOND_US)
+    assert [each[1:] for each in minutes(log)] == [
+        ("open", "contact lost"),
+        ("reason", "too few readings"),
+        ("reason", "contact lost"),
+    ]
 
 
 def test_an_unbound_device_is_not_silent() -> None:

@@ -1,0 +1,341 @@
+"""Window rules of one metric: machines moved by the median of a window at each whole 10 s T (RULES, *Heart rate*).
+
+A patient's rules are columns by name. Medians are exact: twice the median in thousandths is a whole number. A series
+is *warm* while a rule of its is open or its ring holds a hot cell, one outside the zone where every rule is off; the
+median of others lies in that zone, so only whether there is an evaluation is looked at.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stream.panes import COLD, Ring
+from stream.rules import ACTIVE, OVER, RETURNING, UNKNOWN, changed
+from stream.series import LONG_AGO, NEVER, Bools, Floats, Ints, Series, Slots, Table
+from vitals.policies import PRIORITY_RANK
+from vitals.windows import (
+    EVALUATE_AFTER_US,
+    EVALUATE_EVERY_US,
+    FILLED_MIN_TENTHS,
+    UNKNOWN_AFTER_US,
+    fresh_span_us,
+)
+
+if TYPE_CHECKING:
+    from vitals.journal import EpisodeChange
+    from vitals.policies import Policy, WindowRule
+
+Cells = NDArray[np.int32]
+NO_DATA = "no data"
+LOST_AFTER_US = UNKNOWN_AFTER_US + EVALUATE_AFTER_US
+"""On the site's clock, after the last evaluated T, an open episode turns unknown."""
+_NEITHER, _ON, _OFF = range(3)
+_SCALE = 2000
+"""Twice thousandths, so that the sum of the middle two is whole."""
+
+
+class Shown(NamedTuple):
+    """What an open episode shows: its rule, times µs, the last median, and the limit last crossed; ``beyond`` says
+    whether the last median lies beyond one.
+    """
+
+    rule: WindowRule
+    opened_at: int
+    since: int
+    value: float
+    value_at: int
+    limit: float
+    beyond: bool
+
+
+class Moved(NamedTuple):
+    """One change of one machine at ``at`` (µs), made known at the instant ``known_at``."""
+
+    slot: int
+    column: int
+    change: EpisodeChange
+    level: int
+    condition: int
+    at: int
+    known_at: int
+    shown: Shown
+    reason: str = ""
+
+
+def limit_of(rule: WindowRule, value: float) -> float | None:
+    """The limit that a median crosses, None where it turns nothing on."""
+    if rule.on_above is not None and value > rule.on_above:
+        return rule.on_above
+    if rule.on_below is not None and value < rule.on_below:
+        return rule.on_below
+    if rule.on_at_most is not None and value <= rule.on_at_most:
+        return rule.on_at_most
+    return None
+
+
+def calm(rules: list[WindowRule]) -> tuple[int, int]:
+    """Between these cells (thousandths plus one, both included) every one of the rules is off."""
+    above = [each for rule in rules for each in (rule.on_above, rule.off_at_most) if each is not None]
+    sides = ((rule.on_below, rule.on_at_most, rule.off_at_least) for rule in rules)
+    below = [each for side in sides for each in side if each is not None]
+    # a thousandth to spare on both sides: products are rounded, and at the limit itself rules differ
+    least = math.ceil(max(below) * 1000) + 2 if below else 0
+    most = math.floor(min(above) * 1000) if above else COLD
+    return max(least, 0), max(0, min(most, COLD))
+
+
+class Medians(Table):
+    """Rules and machines of all series of one metric; columns [slot, rule] or [slot, width]. Times µs."""
+
+    FILL: ClassVar[dict[str, float]] = {"evaluated": LONG_AGO, "eval_at": LONG_AGO}
+
+    def __init__(self, series: Series, ring: Ring) -> None:
+        self.series, self.ring = series, ring
+        self.possible = EVALUATE_EVERY_US % ring.pane_us == 0
+        """Windows of 10-s steps are whole panes of this metric."""
+        self.names: list[str] = []
+        self.kinds: list[WindowRule] = []
+        self._numbers: dict[WindowRule, int] = {}
+        self.widths: list[int] = []
+        self.shown: dict[tuple[int, int], Shown] = {}
+        self.reasons: dict[tuple[int, int], str] = {}
+        self.kind: NDArray[np.int32] = np.zeros((self.capacity, 0), np.int32)
+        """Number of the rule in ``kinds`` plus one; 0 none; negative: gone, while its episode is open."""
+        self.level: NDArray[np.int8] = np.zeros((self.capacity, 0), np.int8)
+        self.condition: NDArray[np.int8] = np.zeros((self.capacity, 0), np.int8)
+        self.run: NDArray[np.int8] = np.zeros((self.capacity, 0), np.int8)
+        self.run_since: Ints = np.zeros((self.capacity, 0), np.int64)
+        self.eval_at: Ints = np.zeros((self.capacity, 0), np.int64)
+        self.uses: Bools = np.zeros((self.capacity, 0), np.bool_)
+        """Whether a rule of ``widths[column]`` applies."""
+        self.narrowest: Ints = np.zeros(self.capacity, np.int64)
+        """Width of the narrowest rule that applies; 0 where none does."""
+        self.evaluated: Ints = np.full(self.capacity, LONG_AGO, np.int64)
+        """The latest T with an evaluation by any rule."""
+        self.fresh_span: Ints = np.zeros(self.capacity, np.int64)
+
+    # ---- rules
+
+    def set_policy(self, slot: int, policy: Policy) -> None:
+        """Take a patient's rules of this metric, for the device worn now; a rule that is gone ends its episode."""
+        metric = self.series.metric.name
+        mine = {rule.name: rule for rule in policy.windows if rule.metric == metric and self.possible}
+        for name, rule in mine.items():
+            if name not in self.names:
+                self._widen(("kind", "level", "condition", "run", "run_since", "eval_at"))
+                self.names.append(name)
+            if rule not in self._numbers:
+                self.kinds.append(rule)
+                self._numbers[rule] = len(self.kinds)
+            if rule.width_us not in self.widths:
+                self._widen(("uses",))
+                self.widths.append(rule.width_us)
+        for column, name in enumerate(self.names):
+            if name in mine:
+                self.kind[slot, column] = self._numbers[mine[name]]
+            else:
+                self.kind[slot, column] = -abs(self.kind[slot, column]) if self.level[slot, column] else 0
+        self._refresh(slot)
+
+    def _refresh(self, slot: int) -> None:
+        """Which windows and limits matter to a slot, by its rules and the interval of its device."""
+        interval = int(self.series.interval[slot])
+        kept = [self.kinds[abs(kind) - 1] for kind in self.kind[slot].tolist() if kind]
+        applying = {rule.width_us for rule in kept if rule.applies(interval)}
+        for column, width in enumerate(self.widths):
+            self.uses[slot, column] = width in applying
+        self.narrowest[slot] = min(applying, default=0)
+        self.fresh_span[slot] = fresh_span_us(interval)
+        self.ring.heat(slot, *calm([rule for rule in kept if rule.width_us in applying]))
+
+    def _widen(self, names: tuple[str, ...]) -> None:
+        for name in names:
+            old = getattr(self, name)
+            fill = np.full((len(old), 1), self.FILL.get(name, 0), old.dtype)
+            setattr(self, name, np.concatenate([old, fill], axis=1))
+
+    # ---- evaluations
+
+    def reach(self, slots: Slots) -> tuple[Ints, Ints]:
+        """The first and the last T at which the ring allows an evaluation, both shape of ``slots``; none: first > last.
+
+        The windows of earlier T begin before the ring, those of later ones hold no fresh reading.
+        """
+        pane, head = self.ring.pane_us, self.ring.head[slots]
+        ready = (self.narrowest[slots] > 0) & self.series.bound[slots] & (head > LONG_AGO)
+        head = np.where(ready, head, 0)
+        first = -(-((head - self.ring.size) * pane + self.narrowest[slots]) // EVALUATE_EVERY_US)
+        last = (head * pane + self.fresh_span[slots] - 1) // EVALUATE_EVERY_US
+        return np.where(ready, first * EVALUATE_EVERY_US, NEVER), np.where(ready, last * EVALUATE_EVERY_US, LONG_AGO)
+
+    def evaluate(self, at: int, slots: Slots) -> tuple[Slots, list[Moved]]:
+        """Evaluate T = ``at`` for slots that `reach` it: those with an evaluation, and what changed."""
+        warm = (self.ring.hot[slots] > 0) | self.level[slots].any(axis=1)
+        done = np.zeros(len(slots), np.bool_)
+        moved: list[Moved] = []
+        for width, column in sorted(zip(self.widths, range(len(self.widths)), strict=True)):
+            some = np.flatnonzero(self.uses[slots, column] & (warm | ~done))
+            if not some.size:
+                continue
+            chosen = slots[some]
+            cells = self.ring.cells(chosen, at, width)
+            good = self._filled(cells, chosen) & self._fresh(cells, chosen, at)
+            done[some[good]] = True
+            hot = np.flatnonzero(good & warm[some])
+            if hot.size:
+                moved += self._medians(at, width, chosen[hot], np.abs(cells[hot]))
+        evaluated = slots[done]
+        self.evaluated[evaluated] = np.maximum(self.evaluated[evaluated], at)
+        return evaluated, moved
+
+    def _filled(self, cells: Cells, slots: Slots) -> Bools:
+        """Whether enough of the whole slots of width i, counted back from T, hold a reading; shape (n,)."""
+        full = cells != 0
+        pane, panes = self.ring.pane_us, cells.shape[1]
+        enough = np.zeros(len(slots), np.bool_)
+        intervals = np.maximum(self.series.interval[slots], pane)
+        for interval in np.unique(intervals).tolist():
+            rows = np.flatnonzero(intervals == interval)
+            mine = full if len(rows) == len(slots) else full[rows]
+            count = panes * pane // interval
+            if interval > pane:
+                ends = -(-np.arange(count + 1) * interval // pane)
+                mine = np.logical_or.reduceat(mine[:, ::-1][:, : ends[-1]], ends[:-1], axis=1)
+            enough[rows] = mine.sum(axis=1) * 10 >= count * FILLED_MIN_TENTHS
+        return enough
+
+    def _fresh(self, cells: Cells, slots: Slots, at: int) -> Bools:
+        """Whether a reading that came in time lies near enough to T, from the device worn now; shape (n,)."""
+        pane, spans = self.ring.pane_us, self.fresh_span[slots]
+        count = min(cells.shape[1], -(-int(spans.max()) // pane))
+        ends = at - pane * np.arange(count - 1, -1, -1)
+        earliest = np.maximum(at - spans + 1, self.series.waits_from[slots])
+        return np.asarray(((cells[:, -count:] > 0) & (ends >= earliest[:, None])).any(axis=1))
+
+    def _medians(self, at: int, width: int, slots: Slots, cells: Cells) -> list[Moved]:
+        """Move the machines of one width, where the median can be outside the calm zone or an episode is open."""
+        full = cells > 0
+        out = (cells > self.ring.hot_above[slots, None]) | (full & (cells < self.ring.hot_below[slots, None]))
+        n = full.sum(axis=1)
+        matter = np.flatnonzero(self.level[slots].any(axis=1) | (2 * out.sum(axis=1) >= n))
+        slots, n = slots[matter], n[matter]
+        ordered = np.sort(np.where(full[matter], cells[matter], COLD), axis=1)
+        rows = np.arange(len(slots))
+        # exact up to here: the mean of the middle two, from thousandths plus one
+        values = (ordered[rows, (n - 1) // 2].astype(np.int64) + ordered[rows, n // 2] - 2) / _SCALE
+        moved: list[Moved] = []
+        for column in range(len(self.names)):
+            kinds = self.kind[slots, column]
+            for kind in np.unique(kinds[kinds != 0]).tolist():
+                rule = self.kinds[abs(kind) - 1]
+                applies = rule.width_us >= 2 * self.series.interval[slots]
+                mine = np.flatnonzero((kinds == kind) & applies) if rule.width_us == width else rows[:0]
+                if mine.size:
+                    moved += self._move(at, rule if kind > 0 else None, column, slots[mine], values[mine])
+        return moved
+
+    def _move(self, at: int, rule: WindowRule | None, column: int, slots: Slots, values: Floats) -> list[Moved]:
+        """One evaluation of one rule; None is a rule that is gone: it ends."""
+        says, successive = _says(rule, values), 1 if rule is None else rule.successive
+        joins = (self.eval_at[slots, column] == at - EVALUATE_EVERY_US) & (self.run[slots, column] == says)
+        since = np.where(joins, self.run_since[slots, column], at)
+        long = (at - since) // EVALUATE_EVERY_US + 1 >= successive
+        level = self.level[slots, column]
+        after = np.where(level > 0, ~((says == _OFF) & long), (says == _ON) & long).astype(np.int8)
+        condition = np.where(after == 0, OVER, np.where(says == _ON, ACTIVE, RETURNING)).astype(np.int8)
+        moved, ended = [], []
+        for row in np.flatnonzero((level > 0) | (after > 0)).tolist():
+            slot = int(slots[row])
+            moved += self._missed(slot, column, at)
+            shown = _seen(self.shown.get((slot, column)), rule, float(values[row]), at, int(since[row]))
+            self.shown[slot, column] = shown
+            was, becomes = int(level[row]), int(after[row])
+            if was != becomes or self.condition[slot, column] != condition[row]:
+                change = changed(was, becomes, int(self.condition[slot, column]), int(condition[row]))
+                known_at = at + EVALUATE_AFTER_US
+                moved.append(Moved(slot, column, change, becomes, int(condition[row]), at, known_at, shown))
+            self.reasons.pop((slot, column), None)
+            if not becomes:
+                ended.append(slot)
+        self.run[slots, column], self.run_since[slots, column] = says, since
+        self.eval_at[slots, column] = at
+        self.level[slots, column], self.condition[slots, column] = after, condition
+        for slot in ended:
+            del self.shown[slot, column]
+            if rule is None:
+                self.kind[slot, column] = 0
+                self._refresh(slot)
+        return moved
+
+    def _missed(self, slot: int, column: int, at: int) -> list[Moved]:
+        """A jump of the clock made T after a minute without one: the episode was unknown meanwhile."""
+        due = int(self.eval_at[slot, column]) + LOST_AFTER_US
+        if not self.level[slot, column] or self.condition[slot, column] == UNKNOWN or due >= at + EVALUATE_AFTER_US:
+            return []
+        lost = self.lose(slot, column, NO_DATA, due)
+        return [] if lost is None else [lost]
+
+    # ---- what is open
+
+    def rank(self, slot: int) -> int:
+        """The highest priority rank (1 low to 3 high) of a slot's open episodes; 0 where none is open."""
+        open_now = np.flatnonzero(self.level[slot]).tolist()
+        return max((PRIORITY_RANK[self.shown[slot, column].rule.priority] for column in open_now), default=0)
+
+    def lost_at(self, slots: Slots) -> Ints:
+        """When each known open episode turns unknown, NEVER where none is; shape (n, rules)."""
+        known = (self.level[slots] > 0) & (self.condition[slots] != UNKNOWN)
+        return np.where(known, self.eval_at[slots] + LOST_AFTER_US, NEVER)
+
+    def lose(self, slot: int, column: int, reason: str, at: int) -> Moved | None:
+        """An open episode turns unknown, or is unknown for another reason; None where nothing changes."""
+        if not self.level[slot, column] or self.reasons.get((slot, column)) == reason:
+            return None
+        known = self.condition[slot, column] != UNKNOWN
+        self.condition[slot, column] = UNKNOWN
+        self.reasons[slot, column] = reason
+        change: EpisodeChange = "unknown" if known else "reason"
+        return Moved(slot, column, change, 1, UNKNOWN, at, at, self.shown[slot, column], reason)
+
+    def regain(self, slot: int, column: int, at: int) -> Moved | None:
+        """An unknown episode is known again by its last median, without a new one."""
+        if self.condition[slot, column] != UNKNOWN:
+            return None
+        shown = self.shown[slot, column]
+        condition = ACTIVE if shown.beyond else RETURNING
+        self.condition[slot, column] = condition
+        self.reasons.pop((slot, column), None)
+        return Moved(slot, column, "known", 1, condition, at, at, shown)
+
+
+def _seen(before: Shown | None, rule: WindowRule | None, value: float, at: int, since: int) -> Shown:
+    """What an open episode shows after the evaluation of ``at``; ``since`` is the first T of the run."""
+    limit = None if rule is None else limit_of(rule, value)
+    if before is None:
+        assert rule is not None, "a rule that is gone opens nothing"
+        assert limit is not None, "an episode opens beyond a limit"
+        return Shown(rule, at, since, value, at, limit, beyond=True)
+    crossed = before.limit if limit is None else limit
+    known = before.rule if rule is None else rule
+    return Shown(known, before.opened_at, before.since, value, at, crossed, beyond=limit is not None)
+
+
+def _says(rule: WindowRule | None, values: Floats) -> NDArray[np.int8]:
+    """What medians say to a rule: on, off or neither; shape of ``values``."""
+    on, off = np.zeros(len(values), np.bool_), np.ones(len(values), np.bool_)
+    if rule is not None:
+        if rule.on_above is not None:
+            on |= values > rule.on_above
+        if rule.on_below is not None:
+            on |= values < rule.on_below
+        if rule.on_at_most is not None:
+            on |= values <= rule.on_at_most
+        if rule.off_at_most is not None:
+            off &= values <= rule.off_at_most
+        if rule.off_at_least is not None:
+            off &= values >= rule.off_at_least
+    return np.where(on, _ON, np.where(off, _OFF, _NEITHER)).astype(np.int8)

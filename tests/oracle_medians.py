@@ -1,0 +1,181 @@
+"""What the oracle says, to whom and in which order; and its window rules, one T and one machine at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from tests.oracle_series import MedianMachine, Series, crossed
+from vitals.metrics import SECOND_US as SECOND
+from vitals.policies import PRIORITY_OF_RANK, Policy
+
+NEVER_TICKED = -(1 << 60)
+
+
+class Told(NamedTuple):
+    """One output: its record's offset, whom it is about, and what it says."""
+
+    offset: int
+    subject: str
+    what: str
+    fields: tuple[Any, ...]
+
+
+@dataclass
+class Patient:
+    label: str
+    site: int
+    version: int
+    policy: Policy
+    series: dict[int, Series] = field(default_factory=dict)
+
+
+@dataclass
+class Site:
+    clock: int = NEVER_TICKED
+    heard: dict[int, int] = field(default_factory=dict)
+    silent_at: int | None = None
+    closed: dict[int, int] = field(default_factory=dict)
+    marked: int = NEVER_TICKED
+    evaluated: int = NEVER_TICKED
+
+
+class Teller:
+    """Collects what is said during one record."""
+
+    def __init__(self) -> None:
+        self.patients: dict[bytes, Patient] = {}
+        self.pending: list[tuple[tuple[Any, ...], Told]] = []
+        self.offset = self.row = 0
+
+    def tell(self, instant: int, key: bytes, names: tuple[str, str, str], what: str, *fields: Any) -> None:
+        subject = str(UUID(bytes=key)) if len(key) == 16 else ""
+        order = (self.row, instant, key, *names, len(self.pending))
+        self.pending.append((order, Told(self.offset, subject, what, fields)))
+
+    def signal(self, key: bytes, series: Series, change: str, at: int, rank: int) -> None:
+        signal = series.signal
+        if change == "clear":
+            signal.why, signal.few = "", False
+        names = (series.worn.name, series.metric.name, "signal")
+        condition = "active" if signal.rank else "over"
+        self.tell(
+            at, key, names, "signal", change, signal.rank, condition, PRIORITY_OF_RANK[rank], at,
+            signal.opened_at, signal.since, None, None, None, signal.told,
+        )  # fmt: skip
+
+    @staticmethod
+    def needed(patient: Patient, series: Series) -> int:
+        rule = next(each for each in patient.policy.signals if each.metric == series.metric.name)
+        return 0 if series.interval >= rule.recover_interval_us else rule.recover_span_us
+
+
+class MedianRules(Teller):
+    """The window rules (RULES, *Heart rate*)."""
+
+    @staticmethod
+    def set_rules(series: Series, policy: Policy) -> None:
+        """The rules of a policy; one that is gone ends at the next evaluation."""
+        for machine in series.medians.values():
+            machine.gone = True
+        for rule in policy.windows:
+            if rule.metric == series.metric.name == "heart_rate":
+                series.medians.setdefault(rule.name, MedianMachine(rule)).rule = rule
+                series.medians[rule.name].gone = False
+
+    def lose_medians(self, key: bytes, series: Series, reason: str, at: int, *, known_only: bool = False) -> None:
+        for machine in series.medians.values():
+            unknown = machine.condition == "unknown"
+            if machine.level and machine.reason != reason and not (known_only and unknown):
+                machine.condition, machine.reason = "unknown", reason
+                self.median(key, series, machine, "reason" if unknown else "unknown", at)
+
+    def regain_medians(self, key: bytes, series: Series, at: int) -> None:
+        """The site is heard again."""
+        for machine in series.medians.values():
+            if machine.reason != "site silent":
+                continue
+            if (machine.at or 0) + 62 * SECOND <= at:
+                machine.reason, change = "no data", "reason"
+            else:
+                machine.condition, machine.reason = ("active" if machine.beyond else "returning"), ""
+                change = "known"
+            self.median(key, series, machine, change, at)
+
+    def forget_medians(self, key: bytes, series: Series, clock: int) -> None:
+        """A minute without an evaluation."""
+        for machine in series.medians.values():
+            due = (machine.at or 0) + 62 * SECOND
+            if machine.level and machine.condition != "unknown" and due <= clock:
+                machine.condition, machine.reason = "unknown", "no data"
+                self.median(key, series, machine, "unknown", due)
+
+    def median(
+        self, key: bytes, series: Series, machine: MedianMachine, change: str, at: int, *, instant: int | None = None
+    ) -> None:
+        names = (series.worn.name, series.metric.name, machine.rule.name)
+        self.tell(
+            at if instant is None else instant, key, names, machine.rule.name, change, machine.level,
+            machine.condition, machine.rule.priority, at, machine.opened_at, machine.since, machine.value,
+            machine.value_at, machine.limit, machine.reason,
+        )  # fmt: skip
+
+    def evaluations(self, key: bytes, series: Series, site: Site, clock: int) -> None:
+        """Every T after the site's last up to the newest that the clock lets evaluate."""
+        if not series.medians or not series.panes:
+            return
+        newest = series.head * series.metric.pane_us
+        first = max(site.evaluated, newest // (10 * SECOND) * 10 * SECOND - 1000 * SECOND) + 10 * SECOND
+        last = min((clock - 2 * SECOND) // (10 * SECOND) * 10 * SECOND, newest + 600 * SECOND)
+        for at in range(first, last + 1, 10 * SECOND):
+            self.evaluate(key, series, at)
+
+    def evaluate(self, key: bytes, series: Series, at: int) -> None:
+        medians = {rule.width_us: series.median(rule.width_us, at) for rule in series.applying()}
+        if all(each is None for each in medians.values()):
+            return
+        for machine in series.medians.values():
+            median = medians.get(machine.rule.width_us)
+            if machine.rule in series.applying() and median is not None and (machine.level or not machine.gone):
+                self.move(key, series, machine, at, median)
+        series.evaluated = at if series.evaluated is None else max(at, series.evaluated)
+        signal = series.signal
+        if signal.rank and series.recovered(self.needed(self.patients[key], series)):
+            rank, signal.rank, signal.heard_at = signal.rank, 0, at + 2 * SECOND
+            self.signal(key, series, "clear", at + 2 * SECOND, rank)
+
+    def move(self, key: bytes, series: Series, machine: MedianMachine, at: int, median: float) -> None:
+        """One evaluation of one rule."""
+        rule = machine.rule
+        if machine.level and machine.condition != "unknown" and at - (machine.at or 0) > 60 * SECOND:
+            machine.condition, machine.reason = "unknown", "no data"
+            self.median(key, series, machine, "unknown", (machine.at or 0) + 62 * SECOND)
+        limit = None if machine.gone else crossed(rule, median)
+        inside = (rule.off_at_most is None or median <= rule.off_at_most) and (
+            rule.off_at_least is None or median >= rule.off_at_least
+        )
+        says = "on" if limit is not None else "off" if inside or machine.gone else "neither"
+        if machine.at != at - 10 * SECOND or machine.says != says:
+            machine.run_since = at
+        machine.at, machine.says = at, says
+        run = (at - machine.run_since) // (10 * SECOND) + 1
+        enough = run >= (1 if machine.gone else rule.successive)
+        was, condition = machine.level, machine.condition
+        if not was and says == "on" and enough:
+            machine.level, machine.opened_at, machine.since = 1, at, machine.run_since
+        elif was and says == "off" and enough:
+            machine.level = 0
+        if not (was or machine.level):
+            return
+        machine.value, machine.value_at, machine.beyond = median, at, limit is not None
+        machine.limit = machine.limit if limit is None else limit
+        machine.condition = "over" if not machine.level else "active" if limit is not None else "returning"
+        machine.reason = ""
+        change = "open" if machine.level > was else "clear" if machine.level < was else ""
+        if not change and condition == "unknown":
+            change = "known"
+        elif not change and machine.condition != condition:
+            change = machine.condition
+        if change:
+            self.median(key, series, machine, change, at, instant=at + 2 * SECOND)
