@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 from vitals.causes import of_headers
-from vitals.control import PatientControl, SiteControl, WornDevice
+from vitals.control import ClockControl, PatientControl, SiteControl, WornDevice
 from vitals.devices import DEVICE_TYPES, Binding
 from vitals.journal import Episode
 from vitals.journal import decode as decode_journal
@@ -49,7 +49,7 @@ def row(
     rows["site"] = site
     rows["flags"] = flags | (invalid << INVALID_SHIFT)
     rows["metric"] = METRIC_BY_NAME[metric].code
-    rows["unit"] = UNIT_BY_NAME["/min" if metric == "heart_rate" else unit]
+    rows["unit"] = UNIT_BY_NAME[{"heart_rate": "/min", "battery": "%"}.get(metric, unit)]
     return rows
 
 
@@ -85,6 +85,10 @@ class Log:
     def site(self, number: int, name: str = "ward-a") -> None:
         """A site's control record."""
         self.raw(b"site:%d" % number, SiteControl(number=number, name=name).encode(), ((CONTROL_HEADER, b"1"),))
+
+    def clock(self, clock: Literal["real", "simulated"]) -> None:
+        """Whose time it is from here on."""
+        self.raw(b"clock", ClockControl(clock=clock).encode(), ((CONTROL_HEADER, b"1"),))
 
     def patient(
         self, name: str, *devices: WornDevice, version: int = 1, site: int = 1, policy: Policy = DEFAULT
