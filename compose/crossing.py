@@ -6,7 +6,7 @@ log says *real* before any service lives by it, and the folder says so last. A s
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from compose.services import Ward
@@ -15,15 +15,23 @@ from ingest.service import last_tick
 from runtime.clock import Clock
 from runtime.kafka import Reader
 from runtime.settings import Settings
-from vitals.errors import InputError, StateError
+from vitals.alerts import FeedMark, decode
+from vitals.errors import InputError, ServerStalled, StateError
 from vitals.metrics import MINUTE_US, SECOND_US
-from vitals.topics import READINGS
+from vitals.topics import FEED, READINGS
 
 if TYPE_CHECKING:
     from simulators.backfill import Report
 
 HOUR_US = 60 * MINUTE_US
 TELL_S = 1.5
+POLL_S = 0.5
+STALL_S = 60.0
+NEAR_US = 10 * SECOND_US
+"""A history that ends so near to the present needs no further pass."""
+PASSES_MAX = 4
+MARK_US = 2 * SECOND_US
+"""Marks are written each second of clock, so the last tick may have none."""
 Progress = Callable[[str], None]
 
 
@@ -49,11 +57,12 @@ async def begin(settings: Settings) -> None:
 async def write_history(settings: Settings, ward: Ward, clock: Clock, progress: Progress) -> int:
     """Publish a ward's history from ``ward.began_at`` to the present, and give the log to the real clock.
 
+    The rules digest it meanwhile, or soon after; what passes until then is added, so that the present is near.
     ``settings`` are on the simulated clock. Returns the first event time that is still to be sent (µs UTC).
 
     Raises:
         StateError: the simulated clock is ahead of the wall's.
-        ServerError, InputError: what `simulators.backfill.run` raises.
+        ServerError, InputError: what `simulators.backfill.run` raises; `ServerStalled` where the rules stand still.
     """
     from simulators import backfill
     from simulators.fleet import Options
@@ -61,10 +70,59 @@ async def write_history(settings: Settings, ward: Ward, clock: Clock, progress: 
     assert ward.began_at is not None
     options = Options(ward.patients, ward.rate, seed=ward.seed, began_at=ward.began_at)
     registry = RegistryClient(settings)
-    report = await backfill.run(settings, options, registry, clock, Teller(clock, progress))
-    progress(f"history: {_said(report, clock)} in {report.seconds:.1f} s; from here on by the real clock")
+    began = clock.monotonic()
+    for _ in range(PASSES_MAX):
+        report = await backfill.run(settings, options, registry, clock, Teller(clock, progress))
+        await digested(settings, report.until, clock, progress)
+        if clock.now_us() - report.until <= NEAR_US:
+            break
+    hours = (report.until - ward.began_at) / HOUR_US
+    progress(f"history: {hours:.1f} h in {clock.monotonic() - began:.1f} s; from here on by the real clock")
     await cross(settings, registry, clock)
     return report.until
+
+
+async def digested(settings: Settings, until: int, clock: Clock, progress: Progress) -> None:
+    """Wait until processor and manager have come to ``until`` (µs UTC) in every partition.
+
+    Raises:
+        ServerStalled: they do not move any more.
+    """
+    partitions = [(FEED, partition) for partition in range(settings.partitions)]
+    async with Reader(settings, partitions) as reader:
+        ends = await reader.end_offsets()
+        clocks = {partition: await _last_mark(reader, partition) for _, partition in partitions}
+        for topic, partition in partitions:
+            reader.seek(topic, partition, ends[topic, partition])
+        moved = told = clock.monotonic()
+        while (slowest := min(clocks.values())) < until - MARK_US:
+            now = clock.monotonic()
+            for records in await reader.poll(POLL_S):
+                clocks[records.partition] = max(clocks[records.partition], _mark_of(records.values))
+            if min(clocks.values()) > slowest:
+                moved = now
+            elif now - moved > STALL_S:
+                what = f"{(until - slowest) / HOUR_US:.1f} h before the end of the history"
+                raise ServerStalled("the rules stand still", what, "look at the logs of process and manage")
+            if now - told >= TELL_S and slowest:
+                told = now
+                progress(f"history: the rules are {(until - slowest) / HOUR_US:.1f} h behind")
+
+
+async def _last_mark(reader: Reader, partition: int) -> int:
+    async for records in reader.backwards((FEED, partition)):
+        if at := _mark_of(records.values):
+            return at
+    return 0
+
+
+def _mark_of(values: Sequence[bytes]) -> int:
+    """The slowest site's clock (µs UTC) in the last mark among values of ``alerts.feed``; 0 without one."""
+    for value in reversed(values):
+        message = decode(value)
+        if isinstance(message, FeedMark) and message.sites:
+            return min(message.sites.values())
+    return 0
 
 
 async def cross(settings: Settings, registry: RegistryClient, clock: Clock) -> None:
