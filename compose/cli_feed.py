@@ -1,38 +1,22 @@
-"""``vigil feed``, ``vigil alerts`` and ``vigil replay``: what a person does with a running stack."""
+"""``vigil feed`` and ``vigil replay``: what a person does with a running stack; ``vigil alerts`` is cli_alerts.py."""
 
 from __future__ import annotations
 
-import asyncio
-import json
-import os
 import sys
-from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-from uuid import UUID
+from typing import Annotated
 
 import typer
 
-from alerts.client import Lost
-from compose import folder
+from compose import cli_alerts, folder
+from compose.cli_alerts import ROOT, Data, Json, Url, feed_of
 from compose.output import say
 from runtime.settings import Settings
-from vitals.errors import InputError, ProtocolError
+from vitals.errors import InputError
 from vitals.metrics import SECOND_US
-from vitals.protocol import Snapshot
 
-if TYPE_CHECKING:
-    from alerts.client import FeedClient
-
-Data = Annotated[Path, typer.Option("--data", help="The data folder of the running stack.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Url = Annotated[str | None, typer.Option(help="The feed's address, where it is not this folder's.")]
-ROOT = folder.DEFAULT_FOLDER
-SNAPSHOT_S = 15.0
 SPEED_MAX = 100_000.0
-
-alerts_app = typer.Typer(no_args_is_help=True, help="Open alerts: list and acknowledge.")
 
 
 def register(app: typer.Typer) -> None:
@@ -41,7 +25,7 @@ def register(app: typer.Typer) -> None:
     app.command(
         epilog="Examples:  vigil replay glucose-2307.csv   |   vigil replay a.csv --from 2023-11-26 --days 3 --speed 60"
     )(replay)
-    app.add_typer(alerts_app, name="alerts")
+    app.add_typer(cli_alerts.alerts_app, name="alerts")
 
 
 def feed(data: Data = ROOT, url: Url = None, *, as_json: Json = False) -> None:
@@ -49,59 +33,11 @@ def feed(data: Data = ROOT, url: Url = None, *, as_json: Json = False) -> None:
     from alerts import terminal
     from compose import signals
 
-    address, token = _feed(data, url)
+    address, token = feed_of(data, url)
 
     async def run() -> int:
         await terminal.show(address, token, json_lines=as_json)
         return 0
-
-    raise SystemExit(signals.run(run))
-
-
-@alerts_app.command("list", epilog="Examples:  vigil alerts list   |   vigil alerts list --json")
-def alerts_list(data: Data = ROOT, url: Url = None, *, as_json: Json = False) -> None:
-    """List the open alerts, the most urgent first."""
-    from alerts.client import FeedClient
-    from alerts.lines import line
-    from compose import signals
-
-    address, token = _feed(data, url)
-
-    async def run() -> int:
-        client = FeedClient(address, token)
-        await _with_snapshot(client, _nothing)
-        found = client.view.worklist()
-        if as_json:
-            say(json.dumps([json.loads(alert.model_dump_json()) for alert in found], indent=2))
-        else:
-            zone = local_zone()
-            for alert in found:
-                say(f"{alert.id}  {line(alert, zone)}")
-        return 0
-
-    raise SystemExit(signals.run(run))
-
-
-@alerts_app.command("acknowledge", epilog="Example:  vigil alerts acknowledge 1c0c3e1e-5b0a-5c7e-9a55-7d0f4d8f2b11")
-def alerts_acknowledge(alert: UUID, data: Data = ROOT, url: Url = None) -> None:
-    """Acknowledge an open alert as it stands now; the server's answer decides the exit code."""
-    from alerts.client import FeedClient
-    from alerts.lines import answer_line
-    from compose import signals
-
-    address, token = _feed(data, url)
-
-    async def run() -> int:
-        client = FeedClient(address, token)
-
-        async def acknowledge() -> bool:
-            if (known := client.view.alerts.get(alert)) is None:
-                raise InputError("no such open alert", str(alert), "list them: vigil alerts list")
-            answer = await client.acknowledge(known)
-            say(answer_line(answer))
-            return answer is not None and answer.outcome == "accepted"
-
-        return 0 if await _with_snapshot(client, acknowledge) else 1
 
     raise SystemExit(signals.run(run))
 
@@ -155,49 +91,6 @@ async def show_ready(ready: folder.Ready) -> None:
     from alerts import terminal
 
     await terminal.show(ready.feed, ready.token)
-
-
-def local_zone() -> tzinfo:
-    """The machine's time zone."""
-    return datetime.fromtimestamp(0, UTC).astimezone().tzinfo or UTC
-
-
-def _feed(data: Path, url: str | None) -> tuple[str, str]:
-    token = os.environ.get("VIGIL_TOKEN", "")
-    if url and token:
-        return url, token
-    ready = folder.read_ready(data)
-    return url or ready.feed, token or ready.token
-
-
-async def _nothing() -> bool:
-    return True
-
-
-async def _with_snapshot(client: FeedClient, body: Callable[[], Awaitable[bool]]) -> bool:
-    """Connect, wait for the whole list of open alerts, run ``body``, leave."""
-    arrived = asyncio.Event()
-    lost: list[str] = []
-
-    def handle(event: object) -> None:
-        if isinstance(event, Snapshot) and not event.more:
-            arrived.set()
-        if isinstance(event, Lost):
-            lost.append(event.why)
-
-    reading = asyncio.ensure_future(client.run(handle))
-    waiting = asyncio.ensure_future(arrived.wait())
-    try:
-        await asyncio.wait({reading, waiting}, timeout=SNAPSHOT_S, return_when=asyncio.FIRST_COMPLETED)
-        if reading.done():
-            reading.result()
-        if not arrived.is_set():
-            raise ProtocolError("the feed gave no list of alerts", lost[-1] if lost else "", "is vigil up running?")
-        return await body()
-    finally:
-        for task in (reading, waiting):
-            task.cancel()
-        await asyncio.wait({reading, waiting})
 
 
 def _day(text: str | None) -> int | None:
