@@ -34,6 +34,6 @@ class DashboardSettings(Settings):
     """Health port of each service by its name, for /api/system."""
     database_wait_seconds: float = Field(default=1.0, gt=0, le=30)
     """How long a request waits for a connection to the database."""
-    database_query_seconds_max: float = Field(default=5.0, gt=0, le=60)
+    database_query_seconds_max: float = Field(default=1.8, gt=0, le=60)
     """A query that takes longer is given up, and its connection is cut."""
     database_connections_max: int = Field(default=4, ge=1, le=32)
