@@ -4,7 +4,7 @@ import { LiveRegions } from "./parts/live";
 import { Shell } from "./parts/shell";
 import { SignIn } from "./parts/signin";
 import { Feed } from "./screens/feed";
-import { Help } from "./screens/ward/help";
+import { Help } from "./screens/help";
 import { Operations } from "./screens/operations";
 import { Patient } from "./screens/patient";
 import { Ward } from "./screens/ward";

@@ -4,16 +4,16 @@ export type Metric = "heart_rate" | "glucose";
 
 export interface GlucoseLimits {
   target: [number, number] | null;
-  low1: number;
-  low2: number;
-  high1: number;
-  high2: number;
+  low1: number | null;
+  low2: number | null;
+  high1: number | null;
+  high2: number | null;
 }
 export interface HeartRateLimits {
-  low: number;
-  high: number;
-  extreme_low: number;
-  extreme_high: number;
+  low: number | null;
+  high: number | null;
+  extreme_low: number | null;
+  extreme_high: number | null;
   /** False where the device is too slow for the rule's window. */
   applies: boolean;
 }
@@ -22,12 +22,12 @@ export type Limits = GlucoseLimits | HeartRateLimits;
 export interface Vital {
   value: number | null;
   unit: string;
-  at: number;
-  received_at: number;
+  at: number | null;
+  received_at: number | null;
   /** low and high: censored, the device showed LOW or HIGH. */
   state: "ok" | "low" | "high" | "invalid" | "warm_up" | "contact_lost" | "waiting" | "removed";
-  interval_us: number | null;
-  stale_after_us: number | null;
+  interval_us: number;
+  stale_after_us: number;
   arrow: number | null;
   slope: number | null;
   last_good: { value: number; at: number } | null;

@@ -71,6 +71,12 @@ export function worklist(alerts: Iterable<Alert>, around: Around): Card[] {
   return cards.sort((a, b) => compare(a.lead, b.lead, around));
 }
 
+/** The card of before where nothing on it is different, else the new one. */
+export function same(before: Card | undefined, card: Card): Card {
+  if (before?.alerts.length !== card.alerts.length) return card;
+  return before.alerts.every((alert, place) => alert === card.alerts[place]) ? before : card;
+}
+
 export function siteFaults(alerts: Iterable<Alert>): Alert[] {
   return [...alerts]
     .filter((alert) => alert.patient === null && !alert.closed)

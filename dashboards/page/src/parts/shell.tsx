@@ -7,6 +7,7 @@ import { hrefPatient, route, wallMode } from "../state/route";
 import { isCalling } from "../logic/alerts";
 import { plural, sentence } from "../logic/words";
 import { Banners } from "./banners";
+import { Choices } from "./choices";
 import { Marker } from "./marker";
 import { ToldBar } from "./told";
 import { TopBar } from "./topbar";
@@ -26,6 +27,7 @@ export function Shell({ children }: { children: ComponentChildren }) {
         <span>
           Not a medical device: a secondary notifier. No arrhythmia detection. Look at the patient, not at the screen.
         </span>
+        {wallMode.value ? null : <Choices />}
         <ToldBar />
       </footer>
     </div>

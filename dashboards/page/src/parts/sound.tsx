@@ -11,13 +11,13 @@ export function SoundButton() {
     case "off":
       return (
         <button class="button loud" type="button" id="sound" onClick={() => void enable()}>
-          Sound off: enable sound
+          Sound off: enable
         </button>
       );
     case "suspended":
       return (
         <button class="button loud" type="button" id="sound" onClick={() => void enable()}>
-          Sound suspended: enable sound
+          Sound suspended: enable
         </button>
       );
     case "paused":

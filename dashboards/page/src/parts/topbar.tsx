@@ -5,7 +5,6 @@ import { day, hhmmss, span } from "../logic/times";
 import { now, wall } from "../state/clock";
 import { counts } from "../state/attention";
 import { heartbeat, link } from "../state/feed";
-import { theme, type Theme } from "../state/prefs";
 import { route } from "../state/route";
 import { session } from "../state/session";
 import { siteName, sites } from "../state/tiles";
@@ -28,25 +27,23 @@ function place(): string {
 export function TopBar() {
   return (
     <header class="topbar">
-      <h1>
-        Vigil <span class="muted">{place()}</span>
-      </h1>
-      <span class="clock">
-        <time>{clock}</time> <span class="small muted">{date}</span>
-      </span>
-      <Counts />
-      <DataAge />
-      <Proofs />
-      <FeedState />
-      <span class="push" />
-      <SoundButton />
       <nav aria-label="Screens">
         <Tab name="ward" href="#/" word="Ward" />
         <Tab name="feed" href="#/feed" word="Feed" />
         <Tab name="operations" href="#/operations" word="Operations" />
         <Tab name="help" href="#/help" word="?" title="Help and keys" />
       </nav>
-      <ThemeButton />
+      <span class="fact">
+        <span class="name">{date}</span>
+        <h1>{place()}</h1>
+      </span>
+      <time class="clock">{clock}</time>
+      <Counts />
+      <DataAge />
+      <Proofs />
+      <FeedState />
+      <span class="push" />
+      <SoundButton />
     </header>
   );
 }
@@ -135,16 +132,5 @@ function FeedState() {
       <span class="name">feed</span>
       <span class={style}>{FEED_WORDS[phase]}</span>
     </span>
-  );
-}
-
-const NEXT_THEME: Record<Theme, Theme> = { auto: "dark", dark: "light", light: "auto" };
-
-function ThemeButton() {
-  return (
-    <button class="button" type="button" title="Dark, light, or as the system says" onClick={() => (theme.value = NEXT_THEME[theme.value])}>
-      {theme.value === "auto" ? "auto" : theme.value}
-      <span class="unseen-by-eyes"> theme</span>
-    </button>
   );
 }

@@ -7,7 +7,7 @@ import type { Alert, ClientCommand, CommandAnswer, Heartbeat, Service, ServerMes
 import { wait } from "../logic/backoff";
 import { memory, take, type Effects, type Memory } from "../logic/feedcore";
 import { silence, type Phase } from "../logic/link";
-import { siteFaults as faultsOf, worklist as cardsOf, type Card } from "../logic/order";
+import { same, siteFaults as faultsOf, worklist as cardsOf, type Card } from "../logic/order";
 import { receipts } from "../logic/receipts";
 import { heard, setClock } from "./clock";
 import { filters } from "./prefs";
@@ -43,12 +43,16 @@ export const synced = signal(false);
 /** The gateway's words for itself and for who we are. */
 export const server = signal("");
 
-export const worklist: ReadonlySignal<Card[]> = computed(() =>
-  cardsOf(alerts.value.values(), {
+let cardsBefore: ReadonlyMap<string, Card> = new Map();
+/** Every card, in order. A card whose alerts have not changed is the same object as before, and need not render. */
+export const worklist: ReadonlySignal<Card[]> = computed(() => {
+  const cards = cardsOf(alerts.value.values(), {
     bed: (patient) => beds.value.get(patient) ?? "",
     slope: (patient) => slopes.value.get(patient) ?? null,
-  }),
-);
+  }).map((card) => same(cardsBefore.get(card.patient), card));
+  cardsBefore = new Map(cards.map((card) => [card.patient, card]));
+  return cards;
+});
 export const siteFaults: ReadonlySignal<Alert[]> = computed(() => faultsOf(alerts.value.values()));
 export const outOfService: ReadonlySignal<ReadonlyMap<string, Service>> = computed(
   () => new Map(services.value.map((service) => [service.patient, service])),

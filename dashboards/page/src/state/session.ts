@@ -56,10 +56,12 @@ export async function api<T>(path: string, init: RequestInit = {}): Promise<T> {
   return (await response.json()) as T;
 }
 
+/** The server's problem in a sentence: what is wrong, and what to do about it. */
 async function detail(response: Response): Promise<string> {
   try {
-    const body = (await response.json()) as { detail?: unknown };
-    return typeof body.detail === "string" ? body.detail : response.statusText;
+    const body = (await response.json()) as { what?: unknown; do?: unknown };
+    const parts = [body.what, body.do].filter((part) => typeof part === "string" && part !== "");
+    return parts.length > 0 ? parts.join(": ") : response.statusText;
   } catch {
     return response.statusText;
   }

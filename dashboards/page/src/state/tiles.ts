@@ -36,6 +36,13 @@ export const beds: ReadonlySignal<Map<string, string>> = computed(
   () => new Map(order.value.map((id) => [id, patients.get(id)?.peek().bed ?? ""])),
 );
 
+/** A patient's tile as it is now; renders again when it changes, and when the patient comes or goes. */
+export function tileOf(patient: string): Tile | null {
+  const held = patients.get(patient);
+  if (!held) void order.value;
+  return held?.value ?? null;
+}
+
 export function siteName(number: number): string {
   return sites.value.find((site) => site.number === number)?.name ?? `site ${number}`;
 }
@@ -88,7 +95,7 @@ function prolong(tile: Tile): void {
   let next: Spark | null = null;
   for (const metric of ["glucose", "heart_rate"] as Metric[]) {
     const vital = tile.vitals[metric];
-    if (!vital || vital.value === null || !["ok", "low", "high"].includes(vital.state)) continue;
+    if (!vital || vital.value === null || vital.at === null || !["ok", "low", "high"].includes(vital.state)) continue;
     const points = drawn.peek()[metric];
     const last = points.at(-1);
     if (last && vital.at - last[0] < SPARK_EVERY_US) continue;

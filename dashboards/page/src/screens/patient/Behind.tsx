@@ -6,10 +6,11 @@ import { hhmmss, when } from "../../logic/times";
 import { api } from "../../state/session";
 import { now } from "../../state/clock";
 import { glucoseUnit } from "../../state/prefs";
+import { patients } from "../../state/tiles";
 import { failureWords, type PatientModel } from "./model";
 import { aroundCrossing, flagWords, nearest, rowsOf, type Cause, type Row } from "./readings";
 import { whyWords } from "./rules";
-import { isMetric, type Series } from "./series";
+import { isMetric, type Metric, type Series } from "./series";
 import { shownIn } from "./units";
 
 const ROWS = 10;
@@ -31,6 +32,10 @@ export function Why({ alert, model, first }: { alert: Alert; model: PatientModel
   );
 }
 
+function intervalOf(model: PatientModel, metric: Metric): number | null {
+  return patients.get(model.id)?.peek().vitals[metric]?.interval_us ?? model.series[metric].peek()?.interval_us ?? null;
+}
+
 function causeOf(alert: Alert): Cause {
   const low = alert.rule === "low" || alert.rule.endsWith("_low")
     || (alert.rule.includes("extreme") && alert.value !== null && alert.limit !== null && alert.value <= alert.limit);
@@ -47,7 +52,7 @@ function Behind({ alert, model }: { alert: Alert; model: PatientModel }) {
   useEffect(() => {
     const question = new AbortController();
     const cause = causeOf(alert);
-    const interval = isMetric(alert.metric) ? model.series[alert.metric].peek()?.interval_us ?? null : null;
+    const interval = isMetric(alert.metric) ? intervalOf(model, alert.metric) : null;
     const { from, to } = aroundCrossing(cause, interval);
     const path = `/api/patients/${encodeURIComponent(model.id)}/series?metric=${alert.metric}&from=${from}&to=${Math.min(to, now.peek())}&points=5000`;
     api<Series>(path, { signal: question.signal }).then(

@@ -31,6 +31,7 @@ interface Props {
 
 export function Chart({ model, spans }: Props) {
   const cursor = useSignal<number | null>(null);
+  const told = useSignal("");
   const panels = useRef(new Map<Metric, Panel>());
   const said = useRef<HTMLParagraphElement>(null);
   useEffect(() => watchLook(() => panels.current.forEach((panel) => panel.recolour())), []);
@@ -45,10 +46,10 @@ export function Chart({ model, spans }: Props) {
         onKeyDown={(event) => onKey(event, model, cursor, panels.current, said.current)}
       >
         {METRICS.map((metric) => (
-          <Metric_ key={metric} metric={metric} model={model} spans={spans} cursor={cursor} panels={panels.current} />
+          <Metric_ key={metric} metric={metric} model={model} spans={spans} cursor={cursor} told={told} panels={panels.current} />
         ))}
       </div>
-      <Readout model={model} cursor={cursor} />
+      <Readout model={model} cursor={cursor} told={told} />
       <p class="unseen-by-eyes" role="status" ref={said} />
     </figure>
   );
@@ -57,10 +58,11 @@ export function Chart({ model, spans }: Props) {
 interface MetricProps extends Props {
   readonly metric: Metric;
   readonly cursor: Signal<number | null>;
+  readonly told: Signal<string>;
   readonly panels: Map<Metric, Panel>;
 }
 
-function Metric_({ metric, model, spans, cursor, panels }: MetricProps) {
+function Metric_({ metric, model, spans, cursor, told, panels }: MetricProps) {
   const host = useRef<HTMLDivElement>(null);
   const mine = useComputed(() => spans.value.filter((span) => span.metric === metric));
   useEffect(() => {
@@ -88,7 +90,7 @@ function Metric_({ metric, model, spans, cursor, panels }: MetricProps) {
         {NAMES[metric]} <span class="chart-unit">{shownIn(metric, glucoseUnit.value).unit}</span>
       </h3>
       <div class="chart-canvas" ref={host} />
-      <Lane model={model} metric={metric} spans={mine} left={LEFT} right={RIGHT} />
+      <Lane model={model} metric={metric} spans={mine} told={told} left={LEFT} right={RIGHT} />
     </section>
   );
 }
@@ -200,9 +202,9 @@ function read(step: number, model: PatientModel, cursor: Signal<number | null>, 
   if (said !== null) said.textContent = readoutWords(model, t);
 }
 
-function Readout({ model, cursor }: { model: PatientModel; cursor: Signal<number | null> }) {
+function Readout({ model, cursor, told }: { model: PatientModel; cursor: Signal<number | null>; told: Signal<string> }) {
   const at = cursor.value;
-  return <p class="chart-readout" aria-hidden="true">{at === null ? "\u00a0" : readoutWords(model, at)}</p>;
+  return <p class="chart-readout" aria-hidden="true">{told.value !== "" ? told.value : at === null ? "\u00a0" : readoutWords(model, at)}</p>;
 }
 
 function readoutWords(model: PatientModel, at: number): string {

@@ -1,5 +1,5 @@
 /** Alerts as spans and what people did as marks, under a chart: real buttons, so that everybody can read them. */
-import { useComputed, useSignal, type ReadonlySignal, type Signal } from "@preact/signals";
+import { useComputed, type ReadonlySignal, type Signal } from "@preact/signals";
 import { useRef } from "preact/hooks";
 import { span as spanWords, when } from "../../logic/times";
 import { SIGN } from "../../logic/alerts";
@@ -21,13 +21,14 @@ interface Props {
   readonly model: PatientModel;
   readonly metric: Metric;
   readonly spans: ReadonlySignal<readonly AlertSpan[]>;
+  /** The words of what is pointed at. */
+  readonly told: Signal<string>;
   /** Pixels of the chart's margins. */
   readonly left: number;
   readonly right: number;
 }
 
-export function Lane({ model, metric, spans, left, right }: Props) {
-  const told = useSignal("");
+export function Lane({ model, metric, spans, told, left, right }: Props) {
   const group = useRef<HTMLDivElement>(null);
   const span = model.span.value;
   const scale = (span.to - span.from) / Math.max(1, model.width.value);
@@ -52,7 +53,6 @@ export function Lane({ model, metric, spans, left, right }: Props) {
         ))}
         {hidden > 0 && <span class="lane-more">{hidden} more in the history</span>}
       </div>
-      <div class="lane-told" aria-hidden="true">{told.value}</div>
     </div>
   );
 }

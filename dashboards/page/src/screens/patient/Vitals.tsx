@@ -15,7 +15,7 @@ const STATES: Record<Vital["state"], string> = {
 
 export function Vitals({ tile }: { tile: Tile | null }) {
   return (
-    <dl class="vitals">
+    <dl class="pt-vitals">
       <Value metric="heart_rate" vital={tile?.vitals.heart_rate ?? null} />
       <Value metric="glucose" vital={tile?.vitals.glucose ?? null} />
     </dl>
@@ -26,12 +26,12 @@ function Value({ metric, vital }: { metric: Metric; vital: Vital | null }) {
   const shown = shownIn(metric, glucoseUnit.value);
   const told = vital === null ? { text: "--", stale: false } : textOf(vital, shown.number);
   return (
-    <div class={told.stale ? "vital vital-stale" : "vital"}>
+    <div class={told.stale ? "pt-vital pt-vital-stale" : "pt-vital"}>
       <dt>{NAME[metric]}</dt>
       <dd>
-        <span class="vital-number">{told.text}</span> <span class="vital-unit">{shown.unit}</span>
+        <span class="pt-vital-number">{told.text}</span> <span class="pt-vital-unit">{shown.unit}</span>
         {vital !== null && <Trend metric={metric} vital={vital} />}
-        <span class="vital-age">{vital === null ? "no device for this" : ageWords(vital, told.stale, shown.number)}</span>
+        <span class="pt-vital-age">{vital === null ? "no device for this" : ageWords(vital, told.stale, shown.number)}</span>
       </dd>
     </div>
   );
@@ -63,10 +63,10 @@ function Trend({ metric, vital }: { metric: Metric; vital: Vital }) {
   const unit = glucoseUnit.value;
   const words = ARROW_WORDS[String(vital.arrow)] ?? "";
   return (
-    <span class="vital-trend">
+    <span class="pt-vital-trend">
       <span aria-hidden="true">{ARROWS[String(vital.arrow)]}</span>
       <span class="unseen-by-eyes">{words}</span>{" "}
-      {vital.slope !== null && <span class="vital-slope">{slopeDigits(metric, vital.slope, unit)} a minute</span>}
+      {vital.slope !== null && <span class="pt-vital-slope">{slopeDigits(metric, vital.slope, unit)} a minute</span>}
     </span>
   );
 }

@@ -83,7 +83,7 @@ function gaps(p: Pen, scene: Scene, look: Look): void {
   p.ctx.textAlign = "center";
   for (const [from, to] of scene.series.gaps) {
     const [a, b] = [Math.max(p.left, p.x(from)), Math.min(p.right, p.x(to))];
-    if (b - a > 56 * p.px) p.ctx.fillText("no data", (a + b) / 2, p.top + 14 * p.px);
+    if (b - a > 56 * p.px) p.ctx.fillText("no data", (a + b) / 2, (p.top + p.bottom) / 2);
   }
 }
 
@@ -185,9 +185,9 @@ function triangle(p: Pen, x: number, y: number, down: boolean): void {
   p.ctx.fill();
 }
 
-/** At the bottom: x an invalid reading, ? a suspect clock, a bar for warm-up. At most one mark every 6 pixels. */
+/** At the bottom: x an invalid reading, ? a suspect clock, a bar for warm-up. At most one mark every 9 pixels. */
 function bottomRow(p: Pen, scene: Scene, look: Look): void {
-  const y = p.bottom - 6 * p.px;
+  const y = p.bottom - 7 * p.px;
   let free = Number.NEGATIVE_INFINITY;
   p.ctx.strokeStyle = look.text;
   p.ctx.fillStyle = look.text;
@@ -198,9 +198,9 @@ function bottomRow(p: Pen, scene: Scene, look: Look): void {
     const flags = scene.series.flags[i] ?? 0;
     if ((flags & (INVALID | CLOCK_SUSPECT | WARM_UP)) === 0) return;
     const x = p.x(t);
-    if (x < p.left || x - free < 6 * p.px) return;
+    if (x < p.left || x > p.right || x - free < 9 * p.px) return;
     free = x;
-    const r = 2.5 * p.px;
+    const r = 3.5 * p.px;
     if ((flags & INVALID) !== 0) {
       stroke(p, x - r, y - r, x + r, y + r);
       stroke(p, x - r, y + r, x + r, y - r);

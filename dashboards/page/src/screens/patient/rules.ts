@@ -74,7 +74,7 @@ export function windowWords(rule: WindowRule, number: Number_): string {
     rule.on_at_most == null ? "" : `at or below ${number(rule.on_at_most, rule.metric)}`,
   ].filter((side) => side !== "").join(" or ");
   const times = (rule.successive ?? 1) > 1 ? `, ${rule.successive} times in a row (every 10 s)` : "";
-  return `median of ${durationWords(rule.width_us)} ${sides}${times}`;
+  return `median of ${durationWords(rule.width_us)} is ${sides}${times}`;
 }
 
 /** Why the rule of an alert called: its condition and what ends it; empty where the policy does not know it. */

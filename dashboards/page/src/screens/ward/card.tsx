@@ -1,0 +1,149 @@
+/** One patient with open alerts: what, why and next in one sentence, who has it, and what to do. */
+import { useComputed } from "@preact/signals";
+import type { Alert } from "../../logic/alerts";
+import type { Card as CardData } from "../../logic/order";
+import { left, span } from "../../logic/times";
+import { ARROW_WORDS, ARROWS, slopeDigits, unitOf } from "../../logic/units";
+import { called, sentence, shown, who, word } from "../../logic/words";
+import { Marker } from "../../parts/marker";
+import { minute, now } from "../../state/clock";
+import { glucoseUnit } from "../../state/prefs";
+import { hrefPatient, wallMode } from "../../state/route";
+import { beds, siteName, tileOf } from "../../state/tiles";
+import { Actions, Outcome } from "./actions";
+import { selected } from "./choice";
+import { mayCommand } from "./keys";
+import { OpenPanel } from "./panels";
+
+export function Card({ card }: { card: CardData }) {
+  const { lead, patient } = card;
+  const chosen = useComputed(() => {
+    const on = selected.value === patient;
+    return `card ${lead.priority}${lead.condition === "over" ? " over" : lead.response === "unacknowledged" ? " calling" : " answered"}${on ? " selected" : ""}`;
+  });
+  const bed = useComputed(() => beds.value.get(patient) ?? "");
+  const open = useComputed(() => {
+    void minute.value;
+    return span(now.peek() - lead.opened_at);
+  });
+  return (
+    <li
+      class={chosen}
+      id={`card-${patient}`}
+      data-patient={patient}
+      data-priority={lead.priority}
+      tabIndex={0}
+      aria-label={`${card.label}, ${lead.priority} priority, ${word(lead).toLowerCase()}`}
+      onFocus={() => (selected.value = patient)}
+      onPointerDown={() => (selected.value = patient)}
+    >
+      <div class="head">
+        <Marker alert={lead} />
+        <a class="label" href={hrefPatient(patient)}>
+          {card.label}
+        </a>
+        <span class="bed">{bed}</span>
+        <span class="muted small site">{siteName(card.site)}</span>
+        <span class="muted small age" title="open for">
+          {open}
+        </span>
+      </div>
+      <div class="what">
+        <Reading alert={lead} />
+        <div>
+          <Sentence alert={lead} />
+          <Who alert={lead} />
+        </div>
+      </div>
+      {card.alerts.slice(1).map((alert) => (
+        <Also key={alert.id} alert={alert} />
+      ))}
+      {mayCommand() && !wallMode.value ? (
+        <>
+          <Actions card={card} />
+          <OpenPanel card={card} />
+        </>
+      ) : null}
+      <Outcome subjects={[...card.alerts.map((alert) => alert.id), patient]} />
+    </li>
+  );
+}
+
+function Reading({ alert }: { alert: Alert }) {
+  const trend = useComputed(() => {
+    if (!alert.patient || (alert.metric !== "glucose" && alert.metric !== "heart_rate")) return "";
+    const vital = tileOf(alert.patient)?.vitals[alert.metric];
+    if (!vital || vital.slope === null) return "";
+    return `${ARROWS[String(vital.arrow)] ?? ""} ${slopeDigits(alert.metric, vital.slope, glucoseUnit.value)}`;
+  });
+  const said = useComputed(() => {
+    const vital = alert.patient && alert.metric === "glucose" ? tileOf(alert.patient)?.vitals.glucose : null;
+    return vital?.arrow === null || vital?.arrow === undefined ? "" : (ARROW_WORDS[String(vital.arrow)] ?? "");
+  });
+  if (alert.category === "technical") return null;
+  const known = alert.condition !== "unknown";
+  return (
+    <p class={known ? "reading" : "reading hatched"}>
+      <b>{known ? shown(alert, glucoseUnit.value) : "--"}</b> <span class="unit">{unitOf(alert.metric, glucoseUnit.value)}</span>{" "}
+      {known ? (
+        <span class="trend">
+          {trend} <span class="unseen-by-eyes">{said}</span>
+        </span>
+      ) : null}
+    </p>
+  );
+}
+
+function Sentence({ alert }: { alert: Alert }) {
+  const text = useComputed(() => {
+    void minute.value;
+    return sentence(alert, glucoseUnit.value, now.peek());
+  });
+  const more = called(alert);
+  return (
+    <p class="sentence">
+      {text}
+      {more ? <strong> · {more}</strong> : null}
+      {alert.undelivered ? <strong> · was on no screen for 10 s</strong> : null}
+    </p>
+  );
+}
+
+function Who({ alert }: { alert: Alert }) {
+  const text = useComputed(() => {
+    void minute.value;
+    return who(alert, now.peek());
+  });
+  const recheck = useComputed(() => (alert.recheck_at === null ? "" : `recheck in ${left(alert.recheck_at - now.value)}`));
+  const note = alert.notes.at(-1);
+  return (
+    <>
+      {text.value || alert.recheck_at !== null ? (
+        <p class="who">
+          <b>{text}</b> {recheck}
+          {alert.acknowledged_reason ? <span class="muted"> “{alert.acknowledged_reason}”</span> : null}
+        </p>
+      ) : null}
+      {note ? (
+        <p class="small">
+          <span class="muted">{note.by}:</span> {note.text}
+        </p>
+      ) : null}
+    </>
+  );
+}
+
+/** A further alert of the same patient. */
+function Also({ alert }: { alert: Alert }) {
+  const text = useComputed(() => {
+    void minute.value;
+    const has = who(alert, now.peek());
+    return sentence(alert, glucoseUnit.value, now.peek()) + (has ? ` · ${has}` : "");
+  });
+  return (
+    <p class="also">
+      <Marker alert={alert} /> {text}{" "}
+      {mayCommand() && !wallMode.value ? <Actions.Brief alert={alert} /> : null}
+    </p>
+  );
+}

@@ -1,0 +1,95 @@
+/** Which card is chosen, which panel is open on it, and the order as it is shown. */
+import { computed, effect, signal } from "@preact/signals";
+import { filtered } from "../../logic/filter";
+import { freeze, FREEZE_MS, rank, type Card } from "../../logic/order";
+import { worklist } from "../../state/feed";
+import { filters } from "../../state/prefs";
+import { route } from "../../state/route";
+import { onTick } from "../../state/watchdog";
+
+export type Panel = "acknowledge" | "shelve" | "treated" | "note" | "out";
+export const WINDOW = 60;
+
+export const selected = signal<string | null>(null);
+export const panel = signal<{ patient: string; kind: Panel } | null>(null);
+/** How many cards are drawn at most. */
+export const limit = signal(WINDOW);
+
+/** The site of the address (`#/wall?site=1`) counts before the station's own choice. */
+export const chosenSite = computed<number | null>(() => {
+  const named = Number(route.value.params.get("site") ?? "");
+  return named > 0 ? named : filters.value.site;
+});
+export const choice = computed(() => ({ ...filters.value, site: chosenSite.value }));
+const matching = computed(() => filtered(worklist.value, choice.value));
+export const hiddenByFilter = computed(() => worklist.value.length - matching.value.length);
+
+interface Hold {
+  until: number;
+  patients: string[];
+  highs: Set<string>;
+}
+const hold = signal<Hold | null>(null);
+let restUntil = 0;
+
+export const frozen = computed(() => hold.value !== null);
+/** The cards as they are shown: in order, or as they were when a pointer came, for at most 10 s. */
+export const cards = computed<Card[]>(() => {
+  const held = hold.value;
+  return held ? freeze(matching.value, held.patients, held.highs) : matching.value;
+});
+
+/** A pointer moves over the list: nothing may slip away under it. */
+export function touch(): void {
+  if (hold.peek() || performance.now() < restUntil) return;
+  const shown = cards.peek();
+  const highs = shown.filter((card) => card.lead.priority === "high" && rank(card.lead) === 0);
+  hold.value = {
+    until: performance.now() + FREEZE_MS,
+    patients: shown.map((card) => card.patient),
+    highs: new Set(highs.map((card) => card.patient)),
+  };
+}
+
+export function leave(): void {
+  hold.value = null;
+}
+
+onTick(() => {
+  const held = hold.peek();
+  if (!held || performance.now() < held.until) return;
+  restUntil = performance.now() + 1_000;
+  hold.value = null;
+});
+
+// A new high on top joins the held order there, once, and keeps its place like the others.
+effect(() => {
+  const held = hold.value;
+  if (!held) return;
+  for (const card of cards.value) {
+    if (card.lead.priority !== "high" || rank(card.lead) !== 0 || held.highs.has(card.patient)) continue;
+    held.highs.add(card.patient);
+    held.patients = [card.patient, ...held.patients.filter((patient) => patient !== card.patient)];
+  }
+});
+
+export function selectedCard(): Card | null {
+  return cards.peek().find((card) => card.patient === selected.peek()) ?? null;
+}
+
+/** Move the choice by one; from none to the first. Returns the chosen patient. */
+export function move(step: 1 | -1): string | null {
+  const shown = cards.peek();
+  const place = shown.findIndex((card) => card.patient === selected.peek());
+  const next = shown[place < 0 ? 0 : Math.min(shown.length - 1, Math.max(0, place + step))];
+  if (!next) return null;
+  if (shown.indexOf(next) >= limit.peek()) limit.value += WINDOW;
+  selected.value = next.patient;
+  return next.patient;
+}
+
+/** Open a panel on a card, or close it where it is open already. */
+export function toggle(patient: string, kind: Panel): void {
+  const open = panel.peek();
+  panel.value = open?.patient === patient && open.kind === kind ? null : { patient, kind };
+}

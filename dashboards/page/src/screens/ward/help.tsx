@@ -1,1 +1,0 @@
-export function Help() { return <section aria-label="Help" />; }
