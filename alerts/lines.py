@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, tzinfo
 
+from alerts.view import FeedView
 from vitals.alerts import Alert, AlertChange, Service, Shelf
 from vitals.policies import Priority
 from vitals.protocol import CommandAnswer, CommandReason, Heartbeat
@@ -146,6 +147,15 @@ def answer_line(answer: CommandAnswer | None) -> str:
     if answer is None:
         return "not confirmed: no answer, try again"
     return "accepted" if answer.outcome == "accepted" else f"refused: {REFUSALS[answer.reason]}"
+
+
+def counts(view: FeedView) -> str:
+    """How many alerts, shelves and patients out of service there are: ``3 open, 1 shelf, 2 out of service``."""
+    shelves, away = len(view.shelves), len(view.services)
+    words = [f"{len(view.alerts)} open"]
+    words += [f"{shelves} {'shelf' if shelves == 1 else 'shelves'}"] if shelves else []
+    words += [f"{away} out of service"] if away else []
+    return ", ".join(words)
 
 
 def proof(heartbeat: Heartbeat | None) -> str:

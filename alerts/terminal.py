@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, tzinfo
 from typing import TextIO
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -24,12 +24,27 @@ from rich.text import Text
 
 from alerts import lines
 from alerts.client import Event, FeedClient, FeedRefused, Lost
+from alerts.requests import OnAlert
 from runtime.clock import Clock, SystemClock
 from vitals.alerts import Alert
-from vitals.protocol import Change, CommandAnswer, Snapshot, Welcome
+from vitals.protocol import (
+    Acknowledge,
+    Assign,
+    Change,
+    CommandAnswer,
+    Heartbeat,
+    Seen,
+    ServiceChange,
+    ShelfChange,
+    Shelve,
+    Snapshot,
+    Undo,
+    Welcome,
+)
 
 STYLE = {"high": "bold red", "medium": "yellow", "low": "cyan"}
-KEYS = "j/k choose   a acknowledge   q leave"
+KEYS = "j/k choose   a acknowledge   g going   t treated   s shelve 15 min   v seen   u undo   q leave"
+SHELVE_MINUTES = 15
 REFRESH_SECONDS = 1.0
 
 
@@ -55,18 +70,25 @@ async def show(
 def plain(event: Event, zone: tzinfo) -> list[str]:
     """What an event looks like without a terminal: one line for each alert change, a few about the feed itself."""
     match event:
-        case Change():
-            return [lines.line(event.alert, zone)]
-        case Snapshot():
-            return [lines.line(alert, zone) for alert in event.alerts]
         case Welcome():
-            return [f"feed open as {event.name} ({event.role}), {'resumed' if event.recovered else 'from a snapshot'}"]
-        case Lost():
-            return [f"FEED LOST: {event.why}; next try in {event.retry_seconds:.1f} s"]
+            found = [f"feed open as {event.name} ({event.role}), {'resumed' if event.recovered else 'from a snapshot'}"]
+        case Snapshot():
+            shelved = [lines.shelf_line(shelf, zone) for shelf in event.shelves]
+            away = [lines.service_line(service, zone) for service in event.services]
+            found = [*(lines.line(alert, zone) for alert in event.alerts), *shelved, *away]
+        case Change():
+            found = [lines.line(event.alert, zone)]
+        case ShelfChange():
+            found = [lines.shelf_line(event.shelf, zone)]
+        case ServiceChange():
+            found = [lines.service_line(event.service, zone)]
         case CommandAnswer():
-            return [lines.answer_line(event)]
-        case _:
-            return []
+            found = [lines.answer_line(event)]
+        case Lost():
+            found = [f"FEED LOST: {event.why}; next try in {event.retry_seconds:.1f} s"]
+        case Heartbeat():
+            found = []
+    return found
 
 
 def _as_json(event: Event) -> str:
@@ -96,7 +118,8 @@ class _Screen:
         self._answer = ""
         self._live: Live | None = None
         self._left = asyncio.Event()
-        self._wanted: asyncio.Queue[Alert] = asyncio.Queue(16)
+        self._wanted: asyncio.Queue[tuple[str, OnAlert]] = asyncio.Queue(16)
+        self._last: OnAlert | None = None
 
     async def run(self) -> None:
         refused: FeedRefused | None = None
@@ -105,7 +128,7 @@ class _Screen:
                 async with asyncio.TaskGroup() as tasks:
                     running = [
                         tasks.create_task(self._client.run(self._event), name="feed client"),
-                        tasks.create_task(self._acknowledge(), name="acknowledgements"),
+                        tasks.create_task(self._ask(), name="commands"),
                         tasks.create_task(self._refresh(), name="screen"),
                     ]
                     await self._left.wait()
@@ -121,12 +144,14 @@ class _Screen:
             self._draw()
             await self._clock.sleep(REFRESH_SECONDS)
 
-    async def _acknowledge(self) -> None:
+    async def _ask(self) -> None:
         while True:
-            alert = await self._wanted.get()
-            self._answer = f"{alert.label}: asking ..."
+            label, message = await self._wanted.get()
+            self._answer = f"{label}: asking ..."
             self._draw()
-            self._answer = f"{alert.label}: {lines.answer_line(await self._client.acknowledge(alert))}"
+            answer = await self._client.ask(message)
+            self._last = message if answer is not None and answer.outcome == "accepted" else None
+            self._answer = f"{label}: {lines.answer_line(answer)}"
             self._draw()
 
     def _event(self, event: Event) -> None:
@@ -145,8 +170,8 @@ class _Screen:
             self._left.set()
         elif key in "jk":
             self._list.move(1 if key == "j" else -1)
-        elif key == "a" and (alert := self._list.chosen) and not self._wanted.full():
-            self._wanted.put_nowait(alert)
+        elif not self._wanted.full() and (request := asked(key, self._list.chosen, self._last)):
+            self._wanted.put_nowait(request)
         self._draw()
 
     def _draw(self) -> None:
@@ -160,14 +185,15 @@ class _Screen:
         head = Text.assemble(
             (f" {self._state} ", bad if lost else "bold"),
             (f" {health} ", bad if health.startswith("STALLED") else "dim"),
-            (f" {len(self._list.alerts)} open ", "dim"),
+            (f" {lines.counts(self._client.view)} ", "dim"),
+            (f" {lines.proof(self._client.view.heartbeat)} ", "dim"),
         )
         table = Table(expand=True, box=None, pad_edge=False)
         for title in ("", "", "patient", "what", "condition", "since", "response", "reason"):
             table.add_column(title, no_wrap=True, overflow="ellipsis")
         room = max(1, self._console.height - 5)
         for alert in self._list.around(room):
-            table.add_row(*self._row(alert), style=STYLE[alert.priority] if alert.response != "acknowledged" else "dim")
+            table.add_row(*self._row(alert), style=STYLE[alert.priority] if _calls(alert) else "dim")
         return Group(head, table, Text(self._answer, style="bold"), Text(KEYS, style="dim"))
 
     def _row(self, alert: Alert) -> list[str]:
@@ -181,6 +207,31 @@ class _Screen:
             lines.response(alert, self._zone),
             alert.reason,
         ]
+
+
+def _calls(alert: Alert) -> bool:
+    return alert.response == "unacknowledged" and not alert.unseen
+
+
+_FIELDS: dict[str, tuple[type[Acknowledge | Assign | Shelve | Seen], dict[str, object]]] = {
+    "a": (Acknowledge, {}),
+    "g": (Assign, {"what": "going"}),
+    "t": (Assign, {"what": "treated"}),
+    "s": (Shelve, {"minutes": SHELVE_MINUTES}),
+    "v": (Seen, {}),
+}
+"""What each key sends, and its fields beside those of the alert."""
+
+
+def asked(key: str, alert: Alert | None, last: OnAlert | None) -> tuple[str, OnAlert] | None:
+    """What a key asks, and of whom: something about the chosen alert as it is shown, or to undo what was asked last."""
+    if key == "u":
+        return None if last is None else ("undo", Undo(id=uuid4(), alert=last.alert, command=last.id))
+    if alert is None or key not in _FIELDS:
+        return None
+    shown = {"id": uuid4(), "alert": alert.id, "level": alert.level, "version": alert.version}
+    kind, more = _FIELDS[key]
+    return alert.label or f"site {alert.site}", kind.model_validate(shown | more)
 
 
 class Selection:

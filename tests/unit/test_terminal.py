@@ -4,16 +4,28 @@ from __future__ import annotations
 
 import io
 from datetime import UTC
+from typing import get_args
 
 import pytest
 
 from alerts import lines
 from alerts.client import Lost
-from alerts.terminal import Selection, plain
+from alerts.terminal import Selection, asked, plain
 from alerts.view import FeedView
 from tests.alerting import Journal, acknowledge, episode, mild, minute, unknown_id
-from vitals.alerts import Alert
-from vitals.protocol import Change, CommandAnswer, Heartbeat, Place, Snapshot, Welcome
+from vitals.alerts import Alert, AlertChange, Refusal, Service, Shelf
+from vitals.protocol import (
+    Change,
+    CommandAnswer,
+    Heartbeat,
+    Place,
+    Proof,
+    ServiceChange,
+    ShelfChange,
+    Snapshot,
+    Undo,
+    Welcome,
+)
 
 
 def alerts(*names: str) -> list[Alert]:
@@ -178,3 +190,82 @@ def test_a_lost_feed_is_a_loud_line():
     out.writelines(plain(Lost("the gateway stops", 0.7), UTC))
     assert out.getvalue() == "FEED LOST: the gateway stops; next try in 0.7 s"
     assert minute(0) == 1_700_000_000_000_000
+
+
+def test_the_list_says_who_has_it_what_is_put_aside_and_whom_it_calls_next():
+    """Three nurses look at the same list; the one who reads it last must not run too, nor stay."""
+    alert = Journal().alert(episode())
+    has = alert.model_copy(update={"response": "acknowledged", "owner": "ann", "acknowledged_until": minute(15)})
+    treated = has.model_copy(update={"recheck_at": minute(20)})
+    put = alert.model_copy(update={"response": "shelved", "shelved_by": "bob", "shelved_until": minute(10)})
+    late = alert.model_copy(
+        update={"escalation": 1, "undelivered": True, "repeat_at": minute(5), "lead_at": None, "all_at": minute(6)}
+    )
+    texts = [lines.response(each, UTC) for each in (has, treated, put, late)]
+    assert texts == [
+        "ann is going until 22:28",
+        "ann treated it, look again 22:33",
+        "shelved by bob until 22:23",
+        "on no screen, called the lead, repeats 22:18, all 22:19",
+    ]
+    away = alert.model_copy(update={"response": "out_of_service"})
+    assert lines.response(away, UTC) == "out of service"
+
+
+def test_every_change_and_every_refusal_has_words():
+    """A word that is missing would end the terminal in the middle of an alarm."""
+    assert set(lines.CHANGES) == set(get_args(AlertChange))
+    assert set(lines.REFUSALS) == set(get_args(Refusal)) | {"not_allowed", "too_many"}
+
+
+def test_the_proof_of_life_that_is_oldest_is_shown():
+    """One site that is not proved must not hide behind another that is."""
+    first, second = (Proof(site=site, proved_at=1, age_ms=age, took_ms=9) for site, age in ((1, 4000), (2, 9000)))
+    never = Proof(site=3, proved_at=None, age_ms=None, took_ms=None)
+    assert lines.proof(beat(proofs=(first, second))) == "proved 9 s ago"
+    assert lines.proof(beat(proofs=(first, never))) == "never proved: site 3"
+    assert (lines.proof(beat()), lines.proof(None)) == ("", "")
+
+
+def test_a_key_asks_about_the_chosen_alert_as_it_is_shown():
+    """The server must know what the person saw: it may be worse by now."""
+    (alert,) = alerts("p1")
+    made = {key: asked(key, alert, None) for key in "agtsv"}
+    kinds = [(key, request[1].type) for key, request in made.items() if request]
+    assert kinds == [("a", "acknowledge"), ("g", "assign"), ("t", "assign"), ("s", "shelve"), ("v", "seen")]
+    shelve = made["s"]
+    assert shelve is not None
+    assert shelve[1].alert == alert.id
+    assert [asked(key, None, None) for key in "agtsvux"] == [None] * 7
+
+
+def test_u_takes_back_what_was_asked_last():
+    """A wrong key at 3 a.m. must cost a second, not a quarter of an hour of silence."""
+    (alert,) = alerts("p1")
+    made = asked("a", alert, None)
+    assert made is not None
+    undo = asked("u", None, made[1])
+    assert undo is not None
+    assert isinstance(undo[1], Undo)
+    assert (undo[1].alert, undo[1].command) == (alert.id, made[1].id)
+
+
+def test_the_view_keeps_shelves_and_services_until_they_end():
+    """What is silent on purpose is listed, and no longer than it lasts."""
+    view = FeedView()
+    shelf = Shelf(id=unknown_id(), version=(2, 0), patient=None, label="", site=1, metric=None, rule="site", level=1,
+                  since=1, until=minute(60), by="ann", reason="")  # fmt: skip
+    service = Service(version=(2, 1), patient=unknown_id(), label="p1", site=1, since=1, until=minute(60), by="ann",
+                      reason="bath")  # fmt: skip
+    view.take(Snapshot(cursor=None, more=True, alerts=()))
+    view.take(Snapshot(cursor="c", more=False, alerts=(), shelves=(shelf,), services=(service,)))
+    assert lines.counts(view) == "0 open, 1 shelf, 1 out of service"
+    changed = service.model_copy(update={"version": (3, 0), "until": minute(90)})
+    assert view.take(ServiceChange(cursor="d", service=changed))
+    assert not view.take(ServiceChange(cursor="d", service=service)), "an older one changes nothing"
+    assert plain(ServiceChange(cursor="d", service=changed), UTC) == [
+        "p1  out of service by ann until 2023-11-14 23:43:20  (bath)"
+    ]
+    ended = shelf.model_copy(update={"version": (4, 0), "ended": True})
+    assert view.take(ShelfChange(cursor="e", shelf=ended))
+    assert (view.shelves, list(view.services.values()), view.cursor) == ({}, [changed], "e")
