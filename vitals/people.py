@@ -6,6 +6,8 @@ import hashlib
 import hmac
 from typing import Literal
 
+from pydantic import Field
+
 from vitals.messages import Message
 
 Role = Literal["clinician", "ops", "wall"]
@@ -17,7 +19,7 @@ class Principal(Message):
     ``lead`` is whom an unanswered alert reaches first.
     """
 
-    name: str
+    name: str = Field(min_length=1, max_length=128)
     role: Role
     sites: frozenset[int] | None = None
     token_sha256: str
