@@ -150,8 +150,8 @@ function Sign({ entry }: { entry: Entry }) {
     <span class="feed-sign">
       <span class={style.join(" ")}>
         <span aria-hidden="true">{SIGN[entry.priority]}</span>
-        <span class="unseen-by-eyes">{entry.priority} priority</span>
-        {technical ? "TECH" : null}
+        <span>{technical ? "TECH" : entry.priority}</span>
+        {technical && <span class="unseen-by-eyes">{entry.priority} priority</span>}
       </span>
     </span>
   );

@@ -20,6 +20,7 @@ const HOPS: Record<string, string> = {
   readings: "Readings from devices", windows: "Windows computed", journal: "Conditions and commands", feed: "Changes of alerts",
   rejected: "Refused", stored: "Stored in the database",
 };
+const FEED_WORDS = { connecting: "connecting", open: "live", reconnecting: "reconnecting", lost: "LOST", refused: "refused" } as const;
 const CLIENTS: Record<string, string> = { feed: "screens on the feed", tiles: "screens on the tiles" };
 
 interface Held {
@@ -115,8 +116,8 @@ function Hops({ hops }: { hops: readonly Hop[] }) {
       <div class="ops-scroll" tabIndex={0} role="region" aria-labelledby="hops-title">
         <table class="ops-table">
           <thead><tr>
-            <th scope="col">Hop</th><th scope="col">Per second</th><th scope="col"><span class="unseen-by-eyes">Rate in the last minutes</span></th>
-            <th scope="col">Waiting</th><th scope="col"><span class="unseen-by-eyes">Waiting, as a bar</span></th><th scope="col">Age</th>
+            <th scope="col">Hop</th><th scope="col" class="number">Per second</th><th scope="col"><span class="unseen-by-eyes">Rate in the last minutes</span></th>
+            <th scope="col" class="number">Waiting</th><th scope="col"><span class="unseen-by-eyes">Waiting, as a bar</span></th><th scope="col" class="number">Age</th>
             <th scope="col"><span class="unseen-by-eyes">Age in the last minutes</span></th>
           </tr></thead>
           <tbody>
@@ -126,7 +127,7 @@ function Hops({ hops }: { hops: readonly Hop[] }) {
                 <td class="number">{rateWords(hop.per_second)}</td>
                 <td><Spark name={hop.name} of="per_second" /></td>
                 <td class="number">{countWords(hop.lag)}</td>
-                <td><Bar part={(hop.lag ?? 0) / lag} /></td>
+                <td>{hop.lag === null || hop.lag === undefined ? null : <Bar part={hop.lag / lag} />}</td>
                 <td class="number">{latencyWords(hop.age_ms)}</td>
                 <td><Spark name={hop.name} of="age_ms" /></td>
               </tr>
@@ -181,8 +182,8 @@ function Screen({ clients }: { clients: Readonly<Record<string, number>> }) {
     <section aria-labelledby="screen-title">
       <h3 id="screen-title">This screen</h3>
       <dl class="facts">
-        <dt>Feed</dt><dd>{link.value.phase}{link.value.why === "" ? "" : `, ${link.value.why}`}{server.value === "" ? "" : ` (${server.value})`}</dd>
-        <dt>Tiles</dt><dd>{liveLink.value.phase}</dd>
+        <dt>Feed</dt><dd>{FEED_WORDS[link.value.phase]}{link.value.why === "" ? "" : `, ${link.value.why}`}{server.value === "" ? "" : ` (${server.value})`}</dd>
+        <dt>Tiles</dt><dd>{FEED_WORDS[liveLink.value.phase]}</dd>
         <dt>Data age</dt><dd>{beat === null || beat.age_ms === null ? "no data yet" : latencyWords(beat.age_ms + late)}, {beat?.state ?? "not known"}</dd>
         {(beat?.where ?? []).map((place) => (
           <Fragment key={`${place.partition}/${place.site}`}><dt class="sub">{place.site === null ? "partition" : siteName(place.site)} {place.partition}</dt><dd>{latencyWords(place.age_ms + late)}</dd></Fragment>

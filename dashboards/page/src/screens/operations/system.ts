@@ -40,6 +40,8 @@ export interface System {
 }
 
 export const SAMPLES_MAX = 120;
+/** A spark of fewer samples keeps to the right. */
+const SPARK_LEAST = 20;
 
 export interface Sample {
   readonly at: number;
@@ -59,8 +61,9 @@ export function trace(samples: readonly Sample[], name: string, of: "per_second"
 /** Bottom-up lines of a spark in a box of 100 x 24: one path for each stretch without holes. */
 export function sparkPath(values: readonly (number | null)[]): string {
   const top = Math.max(1e-9, ...values.map((value) => value ?? 0));
-  const step = 100 / Math.max(1, SAMPLES_MAX - 1);
-  const shift = SAMPLES_MAX - values.length;
+  const width = Math.max(SPARK_LEAST, values.length);
+  const step = 100 / (width - 1);
+  const shift = width - values.length;
   let path = "";
   let pen = "M";
   values.forEach((value, i) => {

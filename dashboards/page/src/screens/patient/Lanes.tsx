@@ -94,7 +94,8 @@ function SpanButton({ span, row, on, model, told, first }: SpanProps) {
 
 function label(span: AlertSpan, wide: number): string {
   const sign = span.category === "technical" ? "TECH" : SIGN[span.priority];
-  return wide > 130 ? `${sign} ${ruleWords(span.rule, span.level, span.metric)}` : sign;
+  const whole = `${sign} ${ruleWords(span.rule, span.level, span.metric)}`;
+  return wide > 8 * whole.length + 16 ? whole : sign;
 }
 
 function alertWords(span: AlertSpan): string {

@@ -51,7 +51,7 @@ export function drawUnder(u: uPlot, scene: Scene, look: Look, px: number): void 
     p.ctx.fillStyle = look.band;
     p.ctx.fillRect(p.left, p.y(scene.band[1]), p.right - p.left, p.y(scene.band[0]) - p.y(scene.band[1]));
   }
-  for (const span of scene.spans) shade(p, span, look);
+  for (const span of scene.spans) shade(p, span, look, scene.now);
   gaps(p, scene, look);
   p.ctx.restore();
   limits(p, scene, look);
@@ -63,11 +63,12 @@ function clip(p: Pen): void {
   p.ctx.clip();
 }
 
-function shade(p: Pen, span: AlertSpan, look: Look): void {
+function shade(p: Pen, span: AlertSpan, look: Look, now: number | null): void {
   if (span.category === "technical") return;
   for (const part of span.parts) {
     const from = Math.max(p.left, p.x(part.from));
-    const to = part.to === null ? p.right : Math.min(p.right, p.x(part.to));
+    const end = part.to ?? now;
+    const to = end === null ? p.right : Math.min(p.right, p.x(end));
     if (to < p.left || from > p.right) continue;
     p.ctx.globalAlpha = part.unknown ? 0.07 : 0.16;
     p.ctx.fillStyle = look[part.priority];
@@ -123,6 +124,7 @@ function font(p: Pen, look: Look, size: number): string {
 export function drawOver(u: uPlot, scene: Scene, look: Look, px: number): void {
   const p = pen(u, px);
   p.ctx.save();
+  p.ctx.setLineDash([]);
   clip(p);
   dots(p, scene, look);
   edges(p, scene, look);
@@ -170,10 +172,18 @@ function edges(p: Pen, scene: Scene, look: Look): void {
       const [x, y] = [p.x((scene.data.x[c] as number) * SECOND), p.y(value)];
       p.ctx.fillStyle = look.text;
       triangle(p, x, y, down);
-      if (x - worded > 40 * p.px) p.ctx.fillText(word, x, down ? y - 9 * p.px : y + 14 * p.px);
+      if (x - worded > 40 * p.px) haloed(p, look, word, x, down ? y - 9 * p.px : y + 16 * p.px);
       worded = x;
     });
   }
+}
+
+/** A word that stays readable on a line. */
+function haloed(p: Pen, look: Look, word: string, x: number, y: number): void {
+  p.ctx.strokeStyle = look.surface;
+  p.ctx.lineWidth = 4 * p.px;
+  p.ctx.strokeText(word, x, y);
+  p.ctx.fillText(word, x, y);
 }
 
 function triangle(p: Pen, x: number, y: number, down: boolean): void {

@@ -12,7 +12,7 @@ import { going, undoLast } from "../../state/actions";
 import { alertsOf, outOfService } from "../../state/feed";
 import { glucoseUnit } from "../../state/prefs";
 import { go } from "../../state/route";
-import { known, order, patients, siteName } from "../../state/tiles";
+import { known, order, patients, siteName, spark } from "../../state/tiles";
 import { ruleWords } from "../feed/words";
 import { Actions, Outcome } from "../ward/actions";
 import { panel, toggle } from "../ward/choice";
@@ -79,6 +79,7 @@ function follow(model: PatientModel): () => void {
       first = false;
     }),
     effect(() => { void now.value; model.moved(); }),
+    effect(() => { void spark(model.id).value; model.remember(); }),
   ];
   model.start();
   return () => {

@@ -8,7 +8,7 @@ import { DAY, SECOND } from "../../logic/times";
 import { ApiError, api } from "../../state/session";
 import { now } from "../../state/clock";
 import { alertsOf, changes } from "../../state/feed";
-import { spark } from "../../state/tiles";
+import { patients, spark } from "../../state/tiles";
 import { joined, toEntry, type AlertFields, type Entry } from "../feed/entries";
 import type { Policy } from "./rules";
 import { METRICS, fromSpark, livePoint, withLive, freshUs, type Limits, type LiveVital, type Metric, type Series } from "./series";
@@ -87,6 +87,8 @@ export class PatientModel {
   private askedAt = 0;
   private following = false;
   private stopped = false;
+  /** Metrics whose series is the page's own memory, for want of the database. */
+  private readonly remembered = new Set<Metric>();
 
   constructor(readonly id: string, at: number | null) {
     this.moment = signal(at);
@@ -159,6 +161,7 @@ export class PatientModel {
         api<AlertsAnswer>(`${this.path()}/alerts?from=${Math.floor(span.from)}&to=${Math.ceil(span.to)}`, { signal: question.signal }),
       ]);
       performance.mark("vigil-chart-answered");
+      this.remembered.clear();
       batch(() => {
         this.series.heart_rate.value = this.kept(heart);
         this.series.glucose.value = this.kept(glucose);
@@ -196,14 +199,21 @@ export class PatientModel {
 
   private failed(error: unknown, span: Span): void {
     batch(() => {
-      for (const metric of METRICS) {
-        const series = this.series[metric];
-        series.value ??= fromSpark(metric, spark(this.id).peek()[metric], span.from, span.to);
-      }
+      for (const metric of METRICS) if (this.series[metric].peek() === null) this.remembered.add(metric);
+      this.remember(span);
       this.chart.value = { phase: "failed", why: failureWords(error, "the history of this patient"), asked: 0 };
     });
     if (error instanceof ApiError && (error.status === 404 || error.status === 401 || error.status === 403)) return;
     if (!this.stopped) this.timer = setTimeout(() => void this.load(), RETRY_MS);
+  }
+
+  /** Without the database the chart shows what the page itself remembers: the tile's last hours and live values. */
+  remember(span: Span = this.span.peek()): void {
+    for (const metric of this.remembered) {
+      const vital = patients.get(this.id)?.peek().vitals[metric];
+      const found = fromSpark(metric, spark(this.id).peek()[metric], span.from, span.to);
+      this.series[metric].value = { ...this.kept(found), limits: vital?.limits ?? null, interval_us: vital?.interval_us ?? null };
+    }
   }
 
   private async loadRecord(): Promise<void> {
