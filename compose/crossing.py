@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 HOUR_US = 60 * MINUTE_US
 TELL_S = 1.5
 POLL_S = 0.5
-STALL_S = 60.0
+STALL_S = 180.0
+"""A processor that is started again reads the history from its beginning, and writes nothing new meanwhile."""
 NEAR_US = 10 * SECOND_US
 """A history that ends so near to the present needs no further pass."""
 PASSES_MAX = 4
