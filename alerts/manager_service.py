@@ -1,8 +1,9 @@
 """The manager as a process: the runner over ``alerts.journal``, and the clock's hand for when nobody else moves time.
 
-Timers run on the processor's marks. When a timer is due by the wall clock and no mark has moved time for a while,
-the processor or its bridge is gone: then this process appends a tick to the journal and acts on it like on any
-other record, when it reads it back. On simulated time nobody but the replay moves time.
+Timers run on the processor's marks. When a timer of a site is due by the wall clock and no mark has moved that site's
+clock for a while, the site, the bridge or the processor is gone: then this process appends a tick of that site to the
+journal and acts on it like on any other record, when it reads it back. On simulated time nobody but the replay moves
+time.
 """
 
 from __future__ import annotations
@@ -29,31 +30,38 @@ LOOK_SECONDS = 0.5
 
 @dataclass(slots=True)
 class _Seen:
-    moves: int
+    at: int
     since: float
 
 
 class Ticker:
-    """Decides which partitions need a tick now: a timer is due, and time has stood still for ``quiet_s``."""
+    """Decides which sites need a tick now: a timer is due there, and the site's time has stood for ``quiet_s``."""
 
     def __init__(self, quiet_s: float) -> None:
         self._quiet_s = quiet_s
-        self._seen: dict[int, _Seen] = {}
+        self._seen: dict[tuple[int, int], _Seen] = {}
 
-    def due(self, steps: dict[int, AlertManager], now_us: int, monotonic: float) -> list[int]:
-        """Partitions to tick at ``now_us``; each at most once in ``quiet_s`` (s of ``monotonic``)."""
-        self._seen = {partition: seen for partition, seen in self._seen.items() if partition in steps}
-        found = []
-        for partition, step in steps.items():
-            seen = self._seen.get(partition)
-            if seen is None or seen.moves != step.moves:
-                self._seen[partition] = _Seen(step.moves, monotonic)
-                continue
-            deadline = step.next_deadline()
-            if deadline is not None and deadline <= now_us and monotonic - seen.since >= self._quiet_s:
-                seen.since = monotonic
-                found.append(partition)
+    def due(self, steps: dict[int, AlertManager], now_us: int, monotonic: float) -> list[tuple[int, int]]:
+        """(partition, site) to tick at ``now_us``; each at most once in ``quiet_s`` (s of ``monotonic``)."""
+        waiting = {
+            (partition, site): deadline
+            for partition, step in steps.items()
+            for site, deadline in step.deadlines().items()
+        }
+        self._seen = {place: seen for place, seen in self._seen.items() if place in waiting}
+        quiet = [(partition, site) for partition, site in waiting if self._stands(steps, partition, site, monotonic)]
+        found = [place for place in quiet if waiting[place] <= now_us]
+        for place in found:
+            self._seen[place].since = monotonic
         return found
+
+    def _stands(self, steps: dict[int, AlertManager], partition: int, site: int, monotonic: float) -> bool:
+        place, at = (partition, site), steps[partition].now(site)
+        seen = self._seen.get(place)
+        if seen is None or seen.at != at:
+            self._seen[place] = _Seen(at, monotonic)
+            return False
+        return monotonic - seen.since >= self._quiet_s
 
 
 async def main(
@@ -95,7 +103,7 @@ async def _watch(
         readiness.set("journal", runner.recovered, "" if runner.recovered else "reading the journal")
         if settings.clock == "real":
             now = clock.now_us()
-            partitions = ticker.due(dict(runner.steps), now, clock.monotonic())
-            tick = Tick(at=now).encode()
-            await producer.send([Out(JOURNAL, partition, MARK_KEY, tick) for partition in partitions])
+            places = ticker.due(dict(runner.steps), now, clock.monotonic())
+            ticks = [(partition, Tick(at=now, site=site).encode()) for partition, site in places]
+            await producer.send([Out(JOURNAL, partition, MARK_KEY, tick) for partition, tick in ticks])
         await clock.sleep(LOOK_SECONDS)

@@ -1,4 +1,4 @@
-"""Deadlines of many alerts, earliest first, each judged by the clock of its site; pure."""
+"""Deadlines of alerts, shelves and times out of service, earliest first, each by the clock of its site; pure."""
 
 from __future__ import annotations
 
@@ -8,33 +8,37 @@ from uuid import UUID
 
 
 class Timers:
-    """At most one deadline per alert. Entries that were replaced stay in the heap until they surface."""
+    """At most one deadline per owner. Entries that were replaced stay in the heap until they surface."""
 
     def __init__(self) -> None:
         self._heaps: dict[int, list[tuple[int, UUID]]] = {}
         self._current: dict[UUID, tuple[int, int]] = {}
 
-    def set(self, alert: UUID, site: int, deadline: int | None) -> None:
-        """Replace an alert's deadline (µs on the clock of ``site``); None takes it away."""
+    def set(self, owner: UUID, site: int, deadline: int | None) -> None:
+        """Replace an owner's deadline (µs on the clock of ``site``); None takes it away."""
         if deadline is None:
-            self._current.pop(alert, None)
-        elif self._current.get(alert) != (site, deadline):
-            self._current[alert] = (site, deadline)
-            heapq.heappush(self._heaps.setdefault(site, []), (deadline, alert))
+            self._current.pop(owner, None)
+        elif self._current.get(owner) != (site, deadline):
+            self._current[owner] = (site, deadline)
+            heapq.heappush(self._heaps.setdefault(site, []), (deadline, owner))
 
     def take_due(self, now: Callable[[int], int]) -> UUID | None:
-        """Take the alert with the least (deadline, id) among those whose site's clock has reached theirs."""
+        """Take the owner with the least (deadline, id) among those whose site's clock has reached theirs."""
         due = [(head, site) for site in self._heaps if (head := self._head(site)) is not None and head[0] <= now(site)]
         if not due:
             return None
-        (_, alert), site = min(due)
+        (_, owner), site = min(due)
         heapq.heappop(self._heaps[site])
-        del self._current[alert]
-        return alert
+        del self._current[owner]
+        return owner
 
     def earliest(self) -> int | None:
         """The least deadline of all sites, or None."""
         return min((head[0] for site in self._heaps if (head := self._head(site)) is not None), default=None)
+
+    def by_site(self) -> dict[int, int]:
+        """The least deadline of each site that has one."""
+        return {site: head[0] for site in sorted(self._heaps) if (head := self._head(site)) is not None}
 
     def _head(self, site: int) -> tuple[int, UUID] | None:
         heap = self._heaps[site]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID, uuid5
 
 from alerts.manager import AlertManager
-from vitals.alerts import Alert, Answer, FeedMark, decode
+from vitals.alerts import Alert, Answer, FeedMark, Service, Shelf, decode
 from vitals.causes import HEADER, Cause
-from vitals.journal import Command, Episode, Mark, Tick, episode_id
+from vitals.journal import Action, Command, Episode, Mark, Tick, episode_id
 from vitals.messages import Message
 from vitals.metrics import MINUTE_US
 from vitals.policies import LOW, Response
@@ -17,6 +17,8 @@ from vitals.topics import JOURNAL, NAMESPACE, patient_id
 
 START = 1_700_000_000_000_000
 MEDIUM, HIGH = LOW.levels[0].response, LOW.levels[1].response
+REPEATING = Response(repeat_us=5 * MINUTE_US, hold_us=15 * MINUTE_US, lead_us=None, all_us=None)
+"""As `HIGH`, without its escalation."""
 SILENT = Response(repeat_us=None, hold_us=60 * MINUTE_US, lead_us=None, all_us=None)
 
 
@@ -75,14 +77,40 @@ def acknowledge(shown: Alert, number: int = 1, **fields: Any) -> Command:
     return Command.model_validate(defaults | fields)
 
 
-def mark(at: float, *sites: int) -> Mark:
+def command(action: Action, number: int, shown: Alert | None = None, **fields: Any) -> Command:
+    """Any command of a nurse; ``minutes`` is its duration, ``at`` minutes after the start."""
+    about = {} if shown is None else {"alert": shown.id, "level": shown.level, "version": shown.version}
+    if (minutes := fields.pop("minutes", None)) is not None:
+        fields["duration_us"] = int(minutes * MINUTE_US)
+    at = minute(fields.pop("at", 0))
+    identity = uuid5(NAMESPACE, f"command:{number}")
+    return Command.model_validate({"id": identity, "action": action, "by": "nurse", "at": at} | about | fields)
+
+
+def receipt(shown: Alert, announcements: int | None = None) -> Command:
+    """A screen has had so many announcements of an alert, all by default."""
+    count = shown.announcements if announcements is None else announcements
+    return command("delivered", -count, shown, by="", announcements=count)
+
+
+def service(action: Literal["out_of_service", "in_service"], number: int, label: str = "p1", **fields: Any) -> Command:
+    """A patient goes out of service, or comes back."""
+    return command(action, number, None, **{"patient": patient_id(label), "label": label, "site": 1} | fields)
+
+
+def mark(at: float, *sites: int, simulated: bool = False) -> Mark:
     """The processor's mark: the clocks of these sites (1 by default), minutes after the start."""
-    return Mark(sites=dict.fromkeys(sites or (1,), minute(at)))
+    return Mark(sites=dict.fromkeys(sites or (1,), minute(at)), simulated=simulated)
 
 
-def tick(at: float) -> Tick:
-    """The manager's own tick."""
-    return Tick(at=minute(at))
+def replayed(at: float, *sites: int) -> Mark:
+    """As `mark`, on simulated time: nothing is judged as not delivered, nothing stays unseen."""
+    return mark(at, *sites, simulated=True)
+
+
+def tick(at: float, site: int | None = None) -> Tick:
+    """The manager's own tick, of one site or of all."""
+    return Tick(at=minute(at), site=site)
 
 
 class Journal:
@@ -93,7 +121,7 @@ class Journal:
         self.offset = 0
         self.feed: list[Output] = []
 
-    def write(self, *messages: Message) -> list[Alert | Answer | FeedMark]:
+    def write(self, *messages: Message) -> list[Alert | Answer | Shelf | Service | FeedMark]:
         """Append messages, each in a batch of its own; episodes and marks carry the processor's cause."""
         outputs: list[Output] = []
         for message in messages:

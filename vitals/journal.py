@@ -97,10 +97,13 @@ class Mark(Message):
 
 
 class Tick(Message):
-    """The manager's own: time is at least ``at`` (µs); written only when a timer is due."""
+    """The manager's own: time is at least ``at`` (µs) at a site, None at every site; written only when a timer is due
+    there and nothing else moves that site's clock. Only on real time.
+    """
 
     kind: Literal["tick"] = "tick"
     at: int
+    site: int | None = None
 
 
 JournalMessage = Annotated[Episode | Command | Mark | Tick, Field(discriminator="kind")]

