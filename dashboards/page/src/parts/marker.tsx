@@ -17,7 +17,7 @@ export function Marker({ alert, brief = false }: { alert: Alert; brief?: boolean
       <span aria-hidden="true">{SIGN[alert.priority]}</span>
       {alert.category === "technical" ? <span>TECH</span> : null}
       <span class="unseen-by-eyes">{alert.priority} priority, </span>
-      {brief ? null : <span>{word(alert)}</span>}
+      {brief ? null : <span class="word">{word(alert)}</span>}
     </span>
   );
 }

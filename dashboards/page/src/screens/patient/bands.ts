@@ -35,16 +35,17 @@ const HEART_RATE: readonly Named[] = [
 const USUAL: Record<Metric, readonly [number, number]> = { glucose: [40, 300], heart_rate: [30, 160] };
 
 export function limitLines(metric: Metric, limits: Limits | null): LimitLine[] {
-  if (limits === null || limits.applies === false) return [];
+  if (limits === null || ("applies" in limits && !limits.applies)) return [];
+  const held: Readonly<Record<string, unknown>> = { ...limits };
   const named = metric === "glucose" ? GLUCOSE : HEART_RATE;
   return named.flatMap(({ name, ...rest }) => {
-    const value = limits[name];
+    const value = held[name];
     return typeof value === "number" ? [{ value, ...rest }] : [];
   });
 }
 
 export function targetBand(limits: Limits | null): readonly [number, number] | null {
-  return limits?.target ?? null;
+  return limits !== null && "target" in limits ? limits.target : null;
 }
 
 /** The vertical range: at least the usual one, widened to the data by a little. Never cuts an extreme off. */

@@ -5,9 +5,9 @@
  * A bucket without a valid reading has null values: "no data" is never a number here.
  */
 import { MINUTE, SECOND } from "../../logic/times";
-import type { Metric } from "../../logic/live";
+import type { Limits, Metric } from "../../logic/live";
 
-export type { Metric };
+export type { Limits, Metric };
 export const METRICS: readonly Metric[] = ["heart_rate", "glucose"];
 
 /** Bits of `flags`, as the API sets them. */
@@ -18,12 +18,6 @@ export const INVALID = 8;
 export const CLOCK_SUSPECT = 16;
 export const WARM_UP = 32;
 
-
-export interface Limits {
-  readonly target?: readonly [number, number] | null;
-  readonly applies?: boolean;
-  readonly [name: string]: number | boolean | readonly [number, number] | null | undefined;
-}
 
 export interface Series {
   readonly metric: Metric;

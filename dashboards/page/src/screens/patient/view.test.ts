@@ -38,14 +38,14 @@ describe("a view", () => {
 
 describe("bands", () => {
   test("show the four limits of glucose and its target", () => {
-    const limits = { target: [70, 180] as const, low1: 70, low2: 54, high1: 250, high2: 399 };
+    const limits = { target: [70, 180] as [number, number], low1: 70, low2: 54, high1: 250, high2: 399 };
     expect(limitLines("glucose", limits).map((line) => line.value)).toEqual([54, 70, 250, 399]);
     expect(targetBand(limits)).toEqual([70, 180]);
   });
 
   test("show no heart rate limit that does not apply at the device's interval", () => {
     // A line would promise an alarm that cannot come.
-    expect(limitLines("heart_rate", { low: 40, high: 130, applies: false })).toEqual([]);
+    expect(limitLines("heart_rate", { low: 40, high: 130, extreme_low: 35, extreme_high: 150, applies: false })).toEqual([]);
   });
 
   test("never cut an extreme off, and never zoom into a calm patient", () => {

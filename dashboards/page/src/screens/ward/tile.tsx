@@ -85,7 +85,7 @@ function vitalModel(tile: ReadonlySignal<TileData>, metric: Metric) {
   const fresh = computed(() => shown.value.kind === "fresh" || shown.value.kind === "stale");
   return {
     text: computed(() => shown.value.text),
-    style: computed(() => `sign ${shown.value.kind}`),
+    style: computed(() => `sign ${shown.value.kind}${/[A-Z]/.test(shown.value.text) ? " words" : ""}`),
     note: computed(() => shown.value.note),
     age: computed(() => shown.value.age),
     signal: computed(() => (shown.value.kind === "fresh" ? "▮▮▮" : shown.value.kind === "stale" ? "▮▯▯" : "▯▯▯")),
@@ -104,22 +104,27 @@ function Vital({ tile, metric }: { tile: ReadonlySignal<TileData>; metric: Metri
   const found = useMemo(() => vitalModel(tile, metric), [tile, metric]);
   return (
     <div class={found.style} data-metric={metric}>
-      <span class="small muted metric">
-        {METRIC_SHORT[metric]} <span class="limits">{found.limits}</span>
-      </span>
-      <span class="figure">
-        <b class="value">{found.text}</b> <span class="unit">{found.unit}</span>
-        <span class="trend">
-          <span aria-hidden="true">{found.arrow}</span>
-          <span class="unseen-by-eyes">{found.arrowWords}</span>
-          <span class="slope">{found.slope}</span>
+      <span class="metric">
+        <span class="limits">
+          {METRIC_SHORT[metric]} {found.limits}
+        </span>
+        <span class="signal">
+          <span class="bars" aria-hidden="true">
+            {found.signal}
+          </span>{" "}
+          <span class="unseen-by-eyes">age </span>
+          {found.age}
         </span>
       </span>
-      <span class="small note">{found.note}</span>
-      <span class="small muted signal">
-        <span aria-hidden="true">{found.signal}</span> <span class="unseen-by-eyes">age </span>
-        {found.age}
+      <span class="figure">
+        <b class="value">{found.text}</b>
+        <span class="unit">{found.unit}</span>
+        <span class="trend">
+          <span aria-hidden="true">{found.arrow}</span>
+          <span class="unseen-by-eyes">{found.arrowWords}</span> <span class="slope">{found.slope}</span>
+        </span>
       </span>
+      <span class="note">{found.note}</span>
       <Spark tile={tile} metric={metric} />
     </div>
   );

@@ -1,5 +1,7 @@
 /** The worklist: at most a window of cards is drawn, each renders only when something on it changed. */
+import { signal } from "@preact/signals";
 import type { VNode } from "preact";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import type { Card as CardData } from "../../logic/order";
 import { plural } from "../../logic/words";
 import { synced } from "../../state/feed";
@@ -21,26 +23,27 @@ function node(card: CardData): VNode {
 }
 
 export function Worklist() {
+  return wallMode.value ? <WallList /> : <DeskList />;
+}
+
+function DeskList() {
   const all = cards.value;
-  const most = wallMode.value ? 12 : limit.value;
-  const rest = all.length - most;
+  const rest = all.length - limit.value;
   return (
     <>
       <ol class="cards" id="worklist" onPointerMove={touch} onPointerLeave={leave} data-frozen={frozen.value}>
-        {all.slice(0, most).map(node)}
+        {all.slice(0, limit.value).map(node)}
       </ol>
       {rest > 0 ? (
         <p class="more">
           and {plural(rest, "more patient")} with open alerts{" "}
-          {wallMode.value ? null : (
-            <button class="button" type="button" onClick={() => (limit.value += WINDOW)}>
-              Show {Math.min(rest, WINDOW)} more
-            </button>
-          )}
+          <button class="button" type="button" onClick={() => (limit.value += WINDOW)}>
+            Show {Math.min(rest, WINDOW)} more
+          </button>
         </p>
       ) : null}
-      {all.length === 0 ? <p class="empty">{synced.value ? "No open alerts" : "Waiting for the list of open alerts"}</p> : null}
-      {hiddenByFilter.value > 0 && !wallMode.value ? (
+      <Nothing />
+      {hiddenByFilter.value > 0 ? (
         <p class="more">
           {plural(hiddenByFilter.value, "patient")} hidden by filters{" "}
           <button class="button" type="button" onClick={() => (filters.value = ALL)}>
@@ -50,4 +53,42 @@ export function Worklist() {
       ) : null}
     </>
   );
+}
+
+const WALL_CARDS_MAX = 12;
+/** How many cards the wall has room for; a card that is cut off says nothing, so it is counted instead. */
+const room = signal(WALL_CARDS_MAX);
+
+function WallList() {
+  const list = useRef<HTMLOListElement>(null);
+  const all = cards.value;
+  useLayoutEffect(() => {
+    const measure = (): void => {
+      const element = list.current;
+      if (!element) return;
+      const bottom = element.getBoundingClientRect().bottom + 1;
+      const boxes = [...element.children];
+      room.value = boxes.filter((box) => box.getBoundingClientRect().bottom <= bottom).length;
+      boxes.forEach((box, place) => box.classList.toggle("beyond", place >= room.value));
+    };
+    measure();
+    const watcher = new ResizeObserver(measure);
+    if (list.current) watcher.observe(list.current);
+    return () => watcher.disconnect();
+  });
+  const rest = all.length - Math.min(room.value, all.length);
+  return (
+    <>
+      <ol class="cards" id="worklist" ref={list}>
+        {all.slice(0, WALL_CARDS_MAX).map(node)}
+        {all.length === 0 ? <Nothing /> : null}
+      </ol>
+      <p class="more">{rest > 0 ? `and ${plural(rest, "more patient")}` : ""}</p>
+    </>
+  );
+}
+
+function Nothing() {
+  if (cards.value.length > 0) return null;
+  return <p class="empty">{synced.value ? "No open alerts" : "Waiting for the list of open alerts"}</p>;
 }
