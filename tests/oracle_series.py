@@ -91,6 +91,8 @@ class Series:
     panes: dict[int, tuple[int, float, int, bool]] = field(default_factory=dict)
     medians: dict[str, MedianMachine] = field(default_factory=dict)
     evaluated: int | None = None
+    head: int = 0
+    """The newest pane, of any that there are."""
     machines: dict[str, Machine] = field(default_factory=lambda: {"low": Machine(), "high": Machine()})
     signal: Signal = field(default_factory=Signal)
 
@@ -109,10 +111,6 @@ class Series:
     @property
     def waits_from(self) -> int:
         return self.worn.binding.since + self.worn.type.warm_up_us
-
-    @property
-    def head(self) -> int:
-        return max(self.panes.keys())
 
     def heard(self) -> Deciding:
         assert self.last is not None, "asked only of series that have decided"
@@ -152,11 +150,13 @@ class Series:
 
     def fill(self, at: int, value: float, *, late: bool) -> None:
         pane = -(-at // self.metric.pane_us)
-        if self.panes and pane <= self.head - self.metric.panes:
+        size = self.metric.panes
+        if self.panes and pane <= self.head - size:
             return
+        self.head = max(self.head, pane) if self.panes else pane
         self.panes.setdefault(pane, (at, math.floor(value + 0.5), math.floor(value * 1000 + 0.5), late))
-        oldest = self.head - self.metric.panes
-        self.panes = {number: cell for number, cell in self.panes.items() if number > oldest}
+        if len(self.panes) > size or min(self.panes) <= self.head - size:
+            self.panes = {number: cell for number, cell in self.panes.items() if number > self.head - size}
 
     def run(self, at: int, value: float, beyond: Callable[[float], bool]) -> int:
         """Where the run that ends at this reading begins."""

@@ -76,6 +76,7 @@ class Ward:
         self.random = random.Random(seed)  # noqa: S311 - tests want the same log from the same seed
         self.log = Log()
         self.now = T0
+        self.hearts = (self.heart,) * 3 if self.random.random() < 0.4 else ()
         self.sites = [1, 2] if self.random.random() < 0.7 else [1]
         self.versions = dict.fromkeys([*PEOPLE, *HEARTS], 1)
         for number in self.sites:
@@ -93,7 +94,7 @@ class Ward:
 
     def act(self) -> None:
         """One random piece of a ward's life."""
-        often = self.course, self.odd, self.heart
+        often = self.hearts or (self.course, self.odd, self.heart)
         seldom = self.lone, self.pulse, self.wait, self.rebind, self.junk, self.clock
         self.random.choice(often + often + seldom)()
 
@@ -142,15 +143,19 @@ class Ward:
         self.log.tick(self.now, self.sites)
 
     def heart(self) -> None:
-        """A stretch of one person's heart rate at the pace of the device: gaps, late rows, ticks between or after."""
+        """Stretches of one person's heart rate at the pace of the device: gaps, late rows, ticks between or after."""
         name = self.random.choice(list(HEARTS))
+        for _ in range(self.random.randint(1, 4)):
+            self.beat(name, self.random.choice((5, 20, 70, 90, 500)) * SECOND_US)
+
+    def beat(self, name: str, span: int) -> None:
         device, _, _, interval = HEARTS[name]
         rate, other = self.random.choice(RATES), self.random.choice(RATES)
         drop, stale = self.random.choice((0, 0, 0.2, 0.35)), self.random.choice((0, 0, 0.1, 0.9))
         each = max(1, self.random.choice((7 * SECOND_US, 10 * SECOND_US, MINUTE_US)) // interval)
         ticking = self.random.random() < 0.8
         rows: list[Rows] = []
-        for number in range(self.random.choice((4, 60, 90, 700)) * SECOND_US // min(interval, 60 * SECOND_US) + 1):
+        for number in range(max(2, span // interval)):
             self.now += interval
             if self.random.random() >= drop:
                 flags = LATE if self.random.random() < stale else 0

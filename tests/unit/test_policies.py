@@ -9,6 +9,13 @@ import pytest
 
 from vitals.metrics import GLUCOSE, HEART_RATE, MINUTE_US, SECOND_US
 from vitals.policies import DEFAULT, SIGNAL_RESPONSES, Level, Response, ThresholdRule
+from vitals.windows import (
+    EVALUATE_AFTER_US,
+    EVALUATE_EVERY_US,
+    FILLED_MIN_TENTHS,
+    UNKNOWN_AFTER_US,
+    fresh_span_us,
+)
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "rules.md"
 
@@ -88,6 +95,46 @@ def test_high_turns_off_where_the_table_says():
         off = numbers(table()[f"high, level {level.number}"][1])
         quick, slow = level.quick_span_us / MINUTE_US, level.slow_span_us / MINUTE_US
         assert off == [level.quick_limit, quick, level.limit, slow]
+
+
+ROWS = {
+    "heart_rate_high": "heart rate high, W 10 min",
+    "heart_rate_low": "heart rate low, W 10 min",
+    "heart_rate_extreme": "heart rate extreme, W 1 min",
+}
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_a_heart_rate_rule_is_its_row_of_the_table(name: str):
+    """Limits, signs, how often in a row, and what people are asked to do."""
+    row = ROWS[name]
+    owner = next(each for each in DEFAULT.windows if each.name == name)
+    on, off, priority, repeat, hold, escalation = table()[row]
+    lead, _, everyone = escalation.partition("/")
+    assert numbers(row) == [owner.width_us / MINUTE_US]
+    limits = [each for each in (owner.on_above, owner.on_below, owner.on_at_most) if each is not None]
+    assert limits == [float(each) for each in re.findall(r"(?:>|<|<=) (\d+)", on)]
+    assert (owner.on_above is not None, owner.on_below is not None) == ("> " in on, "< " in on)
+    assert (owner.on_at_most is not None) == ("<= " in on)
+    within = [each for each in (owner.off_at_least, owner.off_at_most) if each is not None]
+    assert within == [float(each) for each in re.findall(r"\d+", off)[: len(within)]]
+    assert [owner.successive] == ([float(re.findall(r"at (\d+) ", on)[0])] if "successive" in on else [1])
+    assert owner.priority == priority
+    assert owner.response == Response(
+        repeat_us=minutes(repeat), hold_us=minutes(hold) or 0, lead_us=minutes(lead), all_us=minutes(everyone)
+    )
+    assert owner.metric == "heart_rate"
+
+
+def test_evaluations_are_made_as_the_page_says():
+    """Every ten seconds, two seconds after, from 70 % of the slots, with a fresh reading near."""
+    text = PAGE.read_text()
+    every, after = re.search(r"At each whole (\d+) s `T` of event time, when now >= T \+ (\d+) s", text).groups()  # type: ignore[union-attr]
+    assert (int(every) * SECOND_US, int(after) * SECOND_US) == (EVALUATE_EVERY_US, EVALUATE_AFTER_US)
+    assert f">= {FILLED_MIN_TENTHS}0 % of the slots" in text
+    assert f"unknown after {UNKNOWN_AFTER_US // SECOND_US} s without one" in text
+    assert "(T - max(30 s, 1.2 i), T]" in text
+    assert [fresh_span_us(i * SECOND_US) // SECOND_US for i in (1, 25, 300)] == [30, 30, 360]
 
 
 def test_signal_waits_as_long_as_the_table_says():
