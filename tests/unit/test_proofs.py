@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from alerts.fanout import Feed, Proved
+from alerts.fanout import Entry, Feed, Proved
 from alerts.patients import Known, Patients
 from alerts.proofs import SITES_MAX, Judge, Proofs, Turn
 from tests.alerting import Journal, episode
@@ -177,6 +177,21 @@ def test_a_synthetic_alarm_is_told_to_the_gateway_and_to_nobody_else():
     assert [each for each in taken if each is not None] == [Proved(1, episode().at)]
     assert (feed.alerts.bodies(EVERYONE), feed.missed(start, "*")) == ([], [])
     assert feed.cursor("*") != start
+
+
+def test_no_text_of_a_person_can_hide_an_alert():
+    """What is synthetic is told by the JSON's own field: a note that looks like it must not silence a patient."""
+    feed = Feed("cluster/", 1, 100)
+    alert = Journal().alert(episode(reason='"label":"proof.x", {"label":"proof.'))
+    assert isinstance(feed.take(0, Cause(0, 0), alert.encode()), Entry)
+
+
+def test_a_synthetic_alert_that_is_written_otherwise_is_still_shown_to_nobody():
+    """Another writer's spaces must not call a nurse to nobody; the proof fails loudly instead."""
+    feed = Feed("cluster/", 1, 100)
+    alert = Journal().alert(episode(label=patient_name("ward-a"), rule=RULE))
+    assert feed.take(0, Cause(0, 0), alert.model_dump_json(indent=1).encode()) is None
+    assert feed.alerts.bodies(EVERYONE) == []
 
 
 def test_the_names_and_times_of_proofs_fit_together():
