@@ -18,7 +18,7 @@ from vitals.units import canonical
 
 POINTS_MIN, POINTS_DEFAULT, POINTS_MAX = 10, 1000, 5000
 SPAN_US_MAX = 31 * 24 * 3600 * SECOND_US
-RAW_ROWS_MAX = 20_000
+RAW_ROWS_MAX = 25_000
 """Single readings read for one chart; where more are expected, roll-ups are."""
 NICE_S = (60, 120, 180, 300, 600, 900, 1200, 1800, 3600, 7200, 10_800, 14_400, 21_600, 43_200, 86_400, 172_800, 604_800)
 """Widths of buckets above a minute, seconds."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 from uuid import UUID
 
@@ -80,8 +81,13 @@ async def test_a_patient_of_another_site_is_not_found(board: Board):
     """A 403 would say that there is one."""
     assert [each["label"] for each in (await board.get("/api/patients")).json["patients"]] == ["p-1"]
     assert [each["label"] for each in (await board.get("/api/patients", "other")).json["patients"]] == ["p-2"]
-    span = {"from_": NOW - HOUR, "to": NOW}
-    for path, query in (("", {}), ("/series", {"metric": "glucose", **span}), ("/alerts", span)):
+    span: dict[str, Any] = {"from_": NOW - HOUR, "to": NOW}
+    questions: tuple[tuple[str, dict[str, Any]], ...] = (
+        ("", {}),
+        ("/series", {"metric": "glucose", **span}),
+        ("/alerts", span),
+    )
+    for path, query in questions:
         foreign = await board.get(f"/api/patients/{P2}{path}", "nurse", **query)
         nobody = await board.get(f"/api/patients/{UUID(int=1)}{path}", "nurse", **query)
         assert (foreign.status, nobody.status) == (404, 404)
@@ -112,7 +118,7 @@ async def test_a_wall_shows_the_ward_and_no_history(board: Board):
         {"metric": "glucose", "from_": NOW - DAY, "to": NOW, "points": 5001},
     ],
 )
-async def test_parameters_that_cannot_be_are_refused_in_one_sentence(board: Board, query: dict[str, object]):
+async def test_parameters_that_cannot_be_are_refused_in_one_sentence(board: Board, query: dict[str, Any]):
     """An unbounded question is how one tab stops the charts of everybody."""
     found = await board.get(f"/api/patients/{P1}/series", **query)
     assert (found.status, found.json["error"]) == (422, "bad_input")
@@ -214,7 +220,7 @@ async def test_fourteen_days_come_from_roll_ups_with_every_extreme(topics: Setti
     await stored(topics, [*worn("p-1", 1, NOW - 20 * DAY), *given])
     async with dashboard(topics, tmp_path) as board:
         await knowing(board, "nurse", 1)
-        query = {"metric": "glucose", "from_": NOW - 14 * DAY, "to": NOW}
+        query: dict[str, Any] = {"metric": "glucose", "from_": NOW - 14 * DAY, "to": NOW}
         found = (await board.get(f"/api/patients/{P1}/series", **query)).json
         assert (found["raw"], found["bucket_us"]) == (False, 1800 * SECOND)
         assert sum(found["n"]) == len(values)
@@ -303,7 +309,7 @@ async def test_synthetic_patients_are_shown_to_nobody(topics: Settings, tmp_path
         await knowing(board, "nurse", 1)
         (found,) = (await board.get("/api/patients")).json["patients"]
         assert (found["label"], found["bed"]) == ("p-1", "7b")
-        span = {"from_": NOW - HOUR, "to": NOW}
+        span: dict[str, Any] = {"from_": NOW - HOUR, "to": NOW}
         assert (await board.get(f"/api/patients/{patient_id(label)}/alerts", **span)).status == 404
 
 

@@ -8,12 +8,17 @@ from collections.abc import Sequence
 
 import pytest
 
+from runtime.database import connect
 from runtime.settings import Settings
 from stream import sink_work
 from stream.sink import Refusal
 from stream.sink_work import Tally, Work
 from stream.store import Store
+from tests.conftest import MIGRATIONS
 from tests.integration.storage_data import (
+    MINUTE,
+    PATIENT,
+    T0,
     alert,
     alert_out,
     bindings_out,
@@ -23,8 +28,12 @@ from tests.integration.storage_data import (
     window,
     window_out,
 )
+from vitals.alerts import Shelf
+from vitals.causes import Cause
+from vitals.control import PatientControl
 from vitals.errors import StateError
-from vitals.readings import Reading
+from vitals.policies import DEFAULT
+from vitals.readings import Flag, Invalid, Reading
 from vitals.steps import Headers, Records
 from vitals.topics import BINDINGS, FEED, READINGS, REJECTED, WINDOWS
 
@@ -226,3 +235,82 @@ async def test_two_writers_of_one_identity_both_come_to_an_end(settings: Setting
     counts = [tally for each in tallies if each for tally in each.values()]
     assert sorted(counts) == [Tally(duplicates=200), Tally(stored=200)]
     assert await rows(settings, "SELECT count(*), count(DISTINCT patient) FROM vigil.readings") == [(200, 1)]
+
+
+ROLLED = """
+SELECT width, extract(epoch FROM bucket)::bigint, min, max, last, n, marks,
+    CASE WHEN n = 0 THEN NULL ELSE extract(epoch FROM first_at)::bigint END,
+    CASE WHEN n = 0 THEN NULL ELSE extract(epoch FROM last_at)::bigint END
+FROM vigil.rollups ORDER BY width, bucket
+"""
+
+
+async def test_roll_ups_are_what_is_stored_whatever_came_late_twice_or_wrong(settings: Settings, database_url: str):
+    """A chart of weeks reads nothing else: a low that is missing here is missing for everybody."""
+    mgdl = {"unit": "mg/dL"}
+    batches = [
+        [reading(0, 5.0), reading(0, 5.0), reading(1, 120, **mgdl)],
+        [reading(1, 130, **mgdl), reading(3, 60, **mgdl, flags=int(Flag.LATE)), reading(3, 60, **mgdl)],
+        [reading(2, 0, **mgdl, invalid=Invalid.SENSOR_ERROR), reading(4, 500, **mgdl, flags=int(Flag.CENSORED_HIGH))],
+        [reading(9, 99, **mgdl, flags=int(Flag.CONTROL_SOLUTION)), reading(7, 1, **mgdl, invalid=Invalid.BELOW_RANGE)],
+    ]
+    async with Store.open(database_url, CLUSTER) as store:
+        await store.positions([KEY])
+        for position, batch in enumerate(batches):
+            await store.write(work_of(batch, position), Published())
+    kept = await rows(settings, ROLLED)
+    five = [row for row in kept if row[0] == 300]
+    begin = T0 // 300_000_000 * 300
+    start, minute = T0 // 1_000_000, 60
+    infinity = float("inf")
+    assert [row[1] for row in five] == [begin, begin + 300, begin + 600]
+    assert [(row[5], row[6]) for row in kept if row[0] == 60] == [(1, 0), (1, 0), (0, 8), (1, 1), (1, 4), (0, 8)]
+    assert five[0][2:7] == (pytest.approx(90.091), 120, 120, 2, 0)
+    assert (five[0][7], five[0][8]) == (start, start + minute)
+    assert five[1][2:7] == (60, 500, 500, 2, 13)
+    assert five[2][2:7] == (infinity, -infinity, -infinity, 0, 8)
+
+
+async def test_a_database_of_before_gets_the_same_roll_ups_as_the_sink_makes(settings: Settings, database_url: str):
+    """Who upgrades sees the weeks before the upgrade too."""
+    given = [reading(minute, 4.0 + minute / 10) for minute in range(30)]
+    given += [
+        reading(31, 50, unit="mg/dL", flags=int(Flag.LATE | Flag.WARM_UP)),
+        reading(32, 39, unit="mg/dL", flags=int(Flag.CENSORED_LOW | Flag.CLOCK_SUSPECT)),
+        reading(33, 39, unit="mg/dL", flags=int(Flag.CENSORED_HIGH | Flag.BACKFILL)),
+        reading(40, 0, invalid=Invalid.SENSOR_ERROR),
+        reading(50, 7.0, flags=int(Flag.CONTROL_SOLUTION)),
+    ]
+    async with Store.open(database_url, CLUSTER) as store:
+        await store.positions([KEY])
+        await store.write(work_of(given, 0), Published())
+    kept = await rows(settings, ROLLED)
+    fill = (MIGRATIONS / "0002_charts.sql").read_text().split("INSERT INTO")[1].split(";")[0]
+    async with await connect(database_url, autocommit=True) as connection:
+        await connection.execute("DELETE FROM vigil.rollups")
+        await connection.execute(f"INSERT INTO {fill}".encode())
+    assert await rows(settings, ROLLED) == kept
+
+
+async def test_shelves_services_beds_and_policies_are_kept(settings: Settings, database_url: str):
+    """Who put what aside, and for how long, is asked after every incident."""
+    shelf = Shelf(
+        id=uuid.UUID(int=5), version=(1, 0), patient=PATIENT, label="p-1", site=1, metric="glucose", rule="low",
+        level=1, since=T0, until=T0 + MINUTE, by="nurse\0", reason="eats",
+    )  # fmt: skip
+    ended = shelf.model_copy(update={"version": (2, 0), "ended": True})
+    control = PatientControl(patient=PATIENT, label="p-1", site=1, version=3, worn=(), policy=DEFAULT, bed="7b")
+    device = bindings_out()[1]
+    async with Store.open(database_url, CLUSTER) as store:
+        await store.positions([(FEED, 0), (BINDINGS, 0)])
+        outs = [(b"s", each.encode(), (("cause", Cause(*each.version).pack()),)) for each in (shelf, ended, ended)]
+        await store.write(messages_of(FEED, outs, 0), Published())
+        registered = [(b"patient:p-1", control.encode(), ()), (device.key, device.value, ())]
+        await store.write(messages_of(BINDINGS, registered, 0), Published())
+        await store.write(messages_of(BINDINGS, [(device.key, device.value, ())], 2), Published())
+    found = await rows(
+        settings, "SELECT kind, patient, ended, body ->> 'reason' FROM vigil.set_aside ORDER BY v_offset"
+    )
+    assert found == [("shelf", PATIENT, False, "eats"), ("shelf", PATIENT, True, "eats")]
+    found = await rows(settings, "SELECT label, bed, control -> 'version', v_offset FROM vigil.patients")
+    assert found == [("p-1", "7b", 3, 2)]

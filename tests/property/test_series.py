@@ -82,7 +82,7 @@ def told(samples: Samples) -> dict[int, Bucket]:
     """What `Samples` say, in the plain program's words."""
     columns = zip(*(column.tolist() for column in samples.parts), strict=True)
     return {
-        start: Bucket(*((low, high, last) if n else (None, None, None)), n, marks)
+        start: Bucket(low, high, last, n, marks) if n else Bucket(None, None, None, n, marks)
         for start, (low, high, last, _, _, n, marks) in zip(samples.start.tolist(), columns, strict=True)
     }
 
