@@ -66,7 +66,7 @@ def test_a_cursor_brings_exactly_what_was_missed():
     cursor = memory.cursor("*")
     one.write(episode("unknown", 1, condition="unknown"))
     two.write(episode(label="p2"))
-    one.write(mark(1), episode("known", 2))
+    one.write(mark(0), episode("known", 2))
     assert versions(memory.missed(cursor, "*")) == [(0, 1), (1, 0), (0, 3)]
     assert versions(memory.missed(memory.cursor("*"), "*")) == []
 
@@ -144,7 +144,8 @@ def test_the_snapshot_is_every_open_alert_in_scope():
     """Closed ones are history; those of other wards are nobody's business."""
     memory = feed()
     source = Source(memory)
-    source.write(episode(), episode(label="p2", site=2), episode(label="p3"), episode("clear", 1, label="p3"))
+    over = [episode(change, label="p3", category="technical") for change in ("open", "clear")]
+    source.write(episode(), episode(label="p2", site=2), *over)
     alerts = [Alert.model_validate_json(text) for text in memory.alerts.bodies(EVERYONE)]
     assert [(alert.label, alert.site) for alert in alerts] == [("p1", 1), ("p2", 2)]
     assert [json.loads(text)["site"] for text in memory.alerts.bodies(WARD_2)] == [2]

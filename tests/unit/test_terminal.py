@@ -47,7 +47,8 @@ def test_one_change_is_one_line_with_what_one_must_know():
     """Without a terminal the feed is a log: who, what, how bad, since when, and when it calls again."""
     (alert,) = alerts("p7")
     assert plain(Change(cursor="c", alert=alert), UTC) == [
-        "2023-11-14 22:13:20  *** high    p7            NEW           glucose low 48 mg/dL  [repeats 22:18]"
+        "2023-11-14 22:13:20  *** high    p7            NEW           glucose low 48 mg/dL  "
+        "[repeats 22:18, lead 22:16, all 22:19]"
     ]
 
 
@@ -113,8 +114,8 @@ def test_a_view_takes_each_change_once_and_forgets_what_is_closed():
     """After ``recovered: false`` an old change may come again; it must not reopen anything."""
     journal = Journal()
     view = FeedView()
-    opened = journal.alert(episode())
-    closed = journal.alert(episode("clear", 1))
+    opened = journal.alert(episode(category="technical"))
+    closed = journal.alert(episode("clear", 1, category="technical"))
     assert view.take(Change(cursor="1", alert=opened))
     assert view.take(Change(cursor="2", alert=closed))
     assert not view.take(Change(cursor="3", alert=opened))
