@@ -18,6 +18,8 @@ export interface Memory {
   ended: Map<string, Version>;
   /** Parts of a snapshot that is not whole yet. */
   parts: Alert[];
+  /** A snapshot is under way: the head of the log does not stand for what is known. */
+  awaiting: boolean;
 }
 
 export interface Effects {
@@ -42,6 +44,7 @@ export function memory(): Memory {
     changes: [],
     ended: new Map(),
     parts: [],
+    awaiting: false,
   };
 }
 
@@ -63,11 +66,13 @@ export function take(known: Memory, message: ServerMessage): Effects {
   switch (message.type) {
     case "welcome":
       known.parts = [];
+      known.awaiting = !message.recovered;
       if (message.recovered && message.cursor !== null) known.cursor = message.cursor;
       effects.welcome = message;
       break;
     case "snapshot":
       known.parts.push(...message.alerts);
+      known.awaiting = message.more;
       if (!message.more) {
         replace(known, known.parts, message.shelves, message.services, effects);
         known.parts = [];
@@ -90,8 +95,7 @@ export function take(known: Memory, message: ServerMessage): Effects {
       effects.answer = message;
       break;
     case "heartbeat":
-      // The head of the log covers a snapshot only once all its parts are here.
-      if (known.parts.length === 0) known.cursor = message.cursor ?? known.cursor;
+      if (!known.awaiting) known.cursor = message.cursor ?? known.cursor;
       effects.heartbeat = message;
       break;
   }

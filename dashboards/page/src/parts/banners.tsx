@@ -1,10 +1,11 @@
 /** Banners in the page's flow: they push it down and cover nothing. */
 import { computed } from "@preact/signals";
-import { span } from "../logic/times";
-import { word } from "../logic/words";
+import { span, when } from "../logic/times";
+import { who } from "../logic/words";
+import { acknowledge } from "../state/actions";
 import { now, simulated, speed, wall } from "../state/clock";
 import { heartbeat, link, server, siteFaults } from "../state/feed";
-import { go } from "../state/route";
+import { wallMode } from "../state/route";
 import { session, signOut } from "../state/session";
 import { liveLink, siteName } from "../state/tiles";
 import { Marker } from "./marker";
@@ -116,10 +117,15 @@ function SiteFaults() {
           <Marker alert={alert} brief />
           <strong>{siteName(alert.site)}</strong>
           <span>
-            {word(alert).toLowerCase()} for {span(now.value - alert.since)}
-            {alert.reason ? `: ${alert.reason.replace(/ UTC\b/, "")}` : ""}. Every patient there is without watch.
+            no data since {when(alert.since, now.value)}, for {span(now.value - alert.since)}
+            {alert.reason && alert.reason !== "silent" ? `: ${alert.reason.replace(/ UTC\b/, "")}` : ""}. Every patient there is without watch.
           </span>
-          {alert.acknowledged_by ? <span class="muted">acknowledged by {alert.acknowledged_by}</span> : null}
+          <span class="muted">{who(alert, now.value)}</span>
+          {session.value?.role === "clinician" && !wallMode.value && alert.response === "unacknowledged" ? (
+            <button class="button" type="button" onClick={() => void acknowledge(alert)}>
+              Acknowledge
+            </button>
+          ) : null}
         </li>
       ))}
     </ul>
@@ -129,8 +135,4 @@ function SiteFaults() {
 /** The page's own server and gateway, for the help screen. */
 export function versions(): string {
   return [session.value?.version ? `vigil ${session.value.version}` : "", server.value].filter(Boolean).join(", ");
-}
-
-export function openHelp(): void {
-  go("#/help");
 }

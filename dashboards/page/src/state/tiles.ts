@@ -2,7 +2,7 @@
 import { batch, computed, signal, type ReadonlySignal, type Signal } from "@preact/signals";
 import { wait } from "../logic/backoff";
 import { byBed } from "../logic/order";
-import type { LiveServer, Metric, Point, Site, Spark, Tile } from "../logic/live";
+import type { LiveServer, Metric, Point, Site, Spark, Tile, WardTile } from "../logic/live";
 import { MINUTE } from "../logic/times";
 import { minute, tick } from "./clock";
 import { session } from "./session";
@@ -72,7 +72,7 @@ export function take(message: LiveServer): void {
   });
 }
 
-function whole(found: Site[], tiles: (Tile & { spark?: Partial<Spark> })[]): void {
+function whole(found: Site[], tiles: WardTile[]): void {
   sites.value = found;
   const here = new Set<string>();
   for (const { spark: drawn, ...tile } of tiles) {
@@ -80,7 +80,7 @@ function whole(found: Site[], tiles: (Tile & { spark?: Partial<Spark> })[]): voi
     const held = patients.get(tile.patient);
     if (held) held.value = tile;
     else patients.set(tile.patient, signal<Tile>(tile));
-    spark(tile.patient).value = { glucose: drawn?.glucose ?? [], heart_rate: drawn?.heart_rate ?? [] };
+    spark(tile.patient).value = drawn;
     prolong(tile);
   }
   for (const id of patients.keys()) if (!here.has(id)) patients.delete(id);

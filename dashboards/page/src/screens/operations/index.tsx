@@ -113,7 +113,7 @@ function Hops({ hops }: { hops: readonly Hop[] }) {
   return (
     <section aria-labelledby="hops-title">
       <h3 id="hops-title">From device to screen</h3>
-      <div class="ops-scroll" tabIndex={0} role="region" aria-labelledby="hops-title">
+      <div class="ops-scroll" tabIndex={0} role="group" aria-label="Table of the hops">
         <table class="ops-table">
           <thead><tr>
             <th scope="col">Hop</th><th scope="col" class="number">Per second</th><th scope="col"><span class="unseen-by-eyes">Rate in the last minutes</span></th>

@@ -87,7 +87,7 @@ function SpanButton({ span, row, on, model, told, first }: SpanProps) {
           hidden={(part.to ?? now.value) < on.from || part.from > on.to}
         />
       ))}
-      {wide > 34 && <span class="span-label">{label(span, wide)}</span>}
+      {wide > 34 && <span class="span-label" aria-hidden="true">{label(span, wide)}</span>}
     </button>
   );
 }
@@ -122,7 +122,7 @@ function MarkButton({ mark, on, top, told, first }: MarkProps) {
       onFocus={() => { told.value = words; }} onPointerEnter={() => { told.value = words; }}
       onBlur={() => { told.value = ""; }} onPointerLeave={() => { told.value = ""; }}
     >
-      {mark.letter}
+      <span aria-hidden="true">{mark.letter}</span>
     </button>
   );
 }

@@ -15,7 +15,7 @@ export function Toolbar({ model }: { model: PatientModel }) {
       <div class="seg" role="group" aria-label="Range of the chart">
         {RANGES.map((range) => (
           <button
-            key={range.us} type="button" class="button seg-item" aria-pressed={view.range === range.us} aria-label={range.words}
+            key={range.us} type="button" class="button seg-item" aria-pressed={view.range === range.us} title={range.words}
             onClick={() => { model.view.value = ranged(model.view.peek(), range.us, now.peek()); }}
           >
             {range.short}

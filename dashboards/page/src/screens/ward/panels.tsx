@@ -47,6 +47,13 @@ export function OpenPanel({ card }: { card: Card }) {
   }
 }
 
+/** The panel goes; the keys go on from its card. */
+function close(): void {
+  const patient = panel.peek()?.patient;
+  panel.value = null;
+  if (patient) document.getElementById(`card-${patient}`)?.focus();
+}
+
 interface AskProps {
   title: string;
   reasons: readonly string[];
@@ -63,7 +70,7 @@ function Ask({ title, reasons, plain, minutes, first = 0, onDone }: AskProps) {
     box.current?.querySelector<HTMLElement>("[data-first]")?.focus();
   }, []);
   const done = (reason: string): void => {
-    panel.value = null;
+    close();
     onDone(reason, chosen.value);
   };
   return (
@@ -96,7 +103,7 @@ function NoteForm({ onDone }: { onDone(text: string): void }) {
     event.preventDefault();
     const text = field.current?.value.trim() ?? "";
     if (!text) return;
-    panel.value = null;
+    close();
     onDone(text);
   };
   return (

@@ -1,0 +1,70 @@
+import { describe, expect, test } from "vitest";
+import { burst } from "./burst";
+import { alert, NOW } from "./fixtures";
+import { hhmm, MINUTE } from "./times";
+import { next, refusal, sentence, spoken, who, word } from "./words";
+
+const at = (minutes: number): string => hhmm(NOW + minutes * MINUTE);
+
+describe("an alert in one sentence", () => {
+  test("why and next: value, limit, since, repeat and lead", () => {
+    expect(sentence(alert(), "mg/dL", NOW)).toBe(`48, below 54 since ${at(-1)}; repeats ${at(4)}, lead ${at(2)}`);
+  });
+  test("after the lead was called, all is next", () => {
+    expect(next(alert({ escalation: 1 }), NOW)).toBe(`repeats ${at(4)}, all ${at(5)}`);
+  });
+  test("unknown says what it was, when, and for how long there is no data", () => {
+    const unknown = alert({ condition: "unknown", value_at: NOW - 12 * MINUTE });
+    expect(sentence(unknown, "mg/dL", NOW)).toContain(`was 48 at ${at(-12)}, no data for 12 min`);
+  });
+  test("returning promises no repeat: its timers wait", () => {
+    const back = alert({ condition: "returning", value: 56 });
+    expect(sentence(back, "mg/dL", NOW)).toBe("56, back above 54, not yet for long enough; calls again only if it turns back");
+  });
+  test("acknowledged says until when", () => {
+    const answered = alert({ response: "acknowledged", acknowledged_by: "Mia", acknowledged_until: NOW + 15 * MINUTE });
+    expect(next(answered, NOW)).toBe(`calls again ${at(15)} if still so`);
+    expect(who(answered, NOW)).toBe(`acknowledged by Mia until ${at(15)}`);
+  });
+  test("treated says who and when the recheck is", () => {
+    const treated = alert({ response: "acknowledged", owner: "Mia", treated_at: NOW, recheck_at: NOW + 15 * MINUTE });
+    expect(next(treated, NOW)).toBe(`recheck ${at(15)}`);
+    expect(who(treated, NOW)).toBe(`Mia treated ${at(0)}`);
+  });
+  test("a censored value is a word, never the edge's number", () => {
+    expect(sentence(alert({ value: 39, censored: "low" }), "mg/dL", NOW)).toMatch(/^LOW, below 54/);
+  });
+  test("in mmol/L the limit is converted with the value", () => {
+    expect(sentence(alert(), "mmol/L", NOW)).toMatch(/^2\.7, below 3\.0 since/);
+  });
+  test("a heart rate limit has its own side, also for the extreme rule", () => {
+    const extreme = { metric: "heart_rate", rule: "heart_rate_extreme", value: 33, limit: 35 };
+    expect(sentence(alert(extreme), "mg/dL", NOW)).toMatch(/^33, below 35/);
+    expect(sentence(alert({ ...extreme, value: 155, limit: 150 }), "mg/dL", NOW)).toMatch(/^155, above 150/);
+    expect(word(alert(extreme))).toBe("HR EXTREME");
+  });
+  test("every reason to refuse says what to do", () => {
+    expect(refusal("worsened")).toBe("it worsened after what you saw: look again");
+    expect(refusal("cleared")).toBe("it is over already");
+  });
+});
+
+describe("a burst", () => {
+  const say = (each: { label: string }): string => each.label;
+  test("one alert is said in its own words", () => {
+    expect(burst([alert({ label: "P-1" })], say)).toBe("P-1");
+    expect(spoken(alert({ label: "P-1" }), "mg/dL", NOW)).toContain("P-1: high priority, very low. 48, below 54");
+  });
+  test("three are said as one", () => {
+    const three = ["P-1", "P-2", "P-3"].map((label) => alert({ label }));
+    expect(burst(three, say)).toBe("3 new high alerts: P-1, P-2, P-3");
+  });
+  test("many are a count without names, and repeats are not called new", () => {
+    const many = Array.from({ length: 9 }, () => alert({ change: "repeat" }));
+    expect(burst(many, say)).toBe("9 high alerts");
+  });
+  test("the same alert twice is one", () => {
+    const one = alert({ label: "P-1" });
+    expect(burst([one, one], say)).toBe("P-1");
+  });
+});
