@@ -100,9 +100,9 @@ function label(span: AlertSpan, wide: number): string {
 
 function alertWords(span: AlertSpan): string {
   const name = ruleWords(span.rule, span.level, span.metric);
-  const kind = span.category === "technical" ? "technical, " : "";
+  const sign = span.category === "technical" ? "TECH" : SIGN[span.priority];
   const to = span.to === null ? "still open" : `to ${when(span.to, now.peek())}, ${spanWords(span.to - span.from)}`;
-  return `${SIGN[span.priority]} ${name}, ${kind}${span.priority} priority, from ${when(span.from, now.peek())} ${to}`;
+  return `${sign} ${name}, ${span.priority} priority, from ${when(span.from, now.peek())} ${to}`;
 }
 
 interface MarkProps {

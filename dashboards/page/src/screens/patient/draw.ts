@@ -46,6 +46,7 @@ function pen(u: uPlot, px: number): Pen {
 export function drawUnder(u: uPlot, scene: Scene, look: Look, px: number): void {
   const p = pen(u, px);
   p.ctx.save();
+  p.ctx.setLineDash([]);
   clip(p);
   if (scene.band !== null) {
     p.ctx.fillStyle = look.band;

@@ -82,7 +82,7 @@ export class Panel {
       series: this.lines(),
       bands: [{ series: [1, 2], fill: () => this.look.envelope }],
       hooks: {
-        drawAxes: [(u) => this.scene && drawUnder(u, this.scene, this.look, uPlot.pxRatio)],
+        drawClear: [(u) => this.scene && drawUnder(u, this.scene, this.look, uPlot.pxRatio)],
         draw: [(u) => this.drawn(u)],
         setCursor: [(u) => this.cursor(u)],
       },
