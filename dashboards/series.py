@@ -20,6 +20,8 @@ POINTS_MIN, POINTS_DEFAULT, POINTS_MAX = 10, 1000, 5000
 SPAN_US_MAX = 31 * 24 * 3600 * SECOND_US
 RAW_ROWS_MAX = 25_000
 """Single readings read for one chart; where more are expected, roll-ups are."""
+RAW_PER_POINT_MAX = 5
+"""Where more readings than this would come to one point of a minute or longer, roll-ups are read."""
 NICE_S = (60, 120, 180, 300, 600, 900, 1200, 1800, 3600, 7200, 10_800, 14_400, 21_600, 43_200, 86_400, 172_800, 604_800)
 """Widths of buckets above a minute, seconds."""
 
@@ -51,9 +53,10 @@ class Samples(NamedTuple):
 
 def plan(span_us: int, points: int, interval_us: int) -> Plan:
     """What to read for ``points`` points of a series with this nominal interval."""
-    wanted = -(-span_us // points)
-    if span_us // max(interval_us, 1) <= RAW_ROWS_MAX:
-        return Plan(0, _nice(wanted))
+    bucket_us = _nice(-(-span_us // points))
+    expected = span_us // interval_us
+    if expected <= RAW_ROWS_MAX and (bucket_us < WIDTHS_S[0] * SECOND_US or expected <= RAW_PER_POINT_MAX * points):
+        return Plan(0, bucket_us)
     return rolled_plan(span_us, points)
 
 

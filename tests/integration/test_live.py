@@ -48,7 +48,7 @@ async def test_a_screen_gets_the_ward_and_then_only_what_changed(topics: Setting
         found = await ward_of(screen, lambda frame: bool(frame.patients) and None not in values(frame.patients[0]))
         first, second = found.patients
         assert (first.label, *values(first)) == ("p-1", 71, 104)
-        assert first.spark.glucose == ((now, 104),)
+        assert list(first.spark.glucose) == [(now, 104)]
         assert second.vitals.glucose is not None
         assert second.vitals.glucose.state == "waiting"
         await write(topics, [measured("p-2", "heart_rate", 80, now + SECOND)])

@@ -19,7 +19,9 @@ EPOCH = series.POSTGRES_EPOCH_US
     [
         (HOUR, 1000, MINUTE, Plan(0, 4 * SECOND_US)),
         (DAY, 1000, MINUTE, Plan(0, 120 * SECOND_US)),
-        (DAY, 1000, 5 * SECOND_US, Plan(0, 120 * SECOND_US)),
+        (DAY, 1000, 5 * SECOND_US, Plan(60, 120 * SECOND_US)),
+        (6 * HOUR, 1000, SECOND_US, Plan(0, 22 * SECOND_US)),
+        (14 * DAY, 5000, 300 * SECOND_US, Plan(0, 300 * SECOND_US)),
         (14 * DAY, 1000, MINUTE, Plan(300, 1800 * SECOND_US)),
         (14 * DAY, 1000, 5 * SECOND_US, Plan(300, 1800 * SECOND_US)),
         (DAY, 5000, SECOND_US, Plan(60, 60 * SECOND_US)),
