@@ -46,10 +46,8 @@ def beat(**fields: object) -> Heartbeat:
 def test_one_change_is_one_line_with_what_one_must_know():
     """Without a terminal the feed is a log: who, what, how bad, since when, and when it calls again."""
     (alert,) = alerts("p7")
-    assert plain(Change(cursor="c", alert=alert), UTC) == [
-        "2023-11-14 22:13:20  *** high    p7            NEW           glucose low 48 mg/dL  "
-        "[repeats 22:18, lead 22:16, all 22:19]"
-    ]
+    line = "2023-11-14 22:13:20  *** high    p7            NEW           glucose low 48 mg/dL  "
+    assert plain(Change(cursor="c", alert=alert), UTC) == [line + "[repeats 22:18, lead 22:16, all 22:19]"]
 
 
 def test_a_censored_value_is_shown_as_the_device_meant_it():
