@@ -33,7 +33,7 @@ def episode(change: str = "open", at: float = 0, **fields: Any) -> Episode:
     patient = patient_id(label)
     opened_at = minute(fields.pop("opened", 0))
     defaults: dict[str, Any] = {
-        "id": episode_id(str(patient), "glucose", "low", opened_at),
+        "id": episode_id(str(patient), fields.get("metric", "glucose"), fields.get("rule", "low"), opened_at),
         "patient": patient,
         "label": label,
         "site": 1,
