@@ -1,7 +1,7 @@
 /** Buttons of a card, and what the server said of the last one. */
-import { useComputed } from "@preact/signals";
 import type { Alert } from "../../logic/alerts";
 import type { Card } from "../../logic/order";
+import { useDerived } from "../../parts/derived";
 import { outcomeWords } from "../../parts/told";
 import { going, release, retry, told, undoable, undoLast, type Told } from "../../state/actions";
 import { session } from "../../state/session";
@@ -62,7 +62,7 @@ Actions.Brief = function Brief({ alert }: { alert: Alert }) {
 };
 
 function Toggle({ patient, kind, word, letter }: { patient: string; kind: Panel; word: string; letter: string }) {
-  const open = useComputed(() => panel.value?.patient === patient && panel.value.kind === kind);
+  const open = useDerived(() => panel.value?.patient === patient && panel.value.kind === kind, [patient, kind]);
   return (
     <button class="button" type="button" aria-expanded={open.value} onClick={() => toggle(patient, kind)}>
       {word} <kbd>{letter}</kbd>
@@ -72,14 +72,14 @@ function Toggle({ patient, kind, word, letter }: { patient: string; kind: Panel;
 
 /** The newest command about one of the subjects. */
 export function Outcome({ subjects }: { subjects: readonly string[] }) {
-  const newest = useComputed<Told | null>(() => {
+  const newest = useDerived<Told | null>(() => {
     let found: Told | null = null;
     for (const subject of subjects) {
       const entry = told.value.get(subject);
       if (entry && (!found || entry.at > found.at)) found = entry;
     }
     return found;
-  });
+  }, [subjects.join()]);
   const entry = newest.value;
   if (!entry) return null;
   const undo = undoable.value?.id === entry.id;

@@ -1,10 +1,10 @@
 /** One patient with open alerts: what, why and next in one sentence, who has it, and what to do. */
-import { useComputed } from "@preact/signals";
 import type { Alert } from "../../logic/alerts";
 import type { Card as CardData } from "../../logic/order";
 import { left, span } from "../../logic/times";
 import { ARROW_WORDS, ARROWS, slopeDigits, unitOf } from "../../logic/units";
 import { called, sentence, shown, who, word } from "../../logic/words";
+import { useDerived } from "../../parts/derived";
 import { Marker } from "../../parts/marker";
 import { minute, now } from "../../state/clock";
 import { glucoseUnit } from "../../state/prefs";
@@ -17,15 +17,15 @@ import { OpenPanel } from "./panels";
 
 export function Card({ card }: { card: CardData }) {
   const { lead, patient } = card;
-  const chosen = useComputed(() => {
+  const chosen = useDerived(() => {
     const on = selected.value === patient;
     return `card ${lead.priority}${lead.condition === "over" ? " over" : lead.response === "unacknowledged" ? " calling" : " answered"}${on ? " selected" : ""}`;
-  });
-  const bed = useComputed(() => beds.value.get(patient) ?? "");
-  const open = useComputed(() => {
+  }, [lead, patient]);
+  const bed = useDerived(() => beds.value.get(patient) ?? "", [patient]);
+  const open = useDerived(() => {
     void minute.value;
     return span(now.peek() - lead.opened_at);
-  });
+  }, [lead.opened_at]);
   return (
     <li
       class={chosen}
@@ -70,16 +70,16 @@ export function Card({ card }: { card: CardData }) {
 }
 
 function Reading({ alert }: { alert: Alert }) {
-  const trend = useComputed(() => {
+  const trend = useDerived(() => {
     if (!alert.patient || (alert.metric !== "glucose" && alert.metric !== "heart_rate")) return "";
     const vital = tileOf(alert.patient)?.vitals[alert.metric];
     if (!vital || vital.slope === null) return "";
     return `${ARROWS[String(vital.arrow)] ?? ""} ${slopeDigits(alert.metric, vital.slope, glucoseUnit.value)}`;
-  });
-  const said = useComputed(() => {
+  }, [alert.patient, alert.metric]);
+  const said = useDerived(() => {
     const vital = alert.patient && alert.metric === "glucose" ? tileOf(alert.patient)?.vitals.glucose : null;
     return vital?.arrow === null || vital?.arrow === undefined ? "" : (ARROW_WORDS[String(vital.arrow)] ?? "");
-  });
+  }, [alert.patient, alert.metric]);
   if (alert.category === "technical") return null;
   const known = alert.condition !== "unknown";
   return (
@@ -95,10 +95,10 @@ function Reading({ alert }: { alert: Alert }) {
 }
 
 function Sentence({ alert }: { alert: Alert }) {
-  const text = useComputed(() => {
+  const text = useDerived(() => {
     void minute.value;
     return sentence(alert, glucoseUnit.value, now.peek());
-  });
+  }, [alert]);
   const more = called(alert);
   return (
     <p class="sentence">
@@ -110,11 +110,14 @@ function Sentence({ alert }: { alert: Alert }) {
 }
 
 function Who({ alert }: { alert: Alert }) {
-  const text = useComputed(() => {
+  const text = useDerived(() => {
     void minute.value;
     return who(alert, now.peek());
-  });
-  const recheck = useComputed(() => (alert.recheck_at === null ? "" : `recheck in ${left(alert.recheck_at - now.value)}`));
+  }, [alert]);
+  const recheck = useDerived(
+    () => (alert.recheck_at === null ? "" : `recheck in ${left(alert.recheck_at - now.value)}`),
+    [alert.recheck_at],
+  );
   const note = alert.notes.at(-1);
   return (
     <>
@@ -135,11 +138,11 @@ function Who({ alert }: { alert: Alert }) {
 
 /** A further alert of the same patient. */
 function Also({ alert }: { alert: Alert }) {
-  const text = useComputed(() => {
+  const text = useDerived(() => {
     void minute.value;
     const has = who(alert, now.peek());
     return sentence(alert, glucoseUnit.value, now.peek()) + (has ? ` · ${has}` : "");
-  });
+  }, [alert]);
   return (
     <p class="also">
       <Marker alert={alert} /> {text}{" "}

@@ -1,15 +1,16 @@
 /** What a card asks for before it acts: minutes and a reason, or a note. One click on a reason does it. */
-import { useComputed, useSignal } from "@preact/signals";
+import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import type { Card } from "../../logic/order";
 import { span, MINUTE } from "../../logic/times";
+import { useDerived } from "../../parts/derived";
 import { note, outOfService, shelve, treated } from "../../state/actions";
 import { panel } from "./choice";
 import { answer } from "./keys";
 import { ACKNOWLEDGE, OUT, OUT_MINUTES, SHELVE, shelfMinutes, TREATED_MINUTES } from "./reasons";
 
 export function OpenPanel({ card }: { card: Card }) {
-  const kind = useComputed(() => (panel.value?.patient === card.patient ? panel.value.kind : null));
+  const kind = useDerived(() => (panel.value?.patient === card.patient ? panel.value.kind : null), [card.patient]);
   const { lead, patient } = card;
   switch (kind.value) {
     case "acknowledge":
