@@ -162,7 +162,9 @@ class ServiceOut(Message):
 
 
 class HopOut(Message):
-    """One hop of the way of a reading: records a second, records not yet taken, age of the newest one in ms."""
+    """One hop of the way of a reading: records a second, records not yet taken, age of the newest record in ms (of logs
+    that the dashboard does not read itself: since when none came, as seen at the looks).
+    """
 
     name: str
     per_second: float | None

@@ -138,13 +138,17 @@ class System:
         for name, topic in HOPS.items():
             total = sum(end for (each, _), end in ends.items() if each == topic)
             newest = self._newest_ms.get(topic)
-            age = None if newest is None else max(0, wall_ms - newest)
             rate = self._rates.per_second(name, total, now) if ends else None
+            age = self._rates.quiet_ms(name, now) if newest is None else max(0, wall_ms - newest)
             hops.append(HopOut(name=name, per_second=rate, lag=_lag_of(name, metrics), age_ms=age))
         known = bool(positions and ends)
         lag = sum(max(0, ends[key] - position) for key, position in positions.items() if key in ends)
         rate = self._rates.per_second("stored", sum(positions.values()), now) if known else None
-        hops.append(HopOut(name="stored", per_second=rate, lag=lag if known else None, age_ms=None))
+        hops.append(
+            HopOut(
+                name="stored", per_second=rate, lag=lag if known else None, age_ms=self._rates.quiet_ms("stored", now)
+            )
+        )
         return tuple(hops)
 
     def _empty(self, why: str) -> SystemOut:

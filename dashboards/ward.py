@@ -190,7 +190,7 @@ class Ward:
             site=person.site,
             bed=person.bed,
             device=worn[-1].name if worn else None,
-            battery=battery.value if battery and battery.at is not None else None,
+            battery=None if battery is None or battery.good_at is None else round(battery.good_value, 1),
             vitals=Vitals(heart_rate=self.vital(person, HEART_RATE), glucose=self.vital(person, GLUCOSE)),
         )
 
