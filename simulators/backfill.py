@@ -36,7 +36,9 @@ NEAR_US = 3 * SECOND_US // 2
 """The history is over once it is so near to the present."""
 FORESEEN_US = stories.LEAD_US + 15 * MINUTE_US
 """The anchor of the stories is fixed when the history is so far from the present."""
-MARGIN_S = 1.0
+PACE_MIN, PACE_MAX = 0.001, 0.05
+"""Real time per simulated time that is foreseen for the rest, whatever it took so far."""
+MARGIN_US = SECOND_US
 """What the rest may take longer than foreseen."""
 STALLS_MAX = 3
 REPORT_S = 1.0
@@ -179,10 +181,10 @@ class History:
         now = self._clock.now_us()
         if not self._options.stories or self._spec.story_at is not None or now - at > FORESEEN_US:
             return
-        elapsed_us = (self._clock.monotonic() - self._began) * SECOND_US
-        done = max(at - self._began_from, 1)
-        rest_us = min(elapsed_us / done, 1.0) * (now - at)
-        story_at = int(now + rest_us + MARGIN_S * SECOND_US) // SECOND_US * SECOND_US
+        done = at - self._began_from
+        slow = (self._clock.monotonic() - self._began) * SECOND_US / done if done else PACE_MIN
+        rest_us = int(min(max(slow, PACE_MIN), PACE_MAX) * (now - at))
+        story_at = (now + rest_us + MARGIN_US) // SECOND_US * SECOND_US
         self.report.story_at = story_at
         self._spec = replace(self._spec, story_at=story_at)
         self._ahead = Ahead(Ward(self._spec))

@@ -56,20 +56,10 @@ WORSENING = Course(
     "a low that worsens",
     role=0,
     metric="glucose",
-    # below 70 at -225 s: level 1 is due at the fifth reading; below 54 at 91 s
+    # below 70 at -225 s: level 1 is due at the fifth reading; below 54 from 90 s on, for sixteen minutes
     points=(
-        (-1200, 116),
-        (-720, 98),
-        (-480, 82),
-        (-210, 69),
-        (30, 60),
-        (100, 53),
-        (180, 49),
-        (420, 46),
-        (600, 47),
-        (900, 60),
-        (1200, 82),
-        (1500, 108),
+        *((-1200, 116), (-720, 98), (-480, 82), (-210, 69), (30, 60), (100, 53), (180, 49), (420, 46), (900, 48)),
+        *((1200, 59), (1500, 82), (1800, 108)),
     ),
     fade_s=(1200, 600),
 )
@@ -79,16 +69,8 @@ HIGH = Course(
     metric="glucose",
     # above 250 at -810 s
     points=(
-        (-1500, 214),
-        (-1080, 240),
-        (-810, 250.6),
-        (-300, 276),
-        (0, 290),
-        (600, 318),
-        (1200, 326),
-        (1800, 300),
-        (2400, 246),
-        (2520, 234),
+        *((-1500, 214), (-1080, 240), (-810, 250.6), (-300, 276), (0, 290), (600, 318), (1200, 326), (1800, 300)),
+        *((2400, 246), (2520, 234)),
     ),
     fade_s=(1080, 120),
 )
@@ -97,7 +79,7 @@ TACHYCARDIA = Course(
     role=2,
     metric="heart_rate",
     # the median of a minute passes 150 at 38 s, six times in a row until 100 s; less than ten minutes' median
-    points=((0, 98), (8, 152), (20, 168), (150, 171), (265, 166), (280, 138), (420, 108)),
+    points=((0, 98), (8, 152), (20, 168), (150, 171), (240, 166), (255, 132), (420, 108)),
     fade_s=(45, 300),
 )
 COURSES = (WORSENING, HIGH, TACHYCARDIA)

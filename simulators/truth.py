@@ -52,16 +52,16 @@ def labels(spec: WardSpec, begin: int, end: int, began_at: int | None = None) ->
 
 def events(spec: WardSpec, begin: int, end: int) -> list[Label]:
     """Glucose and heart rate events in [begin, end), to the minute."""
-    minutes = np.arange(-(-begin // MINUTE_US), -(-end // MINUTE_US), dtype=np.int64)
-    if not len(minutes):
+    first, last = -(-begin // MINUTE_US), -(-end // MINUTE_US)
+    if last <= first:
         return []
-    at, script = minutes * MINUTE_US, spec.script
-    course = Course(people(spec.seed, spec.patients))
+    at, script = np.arange(first, last, dtype=np.int64) * MINUTE_US, spec.script
+    state = Course(people(spec.seed, spec.patients)).minutes(first, last)
     found = []
     for patient in range(spec.patients):
-        who = np.full_like(at, patient)
-        blood, heart = course.at("blood", who, at), course.at("heart_rate", who, at)
+        blood, heart = state.blood[patient], state.heart_rate[patient]
         if script is not None:
+            who = np.full_like(at, patient)
             blood, heart = script.tell("glucose", who, at, blood)[0], script.tell("heart_rate", who, at, heart)[0]
         for kind, beyond, least in (
             ("low 1", blood < 70, EVENT_MINUTES),

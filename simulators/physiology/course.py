@@ -51,6 +51,16 @@ class Course:
         interstitial = glucose.blood(self.people, at - self.people.lag_us)
         return Block(moved, beat, blood, sensor.shown(self.people, minutes, interstitial))
 
+    def minutes(self, first: int, last: int) -> Block:
+        """Everybody's state at the whole minutes first to last (exclusive) since 1970."""
+        numbers = range(first // self._minutes, (last - 1) // self._minutes + 1)
+        blocks = [self._compute(number) for number in numbers]
+        skip = first - numbers[0] * self._minutes
+        return Block._make(
+            np.concatenate([part[:, :-1] for part in parts], axis=1)[:, skip : skip + last - first]
+            for parts in zip(*blocks, strict=True)
+        )
+
     def at(self, name: str, patient: Integers, at: Integers) -> Floats:
         """The array ``name`` of `Block` for people at times (µs), shape of both."""
         value = np.empty(len(at))

@@ -13,7 +13,7 @@ _LOST = 600
 """Stream of `simulators.noise`; the metric's code is added."""
 LOST_PER_DAY = 10
 """Single samples of each metric that never arrive."""
-HOLE = Kind(610, DAY_US, 0.05, 10 * MINUTE_US, 6 * HOUR_US)
+HOLE = Kind(610, DAY_US, 0.1, 10 * MINUTE_US, 6 * HOUR_US)
 """A device sends nothing: a median of an hour."""
 OFF = Kind(620, 6 * HOUR_US, 0.35, 30 * SECOND_US, 7 * MINUTE_US)
 """A band without contact; the heart rate says so."""

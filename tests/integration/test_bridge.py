@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
@@ -28,6 +28,7 @@ from vitals.topics import (
     device_id,
     partition_of,
     patient_id,
+    presence_topic,
     readings_topic,
     ticks_topic,
 )
@@ -267,6 +268,35 @@ async def test_what_is_published_while_no_bridge_runs_waits_at_the_broker_in_ord
         found = await logs(ward, 250)
     rows = found[partition_of(patient_id("p-1").bytes, ward.partitions)].readings
     assert rows["observed_at"].tolist() == [START + number for number in range(250)]
+
+
+async def site_rows(settings: Settings, enough: Callable[[list[int]], bool]) -> list[int]:
+    """The sites of the ticks in partition 0, in order, once ``enough`` of them are there."""
+    found: list[int] = []
+    async with Reader(settings, [(READINGS, 0)]) as reader, asyncio.timeout(20):
+        while not enough(found):
+            for records in await reader.poll(1.0):
+                rows = decode(records.values)
+                found.extend(rows["site"][rows["metric"] == TICK].tolist())
+    return found
+
+
+async def test_a_site_whose_gateway_is_away_has_no_time_until_it_is_back(ward: BridgeSettings, wearer: Connection):
+    """Its patients turn unknown together; with time going on they would be called silent one by one."""
+    async with Producer(ward, "registry") as producer:
+        await producer.send([Out(BINDINGS, 0, b"site:ward-b", Site(name="ward-b", number=8).encode())])
+    topic = presence_topic(ward.namespace, "ward-b")
+    async with bridge(ward):
+        await site_rows(ward, lambda found: {7, 8} <= set(found))
+        await wearer.publish(topic, b'{"session":"one","online":true}')
+        await wearer.publish(topic, b'{"session":"one","online":false}')
+        await site_rows(ward, lambda found: found[-3:] == [7, 7, 7])
+        await wearer.publish(topic, b'{"session":"two","online":true}')
+        await wearer.publish(topic, b'{"session":"one","online":false}')
+        await site_rows(ward, lambda found: len(found) > 3 and found[-4:] == [7, 8, 7, 8])
+        await wearer.publish(presence_topic(ward.namespace, "ward-z"), b'{"session":"one","online":false}')
+        kept = await rejections(ward, 1)
+    assert kept == {"not_bound": [("-gateway", b'{"session":"one","online":false}')]}
 
 
 def simulated(settings: BridgeSettings) -> BridgeSettings:

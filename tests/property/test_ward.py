@@ -1,6 +1,8 @@
-"""The ward under any slicing of time."""
+"""The ward under any slicing of time, and from any beginning."""
 
 from __future__ import annotations
+
+from itertools import pairwise
 
 import numpy as np
 from hypothesis import given, settings
@@ -9,35 +11,56 @@ from hypothesis import strategies as st
 from simulators.ward import Due, Ward, WardSpec
 
 S = 1_000_000
+NOW = 1_795_422_480_000_000
 
 
 def together(parts: list[Due]) -> Due:
-    return Due(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+    return Due._make(np.concatenate(columns) for columns in zip(*parts, strict=True))
 
 
-@given(
+def same(one: Due, other: Due) -> bool:
+    return all(np.array_equal(mine, theirs) for mine, theirs in zip(one, other, strict=True))
+
+
+specs = st.builds(
+    WardSpec,
     patients=st.integers(1, 20),
-    rate=st.sampled_from([0.05, 0.3, 1.0]),
+    rate_hz=st.sampled_from([0.05, 0.2, 1.0]),
     seed=st.integers(0, 2**40),
-    cuts=st.lists(st.integers(1, 400 * S), max_size=12).map(sorted),
+    story_at=st.sampled_from([None, NOW + 100 * S, NOW + 3000 * S]),
 )
+
+
+@given(spec=specs, cuts=st.lists(st.integers(0, 400 * S), max_size=12).map(sorted))
 @settings(max_examples=40, deadline=None)
-def test_readings_do_not_depend_on_how_time_was_sliced(patients: int, rate: float, seed: int, cuts: list[int]):
+def test_readings_do_not_depend_on_how_time_was_sliced(spec: WardSpec, cuts: list[int]):
     """A busy machine slices time otherwise than an idle one; the same seed must give the same ward."""
-    spec = WardSpec(patients, rate, seed, 0)
-    whole = Ward(spec).due(400 * S)
+    whole = Ward(spec).due(NOW, NOW + 400 * S)
     sliced = Ward(spec)
-    parts = together([sliced.due(until) for until in [*cuts, 400 * S]])
-    for one, other in zip(whole, parts, strict=True):
-        assert np.array_equal(np.asarray(one), np.asarray(other))
+    edges = [0, *cuts, 400 * S]
+    parts = [sliced.due(NOW + begin, NOW + end) for begin, end in pairwise(edges)]
+    assert same(whole, together(parts))
 
 
-@given(patients=st.integers(1, 30), seed=st.integers(0, 2**40))
+@given(spec=specs, later=st.integers(0, 40_000_000 * S))
+@settings(max_examples=25, deadline=None)
+def test_a_ward_that_begins_later_is_the_same_ward(spec: WardSpec, later: int):
+    """History is sent by one process and the present by another: one course, without a jump."""
+    lived = Ward(spec)
+    lived.due(NOW, NOW + 90 * S)
+    lived.due(NOW + later, NOW + later + 50 * S)
+    assert same(
+        lived.due(NOW + later + 50 * S, NOW + later + 200 * S),
+        Ward(spec).due(NOW + later + 50 * S, NOW + later + 200 * S),
+    )
+
+
+@given(spec=specs)
 @settings(max_examples=20, deadline=None)
-def test_no_device_sends_two_readings_of_a_metric_at_one_time(patients: int, seed: int):
+def test_no_device_sends_two_readings_of_a_metric_at_one_time(spec: WardSpec):
     """Two would be one reading, or a conflict."""
-    due = Ward(WardSpec(patients, 1.0, seed, 0)).due(300 * S)
+    due = Ward(spec).due(NOW, NOW + 300 * S)
     keys = set(zip(due.patient.tolist(), due.metric.tolist(), due.at.tolist(), strict=True))
     assert len(keys) == len(due.at)
-    assert (due.value > 0).all()
+    assert (due.value[due.marks == 0] > 0).all()
     assert (np.diff(due.at) >= 0).all()
