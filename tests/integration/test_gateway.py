@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import TypeVar
-from uuid import UUID
+from typing import Any, TypeVar
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -21,15 +21,27 @@ from tests.screens import (
     managed,
     running,
 )
+from vitals.alerts import Alert
+from vitals.control import PatientControl
 from vitals.journal import Mark
+from vitals.policies import DEFAULT
 from vitals.protocol import (
     Acknowledge,
+    Assign,
     Change,
     CommandAnswer,
+    Delivered,
     Heartbeat,
+    OutOfService,
+    ServiceChange,
+    ShelfChange,
+    Shelve,
     Snapshot,
+    Undo,
+    Unshelve,
     Welcome,
 )
+from vitals.topics import patient_id
 
 M = TypeVar("M")
 pytestmark = pytest.mark.timeout(60)
@@ -193,3 +205,46 @@ async def test_the_client_gives_up_when_its_token_is_refused(ward: Ward):
     async with ward.gateway() as url:
         with pytest.raises(FeedRefused):
             await FeedClient(url, "wrong").run(lambda _: None)
+
+
+async def test_what_a_ward_says_goes_through_the_manager_and_comes_back_to_all(ward: Ward):
+    """Going, shelving, taking back, out of service: one screen asks, the answer is the manager's, the other sees it."""
+    await ward.register(
+        PatientControl(patient=patient_id("p1"), label="p1", site=1, version=1, worn=(), policy=DEFAULT)
+    )
+    async with ward.gateway(), ward.feed() as nurse, ward.feed("wall-token") as wall:
+        await ward.write(episode())
+        alert = (await nurse.expect(Change)).alert
+
+        def shown(now: Alert) -> dict[str, Any]:
+            return {"id": uuid4(), "alert": now.id, "level": now.level, "version": now.version}
+
+        going = Assign(what="going", **shown(alert))
+        assert (await nurse.ask(going)).outcome == "accepted"
+        assert (await wall.expect(Change, lambda change: change.alert.change == "going")).alert.owner == "nurse"
+        assert (await nurse.ask(Undo(id=uuid4(), alert=alert.id, command=going.id))).outcome == "accepted"
+        undone = await wall.expect(Change, lambda change: change.alert.change == "undo")
+        too_long = Shelve(minutes=60, **shown(undone.alert))
+        assert (await nurse.ask(too_long)).reason == "too_long", "high priority"
+        assert (await nurse.ask(Shelve(minutes=15, **shown(undone.alert)))).outcome == "accepted"
+        shelf = (await wall.expect(ShelfChange)).shelf
+        assert (shelf.by, shelf.rule, shelf.ended) == ("nurse", "low", False)
+        assert (await nurse.ask(Unshelve(id=uuid4(), shelf=shelf.id))).outcome == "accepted"
+        assert (await wall.expect(ShelfChange)).shelf.ended
+        away = OutOfService(id=uuid4(), patient=patient_id("p1"), minutes=30, reason="bath")
+        assert (await nurse.ask(away)).outcome == "accepted"
+        service = (await wall.expect(ServiceChange)).service
+        assert (service.label, service.site, service.reason) == ("p1", 1, "bath")
+        async with ward.feed() as late:
+            snapshot = await late.expect(Snapshot)
+            assert (snapshot.shelves, [each.label for each in snapshot.services]) == ((), ["p1"])
+
+
+async def test_a_receipt_reaches_the_manager_and_says_so_on_the_alert(ward: Ward):
+    """Otherwise the lead would be called ten seconds after every alarm that somebody is looking at."""
+    async with ward.gateway(), ward.feed() as nurse, ward.feed("wall-token") as wall:
+        await ward.write(episode())
+        alert = (await wall.expect(Change)).alert
+        await wall.peer.send(Delivered(announcements=((alert.id, 1),)).encode().decode())
+        told = await nurse.expect(Change, lambda change: change.alert.delivered == 1)
+        assert (told.alert.id, told.alert.announced) == (alert.id, False)
