@@ -6,12 +6,15 @@ So a ward's readings do not depend on how its time was sliced. The mixer is spli
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Booleans = NDArray[np.bool_]
+Draw = Callable[[int, int, Integers, Integers], Floats]
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
@@ -39,14 +42,28 @@ def normal(seed: int, stream: int, patient: Integers, index: Integers) -> Floats
     return values
 
 
+def shared(draw: Draw, seed: int, stream: int, patient: Integers, index: Integers) -> Floats:
+    """``draw(seed, stream, patient, index)``; by a table of all of them, where many (patient, index) are the same."""
+    if patient.ndim != 1 or patient.shape != index.shape or not patient.size:
+        return draw(seed, stream, patient, index)
+    first, people = int(index.min()), int(patient.max()) + 1
+    width = int(index.max()) + 1 - first
+    if 2 * width * people > patient.size:
+        return draw(seed, stream, patient, index)
+    each = np.arange(people, dtype=np.int64)[:, np.newaxis]
+    table = draw(seed, stream, each, np.arange(first, first + width, dtype=np.int64))
+    values: Floats = table[patient, index - first]
+    return values
+
+
 def smooth(seed: int, stream: int, patient: Integers, at: Integers, knot_us: int) -> Floats:
     """Smooth noise of unit variance at its knots, which lie ``knot_us`` apart, each person's elsewhere: normals joined
     by Catmull-Rom splines. Shape of ``patient`` and ``at`` (µs) broadcast; uses ``stream`` and the two behind it.
     """
-    shift = (uniform(seed, stream + 2, patient, np.zeros_like(patient)) * knot_us).astype(np.int64)
+    shift = (shared(uniform, seed, stream + 2, patient, np.zeros_like(patient)) * knot_us).astype(np.int64)
     knot, rest = np.divmod(at + shift, knot_us)
     share = rest / knot_us
-    before, left, right, behind = (normal(seed, stream, patient, knot + step) for step in (-1, 0, 1, 2))
+    before, left, right, behind = (shared(normal, seed, stream, patient, knot + step) for step in (-1, 0, 1, 2))
     linear = right - before
     square = 2 * before - 5 * left + 4 * right - behind
     cubic = 3 * (left - right) + behind - before

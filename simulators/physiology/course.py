@@ -14,7 +14,7 @@ from vitals.metrics import MINUTE_US
 
 _CELLS = 2400
 """Values of a block, about: what one computation costs."""
-_BLOCKS_KEPT = 4
+_BLOCKS_KEPT = 30
 
 
 class Block(NamedTuple):

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from simulators.noise import Booleans, Floats, Integers, ramp, uniform
+from simulators.noise import Booleans, Floats, Integers, ramp, shared, uniform
 
 
 class Spells(NamedTuple):
@@ -49,9 +49,9 @@ class Kind:
 
     def of_slot(self, seed: int, patient: Integers, slot: Integers) -> Spells:
         """The spell of a slot by its number since 1970; it begins and ends within it."""
-        there = uniform(seed, self.stream, patient, slot) < self.chance
-        share = uniform(seed, self.stream + 1, patient, slot)
+        there = shared(uniform, seed, self.stream, patient, slot) < self.chance
+        share = shared(uniform, seed, self.stream + 1, patient, slot)
         length = self.shortest_us * (self.longest_us / self.shortest_us) ** share
         lasting: Integers = np.where(there, length, 0.0).astype(np.int64)
-        begin = slot * self.slot_us + uniform(seed, self.stream + 2, patient, slot) * (self.slot_us - lasting)
-        return Spells(begin.astype(np.int64), lasting, uniform(seed, self.stream + 3, patient, slot))
+        begin = slot * self.slot_us + shared(uniform, seed, self.stream + 2, patient, slot) * (self.slot_us - lasting)
+        return Spells(begin.astype(np.int64), lasting, shared(uniform, seed, self.stream + 3, patient, slot))

@@ -6,7 +6,7 @@ import pytest
 
 from vitals.codecs import PAYLOAD_BYTES_MAX, READINGS_MAX, Item, Parsed, Rejected
 from vitals.codecs.json import decode
-from vitals.metrics import GLUCOSE, HEART_RATE
+from vitals.metrics import BATTERY, GLUCOSE, HEART_RATE
 from vitals.readings import Flag
 from vitals.units import Unit
 
@@ -35,6 +35,14 @@ def refused(payload: bytes) -> Rejected:
     item = only(payload)
     assert isinstance(item, Rejected), item
     return item
+
+
+def test_a_devices_charge_is_a_reading_in_per_cent():
+    """A device that is about to fall silent says so beforehand, if one lets it."""
+    charge = parsed(reading(metric='"battery"', value="87", unit='"%"'))
+    assert (charge.metric, charge.value, charge.unit) == (BATTERY, 87.0, Unit.PERCENT)
+    assert parsed(reading(metric='"battery"', value="0")).unit is Unit.PERCENT
+    assert refused(reading(metric='"glucose"', unit='"%"')).reason == "unknown_unit"
 
 
 def test_a_single_reading_keeps_value_and_unit_as_received():

@@ -20,7 +20,8 @@ DAY = BEGIN + np.arange(1440, dtype=np.int64) * MINUTE_US
 
 def glucose_of(due: Due, patient: int) -> Floats:
     mine = (due.patient == patient) & (due.metric == GLUCOSE.code)
-    return due.value[mine]
+    values: Floats = due.value[mine]
+    return values
 
 
 def test_glucose_moves_like_a_persons():
