@@ -113,6 +113,7 @@ def simulate(
     *,
     began_at: Annotated[int | None, typer.Option(help="When the ward began, µs UTC; default now.")] = None,
     resume_at: Annotated[int | None, typer.Option(help="First event time to send, µs UTC; default now.")] = None,
+    story_at: Annotated[int | None, typer.Option(help="When its stories began, µs UTC; default at once.")] = None,
     as_json: Json = False,
 ) -> None:
     """Play a seeded ward of wearables on MQTT: day rhythm, scripted lows and highs, a device that goes silent."""
@@ -125,7 +126,13 @@ def simulate(
     settings = folder.tool_settings(data, Settings)
     configure_logging(settings, "simulate")
     options = fleet.Options(
-        patients=patients, rate_hz=rate, duration_s=duration, seed=seed, began_at=began_at, resume_at=resume_at
+        patients=patients,
+        rate_hz=rate,
+        duration_s=duration,
+        seed=seed,
+        began_at=began_at,
+        resume_at=resume_at,
+        story_at=story_at,
     )
 
     async def run() -> int:

@@ -7,6 +7,7 @@ log says *real* before any service lives by it, and the folder says so last. A s
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from compose.services import Ward
@@ -28,9 +29,6 @@ TELL_S = 1.5
 POLL_S = 0.5
 STALL_S = 180.0
 """A processor that is started again reads the history from its beginning, and writes nothing new meanwhile."""
-NEAR_US = 10 * SECOND_US
-"""A history that ends so near to the present needs no further pass."""
-PASSES_MAX = 4
 MARK_US = 2 * SECOND_US
 """Marks are written each second of clock, so the last tick may have none."""
 Progress = Callable[[str], None]
@@ -55,36 +53,30 @@ async def begin(settings: Settings) -> None:
         raise StateError("simulated time is refused", error.subject, remedy) from None
 
 
-async def write_history(settings: Settings, ward: Ward, clock: Clock, progress: Progress) -> int:
+async def write_history(settings: Settings, ward: Ward, clock: Clock, progress: Progress) -> Ward:
     """Publish a ward's history from ``ward.began_at`` to the present, and give the log to the real clock.
 
-    The rules digest it meanwhile, or soon after; what passes until then is added, so that the present is near.
-    ``settings`` are on the simulated clock. Returns the first event time that is still to be sent (µs UTC).
+    ``settings`` are on the simulated clock. Returns the ward as it goes on live.
 
     Raises:
         StateError: the simulated clock is ahead of the wall's.
-        ServerError, InputError: what `simulators.backfill.run` raises; `ServerStalled` where the rules stand still.
+        ServerError, InputError: what `simulators.backfill.run` raises.
     """
     from simulators import backfill
     from simulators.fleet import Options
 
-    assert ward.began_at is not None
     options = Options(ward.patients, ward.rate, seed=ward.seed, began_at=ward.began_at)
     registry = RegistryClient(settings)
-    began = clock.monotonic()
-    for _ in range(PASSES_MAX):
-        report = await backfill.run(settings, options, registry, clock, Teller(clock, progress))
-        await digested(settings, report.until, clock, progress)
-        if clock.now_us() - report.until <= NEAR_US:
-            break
-    hours = (report.until - ward.began_at) / HOUR_US
-    progress(f"history: {hours:.1f} h in {clock.monotonic() - began:.1f} s; from here on by the real clock")
+    report = await backfill.run(settings, options, registry, clock, Teller(clock, progress))
+    progress(f"history: {_said(report, clock)} in {report.seconds:.1f} s; from here on by the real clock")
     await cross(settings, registry, clock)
-    return report.until
+    return replace(ward, resume_at=report.until, story_at=report.story_at)
 
 
 async def digested(settings: Settings, until: int, clock: Clock, progress: Progress) -> None:
     """Wait until processor and manager have come to ``until`` (µs UTC) in every partition.
+
+    Until then the manager lives by the simulated clock: by the wall's it would find old timers overdue.
 
     Raises:
         ServerStalled: they do not move any more.

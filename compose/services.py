@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from http import HTTPStatus
-from importlib.util import find_spec
 from pathlib import Path
 
 from compose import page
@@ -16,16 +15,10 @@ from compose.process import ProcessSpec, python, python_env
 from compose.servers import probes
 from runtime.health import ask
 
-SERVICES = tuple(
-    name
-    for name in ("registry", "sink", "process", "manage", "gateway", "dashboard", "bridge")
-    if name != "dashboard" or (find_spec("dashboards") and find_spec("dashboards.service"))
-)
+SERVICES = ("registry", "sink", "process", "manage", "gateway", "dashboard", "bridge")
 """Every service that runs on either clock, in the order of the start; they stop in the reverse order."""
-SHOWING = frozenset({"gateway", "dashboard"} & set(SERVICES))
-"""Services for people: nobody needs them before a ward's history is written."""
-CLOCKED = frozenset({"manage", "bridge"})
-"""Services that act by ``VIGIL_CLOCK`` and take part in writing a history: they start again when it changes."""
+SHOWING = ("gateway", "dashboard")
+"""Services for people: nobody needs them before a ward's history is there."""
 PROVER = "prove"
 SIMULATOR = "simulate"
 FLOW_CHECKS = frozenset({"ticks", "ingest"})
@@ -122,22 +115,26 @@ def prover(logs: Path, environment: Mapping[str, str], health_port: int, *, feed
 
 @dataclass(frozen=True, slots=True)
 class Ward:
-    """A simulated ward; ``began_at`` and ``resume_at`` (µs UTC) where it goes on with a history."""
+    """A simulated ward; where it goes on with a history, ``began_at``, ``resume_at`` and ``story_at`` (µs UTC)."""
 
     patients: int
     rate: float
     seed: int
     began_at: int | None = None
     resume_at: int | None = None
+    story_at: int | None = None
 
     def words(self) -> Iterator[str]:
         """The options of ``vigil simulate``, for ever."""
         yield from ("--patients", str(self.patients), "--rate", f"{self.rate:g}", "--seed", str(self.seed))
         yield from ("--duration", "0")
-        if self.began_at is not None:
-            yield from ("--began-at", str(self.began_at))
-        if self.resume_at is not None:
-            yield from ("--resume-at", str(self.resume_at))
+        for option, at in {
+            "--began-at": self.began_at,
+            "--resume-at": self.resume_at,
+            "--story-at": self.story_at,
+        }.items():
+            if at is not None:
+                yield from (option, str(at))
 
 
 def simulator(ward: Ward, logs: Path, environment: Mapping[str, str]) -> ProcessSpec:

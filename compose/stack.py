@@ -142,7 +142,7 @@ class Stack:
         await migrate.run(self._reached())
         ward = Ward(options.patients, options.rate, options.seed, began_at=facts.began_at)
         if facts.crossing:
-            ward = await self._history(ward, facts, names)
+            await self._history(ward, facts, names)
         else:
             await self._all(names)
             if facts.clock == "simulated":
@@ -151,7 +151,7 @@ class Stack:
         if options.clock == "real":
             port = chosen[services.PROVER]
             await self._begin(services.prover(self._logs, self._environment, port, feed=feed, token=tokens["ops"]))
-        if ward.patients:
+        if ward.patients and not facts.crossing:
             await self._begin(services.simulator(ward, self._logs, self._environment))
 
     def _new(self, partitions: int) -> Facts:
@@ -185,19 +185,22 @@ class Stack:
             addresses["database"] = await migrate.ensure_database(addresses["database"], DATABASE)
         return addresses
 
-    async def _history(self, ward: Ward, facts: Facts, names: Sequence[str]) -> Ward:
-        """Write a new folder's history on simulated time, and cross to the real clock; the ward goes on from there."""
-        if ward.began_at is None:
-            raise StateError("the data folder does not say when its ward began", str(self._root), "choose another")
+    async def _history(self, ward: Ward, facts: Facts, names: Sequence[str]) -> None:
+        """Write a new folder's history on simulated time and cross to the real clock.
+
+        The ward goes on live at once, without a hole; who judges and who shows follow when the rules have caught up.
+        """
         await self._all(name for name in names if name not in services.SHOWING)
         settings = self._reached()
         await crossing.begin(settings)
-        until = await crossing.write_history(settings, ward, self._clock, self._progress)
+        ward = await crossing.write_history(settings, ward, self._clock, self._progress)
         folder.remember(self._root, replace(facts, clock="real", crossing=False))
         self._environment["VIGIL_CLOCK"] = "real"
-        again = {name: self.supervisor.replace(self._service(name)) for name in services.CLOCKED}
+        await self.supervisor.replace(self._service("bridge"))
+        await self._begin(services.simulator(ward, self._logs, self._environment))
+        await crossing.digested(settings, ward.resume_at or 0, self._clock, self._progress)
+        again = {"manage": self.supervisor.replace(self._service("manage"))}
         await _together(again | {name: self._begin(self._service(name)) for name in services.SHOWING})
-        return replace(ward, resume_at=until)
 
     def _publish(self, addresses: dict[str, str], tokens: dict[str, str], *, feed: str, live: str, took: float) -> None:
         """Say where everything answers."""
