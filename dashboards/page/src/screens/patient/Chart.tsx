@@ -5,24 +5,23 @@
  * lanes' labels and the readout of the cursor.
  */
 import { effect, useComputed, useSignal, type Signal } from "@preact/signals";
-import { useEffect, useMemo, useRef } from "preact/hooks";
-import { SECOND, when } from "../../logic/times";
+import { useEffect, useRef } from "preact/hooks";
 import { now } from "../../state/clock";
 import { glucoseUnit } from "../../state/prefs";
 import { extremes, limitLines, targetBand, valueRange } from "./bands";
+import { Caption } from "./ChartText";
+import { onKey } from "./chartkeys";
 import type { Scene } from "./draw";
 import { Lane } from "./Lanes";
 import { watchLook } from "./look";
 import type { PatientModel } from "./model";
 import { LEFT, Panel, RIGHT } from "./panel";
 import { plotData } from "./plotdata";
-import { flagWords, newest, summaryWords } from "./readings";
-import { METRICS, nearestIndex, type Metric, type Series } from "./series";
+import { NAMES, readoutWords } from "./readout";
+import { METRICS, type Metric, type Series } from "./series";
 import type { AlertSpan } from "./spans";
 import { shownIn } from "./units";
-import { panned, zoomed, type Span } from "./view";
-
-export const NAMES: Record<Metric, string> = { heart_rate: "Heart rate", glucose: "Glucose" };
+import { panned, type Span } from "./view";
 
 interface Props {
   readonly model: PatientModel;
@@ -38,7 +37,7 @@ export function Chart({ model, spans }: Props) {
   return (
     <figure class="chart" aria-labelledby="chart-title">
       <figcaption class="unseen-by-eyes">
-        <Summary model={model} />
+        <Caption model={model} />
       </figcaption>
       <div
         class="chart-keys" role="group" tabIndex={0}
@@ -163,116 +162,7 @@ function drag(over: HTMLElement, model: PatientModel): () => void {
   };
 }
 
-function onKey(event: KeyboardEvent, model: PatientModel, cursor: Signal<number | null>, panels: Map<Metric, Panel>,
-               said: HTMLElement | null): void {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.target !== event.currentTarget) return;
-  const step = event.key === "ArrowLeft" ? -1 : event.key === "ArrowRight" ? 1 : 0;
-  if (step !== 0 && event.shiftKey) {
-    read(step, model, cursor, panels, said);
-  } else if (step !== 0) {
-    model.view.value = panned(model.view.peek(), step * 0.25, now.peek());
-  } else if (event.key === "Home" || event.key === "End") {
-    model.view.value = event.key === "End" ? { ...model.view.peek(), end: null } : panned(model.view.peek(), -1, now.peek());
-  } else {
-    return;
-  }
-  event.preventDefault();
-  event.stopPropagation();
-}
-
-/** + and - anywhere on the screen, l for live. True where the key was one of them. */
-export function rangeKey(key: string, model: PatientModel): boolean {
-  if (key === "+" || key === "=") model.view.value = zoomed(model.view.peek(), -1, now.peek());
-  else if (key === "-") model.view.value = zoomed(model.view.peek(), 1, now.peek());
-  else if (key === "l") model.view.value = { ...model.view.peek(), end: null };
-  else return false;
-  return true;
-}
-
-/** Moves the cursor to the next reading and says it. */
-function read(step: number, model: PatientModel, cursor: Signal<number | null>, panels: Map<Metric, Panel>, said: HTMLElement | null): void {
-  const series = model.series.glucose.peek();
-  if (series === null || series.t.length === 0) return;
-  const at = cursor.peek() ?? model.span.peek().to;
-  const nearest = nearestIndex(series, at, Number.POSITIVE_INFINITY);
-  const away = (series.t[nearest] as number) - at;
-  const next = Math.sign(away) === step && Math.abs(away) > SECOND ? nearest : nearest + step;
-  const t = series.t[Math.min(series.t.length - 1, Math.max(0, next))] as number;
-  panels.get("glucose")?.point(t);
-  if (said !== null) said.textContent = readoutWords(model, t);
-}
-
 function Readout({ model, cursor, told }: { model: PatientModel; cursor: Signal<number | null>; told: Signal<string> }) {
   const at = cursor.value;
   return <p class="chart-readout" aria-hidden="true">{told.value !== "" ? told.value : at === null ? "\u00a0" : readoutWords(model, at)}</p>;
-}
-
-function readoutWords(model: PatientModel, at: number): string {
-  const { range } = model.view.value;
-  const told = METRICS.map((metric) => {
-    const series = model.series[metric].value;
-    const shown = shownIn(metric, glucoseUnit.value);
-    const i = series === null ? -1 : nearestIndex(series, at, Math.max(range / 100, 2 * (series.interval_us ?? 0)));
-    if (series === null || i < 0) return `${NAMES[metric]}: no data`;
-    const value = series.last[i] ?? null;
-    const [low, high] = [series.min[i] ?? null, series.max[i] ?? null];
-    const spread = low !== null && high !== null && low !== high ? ` (${shown.number(low)} to ${shown.number(high)})` : "";
-    const flags = flagWords(series.flags[i] ?? 0);
-    return `${NAMES[metric]} ${value === null ? "--" : shown.number(value)} ${shown.unit}${spread}${flags === "" ? "" : `, ${flags}`}`;
-  });
-  return `${when(at, now.peek())} · ${told.join(" · ")}`;
-}
-
-function Summary({ model }: { model: PatientModel }) {
-  const words = METRICS.map((metric) => {
-    const series = model.series[metric].value;
-    const shown = shownIn(metric, glucoseUnit.value);
-    if (series === null) return `${NAMES[metric]}: loading.`;
-    return summaryWords(NAMES[metric], series, shown.number, shown.unit, (at) => when(at, now.peek()));
-  });
-  return <span id="chart-summary">{words.join(" ")}</span>;
-}
-
-/** The chart as text: a sentence and the last readings of each metric. */
-export function ChartText({ model }: { model: PatientModel }) {
-  return (
-    <details class="chart-text">
-      <summary>Chart as text: the last readings</summary>
-      <p><Summary_ model={model} /></p>
-      <div class="chart-tables">
-        {METRICS.map((metric) => <LastReadings key={metric} metric={metric} series={model.series[metric].value} />)}
-      </div>
-    </details>
-  );
-}
-
-function Summary_({ model }: { model: PatientModel }) {
-  const lines = METRICS.flatMap((metric) => {
-    const series = model.series[metric].value;
-    const shown = shownIn(metric, glucoseUnit.value);
-    return series === null ? [] : [summaryWords(NAMES[metric], series, shown.number, shown.unit, (at) => when(at, now.peek()))];
-  });
-  return <>{lines.join(" ")}</>;
-}
-
-function LastReadings({ metric, series }: { metric: Metric; series: Series | null }) {
-  const unit = glucoseUnit.value;
-  const shown = shownIn(metric, unit);
-  const rows = useMemo(() => (series === null ? [] : newest(series, 12)), [series]);
-  return (
-    <table class="readings">
-      <caption>{NAMES[metric]}, {shown.unit}{series?.raw === false ? ", the last value of each step" : ""}</caption>
-      <thead><tr><th scope="col">Time</th><th scope="col">Value</th><th scope="col">Note</th></tr></thead>
-      <tbody>
-        {rows.map((row) => (
-          <tr key={row.t}>
-            <td>{when(row.t, now.peek())}</td>
-            <td class="number">{row.value === null ? "--" : shown.number(row.value)}</td>
-            <td>{flagWords(row.flags)}</td>
-          </tr>
-        ))}
-        {rows.length === 0 && <tr><td colSpan={3}>No readings in this span.</td></tr>}
-      </tbody>
-    </table>
-  );
 }

@@ -117,7 +117,7 @@ function MarkButton({ mark, on, top, told, first }: MarkProps) {
   const words = mark.entries.slice(0, 6).map(entryWords).join("; ");
   return (
     <button
-      type="button" class="mark" tabIndex={first ? 0 : -1} aria-label={words}
+      type="button" class="mark" tabIndex={first ? 0 : -1} aria-label={`${mark.entries.length === 1 ? mark.letter : mark.name}: ${words}`}
       style={{ left: `${place(mark.at, on) * 100}%`, top: `${top}px` }}
       onFocus={() => { told.value = words; }} onPointerEnter={() => { told.value = words; }}
       onBlur={() => { told.value = ""; }} onPointerLeave={() => { told.value = ""; }}

@@ -1,0 +1,38 @@
+/** What the chart holds at one time, and over its whole span, in words. */
+import { when } from "../../logic/times";
+import { now } from "../../state/clock";
+import { glucoseUnit } from "../../state/prefs";
+import type { PatientModel } from "./model";
+import { flagWords, summaryWords } from "./readings";
+import { METRICS, nearestIndex, type Metric } from "./series";
+import { shownIn } from "./units";
+
+export const NAMES: Record<Metric, string> = { heart_rate: "Heart rate", glucose: "Glucose" };
+
+/** Both metrics at a time: their last value, the spread of its bucket, what is special. */
+export function readoutWords(model: PatientModel, at: number): string {
+  const { range } = model.view.value;
+  const told = METRICS.map((metric) => {
+    const series = model.series[metric].value;
+    const shown = shownIn(metric, glucoseUnit.value);
+    const i = series === null ? -1 : nearestIndex(series, at, Math.max(range / 100, 2 * (series.interval_us ?? 0)));
+    if (series === null || i < 0) return `${NAMES[metric]}: no data`;
+    const value = series.last[i] ?? null;
+    const [low, high] = [series.min[i] ?? null, series.max[i] ?? null];
+    const spread = low !== null && high !== null && low !== high ? ` (${shown.number(low)} to ${shown.number(high)})` : "";
+    const flags = flagWords(series.flags[i] ?? 0);
+    return `${NAMES[metric]} ${value === null ? "--" : shown.number(value)} ${shown.unit}${spread}${flags === "" ? "" : `, ${flags}`}`;
+  });
+  return `${when(at, now.peek())} · ${told.join(" · ")}`;
+}
+
+/** The chart in sentences, for who cannot see it. */
+export function chartWords(model: PatientModel): string {
+  const told = METRICS.map((metric) => {
+    const series = model.series[metric].value;
+    const shown = shownIn(metric, glucoseUnit.value);
+    if (series === null) return `${NAMES[metric]}: loading.`;
+    return summaryWords(NAMES[metric], series, shown.number, shown.unit, (at) => when(at, now.peek()));
+  });
+  return told.join(" ");
+}
