@@ -1,7 +1,8 @@
 """CPU time of the processor's step per reading, and its memory per patient: ``python -m benchmarks.processor``.
 
 Shapes: 1,000 patients with one reading a record, 1,000 records of 60 heart-rate rows, and the same with glucose of
-which a tenth is beyond a limit.
+which a tenth is beyond a limit; heart rates also with every heart beyond the limits of the ten-minute rules, and with
+a tenth of the readings there.
 """
 
 from __future__ import annotations
@@ -57,15 +58,15 @@ def fresh() -> Processor:
     return step
 
 
-def measure(metric: Metric, per_record: int, records: int, *, beyond: float) -> float:
-    """µs of CPU per reading, ticks twice a second (heart rate) or each interval (glucose) included."""
+def measure(metric: Metric, per_record: int, records: int, *, beyond: float, value: float = 60.0) -> float:
+    """µs of CPU per reading, with two ticks after each record of all patients; a share ``beyond`` is at ``value``."""
     random = np.random.default_rng(1)
     step = fresh()
     interval = SECOND_US if metric is HEART_RATE else MINUTE_US
     polls = []
     at = START_US
     for _ in range(records):
-        values = np.where(random.random((1000, per_record)) < beyond, 60.0, 100.0)
+        values = np.where(random.random((1000, per_record)) < beyond, value, 100.0)
         blocks = [rows(key, metric, values[number], at + interval, interval) for number, key in enumerate(KEYS)]
         at += per_record * interval
         ticks = [tick_rows([1], at).tobytes()] * 2
@@ -96,6 +97,9 @@ def main() -> None:
     result = {
         "heart rate, 1 reading a record, µs": measure(HEART_RATE, 1, 60, beyond=0),
         "heart rate, 60 a record, µs": measure(HEART_RATE, 60, 4, beyond=0),
+        "heart rate, 60 a record, 12 min, none beyond, µs": measure(HEART_RATE, 60, 12, beyond=0),
+        "heart rate, 60 a record, 12 min, 10 % beyond, µs": measure(HEART_RATE, 60, 12, beyond=0.1, value=140),
+        "heart rate, 60 a record, 12 min, all beyond, µs": measure(HEART_RATE, 60, 12, beyond=1, value=140),
         "glucose, 1 a record, 10 % low, µs": measure(GLUCOSE, 1, 40, beyond=0.1),
         "glucose, 60 a record, none low, µs": measure(GLUCOSE, 60, 2, beyond=0),
         "glucose, 60 a record, 10 % low, µs": measure(GLUCOSE, 60, 2, beyond=0.1),
