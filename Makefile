@@ -10,6 +10,7 @@ PYTHON ?= python3
 PATIENTS ?= 20
 RATE ?= 0.2
 HISTORY ?= 24
+PARTITIONS ?= 2
 WORKERS ?= 2
 ARGS ?=
 BIN := $(VENV)/bin
@@ -23,7 +24,7 @@ help: ## show this list
 
 .PHONY: demo
 demo: install ## run a ward of simulated patients with all servers and open its page; Ctrl-C ends it
-	@exec $(BIN)/vigil up --patients $(PATIENTS) --rate $(RATE) --history $(HISTORY) $(ARGS)
+	@VIGIL_PARTITIONS=$(PARTITIONS) exec $(BIN)/vigil up --patients $(PATIENTS) --rate $(RATE) --history $(HISTORY) $(ARGS)
 
 .PHONY: test
 test: install-dev page ## start the test servers and run every test (ARGS="-k late" for some of them)

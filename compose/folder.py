@@ -85,8 +85,8 @@ def facts(root: Path) -> Facts | None:
         raise StateError("what the data folder is cannot be read", str(path), "choose another with --data") from None
 
 
-def check(root: Path, *, clock: str, partitions: int) -> Facts | None:
-    """Check that an old folder is what is asked for; a new one (None) is anything.
+def check(root: Path, *, clock: str, partitions: int | None) -> Facts | None:
+    """Check that an old folder is what is asked for; a new one (None) is anything. ``partitions`` None asks for none.
 
     Raises:
         StateError: the folder lives by another clock, or was made with another number of partitions.
@@ -101,7 +101,7 @@ def check(root: Path, *, clock: str, partitions: int) -> Facts | None:
             str(root),
             f"start it with --clock {lives_by}, or choose another folder with --data",
         )
-    if known.partitions != partitions:
+    if partitions is not None and known.partitions != partitions:
         raise StateError(
             f"the data folder has {known.partitions} partitions, not {partitions}",
             str(root),

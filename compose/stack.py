@@ -112,7 +112,8 @@ class Stack:
     async def _start(self) -> None:
         options, began = self._options, self._clock.monotonic()
         base = load(Settings, clock=options.clock)
-        known = folder.check(self._root, clock=options.clock, partitions=base.partitions)
+        asked = base.partitions if "VIGIL_PARTITIONS" in os.environ else None
+        known = folder.check(self._root, clock=options.clock, partitions=asked)
         if known is not None and known.crossing and not options.patients:
             remedy = "start it as before to complete it, or choose another with --data"
             raise StateError("the data folder's history was interrupted", str(self._root), remedy)

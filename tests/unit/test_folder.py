@@ -46,6 +46,7 @@ def test_a_folder_refuses_another_number_of_partitions(tmp_path: Path):
     folder.remember(tmp_path, REAL)
     with pytest.raises(StateError, match="has 4 partitions, not 12"):
         folder.check(tmp_path, clock="real", partitions=12)
+    assert folder.check(tmp_path, clock="real", partitions=None) == REAL, "who asks for no number gets the folder's"
 
 
 def test_a_start_that_only_looked_has_decided_nothing(tmp_path: Path):
