@@ -9,11 +9,11 @@ import { startFlashing } from "./parts/flash";
 import { startAnnouncing } from "./state/announce";
 import { startAttention } from "./state/attention";
 import { tick } from "./state/clock";
-import { startFeed, watchFeed } from "./state/feed";
+import { startFeed, stopFeed, watchFeed } from "./state/feed";
 import { go, listen, parse, route } from "./state/route";
 import { begin, session, sign } from "./state/session";
 import { startSound } from "./state/sound";
-import { startTiles, watchTiles } from "./state/tiles";
+import { startTiles, stopTiles, watchTiles } from "./state/tiles";
 import { onTick, startWatchdog } from "./state/watchdog";
 
 const RETRY_TICKS = 6;
@@ -36,7 +36,11 @@ function start(): void {
   });
   effect(() => {
     const who = session.value;
-    if (!who) return;
+    if (!who) {
+      stopFeed();
+      stopTiles();
+      return;
+    }
     startFeed();
     startTiles();
     if (who.role === "wall" && !route.peek().wall && route.peek().name === "ward") go("#/wall");

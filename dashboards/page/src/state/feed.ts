@@ -1,6 +1,6 @@
 /**
  * The page's end of the feed (docs/feed.md): every alert as it is now, what changed, and whether the feed itself lives.
- * Frames are taken over in `onmessage`; the signals follow at once, and in bursts at most once per frame.
+ * Frames are taken over in `onmessage`; the signals follow at once, and in bursts at most ten times a second.
  */
 import { batch, computed, signal, type ReadonlySignal, type Signal } from "@preact/signals";
 import type { Alert, ClientCommand, CommandAnswer, Heartbeat, Service, ServerMessage, Shelf } from "../logic/alerts";
@@ -10,7 +10,7 @@ import { silence, type Phase } from "../logic/link";
 import { same, siteFaults as faultsOf, worklist as cardsOf, type Card } from "../logic/order";
 import { receipts } from "../logic/receipts";
 import { heard, setClock } from "./clock";
-import { filters } from "./prefs";
+import { chosenSite } from "./scope";
 import { session } from "./session";
 import { beds, slopes } from "./tiles";
 import { beat, onTick } from "./watchdog";
@@ -175,7 +175,11 @@ const dirtyPatients = new Set<string>();
 let flushedAt = 0;
 let asked = false;
 const channel = new MessageChannel();
-channel.port1.onmessage = () => flush();
+channel.port1.onmessage = () => {
+  asked = false;
+  if (document.visibilityState === "visible" && performance.now() - flushedAt < FLUSH_EVERY_MS) ask();
+  else flush();
+};
 
 function collect(effects: Effects): void {
   if (!effects.replaced && effects.touched.size === 0 && !effects.listsChanged) return;
@@ -183,17 +187,20 @@ function collect(effects: Effects): void {
   dirtyAll ||= effects.replaced;
   dirtyLists ||= effects.listsChanged;
   for (const patient of effects.touched) if (patient) dirtyPatients.add(patient);
-  // The first of a burst shows at once, from onmessage; the rest of it with the next frames.
+  // The first of a burst shows at once, from onmessage; the rest of it a little later, together.
   if (performance.now() - flushedAt >= FLUSH_EVERY_MS) flush();
-  else if (!asked) {
-    asked = true;
-    if (document.visibilityState === "visible") requestAnimationFrame(() => channel.port2.postMessage(0));
-    else channel.port2.postMessage(0);
-  }
+  else ask();
+}
+
+/** Look again with the next frame; a hidden tab has none, and draws nothing. */
+function ask(): void {
+  if (asked) return;
+  asked = true;
+  if (document.visibilityState === "visible") requestAnimationFrame(() => channel.port2.postMessage(0));
+  else channel.port2.postMessage(0);
 }
 
 function flush(): void {
-  asked = false;
   if (!dirty) return;
   flushedAt = performance.now();
   batch(() => {
@@ -239,7 +246,7 @@ function deliver(): void {
   const who = session.peek();
   if (!socket || !welcomed || !who || who.role === "ops") return;
   if (document.visibilityState !== "visible" && !audible()) return;
-  for (const announcements of receipts(known.alerts.values(), receipted, filters.peek().site)) {
+  for (const announcements of receipts(known.alerts.values(), receipted, chosenSite.peek())) {
     socket.send(JSON.stringify({ type: "delivered", announcements }));
   }
 }
@@ -304,7 +311,7 @@ function watch(silent: number): void {
   silentMs = silent;
   flush();
   update();
-  if (refused) return;
+  if (refused || !session.peek()) return;
   const moment = performance.now();
   const quiet = moment - openedAt > HELLO_MS && silent > HELLO_MS;
   if (socket && quiet) {
@@ -329,6 +336,13 @@ export function startFeed(): void {
   if (socket) forget(socket);
   welcomed = false;
   socket = connect(known.cursor);
+}
+
+/** Nobody is signed in any more. */
+export function stopFeed(): void {
+  for (const open of [socket, fresh]) if (open) forget(open);
+  socket = fresh = null;
+  welcomed = false;
 }
 
 /** Once: the watchdog's ticks, and what a tab does when it is looked at again. */

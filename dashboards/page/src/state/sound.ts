@@ -8,7 +8,8 @@ import { TONE_MS } from "../logic/link";
 import { calling, due, PATTERNS, PAUSE_MS_MAX, SPEED_MAX, TECHNICAL, type Pattern } from "../logic/pulses";
 import { speed } from "./clock";
 import { alerts, link, onAnnounced, setAudible } from "./feed";
-import { filters, soundWanted } from "./prefs";
+import { soundWanted } from "./prefs";
+import { chosenSite } from "./scope";
 import { onTick } from "./watchdog";
 
 export type SoundPhase = "off" | "suspended" | "paused" | "too_fast" | "elsewhere" | "on";
@@ -38,6 +39,9 @@ export async function enable(): Promise<void> {
     audio = new AudioContext();
     audio.onstatechange = () => {
       context.value = audio?.state ?? "none";
+      // A tab that the browser made silent must not keep others silent.
+      if (context.value === "running") lead();
+      else letGo();
     };
   }
   await audio.resume();
@@ -50,9 +54,7 @@ export async function enable(): Promise<void> {
 
 export function disable(): void {
   soundWanted.value = false;
-  release?.();
-  release = null;
-  sounding.value = false;
+  letGo();
   void audio?.suspend();
 }
 
@@ -62,6 +64,12 @@ export function pause(ms: number = PAUSE_MS_MAX): void {
 }
 export function unpause(): void {
   pausedUntil.value = null;
+}
+
+function letGo(): void {
+  release?.();
+  release = null;
+  sounding.value = false;
 }
 
 /** One sounding tab per station: who holds the lock. Without locks (no secure context) every tab sounds. */
@@ -112,7 +120,7 @@ function burst(priority: Priority): void {
 }
 
 function here(all: Iterable<Alert>): Alert[] {
-  const site = filters.peek().site;
+  const site = chosenSite.peek();
   return [...all].filter((alert) => site === null || alert.site === site);
 }
 

@@ -152,6 +152,11 @@ export function startTiles(): void {
   connect();
 }
 
+/** Nobody is signed in any more. */
+export function stopTiles(): void {
+  if (socket) drop();
+}
+
 /** Once: a silent connection is dropped, and a dropped one is made again. */
 export function watchTiles(): void {
   onTick(() => {

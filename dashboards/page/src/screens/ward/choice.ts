@@ -4,7 +4,7 @@ import { filtered } from "../../logic/filter";
 import { freeze, FREEZE_MS, rank, type Card } from "../../logic/order";
 import { worklist } from "../../state/feed";
 import { filters } from "../../state/prefs";
-import { route } from "../../state/route";
+import { chosenSite } from "../../state/scope";
 import { onTick } from "../../state/watchdog";
 
 export type Panel = "acknowledge" | "shelve" | "treated" | "note" | "out";
@@ -15,11 +15,6 @@ export const panel = signal<{ patient: string; kind: Panel } | null>(null);
 /** How many cards are drawn at most. */
 export const limit = signal(WINDOW);
 
-/** The site of the address (`#/wall?site=1`) counts before the station's own choice. */
-export const chosenSite = computed<number | null>(() => {
-  const named = Number(route.value.params.get("site") ?? "");
-  return named > 0 ? named : filters.value.site;
-});
 export const choice = computed(() => ({ ...filters.value, site: chosenSite.value }));
 const matching = computed(() => filtered(worklist.value, choice.value));
 export const hiddenByFilter = computed(() => worklist.value.length - matching.value.length);

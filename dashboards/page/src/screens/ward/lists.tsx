@@ -5,7 +5,7 @@ import { inService, unshelve } from "../../state/actions";
 import { now } from "../../state/clock";
 import { services, shelves } from "../../state/feed";
 import { hrefPatient, wallMode } from "../../state/route";
-import { chosenSite } from "./choice";
+import { chosenSite } from "../../state/scope";
 import { mayCommand } from "./keys";
 
 const here = computed(() => {

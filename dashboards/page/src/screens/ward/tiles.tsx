@@ -2,7 +2,7 @@
 import { computed } from "@preact/signals";
 import { known, order, patients, siteName } from "../../state/tiles";
 import { wallMode } from "../../state/route";
-import { chosenSite } from "./choice";
+import { chosenSite } from "../../state/scope";
 import { Tile } from "./tile";
 import { columns } from "./wall";
 

@@ -1,7 +1,7 @@
 /** The worklist: at most a window of cards is drawn, each renders only when something on it changed. */
 import { signal } from "@preact/signals";
 import type { VNode } from "preact";
-import { useLayoutEffect, useRef } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import type { Card as CardData } from "../../logic/order";
 import { plural } from "../../logic/words";
 import { synced } from "../../state/feed";
@@ -26,13 +26,41 @@ export function Worklist() {
   return wallMode.value ? <WallList /> : <DeskList />;
 }
 
+/** New cards that are drawn at once; the next ones follow frame by frame, so that a burst never holds the page up. */
+const NEW_PER_FRAME = 8;
+const drawnPatients = new Set<string>();
+const again = signal(0);
+
+/** The cards to draw now, the first ones first: those that stand already, and a few new ones. */
+function portion(all: readonly CardData[]): CardData[] {
+  let left = NEW_PER_FRAME;
+  const found: CardData[] = [];
+  for (const card of all) {
+    if (!drawnPatients.has(card.patient)) {
+      if (left === 0) continue;
+      left -= 1;
+    }
+    found.push(card);
+  }
+  drawnPatients.clear();
+  for (const card of found) drawnPatients.add(card.patient);
+  return found;
+}
+
 function DeskList() {
+  void again.value;
   const all = cards.value;
   const rest = all.length - limit.value;
+  const wanted = all.slice(0, limit.value);
+  const shown = portion(wanted);
+  useEffect(() => {
+    if (shown.length < wanted.length) requestAnimationFrame(() => (again.value += 1));
+  });
+  useEffect(() => () => drawnPatients.clear(), []);
   return (
     <>
       <ol class="cards" id="worklist" onPointerMove={touch} onPointerLeave={leave} data-frozen={frozen.value}>
-        {all.slice(0, limit.value).map(node)}
+        {shown.map(node)}
       </ol>
       {rest > 0 ? (
         <p class="more">
