@@ -111,11 +111,11 @@ def _seen(tracked: Tracked, command: Command, version: Version, now: Now) -> Tra
         return tracked
     seen_by = (*(each for each in alert.seen_by if each != command.by), command.by)[-SEEN_MAX:]
     fields: dict[str, Any] = {"seen_by": seen_by, "undelivered": False, "closed": alert.unseen}
-    return changed(_heard(tracked), "seen", version, now.at, now, **fields)
+    return changed(replace(tracked, answered=True, judge_at=None), "seen", version, now.at, now, **fields)
 
 
 def _heard(tracked: Tracked) -> Tracked:
-    """Whoever answers or looks has had the announcement."""
+    """Whoever answers has had the announcement, and settles a call that was owed."""
     return replace(tracked, answered=True, judge_at=None, waits=None)
 
 

@@ -100,7 +100,7 @@ class AlertManager:
         after = lifecycle.followed(before, episode, self._version(), now)
         self._keep(after)
         if after.alert.change == "rise":
-            self._end_shelf(shelves.key(episode), now)
+            self._outdo_shelf(shelves.key(episode), now)
         self._settle_debt(after.alert.id, now._replace(at=max(now.at, episode.at)))
 
     def _opened(self, episode: Episode, now: Now) -> None:
@@ -110,7 +110,7 @@ class AlertManager:
         out = self._memory.is_out(episode)
         self._keep(lifecycle.opened(episode, self._version(), now, shelf, out=out))
         if shelf is None and episode.condition != "over":
-            self._end_shelf(key, now)
+            self._outdo_shelf(key, now)
 
     def _settle_debt(self, alert: UUID, now: Now) -> None:
         """Announce what an alert owes, behind the change that made it active."""
@@ -182,17 +182,18 @@ class AlertManager:
         self._keep(answers.undone(tracked, self._version(), now))
 
     def _unshelve(self, shelved: Shelved, now: Now) -> Refusal:
+        """A shelf ends before its time; what still lies on it calls."""
         self._keep_shelf(shelves.over(shelved, self._version(), now.at))
         for tracked in self._memory.on_shelf(shelved):
             self._keep(shelves.taken_away(tracked, self._version(), now))
             self._settle_debt(tracked.alert.id, now)
         return ""
 
-    def _end_shelf(self, key: UUID, now: Now) -> None:
-        """A shelf ends because something worse has come, which calls by itself."""
+    def _outdo_shelf(self, key: UUID, now: Now) -> None:
+        """Something worse than what was shelved has come; that has called by itself."""
         shelved = self._memory.shelves.get(key)
         if shelved is not None:
-            self._keep_shelf(shelves.over(shelved, self._version(), now.at))
+            self._unshelve(shelved, now)
 
     def _service_asked(self, command: Command, now: Now) -> Refusal:
         known = None if command.patient is None else self._memory.services.get(command.patient)
@@ -217,10 +218,9 @@ class AlertManager:
 
     def _mark(self, mark: Mark) -> None:
         self._simulated = mark.simulated
-        moved = [site for site, at in mark.sites.items() if at > self._clocks.get(site, 0)]
-        self._clocks |= {site: mark.sites[site] for site in moved}
-        if moved:
-            self._fire()
+        for site, at in mark.sites.items():
+            self._clocks[site] = max(self._clocks.get(site, 0), at)
+        self._fire()
         self._write(MARK_KEY, FeedMark(sites=mark.sites, simulated=mark.simulated))
 
     def _tick(self, tick: Tick) -> None:

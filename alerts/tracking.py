@@ -229,6 +229,7 @@ def _times(tracked: Tracked) -> dict[str, int | None]:
     alert, asked = tracked.alert, tracked.response
     runs = tracked.calling
     since = alert.unanswered_since
+    every = asked.repeat_us if asked.repeat_us is not None and asked.repeat_us > 0 else None
 
     def due(from_us: int | None, after_us: int | None) -> int | None:
         if not runs or from_us is None or after_us is None:
@@ -236,7 +237,7 @@ def _times(tracked: Tracked) -> dict[str, int | None]:
         return max(from_us + after_us, tracked.resumed_at)
 
     return {
-        "repeat_at": due(tracked.called_at, asked.repeat_us),
+        "repeat_at": due(tracked.called_at, every),
         "lead_at": due(since, asked.lead_us) if alert.escalation < 1 else None,
         "all_at": due(since, asked.all_us) if alert.escalation < 2 else None,
     }

@@ -272,3 +272,13 @@ def test_every_command_is_answered_also_when_it_changed_nothing():
     for number in (1, 2):
         answers = [each for each in journal.write(command("seen", number, shown)) if isinstance(each, Answer)]
         assert [answer.outcome for answer in answers] == ["accepted"]
+
+
+def test_looking_at_an_alert_that_owes_a_call_does_not_settle_it():
+    """A shelf ended while there was no data; whoever looked then has not answered what comes after."""
+    journal = past()
+    journal.write(command("shelve", 1, journal.alert(mild()), minutes=5))
+    journal.write(mild("unknown", 1, condition="unknown"))
+    waiting = journal.alert(replayed(5))
+    journal.write(command("seen", 2, waiting))
+    assert changes(journal, mild("known", 6)) == [("known", False), ("shelf_end", True)]

@@ -193,3 +193,10 @@ def test_a_synthetic_alert_has_no_timer_and_leaves_no_memory():
     over = journal.alert(episode("clear", 1, rule=RULE, label="proof.ward-a"))
     assert (over.closed, over.unseen) == (True, False)
     assert journal.answer(acknowledge(shown, 2)).reason == "cleared"
+
+
+def test_a_policy_with_a_repeat_of_nothing_stops_no_clock():
+    """A mistake in one patient's policy must not make the manager of a whole partition call for ever."""
+    journal = past()
+    journal.write(episode(response=SILENT.model_copy(update={"repeat_us": 0, "lead_us": 0})))
+    assert story(journal.alerts(replayed(1))) == [("escalate", 1, 0)]
