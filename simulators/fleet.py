@@ -141,8 +141,10 @@ class Fleet:
             readings_topic(settings.namespace, site, device) for site, device in zip(sites, worn, strict=True)
         ]
         self._away_site = [site == stories.AWAY_SITE for site in sites]
-        gateway = connections[sites.index(stories.AWAY_SITE)] if stories.AWAY_SITE in sites else None
-        self._gateway = None if gateway is None else Gateway(gateway, settings, stories.AWAY_SITE, f"{start:x}")
+        self._gateway: Gateway | None = None
+        if stories.AWAY_SITE in sites:
+            shared = connections[sites.index(stories.AWAY_SITE) % len(connections)]
+            self._gateway = Gateway(shared, settings, stories.AWAY_SITE, f"{start:x}")
         self._settled = asyncio.Event()
 
     @property
