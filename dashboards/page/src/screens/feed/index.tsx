@@ -36,7 +36,7 @@ export function Feed() {
         <Filters filter={filter} />
         <p class="quiet">{plural(shown.value.length, "change")}, newest first</p>
       </div>
-      <List shown={shown} older={older} />
+      <List shown={shown} older={older} filtered={all.value.length > 0} />
     </section>
   );
 }
@@ -60,7 +60,7 @@ function Filters({ filter }: { filter: Signal<Filter> }) {
   );
 }
 
-function List({ shown, older }: { shown: ReadonlySignal<Entry[]>; older: OlderChanges }) {
+function List({ shown, older, filtered }: { shown: ReadonlySignal<Entry[]>; older: OlderChanges; filtered: boolean }) {
   const log = useRef<HTMLDivElement>(null);
   const before = useRef<readonly Entry[]>([]);
   const top = useSignal(0);
@@ -100,7 +100,7 @@ function List({ shown, older }: { shown: ReadonlySignal<Entry[]>; older: OlderCh
             <Row key={entry.key} entry={entry} top={(from + i) * row.value} place={from + i + 1} count={list.length} />
           ))}
         </ol>
-        <End older={older} empty={list.length === 0} />
+        <End older={older} empty={list.length === 0} filtered={filtered} />
       </div>
     </>
   );
@@ -157,15 +157,17 @@ function Sign({ entry }: { entry: Entry }) {
   );
 }
 
-function End({ older, empty }: { older: OlderChanges; empty: boolean }) {
+/** `filtered`: there are changes, if none in sight. */
+function End({ older, empty, filtered }: { older: OlderChanges; empty: boolean; filtered: boolean }) {
   const { phase, why } = older.state.value;
   return (
     <div class="feed-end">
-      {empty && phase !== "loading" && <p class="quiet">No change passes the filter.</p>}
+      {empty && filtered && <p class="quiet">No change passes the filter.</p>}
+      {empty && !filtered && phase === "end" && <p class="quiet">No alert has changed yet.</p>}
       {phase === "failed" && <p class="problem">{why}</p>}
       {phase === "loading" && <p class="quiet">Loading older changes.</p>}
-      {phase === "end" && <p class="quiet">That is all there is.</p>}
-      {(phase === "more" || phase === "failed") && <button type="button" class="button" onClick={() => void older.load()}>Older changes</button>}
+      {phase === "end" && filtered && <p class="quiet">That is all there is.</p>}
+      {(phase === "more" || phase === "failed") && <button type="button" class="button" onClick={() => void older.load()}>{phase === "failed" ? "Try again" : "Older changes"}</button>}
     </div>
   );
 }

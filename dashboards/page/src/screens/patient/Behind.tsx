@@ -2,7 +2,7 @@
 import { useComputed, useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import type { Alert } from "../../logic/alerts";
-import { hhmmss, when } from "../../logic/times";
+import { MINUTE, hhmmss, when } from "../../logic/times";
 import { api } from "../../state/session";
 import { now } from "../../state/clock";
 import { glucoseUnit } from "../../state/prefs";
@@ -32,8 +32,11 @@ export function Why({ alert, model, first }: { alert: Alert; model: PatientModel
   );
 }
 
-function intervalOf(model: PatientModel, metric: Metric): number | null {
-  return patients.get(model.id)?.peek().vitals[metric]?.interval_us ?? model.series[metric].peek()?.interval_us ?? null;
+const USUAL: Record<Metric, number> = { glucose: 5 * MINUTE, heart_rate: MINUTE };
+
+/** The device's interval; before anything is known of it, a usual one. */
+function intervalOf(model: PatientModel, metric: Metric): number {
+  return patients.get(model.id)?.peek().vitals[metric]?.interval_us ?? model.series[metric].peek()?.interval_us ?? USUAL[metric];
 }
 
 function causeOf(alert: Alert): Cause {
