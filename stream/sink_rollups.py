@@ -6,64 +6,50 @@ stores the reading keeps the roll-ups equal to the readings, late ones included.
 
 from __future__ import annotations
 
+from typing import Any
+from uuid import UUID
+
 import numpy as np
 from numpy.typing import NDArray
 
-from stream import copying
 from vitals import readings, rollups
 from vitals.metrics import SECOND_US
 from vitals.readings import Flag, Rows
 from vitals.units import canonical
 
-ROLLUP_COLUMNS: copying.Columns = (
-    ("patient", copying.UUID),
-    ("metric", copying.SMALLINT),
-    ("width", copying.SMALLINT),
-    ("bucket", copying.TIMESTAMP),
-    ("min", copying.DOUBLE),
-    ("max", copying.DOUBLE),
-    ("last", copying.DOUBLE),
-    ("first_at", copying.TIMESTAMP),
-    ("last_at", copying.TIMESTAMP),
-    ("n", copying.INTEGER),
-    ("marks", copying.SMALLINT),
-)
 
+def added(rows: Rows) -> list[list[Any]]:
+    """What new ``rows`` (n,) add, as columns of one length: patient, metric, width (s), bucket (µs), least, greatest
+    and last value (canonical), first and last event time (µs, None where no reading is valid), count, marks.
 
-def rollups_copy(rows: Rows) -> bytes | None:
-    """The COPY of what new ``rows`` (n,) add, into `ROLLUP_COLUMNS`; None where they add nothing.
-
-    Readings of control solution are nobody's, and in no chart.
+    Few and small, as the live ward makes them, they travel as parameters: a temporary table would cost its making
+    anew in every transaction. Readings of control solution are nobody's, and in no chart.
     """
     rows = rows[(rows["flags"] & Flag.CONTROL_SOLUTION) == 0]
-    if not len(rows):
-        return None
     e = readings.event_time(rows)
     parts = rollups.of_readings(e, canonical(rows["value"], rows["unit"]), rows["flags"])
     halves = np.ascontiguousarray(rows["patient"]).view(">u8").reshape(-1, 2).astype(np.uint64)
-    columns: dict[str, list[NDArray[np.generic]]] = {name: [] for name, _ in ROLLUP_COLUMNS}
+    columns: list[list[Any]] = [[] for _ in range(11)]
     for width in rollups.WIDTHS_S:
         bucket = e // (width * SECOND_US) * (width * SECOND_US)
         chosen, joined = rollups.join(parts, halves[:, 0], halves[:, 1], rows["metric"], bucket)
-        values = {
-            "patient": rows["patient"][chosen],
-            "metric": rows["metric"][chosen],
-            "width": np.full(len(chosen), width, np.int16),
-            "bucket": copying.timestamp(bucket[chosen]),
-            "min": joined.low,
-            "max": joined.high,
-            "last": joined.last,
-            "first_at": _endless(joined.first_at),
-            "last_at": _endless(joined.last_at),
-            "n": joined.readings,
-            "marks": joined.marks,
-        }
-        for name, value in values.items():
-            columns[name].append(value)
-    return copying.buffer(ROLLUP_COLUMNS, {name: np.concatenate(found) for name, found in columns.items()})
+        values: list[list[Any]] = [
+            [UUID(bytes=patient.tobytes()) for patient in rows["patient"][chosen]],
+            rows["metric"][chosen].tolist(),
+            [width] * len(chosen),
+            bucket[chosen].tolist(),
+            joined.low.tolist(),
+            joined.high.tolist(),
+            joined.last.tolist(),
+            _known(joined.first_at, joined.readings),
+            _known(joined.last_at, joined.readings),
+            joined.readings.tolist(),
+            joined.marks.tolist(),
+        ]
+        for column, found in zip(columns, values, strict=True):
+            column += found
+    return columns
 
 
-def _endless(times_us: NDArray[np.int64]) -> NDArray[np.int64]:
-    """PostgreSQL's form of times; never first and never last are its ``infinity`` and ``-infinity``."""
-    never = (times_us == rollups.NEVER_FIRST) | (times_us == rollups.NEVER_LAST)
-    return np.where(never, times_us, copying.timestamp(np.where(never, 0, times_us)))
+def _known(times_us: NDArray[np.int64], count: NDArray[np.int64]) -> list[int | None]:
+    return [at if some else None for at, some in zip(times_us.tolist(), count.tolist(), strict=True)]

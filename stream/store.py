@@ -29,7 +29,6 @@ LOG_ID = "SELECT id FROM vigil.logs WHERE cluster = %s"
 INCOMING = """
 CREATE TEMPORARY TABLE incoming_readings (LIKE vigil.readings, n integer NOT NULL) ON COMMIT DELETE ROWS;
 CREATE TEMPORARY TABLE incoming_windows (LIKE vigil.windows) ON COMMIT DELETE ROWS;
-CREATE TEMPORARY TABLE incoming_rollups (LIKE vigil.rollups) ON COMMIT DELETE ROWS;
 """
 KNOW_PARTITIONS = """
 INSERT INTO vigil.sink_positions (cluster, topic, partition)
@@ -86,10 +85,14 @@ ON CONFLICT (patient, metric, win, win_end) DO UPDATE SET win_start = excluded.w
     slope = excluded.slope, arrow = excluded.arrow, flags = excluded.flags
 WHERE excluded.log <> t.log OR (excluded.v_offset, excluded.v_ordinal) > (t.v_offset, t.v_ordinal)
 """
-COPY_ROLLUPS = f"COPY incoming_rollups ({_names(sink_rollups.ROLLUP_COLUMNS)}) FROM STDIN (FORMAT binary)"
 MERGE_ROLLUPS = """
 INSERT INTO vigil.rollups AS t (patient, metric, width, bucket, min, max, last, first_at, last_at, n, marks)
-SELECT patient, metric, width, bucket, min, max, last, first_at, last_at, n, marks FROM incoming_rollups
+SELECT patient, metric, width, timestamptz 'epoch' + bucket * interval '1 microsecond', min, max, last,
+    coalesce(timestamptz 'epoch' + first_at * interval '1 microsecond', 'infinity'),
+    coalesce(timestamptz 'epoch' + last_at * interval '1 microsecond', '-infinity'), n, marks
+FROM unnest(%s::uuid[], %s::smallint[], %s::smallint[], %s::bigint[], %s::float8[], %s::float8[], %s::float8[],
+    %s::bigint[], %s::bigint[], %s::int[], %s::smallint[])
+    AS m (patient, metric, width, bucket, min, max, last, first_at, last_at, n, marks)
 ON CONFLICT (patient, metric, width, bucket) DO UPDATE SET
     min = least(t.min, excluded.min), max = greatest(t.max, excluded.max),
     last = CASE WHEN (excluded.last_at, excluded.last) > (t.last_at, t.last) THEN excluded.last ELSE t.last END,
@@ -206,10 +209,9 @@ class Store:
         return sink_work.settle(batch, found, stored)
 
     async def _roll_up(self, batch: Batch, settled: Settled) -> None:
-        data = sink_rollups.rollups_copy(batch.rows[settled.new])
-        if data is not None:
-            await self._copy(COPY_ROLLUPS, data)
-            await self._connection.execute(MERGE_ROLLUPS)
+        columns = sink_rollups.added(batch.rows[settled.new])
+        if columns[0]:
+            await self._connection.execute(MERGE_ROLLUPS, columns)
 
     async def _merge(self, heads: Batch) -> Stored:
         await self._copy(COPY_INCOMING, sink.readings_copy(heads, numbered=True))
