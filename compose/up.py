@@ -10,6 +10,8 @@ from collections.abc import Awaitable, Callable
 from compose import page
 from compose.folder import Ready
 from compose.stack import Options, Stack
+from runtime.observe import configure_logging
+from runtime.settings import Settings, load
 
 Show = Callable[[Ready], Awaitable[None]]
 FIELDS = ("page", "api", "feed", "live", "mqtt", "kafka", "database", "token", "tokens", "seconds")
@@ -29,6 +31,7 @@ async def run(options: Options, *, as_json: bool, show: Show | None) -> int:
         sys.stderr.write(f"{now() - began:6.1f} s  {line}\n")
         sys.stderr.flush()
 
+    configure_logging(load(Settings, log_level="warning"), "up")
     async with Stack(options, progress) as stack:
         ready = stack.ready
         if as_json:
