@@ -6,7 +6,7 @@ from typing import Any
 
 from alerts.manager_service import Ticker
 from tests import alerting
-from tests.alerting import REPEATING, Journal, acknowledge, mild, minute, records, replayed, tick, unknown_id
+from tests.alerting import REPEATING, Journal, acknowledge, mark, mild, minute, records, replayed, tick, unknown_id
 from vitals.alerts import Alert, Answer, FeedMark
 from vitals.causes import HEADER, NONE, Cause
 from vitals.journal import Episode
@@ -200,6 +200,20 @@ def test_a_tick_is_wanted_only_when_a_timer_is_due_and_time_stands_still():
     journal.write(tick(6))
     assert ticker.due(steps, minute(6), 20.0) == [], "time moved"
     assert ticker.due({}, minute(60), 30.0) == []
+
+
+def test_a_site_that_is_cut_off_is_ticked_while_the_others_go_on():
+    """Its clock stands still with it; its unanswered alerts would else repeat and escalate only when it is back."""
+    journal = past()
+    ticker = Ticker(2.0)
+    steps = {0: journal.manager}
+    journal.write(replayed(0, 1, 2), episode(), episode(label="p2", site=2))
+    for second in range(3):
+        journal.write(mark(5 + second / 60, 2))
+        places = ticker.due(steps, minute(5) + second * 1_000_000, 10.0 + second)
+    assert places == [(0, 1)]
+    assert [alert.site for alert in journal.alerts(tick(5.05, 1))] == [1]
+    assert journal.manager.now(2) == minute(5 + 2 / 60)
 
 
 def test_the_manager_begins_without_time():
