@@ -95,8 +95,8 @@ class Medians(Table):
 
     def __init__(self, series: Series, ring: Ring) -> None:
         self.series, self.ring = series, ring
-        self.possible = EVALUATE_EVERY_US % ring.pane_us == 0
-        """Windows of 10-s steps are whole panes of this metric."""
+        self.possible = EVALUATE_EVERY_US % ring.pane_us == 0 and not ring.timed
+        """Windows of 10-s steps are whole panes, and the ring knows which readings came late."""
         self.names: list[str] = []
         self.kinds: list[WindowRule] = []
         self._numbers: dict[WindowRule, int] = {}
@@ -150,7 +150,8 @@ class Medians(Table):
             self.uses[slot, column] = width in applying
         self.narrowest[slot] = min(applying, default=0)
         self.fresh_span[slot] = fresh_span_us(interval)
-        self.ring.heat(slot, *calm([rule for rule in kept if rule.width_us in applying]))
+        if self.possible:
+            self.ring.heat(slot, *calm([rule for rule in kept if rule.width_us in applying]))
 
     def _widen(self, names: tuple[str, ...]) -> None:
         for name in names:

@@ -4,10 +4,10 @@ Pane ``k`` is the interval ((k - 1) p, k p] of event time, p the metric's pane w
 (T - W, T] is whole panes. The first row in the log takes a pane's slot; a later one of the same pane is in no
 window and no run. The ring reaches ``panes`` panes back from the newest usable event time of the series, its *head*.
 
-A cell holds the value in thousandths of the canonical unit plus one (0 is empty), negative where the reading came
-late. Metrics with threshold rules also keep the whole value that rules see plus one, and the distance of the event
-time from the pane's end. A cell is *hot* beyond the series' `Ring.hot_below` or `Ring.hot_above`; how many hot cells
-a series has is counted as they come and go, so that nobody looks for a median where none can be beyond a limit.
+A cell holds the value in thousandths of the canonical unit plus one (0 is empty). Rings for threshold rules (*timed*)
+also keep the whole value that rules see plus one, and the distance of the event time from the pane's end. In the
+others, for window rules, a cell is negative where the reading came late, and *hot* beyond the series' `hot_below` or
+`hot_above`; hot cells are counted as they come and go, so that nobody looks for a median where none can be beyond.
 """
 
 from __future__ import annotations
@@ -89,13 +89,15 @@ class Ring(Table):
         # of repeated indices numpy keeps the last value assigned: reversed, that is the first in the log
         where = slots[free], cells[free]
         millis = np.clip(np.floor(values[free] * 1000 + 0.5), 0, MILLIS_MAX).astype(np.int32) + 1
+        if self.timed:
+            self.millis[where] = millis
+            self.whole[where] = np.clip(wholes[free], 0, MILLIS_MAX // 1000).astype(np.uint16) + 1
+            self.before_end[where] = (numbers[free] * self.pane_us - events[free]).astype(np.int32)
+            return
         self.millis[where] = np.where(stale[free], -millis, millis)
         hot = (millis > self.hot_above[where[0]]) | (millis < self.hot_below[where[0]])
         if hot.any():
             self._heat_up(np.unique(where[0][hot] * self.size + where[1][hot]))
-        if self.timed:
-            self.whole[where] = np.clip(wholes[free], 0, MILLIS_MAX // 1000).astype(np.uint16) + 1
-            self.before_end[where] = (numbers[free] * self.pane_us - events[free]).astype(np.int32)
 
     def _heat_up(self, cells: Slots) -> None:
         """Count cells (slot * size + cell, each once) that may be hot: a pane's second row did not get its cell."""
