@@ -110,3 +110,19 @@ describe("older changes", () => {
     expect(older.entries.value).toHaveLength(1);
   });
 });
+
+test("a chart that follows asks again when the ward's clock turns out to be another one", async () => {
+  // On a simulated clock the page starts with its own time, years ahead of the ward's.
+  const asked: number[] = [];
+  answers((url) => {
+    if (url.pathname.endsWith("/series")) asked.push(Number(url.searchParams.get("to")));
+    return stored(url);
+  });
+  const model = new PatientModel("p", null);
+  await model.load();
+  now.value = T0 - 1000 * HOUR;
+  model.moved();
+  await vi.advanceTimersByTimeAsync(200);
+  expect(asked[asked.length - 1]).toBe(T0 - 1000 * HOUR);
+  model.stop();
+});

@@ -38,6 +38,8 @@ export interface PatientRecord {
 export interface AlertsAnswer {
   readonly alerts: readonly WholeAlert[];
   readonly changes: readonly AlertFields[];
+  /** There are more than fit into one answer. */
+  readonly more?: boolean;
 }
 
 export interface Loading {
@@ -142,7 +144,8 @@ export class PatientModel {
   /** Asks again where a chart that follows now has moved on by a hundredth of its range. */
   moved(): void {
     if (!this.following || this.chart.peek().phase === "loading") return;
-    if (now.peek() - this.askedAt >= refreshUs(this.view.peek().range)) this.changed();
+    // Also backwards: on a simulated clock the first question may come before anybody has told what time it is there.
+    if (Math.abs(now.peek() - this.askedAt) >= refreshUs(this.view.peek().range)) this.changed();
   }
 
   async load(): Promise<void> {
