@@ -15,13 +15,13 @@ const tilesLostFor = computed(() => span(wall.value - liveLink.value.since * 100
 
 export function Banners() {
   return (
-    <div class="banners">
+    <section class="banners" aria-label="State of the system">
       <FeedLost />
       <Stalled />
       <TilesLost />
       <Simulated />
       <SiteFaults />
-    </div>
+    </section>
   );
 }
 
@@ -102,7 +102,7 @@ function Simulated() {
         Recorded data is replayed{fast === null ? "" : fast === 0 ? ", standing still" : ` at ${fast} × speed`}. These are not the patients as they are
         now.{(fast ?? 1) > 10 ? " Sound is off above 10 ×." : ""}
       </span>
-      <span class="muted">{new Date(now.value / 1000).toLocaleString("en-GB")}</span>
+      <span class="muted">{new Date(now.value / 1000).toLocaleDateString("en-GB", { day: "numeric", month: "long", year: "numeric" })}</span>
     </div>
   );
 }

@@ -6,7 +6,7 @@ export function markerClass(alert: Alert): string {
   const parts = ["marker", alert.priority];
   if (alert.category === "technical") parts.push("technical");
   if (alert.condition === "over") parts.push("over");
-  else if (isFlashing(alert)) parts.push("flash");
+  else if (isFlashing(alert) && alert.priority !== "low") parts.push("flash");
   else if (alert.response !== "unacknowledged") parts.push("steady");
   return parts.join(" ");
 }

@@ -40,11 +40,11 @@ function Strip() {
   const first = calls[0];
   if (!first) return null;
   return (
-    <div class="strip" id="strip">
+    <section class="strip" id="strip" aria-label="Who calls">
       <Marker alert={first.lead} />
       <a href={hrefPatient(first.patient)}>{first.label}</a>
       <span>{sentence(first.lead, glucoseUnit.value, now.value)}</span>
       {calls.length > 1 ? <a href="#/">and {plural(calls.length - 1, "more high alert")}</a> : null}
-    </div>
+    </section>
   );
 }

@@ -10,9 +10,14 @@ import { MINUTE, SECOND } from "../logic/times";
 export const wall = signal(localNow());
 /** The ward's time, µs UTC, whole seconds: what ages and countdowns are measured by. */
 export const now = signal(localNow());
-/** Simulated seconds per second (1 decimal), null on the real clock. */
+/** Simulated seconds per second, null on the real clock. */
 export const speed = signal<number | null>(null);
 export const simulated = signal(false);
+/**
+ * By what ages of values are judged. Tiles come once a second of real time, which at 60 x is a minute of the ward's:
+ * three seconds of the ward's speed are the screen's own delay, not the device's.
+ */
+export const judged = computed(() => now.value - ((speed.value ?? 0) > 1 ? 3 * SECOND * (speed.value ?? 0) : 0));
 /** Changes once a minute of the ward's time. */
 export const minute = computed(() => Math.floor(now.value / MINUTE));
 
@@ -64,7 +69,7 @@ export function tick(): void {
     if (!first || !last) return;
     const passed = last.local - first.local;
     const rate = passed > 0 ? (last.clock - first.clock) / passed : 0;
-    speed.value = Math.round(rate * 10) / 10;
+    speed.value = rate >= 2 ? Math.round(rate) : Math.round(rate * 10) / 10;
     // Never further ahead than one heartbeat's worth: a replay that stops must not run on by itself.
     now.value = floor(last.clock + rate * Math.min(localNow() - last.local, 2 * SECOND));
   });

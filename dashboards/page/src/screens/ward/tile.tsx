@@ -12,7 +12,7 @@ import { hhmm } from "../../logic/times";
 import { ARROW_WORDS, ARROWS, METRIC_SHORT, slopeDigits, unitOf } from "../../logic/units";
 import { called, who } from "../../logic/words";
 import { Marker } from "../../parts/marker";
-import { minute, now } from "../../state/clock";
+import { judged, minute, now } from "../../state/clock";
 import { alertsOf, outOfService } from "../../state/feed";
 import { glucoseUnit } from "../../state/prefs";
 import { hrefPatient } from "../../state/route";
@@ -77,7 +77,7 @@ function vitalModel(tile: ReadonlySignal<TileData>, metric: Metric) {
   // One face per change of its words, not per second: equal faces are the same object.
   let before: Face | null = null;
   const shown = computed(() => {
-    const next = face(vital.value, metric, now.value, glucoseUnit.value);
+    const next = face(vital.value, metric, judged.value, glucoseUnit.value);
     if (before && before.text === next.text && before.kind === next.kind && before.note === next.note && before.age === next.age) return before;
     before = next;
     return next;
