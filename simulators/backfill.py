@@ -12,8 +12,6 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 
-import numpy as np
-
 from runtime.clock import Clock
 from runtime.observe import get_logger
 from runtime.settings import Settings
@@ -22,7 +20,7 @@ from simulators.fleet import Options
 from simulators.pacemaker import Pacemaker, pacemaker
 from simulators.registry import Registry, enrol_ward
 from simulators.roll import bed_of, began_before, device_name, device_type, patient_name, site_names, site_of
-from simulators.ward import Due, Ward, WardSpec
+from simulators.ward import Ahead, Ward, WardSpec
 from vitals.devices import Device
 from vitals.errors import ServerStalled, StateError
 from vitals.metrics import MINUTE_US, SECOND_US
@@ -95,23 +93,6 @@ async def run(
         return await history.play(progress)
 
 
-class Ahead:
-    """A ward's readings, computed in blocks and handed out in slices."""
-
-    def __init__(self, ward: Ward) -> None:
-        self._ward = ward
-        self._begin = self._end = 0
-        self._due = ward.due(0, 0)
-
-    def due(self, begin: int, end: int) -> Due:
-        """The readings in [begin, end), µs UTC."""
-        if begin < self._begin or end > self._end:
-            self._begin, self._end = begin, max(end, begin + BLOCK_US)
-            self._due = self._ward.due(self._begin, self._end)
-        first, last = np.searchsorted(self._due.at, [begin, end])
-        return self._due.part(int(first), int(last))
-
-
 class History:
     """One back-fill over a pacemaker; ``report`` is up to date at any time."""
 
@@ -134,7 +115,7 @@ class History:
         self._worn = worn
         self._topics = [self._topic(index, device) for index, device in enumerate(worn)]
         self._spec = WardSpec(options.patients, options.rate_hz, options.seed)
-        self._ahead = Ahead(Ward(self._spec))
+        self._ahead = Ahead(Ward(self._spec), BLOCK_US)
         self._swap, self._swapped = swap, swapped
         self._began, self._began_from = clock.monotonic(), began_at
 
@@ -187,7 +168,7 @@ class History:
         story_at = (now + rest_us + MARGIN_US) // SECOND_US * SECOND_US
         self.report.story_at = story_at
         self._spec = replace(self._spec, story_at=story_at)
-        self._ahead = Ahead(Ward(self._spec))
+        self._ahead = Ahead(Ward(self._spec), BLOCK_US)
 
     async def _next(self, at: int) -> int | None:
         """Until when to send next, None at the end; waits where that lies ahead of the wall."""

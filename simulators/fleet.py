@@ -18,12 +18,14 @@ from runtime.settings import Settings
 from simulators import payload, stories
 from simulators.registry import Registry, enrol_ward
 from simulators.roll import device_name, site_of
-from simulators.ward import Due, Ward, WardSpec
+from simulators.ward import Ahead, Due, Ward, WardSpec
 from vitals.errors import InputError, StateError
 from vitals.metrics import SECOND_US
 from vitals.topics import presence_topic, readings_topic
 
 CONNECTIONS_MAX = 50
+BLOCK_US = 2 * SECOND_US
+"""So much of what the devices will measure is computed at a time."""
 SLOT_S = 0.1
 """Readings that fall due within a slot leave together."""
 UNACKED_MAX = 10_000
@@ -136,6 +138,7 @@ class Fleet:
         self._start, self._began = start, clock.monotonic()
         spec = WardSpec(options.patients, options.rate_hz, options.seed, anchor_of(options, start))
         self._ward, self._script = Ward(spec), spec.script
+        self._ahead = Ahead(self._ward, BLOCK_US)
         sites = [site_of(index, options.patients) for index in range(options.patients)]
         self._topics = [
             readings_topic(settings.namespace, site, device) for site, device in zip(sites, worn, strict=True)
@@ -163,14 +166,14 @@ class Fleet:
         while not self._over():
             until = self._now()
             await self._presence(until)
-            self._send(self._ward.due(at, until))
+            self._send(self._ahead.due(at, until))
             at = max(at, until)
             if self.report.seconds - told >= REPORT_S:
                 told = self.report.seconds
                 log.info("playing", **asdict(self.report))
             await self._clock.sleep(SLOT_S)
             await self._until_unacked(UNACKED_MAX)
-        self._send(self._ward.due(at, self._start + int(self._options.duration_s * SECOND_US)))
+        self._send(self._ahead.due(at, self._start + int(self._options.duration_s * SECOND_US)))
         try:
             async with asyncio.timeout(DRAIN_S):
                 await self._until_unacked(0)

@@ -155,3 +155,20 @@ def _ordered(parts: list[Due]) -> Due:
     """Readings of all parts by time, patient and metric."""
     whole = Due._make(np.concatenate(columns) for columns in zip(*parts, strict=True))
     return whole.chosen(np.lexsort((whole.metric, whole.patient, whole.at)))
+
+
+class Ahead:
+    """A ward's readings, computed a block of ``block_us`` at a time and handed out in slices, time going on."""
+
+    def __init__(self, ward: Ward, block_us: int) -> None:
+        self._ward, self._block_us = ward, block_us
+        self._begin = self._end = 0
+        self._due = ward.due(0, 0)
+
+    def due(self, begin: int, end: int) -> Due:
+        """The readings in [begin, end), µs UTC: those of `Ward.due`."""
+        if begin < self._begin or end > self._end:
+            self._begin, self._end = begin, max(end, begin + self._block_us)
+            self._due = self._ward.due(self._begin, self._end)
+        first, last = np.searchsorted(self._due.at, [begin, end])
+        return self._due.part(int(first), int(last))
