@@ -70,7 +70,6 @@ def gateway() -> None:
 def dashboard() -> None:
     """Serve the page, its API and its tiles."""
     from dashboards.service import main
-
     from dashboards.settings import DashboardSettings
     from runtime.service import run
 

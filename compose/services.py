@@ -21,6 +21,8 @@ SHOWING = ("gateway", "dashboard")
 """Services for people: nobody needs them before a ward's history is there."""
 PROVER = "prove"
 SIMULATOR = "simulate"
+READY_S = 900.0
+"""A service that recovers reads its log from the beginning, however long that is; one that ends is told at once."""
 FLOW_CHECKS = frozenset({"ticks", "ingest"})
 """Checks that fail while nothing flows yet: no reason to call a starting service not ready."""
 
@@ -100,7 +102,7 @@ def service(name: str, logs: Path, environment: Mapping[str, str], health_port: 
         ready=partial(answers, health_port),
         alive=partial(lives, health_port),
         stop_seconds=8.0,
-        ready_seconds=90.0,
+        ready_seconds=READY_S,
     )
 
 
