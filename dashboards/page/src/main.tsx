@@ -2,6 +2,9 @@
 import "./theme.css";
 import "./styles/shell.css";
 import "./styles/ward.css";
+import "./styles/tiles.css";
+import "./styles/media.css";
+import "./styles/wall.css";
 import { effect } from "@preact/signals";
 import { render } from "preact";
 import { App, startTheme } from "./app";
