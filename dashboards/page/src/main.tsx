@@ -8,6 +8,7 @@ import "./styles/wall.css";
 import { effect } from "@preact/signals";
 import { render } from "preact";
 import { App, startTheme } from "./app";
+import { startContract } from "./parts/contract";
 import { startFlashing } from "./parts/flash";
 import { startAnnouncing } from "./state/announce";
 import { startAttention } from "./state/attention";
@@ -29,6 +30,7 @@ function start(): void {
   startAnnouncing();
   startAttention();
   startFlashing();
+  startContract();
   watchFeed();
   watchTiles();
   onTick(tick);

@@ -15,6 +15,8 @@ export interface Memory {
   services: Map<string, Service>;
   /** Newest first. */
   changes: Alert[];
+  /** How many changes were taken over, doubled ones once. */
+  taken: number;
   ended: Map<string, Version>;
   /** Parts of a snapshot that is not whole yet. */
   parts: Alert[];
@@ -42,6 +44,7 @@ export function memory(): Memory {
     shelves: new Map(),
     services: new Map(),
     changes: [],
+    taken: 0,
     ended: new Map(),
     parts: [],
     awaiting: false,
@@ -113,6 +116,7 @@ function change(known: Memory, alert: Alert, effects: Effects): void {
     known.alerts.set(alert.id, alert);
     known.ended.delete(alert.id);
   }
+  known.taken += 1;
   known.changes.unshift(alert);
   if (known.changes.length > CHANGES_MAX) known.changes.length = CHANGES_MAX;
   effects.touched.add(alert.patient);

@@ -113,7 +113,7 @@ function SiteFaults() {
   return (
     <ul aria-label="Site faults" id="site-faults">
       {faults.map((alert) => (
-        <li class="banner site" key={alert.id}>
+        <li class="banner site" key={alert.id} data-alert={alert.id}>
           <Marker alert={alert} brief />
           <strong>{siteName(alert.site)}</strong>
           <span>

@@ -40,7 +40,7 @@ function Strip() {
   const first = calls[0];
   if (!first) return null;
   return (
-    <section class="strip" id="strip" aria-label="Who calls">
+    <section class="strip" id="strip" aria-label="Who calls" data-alert={first.lead.id}>
       <Marker alert={first.lead} />
       <a href={hrefPatient(first.patient)}>{first.label}</a>
       <span>{sentence(first.lead, glucoseUnit.value, now.value)}</span>

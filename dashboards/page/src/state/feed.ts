@@ -82,6 +82,8 @@ export function alertsOf(patient: string): ReadonlySignal<readonly Alert[]> {
 }
 
 const known: Memory = memory();
+/** How many different changes this tab has taken over. */
+export const taken = (): number => known.taken;
 let socket: WebSocket | null = null;
 let welcomed = false;
 let fresh: WebSocket | null = null;

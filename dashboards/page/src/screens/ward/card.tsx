@@ -48,7 +48,7 @@ export function Card({ card }: { card: CardData }) {
           {open}
         </span>
       </div>
-      <div class="what">
+      <div class="what" data-alert={lead.id}>
         <Reading alert={lead} />
         <div>
           <Sentence alert={lead} />
@@ -144,7 +144,7 @@ function Also({ alert }: { alert: Alert }) {
     return sentence(alert, glucoseUnit.value, now.peek()) + (has ? ` · ${has}` : "");
   }, [alert]);
   return (
-    <p class="also">
+    <p class="also" data-alert={alert.id}>
       <Marker alert={alert} /> {text}{" "}
       {mayCommand() && !wallMode.value ? <Actions.Brief alert={alert} /> : null}
     </p>

@@ -37,6 +37,8 @@ function model(id: string) {
     tile,
     lead,
     out,
+    // Bound to the attribute: a tile that has another alert on top says so without rendering.
+    shows: computed(() => lead.value?.id),
     style: computed(() => {
       const alert = lead.value;
       const state = !alert ? "" : alert.response === "unacknowledged" && alert.condition !== "over" ? ` ${alert.priority} calling` : ` ${alert.priority} answered`;
@@ -56,7 +58,7 @@ export function Tile({ id }: { id: string }) {
   const found = useMemo(() => model(id), [id]);
   if (!found.tile) return null;
   return (
-    <li class={found.style} id={`tile-${id}`} data-patient={id}>
+    <li class={found.style} id={`tile-${id}`} data-patient={id} data-alert={found.shows}>
       <a href={hrefPatient(id)} class="name">
         <b class="bed">{found.bed}</b> <span class="label">{found.label}</span>
       </a>
