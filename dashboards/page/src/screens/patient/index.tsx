@@ -109,9 +109,9 @@ function alertKey(name: string, model: PatientModel): boolean {
   else if (name === "u" && mayCommand()) void undoLast();
   else if (name === "Escape" && panel.peek() !== null) panel.value = null;
   else if (name.length === 1 && "agtsn".includes(name) && mayCommand()) {
-    const card = document.activeElement?.closest<HTMLElement>("[data-alert]");
+    const card = document.activeElement?.closest<HTMLElement>(".open-alert");
     const alert = alertsOf(model.id).peek().find((each) => each.id === card?.dataset.alert);
-    if (alert === undefined) document.querySelector<HTMLElement>("[data-alert]")?.focus();
+    if (alert === undefined) document.querySelector<HTMLElement>(".open-alert")?.focus();
     else answerKey(name, alert);
   } else return false;
   return true;
