@@ -28,13 +28,13 @@ _PLACE = "(extract(epoch FROM at) * 1000000)::bigint, log, partition, v_offset, 
 PATIENT_CHANGES = f"""
 SELECT {_PLACE} FROM vigil.alert_changes
 WHERE patient = %s AND at >= %s AND at < %s AND body ->> 'rule' <> '{RULE}'
-ORDER BY at, log, partition, v_offset, v_ordinal LIMIT %s
+ORDER BY at DESC, log DESC, partition DESC, v_offset DESC, v_ordinal DESC LIMIT %s
 """  # noqa: S608  names of our own columns
 PATIENT_ALERTS = f"""
 SELECT body::text FROM vigil.alerts
 WHERE patient = %s AND opened_at < %s AND rule <> '{RULE}'
     AND (NOT closed OR (body ->> 'at')::bigint >= %s)
-ORDER BY opened_at, id LIMIT %s
+ORDER BY opened_at DESC, id DESC LIMIT %s
 """  # noqa: S608  a constant of our own
 CHANGES = f"""
 SELECT {_PLACE} FROM vigil.alert_changes AS c
@@ -56,12 +56,12 @@ Place = tuple[int, int, int, int, int]
 
 
 async def patient_changes(connection: AsyncConnection, patient: UUID, begin: int, end: int, limit: int) -> list[Row]:
-    """A patient's changes in [begin, end) µs, oldest first."""
+    """A patient's changes in [begin, end) µs, the newest of them where they are too many, newest first."""
     return await _changes(connection, PATIENT_CHANGES, [patient, instant(begin), instant(end), limit])
 
 
 async def patient_alerts(connection: AsyncConnection, patient: UUID, begin: int, end: int, limit: int) -> list[Alert]:
-    """A patient's alerts that were there at some time in [begin, end) µs, as they are now, oldest first."""
+    """A patient's alerts that were there at some time in [begin, end) µs, as they are now, the last opened first."""
     cursor = await connection.execute(PATIENT_ALERTS.encode(), [patient, instant(end), begin, limit])
     return [Alert.model_validate_json(body) for (body,) in await cursor.fetchall()]
 

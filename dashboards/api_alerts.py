@@ -45,7 +45,10 @@ _TEXT: dict[str, Callable[[Alert], str]] = {
 async def patient_alerts(
     context: Ctx, person: Patient, begin: Annotated[int, Query(alias="from", ge=0, le=OBSERVED_MAX_US)], to: At
 ) -> PatientAlertsOut:
-    """A patient's alerts that were there at some time of a span of at most 31 days, and every change in it."""
+    """A patient's alerts that were there at some time of a span of at most 31 days, and the changes in it.
+
+    Where they are too many, these are the newest ones, and ``more`` says so.
+    """
     if not begin < to <= begin + SPAN_US_MAX:
         raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, "from must lie before to, at most 31 days")
     alerts = await context.database.read(
@@ -55,8 +58,8 @@ async def patient_alerts(
         lambda c: alert_queries.patient_changes(c, person.id, begin, to, CHANGES_MAX + 1)
     )
     return PatientAlertsOut(
-        alerts=tuple(alerts[:ALERTS_MAX]),
-        changes=tuple(change_of(row) for row in rows[:CHANGES_MAX]),
+        alerts=tuple(reversed(alerts[:ALERTS_MAX])),
+        changes=tuple(change_of(row) for row in reversed(rows[:CHANGES_MAX])),
         more=len(alerts) > ALERTS_MAX or len(rows) > CHANGES_MAX,
     )
 

@@ -137,12 +137,12 @@ class ChangeOut(Message):
 
 
 class PatientAlertsOut(Message):
-    """A patient's alerts in a span, whole as they are now, and every change in it; oldest first."""
+    """A patient's alerts in a span, whole as they are now, and the changes in it; oldest first, the newest of them."""
 
     alerts: tuple[Alert, ...]
     changes: tuple[ChangeOut, ...]
     more: bool
-    """Whether there are further ones that did not fit."""
+    """Whether there are older ones that did not fit."""
 
 
 class AlertsOut(Message):

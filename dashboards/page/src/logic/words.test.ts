@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { burst } from "./burst";
 import { alert, NOW } from "./fixtures";
 import { hhmm, MINUTE } from "./times";
-import { next, refusal, sentence, spoken, who, word } from "./words";
+import { next, refusal, sentence, spoken, who, why, word } from "./words";
 
 const at = (minutes: number): string => hhmm(NOW + minutes * MINUTE);
 
@@ -67,4 +67,20 @@ describe("a burst", () => {
     const one = alert({ label: "P-1" });
     expect(burst([one, one], say)).toBe("P-1");
   });
+});
+
+test("an extreme that is over is told by the side it was on, not by the value that came back", () => {
+  const extreme = { rule: "heart_rate_extreme", metric: "heart_rate", unit: "/min", level: 1, limit: 150 };
+  expect(why(alert({ ...extreme, value: 124, condition: "over" }), "mg/dL", NOW)).toContain("was above 150");
+  expect(why(alert({ ...extreme, value: 124, condition: "returning" }), "mg/dL", NOW)).toContain("back below 150");
+  expect(why(alert({ ...extreme, value: 168, condition: "active" }), "mg/dL", NOW)).toContain("above 150");
+  expect(why(alert({ ...extreme, value: 60, limit: 35, condition: "over" }), "mg/dL", NOW)).toContain("was below 35");
+});
+
+test("a low that got worse was not below the worse limit from its begin, and is not said to have been", () => {
+  const worse = { since: NOW - 9 * MINUTE, opened_at: NOW - 5 * MINUTE };
+  expect(why(alert(worse), "mg/dL", NOW)).toBe(`48, below 54, low since ${at(-9)}`);
+  expect(why(alert({ ...worse, condition: "over", value: 80, at: NOW }), "mg/dL", NOW)).toBe(
+    `over: was low from ${at(-9)} to ${at(0)}, at times below 54`,
+  );
 });

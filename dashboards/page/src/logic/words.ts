@@ -1,7 +1,7 @@
 /** Alerts in words for a person: what it is, why, and what happens next. No clock here: ``now`` is an argument, µs. */
 import type { Alert, CommandAnswer } from "./alerts";
 import { digits, unitOf } from "./units";
-import { MINUTE, span, when } from "./times";
+import { MINUTE, SECOND, span, when } from "./times";
 
 export type Unit = "mg/dL" | "mmol/L";
 
@@ -27,7 +27,10 @@ export function word(alert: Alert): string {
 function isBelow(alert: Alert): boolean {
   if (alert.rule === "low" || alert.rule.endsWith("_low")) return true;
   if (alert.rule === "high" || alert.rule.endsWith("_high")) return false;
-  return alert.value !== null && alert.limit !== null && alert.value <= alert.limit;
+  if (alert.value === null || alert.limit === null) return false;
+  // Back within the limit, the value lies on the other side of it.
+  const back = alert.condition === "returning" || alert.condition === "over";
+  return back ? alert.value >= alert.limit : alert.value <= alert.limit;
 }
 
 /** The value as the device showed it: digits, or LOW or HIGH where it was beyond the device's range. */
@@ -52,8 +55,22 @@ export function why(alert: Alert, unit: Unit, now: number): string {
     return `was ${value} at ${when(alert.value_at, now)}, no data for ${span(now - alert.value_at)}`;
   }
   if (alert.condition === "returning") return `${value}, back ${side === "below" ? "above" : "below"} ${limit}, not yet for long enough`;
-  if (alert.condition === "over") return `over: was ${side} ${limit} from ${since} to ${when(alert.at, now)}`;
-  return `${value}, ${side} ${limit} since ${since}`;
+  const milder = milderBefore(alert);
+  if (alert.condition === "over") {
+    const until = when(alert.at, now);
+    return milder ? `over: was ${milder} from ${since} to ${until}, at times ${side} ${limit}` : `over: was ${side} ${limit} from ${since} to ${until}`;
+  }
+  return milder ? `${value}, ${side} ${limit}, ${milder} since ${since}` : `${value}, ${side} ${limit} since ${since}`;
+}
+
+const AT_ONCE = 90 * SECOND;
+
+/**
+ * ``since`` is the begin of the whole low or high. One that was milder at first was not beyond its present limit since
+ * then: the word for what it was, empty where it opened as bad as it is.
+ */
+function milderBefore(alert: Alert): string {
+  return alert.level >= 2 && alert.opened_at - alert.since > AT_ONCE ? alert.rule.replaceAll("_", " ") : "";
 }
 
 function metricWord(metric: string | null): string {
@@ -84,13 +101,13 @@ export function sentence(alert: Alert, unit: Unit, now: number): string {
   return then ? `${why(alert, unit, now)}; ${then}` : why(alert, unit, now);
 }
 
-/** Who has it: ``Mia is going``, ``treated by Mia 23:01``, ``acknowledged by Mia until 23:20``. Empty: nobody. */
-export function who(alert: Alert, now: number): string {
+/** Who has it: ``Mia is going``, ``Mia treated 23:01``, ``acknowledged by Mia until 23:20``, brief ``ack Mia until 23:20``. */
+export function who(alert: Alert, now: number, brief = false): string {
   if (alert.owner && alert.treated_at !== null) return `${alert.owner} treated ${when(alert.treated_at, now)}`;
   if (alert.owner) return `${alert.owner} is going`;
   if (alert.response === "acknowledged" && alert.acknowledged_by) {
     const until = alert.acknowledged_until === null ? "" : ` until ${when(alert.acknowledged_until, now)}`;
-    return `acknowledged by ${alert.acknowledged_by}${until}`;
+    return `${brief ? "ack" : "acknowledged by"} ${alert.acknowledged_by}${until}`;
   }
   if (alert.response === "shelved" && alert.shelved_by) return `shelved by ${alert.shelved_by}`;
   return "";

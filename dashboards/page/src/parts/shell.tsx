@@ -3,6 +3,7 @@ import type { ComponentChildren } from "preact";
 import { worklist } from "../state/feed";
 import { now } from "../state/clock";
 import { glucoseUnit } from "../state/prefs";
+import { asNow } from "../state/tiles";
 import { hrefPatient, route, wallMode } from "../state/route";
 import { isCalling } from "../logic/alerts";
 import { plural, sentence } from "../logic/words";
@@ -43,7 +44,7 @@ function Strip() {
     <section class="strip" id="strip" aria-label="Who calls" data-alert={first.lead.id}>
       <Marker alert={first.lead} />
       <a href={hrefPatient(first.patient)}>{first.label}</a>
-      <span>{sentence(first.lead, glucoseUnit.value, now.value)}</span>
+      <span>{sentence(asNow(first.lead), glucoseUnit.value, now.value)}</span>
       {calls.length > 1 ? <a href="#/">and {plural(calls.length - 1, "more high alert")}</a> : null}
     </section>
   );

@@ -1,5 +1,7 @@
 /** Every patient's newest values, one signal each, so that only a changed tile renders. From the tiles socket. */
 import { batch, computed, signal, type ReadonlySignal, type Signal } from "@preact/signals";
+import type { Alert } from "../logic/alerts";
+import { current } from "../logic/current";
 import { wait } from "../logic/backoff";
 import { byBed } from "../logic/order";
 import type { LiveServer, Metric, Point, Site, Spark, Tile, WardTile } from "../logic/live";
@@ -164,4 +166,10 @@ export function watchTiles(): void {
     if (socket && performance.now() - heardAt > SILENT_MS) drop();
     if (!socket && performance.now() >= retryAt) connect();
   });
+}
+
+/** The alert with the newest value of its tile: card and tile say the same. */
+export function asNow(alert: Alert): Alert {
+  if (!alert.patient || (alert.metric !== "glucose" && alert.metric !== "heart_rate")) return alert;
+  return current(alert, tileOf(alert.patient)?.vitals[alert.metric] ?? null);
 }

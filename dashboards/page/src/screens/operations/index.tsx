@@ -186,7 +186,7 @@ function Screen({ clients }: { clients: Readonly<Record<string, number>> }) {
         <dt>Tiles</dt><dd>{FEED_WORDS[liveLink.value.phase]}</dd>
         <dt>Data age</dt><dd>{beat === null || beat.age_ms === null ? "no data yet" : latencyWords(beat.age_ms + late)}, {beat?.state ?? "not known"}</dd>
         {(beat?.where ?? []).map((place) => (
-          <Fragment key={`${place.partition}/${place.site}`}><dt class="sub">{place.site === null ? "partition" : siteName(place.site)} {place.partition}</dt><dd>{latencyWords(place.age_ms + late)}</dd></Fragment>
+          <Fragment key={`${place.partition}/${place.site}`}><dt class="sub">{place.site === null ? "" : `${siteName(place.site)}, `}part {place.partition}</dt><dd>{latencyWords(place.age_ms + late)}</dd></Fragment>
         ))}
         {Object.entries(clients).map(([name, count]) => <Fragment key={name}><dt>{CLIENTS[name] ?? name}</dt><dd>{countWords(count)}</dd></Fragment>)}
       </dl>

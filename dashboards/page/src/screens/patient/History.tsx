@@ -30,7 +30,7 @@ export function History({ model }: { model: PatientModel }) {
           Only the chosen alert. <button type="button" class="button" onClick={() => { model.picked.value = null; }}>Show all</button>
         </p>
       )}
-      {model.history.value.more === true && <p class="problem">More changes than fit here: choose a shorter range to see all.</p>}
+      {model.history.value.more === true && <p class="problem">Only the newest changes fit here: choose a shorter range to see the older ones.</p>}
       {list.length === 0 && <p class="quiet">No changes of alerts in this span.</p>}
       <ol class="changes">
         {list.map((entry) => <Line key={entry.key} entry={entry} onShow={() => model.show(entry.at)} />)}

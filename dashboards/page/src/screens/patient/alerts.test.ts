@@ -135,7 +135,7 @@ describe("why", () => {
     const found = rowsOf(series, cause);
     expect(found.map((row) => row.crossing)).toEqual([false, false, true, false, false]);
     expect(nearest(found, 3).map((row) => row.value)).toEqual([71, 69, 68]);
-    expect(aroundCrossing(cause, MINUTE)).toEqual({ from: T0 - 4 * MINUTE, to: T0 + 8 * MINUTE });
+    expect(aroundCrossing(cause, MINUTE)).toEqual({ from: T0 - 4 * MINUTE, to: T0 + 9 * MINUTE });
     expect(newest(series, 2).map((row) => row.value)).toEqual([67, 68]);
   });
 });

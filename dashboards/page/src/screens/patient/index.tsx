@@ -12,9 +12,9 @@ import { going, undoLast } from "../../state/actions";
 import { alertsOf, outOfService } from "../../state/feed";
 import { glucoseUnit } from "../../state/prefs";
 import { go } from "../../state/route";
-import { known, order, patients, siteName, spark } from "../../state/tiles";
+import { asNow, known, order, patients, siteName, spark } from "../../state/tiles";
 import { ruleWords } from "../feed/words";
-import { Actions, Outcome } from "../ward/actions";
+import { Actions, Done, Outcome } from "../ward/actions";
 import { panel, toggle } from "../ward/choice";
 import { answer, mayCommand } from "../ward/keys";
 import { OpenPanel } from "../ward/panels";
@@ -172,8 +172,8 @@ function Card({ alert, model, first }: { alert: Alert; model: PatientModel; firs
   const has = who(alert, now.value);
   return (
     <article class={`open-alert ${alert.priority}`} data-alert={alert.id} tabIndex={-1} aria-label={`${ruleWords(alert.rule, alert.level, alert.metric)}, ${alert.priority} priority`}>
-      <p class="open-head"><Marker alert={alert} /></p>
-      <p class="open-sentence">{sentence(alert, unit, now.value)}</p>
+      <p class="open-head"><Marker alert={alert} /> <Done subjects={[alert.id]} /></p>
+      <p class="open-sentence">{sentence(asNow(alert), unit, now.value)}</p>
       {has !== "" && <p class="open-who">{has}</p>}
       {alert.undelivered === true && <p class="problem">No screen showed its last call within 10 s.</p>}
       {alert.notes.length > 0 && (

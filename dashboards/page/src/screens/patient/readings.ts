@@ -21,10 +21,10 @@ export interface Cause {
   readonly inclusive: boolean;
 }
 
-/** Where to ask for the readings around the crossing of an alert. */
+/** Where to ask for the readings around the crossing of an alert; the last one lies within, for ``to`` is excluded. */
 export function aroundCrossing(cause: Cause, interval: number | null): { from: number; to: number } {
   const step = Math.max(interval ?? MINUTE, 5_000_000);
-  return { from: cause.since - Math.min(6 * step, 60 * MINUTE), to: Math.max(cause.at, cause.since + 6 * step) };
+  return { from: cause.since - Math.min(6 * step, 60 * MINUTE), to: Math.max(cause.at, cause.since + 6 * step) + step };
 }
 
 /** The raw readings of a series as rows, with the crossing marked. */

@@ -8,6 +8,7 @@ import { session } from "../../state/session";
 import { panel, toggle, type Panel } from "./choice";
 import { answer } from "./keys";
 
+/** No button ever moves or changes its size: a second click must not hit another one. What is not possible is dimmed. */
 export function Actions({ card }: { card: Card }) {
   const { lead, patient } = card;
   if (lead.condition === "over") {
@@ -20,30 +21,37 @@ export function Actions({ card }: { card: Card }) {
       </div>
     );
   }
+  const answered = lead.response !== "unacknowledged";
   const mine = lead.owner !== null && lead.owner === session.value?.name;
   return (
     <div class="actions">
-      {lead.response === "unacknowledged" ? (
-        <span class="split">
-          <button class="button first" type="button" onClick={() => answer(lead)}>
-            Acknowledge <kbd>a</kbd>
-          </button>
-          <button class="button" type="button" aria-label="Acknowledge with a reason" title="with a reason" onClick={() => toggle(patient, "acknowledge")}>
-            ▾
-          </button>
-        </span>
-      ) : null}
+      <span class="split">
+        <button class="button first" type="button" disabled={answered} onClick={() => answer(lead)}>
+          Acknowledge <kbd>a</kbd>
+        </button>
+        <button
+          class="button"
+          type="button"
+          disabled={answered}
+          aria-label="Acknowledge with a reason"
+          title="with a reason"
+          onClick={() => toggle(patient, "acknowledge")}
+        >
+          ▾
+        </button>
+      </span>
       {mine ? (
-        <button class="button" type="button" onClick={() => void release(lead)}>
+        <button class="button own" type="button" onClick={() => void release(lead)}>
           Give back
         </button>
       ) : (
-        <button class="button" type="button" onClick={() => void going(lead)}>
+        <button class="button own" type="button" onClick={() => void going(lead)}>
           I’m going <kbd>g</kbd>
         </button>
       )}
       <Toggle patient={patient} kind="treated" word="Treated" letter="t" />
       <Toggle patient={patient} kind="shelve" word="Shelve" letter="s" />
+      <Toggle patient={patient} kind="more" word="⋯" letter="" label="More: note, out of service" />
       <span class="rare">
         <Toggle patient={patient} kind="note" word="Note" letter="n" />
         <Toggle patient={patient} kind="out" word="Out of service" letter="o" />
@@ -61,38 +69,57 @@ Actions.Brief = function Brief({ alert }: { alert: Alert }) {
   );
 };
 
-function Toggle({ patient, kind, word, letter }: { patient: string; kind: Panel; word: string; letter: string }) {
+interface ToggleProps {
+  patient: string;
+  kind: Panel;
+  word: string;
+  letter: string;
+  label?: string;
+}
+
+function Toggle({ patient, kind, word, letter, label }: ToggleProps) {
   const open = useDerived(() => panel.value?.patient === patient && panel.value.kind === kind, [patient, kind]);
   return (
-    <button class="button" type="button" aria-expanded={open.value} onClick={() => toggle(patient, kind)}>
-      {word} <kbd>{letter}</kbd>
+    <button class={`button ${kind}`} type="button" aria-label={label} title={label} aria-expanded={open.value} onClick={() => toggle(patient, kind)}>
+      {word} {letter ? <kbd>{letter}</kbd> : null}
     </button>
   );
 }
 
 /** The newest command about one of the subjects. */
-export function Outcome({ subjects }: { subjects: readonly string[] }) {
-  const newest = useDerived<Told | null>(() => {
+function useNewest(subjects: readonly string[]): Told | null {
+  return useDerived<Told | null>(() => {
     let found: Told | null = null;
     for (const subject of subjects) {
       const entry = told.value.get(subject);
       if (entry && (!found || entry.at > found.at)) found = entry;
     }
     return found;
-  }, [subjects.join()]);
-  const entry = newest.value;
-  if (!entry) return null;
-  const undo = undoable.value?.id === entry.id;
-  if (entry.outcome === "accepted" && !undo) return null;
-  const bad = entry.outcome === "refused" || entry.outcome === "unconfirmed";
+  }, [subjects.join()]).value;
+}
+
+/** What goes well stands in the card's head, where it moves nothing: on its way, then done, with undo for five seconds. */
+export function Done({ subjects }: { subjects: readonly string[] }) {
+  const entry = useNewest(subjects);
+  if (entry?.outcome === "sending") return <span class="done small">sending</span>;
+  if (entry?.outcome !== "accepted" || undoable.value?.id !== entry.id) return null;
   return (
-    <p class={bad ? "outcome bad" : "outcome"} data-outcome={entry.outcome}>
+    <span class="done small" data-outcome={entry.outcome}>
+      done{" "}
+      <button class="button" type="button" aria-label={`Undo: ${entry.action}`} onClick={() => void undoLast()}>
+        Undo <kbd>u</kbd>
+      </button>
+    </span>
+  );
+}
+
+/** What did not go well has a line of its own until it does. */
+export function Outcome({ subjects }: { subjects: readonly string[] }) {
+  const entry = useNewest(subjects);
+  if (entry?.outcome !== "refused" && entry?.outcome !== "unconfirmed") return null;
+  return (
+    <p class="outcome bad" data-outcome={entry.outcome}>
       {outcomeWords(entry)}{" "}
-      {undo ? (
-        <button class="button" type="button" onClick={() => void undoLast()}>
-          Undo <kbd>u</kbd>
-        </button>
-      ) : null}
       {entry.outcome === "unconfirmed" ? (
         <button class="button" type="button" onClick={() => void retry(entry)}>
           Try again

@@ -1,7 +1,7 @@
 /** One patient with open alerts: what, why and next in one sentence, who has it, and what to do. */
 import type { Alert } from "../../logic/alerts";
 import type { Card as CardData } from "../../logic/order";
-import { left, span } from "../../logic/times";
+import { left, MINUTE, span } from "../../logic/times";
 import { ARROW_WORDS, ARROWS, slopeDigits, unitOf } from "../../logic/units";
 import { called, sentence, shown, who, word } from "../../logic/words";
 import { useDerived } from "../../parts/derived";
@@ -9,8 +9,8 @@ import { Marker } from "../../parts/marker";
 import { minute, now } from "../../state/clock";
 import { glucoseUnit } from "../../state/prefs";
 import { hrefPatient, wallMode } from "../../state/route";
-import { beds, siteName, tileOf } from "../../state/tiles";
-import { Actions, Outcome } from "./actions";
+import { asNow, beds, siteName, tileOf } from "../../state/tiles";
+import { Actions, Done, Outcome } from "./actions";
 import { selected } from "./choice";
 import { mayCommand } from "./keys";
 import { OpenPanel } from "./panels";
@@ -24,8 +24,10 @@ export function Card({ card }: { card: CardData }) {
   const bed = useDerived(() => beds.value.get(patient) ?? "", [patient]);
   const open = useDerived(() => {
     void minute.value;
-    return span(now.peek() - lead.opened_at);
+    const open_us = now.peek() - lead.opened_at;
+    return open_us < MINUTE ? "< 1 min" : span(open_us);
   }, [lead.opened_at]);
+  const subjects = [...card.alerts.map((alert) => alert.id), patient];
   return (
     <li
       class={chosen}
@@ -44,6 +46,7 @@ export function Card({ card }: { card: CardData }) {
         </a>
         <span class="bed">{bed}</span>
         <span class="muted small site">{siteName(card.site)}</span>
+        <Done subjects={subjects} />
         <span class="muted small age" title="open for">
           {open}
         </span>
@@ -64,7 +67,7 @@ export function Card({ card }: { card: CardData }) {
           <OpenPanel card={card} />
         </>
       ) : null}
-      <Outcome subjects={[...card.alerts.map((alert) => alert.id), patient]} />
+      <Outcome subjects={subjects} />
     </li>
   );
 }
@@ -80,11 +83,12 @@ function Reading({ alert }: { alert: Alert }) {
     const vital = alert.patient && alert.metric === "glucose" ? tileOf(alert.patient)?.vitals.glucose : null;
     return vital?.arrow === null || vital?.arrow === undefined ? "" : (ARROW_WORDS[String(vital.arrow)] ?? "");
   }, [alert.patient, alert.metric]);
+  const value = useDerived(() => shown(asNow(alert), glucoseUnit.value), [alert]);
   if (alert.category === "technical") return null;
   const known = alert.condition !== "unknown";
   return (
     <p class={known ? "reading" : "reading hatched"}>
-      <b>{known ? shown(alert, glucoseUnit.value) : "--"}</b> <span class="unit">{unitOf(alert.metric, glucoseUnit.value)}</span>{" "}
+      <b>{known ? value : "--"}</b> <span class="unit">{unitOf(alert.metric, glucoseUnit.value)}</span>{" "}
       {known ? (
         <span class="trend">
           {trend} <span class="unseen-by-eyes">{said}</span>
@@ -97,7 +101,7 @@ function Reading({ alert }: { alert: Alert }) {
 function Sentence({ alert }: { alert: Alert }) {
   const text = useDerived(() => {
     void minute.value;
-    return sentence(alert, glucoseUnit.value, now.peek());
+    return sentence(asNow(alert), glucoseUnit.value, now.peek());
   }, [alert]);
   const more = called(alert);
   return (
@@ -141,7 +145,7 @@ function Also({ alert }: { alert: Alert }) {
   const text = useDerived(() => {
     void minute.value;
     const has = who(alert, now.peek());
-    return sentence(alert, glucoseUnit.value, now.peek()) + (has ? ` · ${has}` : "");
+    return sentence(asNow(alert), glucoseUnit.value, now.peek()) + (has ? ` · ${has}` : "");
   }, [alert]);
   return (
     <p class="also" data-alert={alert.id}>

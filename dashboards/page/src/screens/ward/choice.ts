@@ -7,7 +7,7 @@ import { filters } from "../../state/prefs";
 import { chosenSite } from "../../state/scope";
 import { onTick } from "../../state/watchdog";
 
-export type Panel = "acknowledge" | "shelve" | "treated" | "note" | "out";
+export type Panel = "acknowledge" | "shelve" | "treated" | "note" | "out" | "more";
 export const WINDOW = 60;
 
 export const selected = signal<string | null>(null);

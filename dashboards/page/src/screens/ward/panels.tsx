@@ -5,7 +5,7 @@ import type { Card } from "../../logic/order";
 import { span, MINUTE } from "../../logic/times";
 import { useDerived } from "../../parts/derived";
 import { note, outOfService, shelve, treated } from "../../state/actions";
-import { panel } from "./choice";
+import { panel, toggle } from "./choice";
 import { answer } from "./keys";
 import { ACKNOWLEDGE, OUT, OUT_MINUTES, SHELVE, shelfMinutes, TREATED_MINUTES } from "./reasons";
 
@@ -41,11 +41,27 @@ export function OpenPanel({ card }: { card: Card }) {
           onDone={(reason, minutes) => void outOfService(patient, card.label, minutes, reason)}
         />
       );
+    case "more":
+      return <More patient={patient} />;
     case "note":
       return <NoteForm onDone={(text) => void note(lead, text)} />;
     default:
       return null;
   }
+}
+
+/** What is rarely needed. */
+function More({ patient }: { patient: string }) {
+  return (
+    <div class="panel row" role="group" aria-label="More">
+      <button class="button" type="button" onClick={() => toggle(patient, "note")}>
+        Note
+      </button>
+      <button class="button" type="button" onClick={() => toggle(patient, "out")}>
+        Out of service
+      </button>
+    </div>
+  );
 }
 
 /** The panel goes; the keys go on from its card. */

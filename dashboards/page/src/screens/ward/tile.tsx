@@ -137,11 +137,15 @@ function State({ lead, out }: { lead: ReadonlySignal<Alert | null>; out: Readonl
   const service = out.value;
   void minute.value;
   if (!alert && !service) return <div class="state" />;
-  const has = alert ? [who(alert, now.peek()), called(alert)].filter(Boolean).join(" · ") : "";
+  const has = alert ? [who(alert, now.peek(), true), called(alert)].filter(Boolean).join(" · ") : "";
   return (
     <div class="state">
-      {service ? <b class="outword">OUT OF SERVICE until {hhmm(service.until)}</b> : null}
       {alert ? <Marker alert={alert} /> : null}
+      {service ? (
+        <b class="outword">
+          {alert ? "OUT" : "OUT OF SERVICE"} until {hhmm(service.until)}
+        </b>
+      ) : null}
       {has ? <span class="who">{has}</span> : null}
     </div>
   );
