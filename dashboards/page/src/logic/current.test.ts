@@ -25,3 +25,8 @@ test("an older value, an invalid one and one of an alert without data leave it a
 test("a value beyond the device's range is LOW, not a number", () => {
   expect(current(low, vital(39, AT + 1, "low")).censored).toBe("low");
 });
+test("a low that returns is told by its newest value too, but never by one that is low again", () => {
+  const returning = make({ ...low, value: 72, condition: "returning" });
+  expect(current(returning, vital(74, AT + 1)).value).toBe(74);
+  expect(current(returning, vital(66, AT + 1))).toBe(returning);
+});

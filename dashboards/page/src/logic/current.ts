@@ -2,9 +2,10 @@
 import type { Alert } from "./alerts";
 import type { Vital } from "./live";
 
-/** The alert with the newest value where that is newer and still beyond its limit, else the alert as it is. */
+/** The alert with the newest value where that is newer and still on the same side of its limit, else the alert as it is. */
 export function current(alert: Alert, vital: Vital | null): Alert {
-  if (alert.category === "technical" || alert.condition !== "active" || !vital || vital.value === null || vital.at === null) return alert;
+  if (alert.category === "technical" || (alert.condition !== "active" && alert.condition !== "returning")) return alert;
+  if (!vital || vital.value === null || vital.at === null) return alert;
   if (alert.value === null || alert.limit === null || alert.value_at === null || vital.at <= alert.value_at) return alert;
   const censored = vital.state === "low" || vital.state === "high" ? vital.state : null;
   if (vital.state !== "ok" && censored === null) return alert;
