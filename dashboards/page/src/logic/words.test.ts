@@ -84,3 +84,9 @@ test("a low that got worse was not below the worse limit from its begin, and is 
     `over: was low from ${at(-9)} to ${at(0)}, at times below 54`,
   );
 });
+
+test("an acknowledgement that ran out while the value is back promises no call at a time that has passed", () => {
+  const ran = alert({ condition: "returning", value: 79, response: "acknowledged", acknowledged_by: "Mia", acknowledged_until: NOW - 4 * MINUTE });
+  expect(next(ran, NOW)).toBe("calls again only if it turns back");
+  expect(who(ran, NOW)).toBe("acknowledged by Mia");
+});

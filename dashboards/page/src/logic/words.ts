@@ -77,17 +77,21 @@ function metricWord(metric: string | null): string {
   return metric === "glucose" ? "glucose" : metric === "heart_rate" ? "heart rate" : "data";
 }
 
+const TURNS_BACK = "calls again only if it turns back";
+
 /** What happens next by itself: ``repeats 23:04, lead 23:02``. Empty where nothing does. */
 export function next(alert: Alert, now: number): string {
   if (alert.condition === "over") return alert.unseen ? "nobody has seen it" : "";
   if (alert.response === "acknowledged") {
     if (alert.recheck_at !== null) return `recheck ${when(alert.recheck_at, now)}`;
+    // It ran out while the value was within the limit: the call waits.
+    if (alert.acknowledged_until !== null && alert.acknowledged_until <= now) return alert.condition === "returning" ? TURNS_BACK : "";
     return alert.acknowledged_until === null ? "" : `calls again ${when(alert.acknowledged_until, now)} if still so`;
   }
   if (alert.response === "shelved") return alert.shelved_until === null ? "" : `shelved until ${when(alert.shelved_until, now)}`;
   if (alert.response === "out_of_service") return "out of service";
   // While it returns, repeats and escalation wait; it would be wrong to promise them.
-  if (alert.condition === "returning") return "calls again only if it turns back";
+  if (alert.condition === "returning") return TURNS_BACK;
   const parts: string[] = [];
   if (alert.repeat_at !== null) parts.push(`repeats ${when(alert.repeat_at, now)}`);
   if (alert.lead_at !== null && alert.escalation < 1) parts.push(`lead ${when(alert.lead_at, now)}`);
@@ -106,7 +110,7 @@ export function who(alert: Alert, now: number, brief = false): string {
   if (alert.owner && alert.treated_at !== null) return `${alert.owner} treated ${when(alert.treated_at, now)}`;
   if (alert.owner) return `${alert.owner} is going`;
   if (alert.response === "acknowledged" && alert.acknowledged_by) {
-    const until = alert.acknowledged_until === null ? "" : ` until ${when(alert.acknowledged_until, now)}`;
+    const until = alert.acknowledged_until === null || alert.acknowledged_until <= now ? "" : ` until ${when(alert.acknowledged_until, now)}`;
     return `${brief ? "ack" : "acknowledged by"} ${alert.acknowledged_by}${until}`;
   }
   if (alert.response === "shelved" && alert.shelved_by) return `shelved by ${alert.shelved_by}`;
