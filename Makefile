@@ -42,6 +42,22 @@ check: install-dev ## style, types, imports and tidiness; needs no server
 drill-replay: install ## replay a real person's month through everything (KILL=1: while services are killed)
 	@exec $(BIN)/python -m compose.drills.replay $(if $(filter-out 0,$(KILL)),--kill) $(ARGS)
 
+.PHONY: drill-page
+drill-page: install-dev page ## how fast an alert stands on the page at 200 patients, and what the page costs
+	@exec $(BIN)/python -m compose.drills.page $(ARGS)
+
+.PHONY: drill-feedlost
+drill-feedlost: install-dev page ## stop gateway, network, processors, a partition: does the page say so, and get over it
+	@exec $(BIN)/python -m compose.drills.feedlost $(ARGS)
+
+.PHONY: screens
+screens: install-dev page ## pictures of every screen of a demonstration, into OUT (a folder)
+	@exec $(BIN)/python -m compose.drills.screens --out $(OUT) $(ARGS)
+
+.PHONY: screenshot
+screenshot: install-dev page ## the picture of the ward in the README
+	@exec $(BIN)/python -m compose.drills.screens --readme docs/ward.png $(ARGS)
+
 .PHONY: install
 install: $(VENV)/.installed page ## install what Vigil needs to run, and build its page
 
