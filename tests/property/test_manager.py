@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple, get_args
 from uuid import UUID
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from alerts.manager import AlertManager
@@ -171,7 +171,7 @@ def alerts(outputs: list[Output]) -> list[Alert]:
 
 
 @relaxed
-@given(journals, st.lists(st.integers(1, 29), max_size=8))
+@given(journals, st.lists(st.integers(1, 39), max_size=8))
 def test_the_feed_does_not_depend_on_how_the_journal_was_batched(messages: list[Message], cuts: list[int]):
     """Replay is recovery only if a crash between any two records changes nothing."""
     rows = placed(messages)
@@ -213,7 +213,7 @@ def test_a_journal_written_twice_changes_nothing(messages: list[Message]):
 
 
 @relaxed
-@given(journals, st.lists(st.integers(0, 30), min_size=30, max_size=30))
+@given(journals, st.lists(st.integers(0, 40), min_size=40, max_size=40))
 def test_a_command_written_again_later_changes_nothing(messages: list[Message], later: list[int]):
     """A command may be written twice by anybody at any later place."""
     known: set[UUID] = set()
@@ -346,22 +346,31 @@ def test_every_shelf_and_every_time_out_of_service_ends(messages: list[Message])
 @relaxed
 @given(journals)
 def test_shelving_one_rule_hides_no_other(messages: list[Message]):
-    """Whatever people do to the low alerts, the high ones are what they would have been."""
+    """Whatever people do to the low alerts, the high ones are what they would have been.
+
+    Commands name the first change of a record: which of several it is depends on the other alerts of the partition.
+    """
     lows = {episode(label=label, rule="low", opened=opened).id for label in PATIENTS for opened in (0, 1)}
     shelves = {shelf_id(str(patient_id(label)), "glucose", "low") for label in PATIENTS}
     known: set[UUID] = set()
     own: list[Row] = []
     for offset, message in placed(messages):
-        if not isinstance(message, Command) or message.id not in known:
+        if not isinstance(message, Command):
             own.append((offset, message))
-        known |= {message.id} if isinstance(message, Command) else set()
+        elif message.id not in known:
+            known.add(message.id)
+            own.append((offset, message.model_copy(update={"version": (message.version[0], 0)})))
     without = [
         row
         for row in own
         if not isinstance(row[1], Command)
         or not (row[1].alert in lows or (row[1].action == "unshelve" and row[1].shelf in shelves))
     ]
-    assert of_high(run(without)) == of_high(run(own))
+    # a version counts the outputs of its record: one that changes both rules gives the high one another without the low
+    outputs = run(own)
+    of_rule = {rule: {each.version[0] for each in alerts(outputs) if each.rule == rule} for rule in ("low", "high")}
+    assume(not of_rule["low"] & of_rule["high"])
+    assert of_high(run(without)) == of_high(outputs)
 
 
 def of_high(outputs: list[Output]) -> list[tuple[Any, ...]]:
