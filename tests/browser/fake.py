@@ -11,7 +11,7 @@ import contextlib
 import json
 import mimetypes
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -68,6 +68,8 @@ class Faults:
     close: int | None = None
     """Each hello is answered with this close code."""
     tiles_silent: bool = False
+    cut_snapshot: bool = False
+    """The connection breaks in the middle of a snapshot."""
 
 
 @dataclass
@@ -164,6 +166,10 @@ class Fake:
             else:
                 await peer.close(code)
 
+    def forget_log(self) -> None:
+        """As after a restart: no cursor that a page holds is known any more."""
+        self._log.clear()
+
     # The feed.
 
     async def _tell(self, message: Message) -> None:
@@ -243,6 +249,9 @@ class Fake:
                 services=tuple(self.services.values()) if last else (),
             )
             await peer.send(snapshot.encode().decode())
+            if self.faults.cut_snapshot:
+                peer.abort()
+                return
 
     async def _take(self, peer: Peer, command: Any) -> None:
         if isinstance(command, Delivered):
