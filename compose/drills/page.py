@@ -98,11 +98,21 @@ async def _drill(stack: Stack, options: DrillOptions, clock: SystemClock, tell: 
         tell(f"{options.patients} patients at 1 Hz; the page's cost without an alert")
         verdict.figures["quiet"] = await _cost(ward, clock, options.seconds / 2)
         tell("each patient low once every ten seconds")
+        before = _cpu(stack)
         verdict.figures["latency_ms"] = await _latency(ward, page, clock, options.seconds)
+        after = _cpu(stack)
+        verdict.figures["cpu_seconds"] = {name: round(after[name] - before.get(name, 0.0), 1) for name in after}
         tell(f"{options.burst} alerts in a second")
         verdict.figures["burst"] = await _burst(ward, page, clock, options.burst)
     _judge(verdict)
     return verdict
+
+
+def _cpu(stack: Stack) -> dict[str, float]:
+    """CPU seconds so far of each process of the stack, and of this one."""
+    processes = {name: psutil.Process(process.pid) for name, process in stack.supervisor.processes.items()}
+    times = {name: process.cpu_times() for name, process in (processes | {"drill": psutil.Process()}).items()}
+    return {name: each.user + each.system for name, each in times.items()}
 
 
 async def _cost(ward: Bedside, clock: SystemClock, seconds: float) -> dict[str, float]:
