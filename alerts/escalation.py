@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple
 
-from alerts.tracking import Now, Tracked, called, changed, rung
+from alerts.tracking import Now, Tracked, announced, called, changed
 from vitals.alerts import Version
 from vitals.metrics import MINUTE_US
 from vitals.policies import Response
@@ -50,7 +50,7 @@ def timed(tracked: Tracked, timer: Due, version: Version, now: Now) -> Tracked:
             return called(tracked, change, version, at, now, **_known(tracked, at))
         case "repeat":
             again = replace(tracked, called_at=at)
-            return rung(changed(again, change, version, at, now, **_known(tracked, at)), at, now)
+            return announced(again, change, version, at, now, **_known(tracked, at))
         case "escalate":
             alert = tracked.alert
             step: Step = 2 if alert.all_at is not None and alert.all_at <= at else 1
@@ -97,7 +97,7 @@ def _escalated(tracked: Tracked, timer: Due, step: Step, version: Version, now: 
     if repeat_at is not None and repeat_at == timer.at:
         tracked = replace(tracked, called_at=timer.at)
     fields = {"escalation": step} | _known(tracked, timer.at) | update
-    return rung(changed(tracked, timer.change, version, timer.at, now, **fields), timer.at, now)
+    return announced(tracked, timer.change, version, timer.at, now, **fields)
 
 
 def _undelivered(tracked: Tracked, timer: Due, version: Version, now: Now) -> Tracked:

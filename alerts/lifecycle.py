@@ -44,9 +44,9 @@ def opened(episode: Episode, version: Version, now: Now, shelf: Shelf | None = N
         closed=over,
         **_condition(episode) | ({} if shelf is None else on_shelf(shelf)),
     )
-    tracked = settled(Tracked(alert, episode.response, calls_at, out=out))
+    tracked = Tracked(alert, episode.response, calls_at, out=out)
     if over:
-        return tracked
+        return settled(tracked)
     return _told_at(called(tracked, "open", version, calls_at, now._replace(at=calls_at)), episode.at)
 
 

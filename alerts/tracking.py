@@ -126,10 +126,13 @@ def changed(
 
     ``resumes``: what fell due before ``now`` is due now.
     """
-    fields = {"version": version, "change": change, "at": at, "announced": False}
-    alert = tracked.alert.model_copy(update=fields | update)
     resumed_at = now.at if resumes else tracked.resumed_at
-    return settled(replace(tracked, alert=alert, written_at=now.at, resumed_at=resumed_at))
+    return settled(_written(replace(tracked, resumed_at=resumed_at), change, version, at, now, **update))
+
+
+def announced(tracked: Tracked, change: AlertChange, version: Version, at: int, now: Now, **update: Any) -> Tracked:
+    """The alert after a change that calls once more for an answer that is owed already."""
+    return settled(_rung(_written(tracked, change, version, at, now, **update), at, now))
 
 
 def called(tracked: Tracked, change: AlertChange, version: Version, at: int, now: Now, **update: Any) -> Tracked:
@@ -138,10 +141,11 @@ def called(tracked: Tracked, change: AlertChange, version: Version, at: int, now
     Where it is shelved or its patient out of service it calls nobody.
     """
     fresh = _NOBODY | {"unanswered_since": at, "escalation": 0}
-    silent = changed(replace(tracked, waits=None, judge_at=None), change, version, at, now, **fresh, **update)
-    if silent.alert.response != "unacknowledged":
-        return silent
-    return settled(replace(rung(silent, at, now), called_at=at))
+    asking = replace(tracked, waits=None, judge_at=None)
+    written = _written(asking, change, version, at, now, **fresh, **update)
+    if _response(written) == "unacknowledged":
+        written = _rung(replace(written, called_at=at), at, now)
+    return settled(written)
 
 
 Freed = Literal["unshelve", "shelf_end", "service_end"]
@@ -164,14 +168,6 @@ def freed(tracked: Tracked, change: Freed, version: Version, at: int, now: Now, 
     owes: AlertChange = "shelf_end" if change == "unshelve" else change
     fields = _NOBODY | {"escalation": 0} | update
     return changed(replace(tracked, waits=owes, judge_at=None), change, version, at, now, **fields)
-
-
-def rung(tracked: Tracked, at: int, now: Now) -> Tracked:
-    """The same change, announced; within ten seconds of real time some screen must have had it."""
-    count = tracked.alert.announcements + 1
-    alert = tracked.alert.model_copy(update={"announced": True, "announced_at": at, "announcements": count})
-    judge_at = max(now.at, at) + DELIVERY_US if now.real and alert.rule != PROOF else None
-    return settled(replace(tracked, alert=alert, judge_at=judge_at))
 
 
 def taken_off(**update: Any) -> dict[str, Any]:
@@ -201,14 +197,30 @@ def urgent(alert: Alert) -> bool:
 
 def settled(tracked: Tracked) -> Tracked:
     """The same with everything that follows: response, and the instants at which it calls if nothing happens."""
-    alert = tracked.alert.model_copy(update={"response": _response(tracked)})
-    asks = alert.response == "unacknowledged" and tracked.waits is None and alert.condition != "over"
-    alert = alert.model_copy(update={"unanswered_since": alert.unanswered_since if asks else None})
-    tracked = replace(tracked, alert=alert)
+    alert = tracked.alert
+    response = _response(tracked)
+    asks = response == "unacknowledged" and tracked.waits is None and alert.condition != "over"
+    since = alert.unanswered_since if asks else None
+    if (response, since) != (alert.response, alert.unanswered_since):
+        alert = alert.model_copy(update={"response": response, "unanswered_since": since})
+        tracked = replace(tracked, alert=alert)
     times = _times(tracked)
     calls = [*times.values(), tracked.holds_until, _muffled_until(alert)]
     next_at = min((each for each in calls if each is not None), default=None)
     return replace(tracked, alert=alert.model_copy(update=times | {"next_at": next_at}))
+
+
+def _written(tracked: Tracked, change: AlertChange, version: Version, at: int, now: Now, **update: Any) -> Tracked:
+    fields = {"version": version, "change": change, "at": at, "announced": False}
+    return replace(tracked, alert=tracked.alert.model_copy(update=fields | update), written_at=now.at)
+
+
+def _rung(tracked: Tracked, at: int, now: Now) -> Tracked:
+    """The same change, announced; within ten seconds of real time some screen must have had it."""
+    count = tracked.alert.announcements + 1
+    alert = tracked.alert.model_copy(update={"announced": True, "announced_at": at, "announcements": count})
+    judge_at = max(now.at, at) + DELIVERY_US if now.real and alert.rule != PROOF else None
+    return replace(tracked, alert=alert, judge_at=judge_at)
 
 
 def _response(tracked: Tracked) -> Literal["unacknowledged", "acknowledged", "shelved", "out_of_service"]:
