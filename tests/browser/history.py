@@ -76,7 +76,11 @@ def _detail(tile: WardTile, now: int) -> Any:
 def _series(metric: str, start: int, end: int) -> Any:
     """One value each five minutes; a gap of an hour, and an hour that came late."""
     glucose = metric == "glucose"
-    times = [at for at in range(start - start % STEP_US + STEP_US, end, STEP_US) if not end - 4 * HOUR_US < at < end - 3 * HOUR_US]
+    times = [
+        at
+        for at in range(start - start % STEP_US + STEP_US, end, STEP_US)
+        if not end - 4 * HOUR_US < at < end - 3 * HOUR_US
+    ]
     middle, swing = (118.0, 40.0) if glucose else (74.0, 9.0)
     values = tuple(round(middle + swing * math.sin(at / HOUR_US), 1) for at in times)
     late = tuple(int(end - 6 * HOUR_US < at < end - 5 * HOUR_US) for at in times)
@@ -114,7 +118,11 @@ def _alerts(fake: Fake) -> Answer:
     for number in range(40):
         like = found[number % len(found)] if found else None
         if like is not None:
-            old = {"at": now - (number + 1) * 7 * MINUTE_US, "alert": uuid5(NAMESPACE, f"old {number}"), "announced": False}
+            old = {
+                "at": now - (number + 1) * 7 * MINUTE_US,
+                "alert": uuid5(NAMESPACE, f"old {number}"),
+                "announced": False,
+            }
             found.append(like.model_copy(update=old | {"change": "clear", "closed": True, "cursor": f"old {number}"}))
     return 200, AlertsOut(changes=tuple(found), next=None).model_dump(mode="json")
 

@@ -91,6 +91,14 @@ class Screen:
         found: list[tuple[str, str]] = await self.page.evaluate("watched.said")
         return list(dict.fromkeys(text for name, text in found if name == region))
 
+    async def says(self, words: str, region: str = "urgent") -> None:
+        """Wait until a live region has said these words."""
+
+        async def heard() -> bool:
+            return any(words in text for text in await self.said(region))
+
+        await until(heard, 10)
+
     async def tones(self) -> list[tuple[float, float]]:
         """(hertz, ms of the page's clock) of every tone, harmonics left in."""
         return [(hertz, at) for hertz, at in await self.page.evaluate("watched.tones")]

@@ -146,12 +146,14 @@ FOCUS = """
   const at = document.activeElement;
   if (!at || at === document.body) return {place: 'BODY', visible: true};
   const style = getComputedStyle(at), box = at.getBoundingClientRect();
+  globalThis.been ??= {ids: new WeakMap(), count: 0};
+  if (!been.ids.has(at)) been.ids.set(at, been.count += 1);
   const names = [];
   for (let each = at; each && each !== document.body; each = each.parentElement) {
     names.unshift(`${each.tagName}${each.id ? '#' + each.id : ''}.${each.className}[${[...(each.parentElement?.children ?? [])].indexOf(each)}]`);
   }
   const ring = style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2;
   const inside = box.bottom > 0 && box.top < innerHeight && box.right > 0 && box.left < innerWidth;
-  return {place: names.join('>'), visible: ring && inside && box.width > 0};
+  return {place: `${been.ids.get(at)} ${names.join('>')}`, visible: ring && inside && box.width > 0};
 })()
 """

@@ -50,7 +50,9 @@ async def test_every_screen_is_readable_for_everybody(browser: Browser, busy: Fa
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-async def test_signing_in_is_readable_too_and_says_that_nothing_is_watched(browser: Browser, fake: Fake, scheme: Scheme):
+async def test_signing_in_is_readable_too_and_says_that_nothing_is_watched(
+    browser: Browser, fake: Fake, scheme: Scheme
+):
     """Who sees only this form must not believe that the ward is on it."""
     async with opened(browser, fake.origin, "main.signin", color_scheme=scheme) as screen:
         await screen.shows("main", "Nothing is watched")
@@ -93,7 +95,15 @@ async def test_every_state_of_the_system_is_readable(browser: Browser, fake: Fak
 PRIORITIES: dict[str, dict[str, Any]] = {
     "high": {},
     "medium": MEDIUM,
-    "low": {"rule": "high", "level": 1, "priority": "low", "value": 262.0, "limit": 250.0, "lead_at": None, "all_at": None},
+    "low": {
+        "rule": "high",
+        "level": 1,
+        "priority": "low",
+        "value": 262.0,
+        "limit": 250.0,
+        "lead_at": None,
+        "all_at": None,
+    },
     "technical": SIGNAL,
     "heart-rate": HEART,
     "acknowledged": ACKNOWLEDGED,
@@ -172,4 +182,3 @@ async def test_forced_colours_leave_markers_hatching_and_focus(browser: Browser,
         assert focused[2] >= 2
         await screen.keep("forced-colours")
         assert [line for line in await screen.axe() if not line.startswith("color-contrast")] == []
-

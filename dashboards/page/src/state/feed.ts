@@ -29,6 +29,7 @@ const HELLO_MS = 5_000;
 const FINAL: Readonly<Record<number, string>> = {
   4400: "the gateway does not understand this page: reload it",
   4401: "the token is not known any more: sign in again",
+  4426: "the gateway speaks another version than this page: reload it",
 };
 
 export const alerts: Signal<ReadonlyMap<string, Alert>> = signal(new Map());
