@@ -219,7 +219,7 @@ def _rung(tracked: Tracked, at: int, now: Now) -> Tracked:
     """The same change, announced; within ten seconds of real time some screen must have had it."""
     count = tracked.alert.announcements + 1
     alert = tracked.alert.model_copy(update={"announced": True, "announced_at": at, "announcements": count})
-    judge_at = max(now.at, at) + DELIVERY_US if now.real and alert.rule != PROOF else None
+    judge_at = max(now.at, at) + DELIVERY_US if now.real else None
     return replace(tracked, alert=alert, judge_at=judge_at)
 
 

@@ -289,6 +289,15 @@ def test_a_shelf_that_ends_while_its_patient_is_out_of_service_is_over_in_silenc
     assert changes(journal, replayed(60)) == [("service_end", True)]
 
 
+def test_an_undo_forgets_no_time_out_of_service():
+    """It began after the answer and did not touch the high alert; the milder one must be silent all the same."""
+    journal = past()
+    shown = journal.alert(episode())
+    given = acknowledge(shown)
+    journal.write(given, service("out_of_service", 2, minutes=60), command("undo", 3, shown, undone=given.id))
+    assert journal.alert(mild("lower", 1)).response == "out_of_service"
+
+
 @pytest.mark.parametrize(
     ("fields", "reason"),
     [({"minutes": 720}, ""), ({"minutes": 721}, "too_long"), ({}, "not_possible"), ({"minutes": 0}, "not_possible")],
