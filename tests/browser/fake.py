@@ -88,6 +88,8 @@ class Fake:
     age_ms: int | None = 600
     where: tuple[Place, ...] = ()
     clock_at: int | None = None
+    clock_rate: float = 0.0
+    """Simulated seconds that pass in each second of heartbeats."""
     proof_age_ms: int | None = 4000
     hellos: list[Hello] = field(default_factory=list)
     commands: list[Any] = field(default_factory=list)
@@ -297,7 +299,10 @@ class Fake:
             await self._send(self.heartbeat())
             if not self.faults.tiles_silent:
                 await _send_all(self._walls, TilesFrame(at=self.now(), tiles=()).model_dump_json())
+            before = self.now()
             await CLOCK.sleep(BEAT_SECONDS)
+            if self.clock_at is not None:
+                self.clock_at += int(self.clock_rate * (self.now() - before))
 
     # The tiles and the API.
 

@@ -67,19 +67,16 @@ async def test_signing_in_is_readable_too_and_says_that_nothing_is_watched(
         assert "token" not in screen.page.url
 
 
-@pytest.mark.parametrize("state", ["lost", "refused", "stalled", "simulated", "empty"])
+@pytest.mark.parametrize("state", ["refused", "stalled", "simulated", "empty"])
 async def test_every_state_of_the_system_is_readable(browser: Browser, fake: Fake, state: str):
     """The loudest banner of the page is of no use where it cannot be read."""
-    await look.fill(fake, "quiet" if state in {"lost", "refused"} else state, 12)
+    await look.fill(fake, "quiet" if state == "refused" else state, 12)
     async with opened(browser, fake.url()) as screen:
         match state:
             case "refused":
                 fake.faults.close = 4401
                 await fake.close()
                 await screen.shows("#feed-lost", "FEED LOST")
-            case "lost":
-                fake.faults.silent = True
-                await screen.shows("#feed-lost", "FEED LOST", seconds=20)
             case "stalled":
                 await screen.shows("#data-stalled", "DATA STALLED", "ward-b", "look at the patients")
                 await screen.shows('[data-data="stalled"]')

@@ -1,0 +1,79 @@
+"""A large ward and a burst: only what changed is touched, everything is there at the end, and one sentence is said."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.async_api import Browser, expect
+
+from dashboards.tiles import WardTile
+from runtime.testing.waiting import until
+from tests.browser.fake import Fake
+from tests.browser.fixtures import alert, patient_id, tile
+from tests.browser.pages import opened
+
+pytestmark = pytest.mark.timeout(90)
+PATIENTS = 200
+
+
+def beat(one: WardTile, now: int, rate: float) -> WardTile:
+    """The tile with another heart rate."""
+    vital = one.vitals.heart_rate
+    assert vital is not None
+    moved = vital.model_copy(update={"value": rate, "at": now, "received_at": now})
+    return one.model_copy(update={"vitals": one.vitals.model_copy(update={"heart_rate": moved})})
+
+
+@pytest.fixture
+def large(fake: Fake) -> Fake:
+    """Two hundred calm patients."""
+    now = fake.now()
+    fake.tiles = {each.patient: each for each in (tile(number, now, PATIENTS) for number in range(1, PATIENTS + 1))}
+    return fake
+
+
+async def test_of_200_patients_only_the_changed_values_touch_the_document(browser: Browser, large: Fake):
+    """At 1 Hz a page that draws everything anew takes a core, and a station's fan tells everybody."""
+    async with opened(browser, large.url()) as screen:
+        await expect(screen.page.locator(".tiles > li")).to_have_count(PATIENTS)
+        shown = screen.page.locator(f'#tile-{patient_id(PATIENTS)} [data-metric="heart_rate"] .value')
+        for rate, numbers in ((91, range(1, 11)), (92, [7]), (93, range(1, PATIENTS + 1))):
+            last = patient_id(max(numbers))
+            await screen.count(on=True)
+            await large.set_tiles(*(beat(large.tiles[patient_id(each)], large.now(), rate) for each in numbers))
+            value = screen.page.locator(f'#tile-{last} [data-metric="heart_rate"] .value')
+            await expect(value).to_have_text(str(rate))
+            touched = await screen.count(on=False)
+            on_tiles = [place for place, _ in touched if place.count("-") == 4 and not place.startswith("card")]
+            assert set(on_tiles) <= {str(patient_id(each)) for each in numbers}
+            assert len(on_tiles) <= 2 * len(numbers), "one text for one value, and perhaps its age"
+        await expect(shown).to_have_text("93")
+
+
+async def test_a_burst_of_500_alerts_ends_right_and_is_said_as_one(browser: Browser, large: Fake):
+    """When a lab system comes back everybody alarms at once: a list of 500 spoken sentences would last an hour."""
+    now = large.now()
+    async with opened(browser, large.url()) as screen:
+        for number in range(1, 501):
+            await large.put(alert(number, now, version=large.next_version(), announced_at=now + number))
+        await screen.settled(large)
+        assert len(large.alerts) == 500
+        assert await screen.changes() == 500
+        await expect(screen.page.locator("#worklist > li")).to_have_count(60, timeout=15_000)
+        await screen.shows("p.more", "440 more patients")
+        await screen.shows("#count-high", "500 high")
+        await expect(screen.page.locator(".tiles > li[data-alert]")).to_have_count(PATIENTS)
+        await screen.says("new high alerts")
+        said = await screen.said()
+        assert len(said) <= 3, said
+        assert max(map(len, said)) < 200
+        told = await screen.page.locator("#worklist > li").evaluate_all("(all) => all.map((each) => each.dataset.patient)")
+        glucose = [(each, each_tile.vitals.glucose) for each, each_tile in enumerate(large.tiles.values(), 1)]
+        falling = [each for each, vital in glucose if vital and vital.slope and vital.slope < -1]
+        assert told[:3] == [str(patient_id(each)) for each in falling[:3]], "who falls fast, and has waited longest"
+
+        async def received() -> bool:
+            return len(large.delivered) == 500
+
+        await until(received, 10)
+        await screen.page.get_by_role("button", name="Show 60 more").click()
+        await expect(screen.page.locator("#worklist > li")).to_have_count(120)

@@ -1,0 +1,168 @@
+"""What a tile, a title and a text may be: stale, unknown, waiting, away; and markup that stays text."""
+
+from __future__ import annotations
+
+from urllib.parse import unquote
+
+from playwright.async_api import Browser, expect
+
+from dashboards.tiles import Vitals
+from tests.browser import history
+from tests.browser.fake import Fake
+from tests.browser.fixtures import ACKNOWLEDGED, MEDIUM, SIGNAL, alert, patient_id, tile, vital
+from tests.browser.pages import Screen, opened
+from vitals.alerts import Note, Service, Shelf, shelf_id
+from vitals.metrics import MINUTE_US, SECOND_US
+
+EVIL = "<img src=x onerror=alert(1)><b>Mia</b><script>alert(2)</script>"
+
+
+def sign(number: int, metric: str = "glucose") -> str:
+    return f'#tile-{patient_id(number)} [data-metric="{metric}"]'
+
+
+async def background(screen: Screen, selector: str) -> str:
+    return str(
+        await screen.page.evaluate(
+            "(selector) => [document.querySelector(selector), ...document.querySelectorAll(selector + ' *')]"
+            ".map((each) => getComputedStyle(each).backgroundImage).filter((each) => each !== 'none').join()",
+            selector,
+        )
+    )
+
+
+async def test_a_value_says_how_old_it_is_before_it_is_called_unknown(browser: Browser, fake: Fake):
+    """A number that stands still looks like a patient who is steady: grey is for normal, so stale is hatched."""
+    now = fake.now()
+    given = {
+        1: (vital("heart_rate", 70, now), vital("glucose", 104, now - 5 * MINUTE_US)),
+        2: (vital("heart_rate", 70, now - 5 * MINUTE_US), vital("glucose", 48, now - 17 * MINUTE_US)),
+        3: (vital("heart_rate", None, None, state="waiting"), vital("glucose", None, None, state="waiting")),
+        4: (vital("heart_rate", None, now, state="contact_lost", last_good=(71, now - 60 * SECOND_US)), None),
+        5: (None, vital("glucose", None, now, state="warm_up", last_good=(98, now - 60 * MINUTE_US))),
+        6: (vital("heart_rate", 70, now), vital("glucose", 39, now, state="low", slope=-3.4)),
+        7: (vital("heart_rate", 70, now), vital("glucose", 401, now, state="high")),
+        8: (vital("heart_rate", 70, now), vital("glucose", None, now, state="invalid", last_good=(98, now))),
+    }
+    async with opened(browser, fake.url()) as screen:
+        changed = [
+            tile(number, now, 12).model_copy(update={"vitals": Vitals(heart_rate=rate, glucose=glucose), "battery": 12.0})
+            for number, (rate, glucose) in given.items()
+        ]
+        await fake.set_tiles(*changed)
+        await screen.shows(f"{sign(1)}.stale", "104", "5 min old")
+        assert "gradient" in await background(screen, sign(1))
+        assert "gradient" not in await background(screen, sign(1, "heart_rate"))
+        await screen.shows(f"{sign(2)}.unknown", "--", "last 48 at")
+        await screen.shows(f"{sign(2, 'heart_rate')}.unknown", "--", "last 70 at")
+        await screen.shows(f"{sign(3)}.waiting", "--", "waiting for the first reading")
+        await screen.shows(f"{sign(4, 'heart_rate')}.unknown", "--", "no contact", "last 71 at")
+        await screen.shows(f"{sign(4)}.none", "--", "no device")
+        await screen.shows(f"{sign(5)}.unknown", "warming up", "last 98 at")
+        await screen.shows(f"{sign(6)}.fresh", "LOW", "falling very fast")
+        await screen.shows(f"{sign(7)}.fresh", "HIGH")
+        await screen.shows(f"{sign(8)}.unknown", "sensor error")
+        await screen.shows(f"#tile-{patient_id(8)} .battery.weak", "12 %")
+        await screen.keep("tile-states")
+        assert await screen.axe() == []
+
+
+async def test_ages_run_on_while_nothing_comes(browser: Browser, fake: Fake):
+    """The worst moment for a page is when it hears nothing: its clock is then all there is."""
+    now = fake.now()
+    old = Vitals(heart_rate=vital("heart_rate", 70, now - 11 * SECOND_US), glucose=None)
+    async with opened(browser, fake.url()) as screen:
+        await fake.set_tiles(tile(1, now, 12).model_copy(update={"vitals": old}))
+        await screen.shows(f"{sign(1, 'heart_rate')}.fresh", "70")
+        await screen.shows(f"{sign(1, 'heart_rate')}.stale", "70", "old")
+
+
+async def test_title_and_icon_carry_the_highest_priority_that_calls(browser: Browser, fake: Fake):
+    """Of a tab in the background that is all one sees."""
+    now = fake.now()
+    async with opened(browser, fake.url()) as screen:
+        await expect(screen.page).to_have_title("Vigil")
+        await fake.put(alert(1, now, version=1, **SIGNAL))
+        await expect(screen.page).to_have_title("* 1 low · Vigil")
+        await fake.put(alert(2, now, version=2, **MEDIUM))
+        await expect(screen.page).to_have_title("** 1 medium · Vigil")
+        high = await fake.put(alert(3, now, version=3))
+        await fake.put(alert(4, now, version=4))
+        await expect(screen.page).to_have_title("*** 2 high · Vigil")
+        icon = unquote(await screen.page.get_attribute("#icon", "href") or "")
+        assert "***" in icon
+        await fake.put(alert(4, now, version=5, condition="over", closed=True, change="clear", announced=False))
+        held = {"version": (6, 0), "acknowledged_until": now + 15 * MINUTE_US}
+        await fake.put(high.model_copy(update=ACKNOWLEDGED | held))
+        await expect(screen.page).to_have_title("** 1 medium · Vigil")
+
+
+async def test_markup_in_a_name_a_reason_or_a_note_is_text(browser: Browser, fake: Fake):
+    """A pseudonym comes from a device's configuration and a note from anybody's keyboard."""
+    now = fake.now()
+    history.remember(fake)
+    spoken: list[str] = []
+    first = tile(1, now, 12).model_copy(update={"label": EVIL, "bed": EVIL, "device": EVIL})
+    held = ACKNOWLEDGED | {"acknowledged_by": EVIL, "acknowledged_reason": EVIL, "acknowledged_until": now + MINUTE_US}
+    note = Note(by=EVIL, at=now, text=EVIL)
+    shelf = shelf_id("x", "glucose", "high")
+    async with opened(browser, fake.url()) as screen:
+        screen.page.on("dialog", lambda dialog: spoken.append(dialog.message))
+        await fake.set_ward([first, *list(fake.tiles.values())[1:]])
+        await fake.put(alert(1, now, label=EVIL, owner=EVIL, owner_at=now, notes=(note,), **held))
+        await fake.put(alert(2, now, label=EVIL, **(SIGNAL | {"reason": EVIL})))
+        await fake.shelve(
+            Shelf(
+                id=shelf, version=(9, 0), patient=patient_id(3), label=EVIL, site=1, metric="glucose", rule="high",
+                level=1, since=now, until=now + MINUTE_US, by=EVIL, reason=EVIL,
+            )
+        )  # fmt: skip
+        await fake.serve_out(
+            Service(
+                version=(9, 0), patient=patient_id(4), label=EVIL, site=1, since=now, until=now + MINUTE_US, by=EVIL,
+                reason=EVIL,
+            )
+        )  # fmt: skip
+        await screen.shows(f"#card-{patient_id(1)}", EVIL)
+        await screen.shows("#shelved", EVIL)
+        await screen.shows("#out-of-service", EVIL)
+        for route, ready in (("#/feed", ".feed-row"), (f"#/patient/{patient_id(1)}", "#patient-title")):
+            await screen.go(route)
+            await screen.shows(ready, EVIL)
+            assert await screen.page.locator("main img, main script, main b b").count() == 0
+        assert spoken == []
+
+
+async def test_without_the_database_a_patient_is_still_watched(browser: Browser, fake: Fake):
+    """The chart's past is away; the value, its age and the alarm are not, and the screen says which is which."""
+    history.forget(fake)
+    now = fake.now()
+    route = f"#/patient/{patient_id(2)}"
+    async with opened(browser, fake.url()) as screen:
+        await screen.go(route)
+        await screen.shows(".chart-problem", "The database is away", "Live values and alerts go on")
+        await fake.put(alert(2, now))
+        await screen.shows(".patient-alerts", "VERY LOW", "below 54 since")
+        second = Vitals(heart_rate=vital("heart_rate", 91, now), glucose=vital("glucose", 47, now, slope=-1.0))
+        await fake.set_tiles(tile(2, now, 12).model_copy(update={"vitals": second}))
+        await expect(screen.page.locator(".patient-head")).to_contain_text("47")
+        await expect(screen.page.locator(".patient-head")).to_contain_text("91")
+        await screen.page.locator(".open-alert").get_by_role("button", name="Acknowledge").first.click()
+        await screen.shows(".open-alert", "acknowledged by nurse")
+        await screen.keep("patient-without-database")
+        history.remember(fake)
+        await expect(screen.page.locator(".chart-problem")).to_have_text("", timeout=12_000)
+
+
+async def test_a_patient_who_comes_or_goes_moves_nobody_else(browser: Browser, fake: Fake):
+    """People look where a patient was yesterday."""
+    async with opened(browser, fake.url()) as screen:
+        await expect(screen.page.locator(".tiles > li")).to_have_count(12)
+        before = await screen.page.locator(".tiles > li").evaluate_all("(all) => all.map((each) => each.id)")
+        rest = [each for each in fake.tiles.values() if each.patient != patient_id(12)]
+        await fake.set_ward(rest)
+        await expect(screen.page.locator(".tiles > li")).to_have_count(11)
+        after = await screen.page.locator(".tiles > li").evaluate_all("(all) => all.map((each) => each.id)")
+        assert after == before[:-1]
+        await fake.set_ward([])
+        await screen.shows(".places", "No patients assigned")
