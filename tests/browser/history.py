@@ -1,4 +1,4 @@
-"""What the API says of the fake ward: a day of readings, records, changes and a pipeline at work; or that it is away."""
+"""What the API says of the fake ward: readings, records, changes and a pipeline at work; or that it is away."""
 
 from __future__ import annotations
 

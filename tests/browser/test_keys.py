@@ -150,7 +150,8 @@ FOCUS = """
   if (!been.ids.has(at)) been.ids.set(at, been.count += 1);
   const names = [];
   for (let each = at; each && each !== document.body; each = each.parentElement) {
-    names.unshift(`${each.tagName}${each.id ? '#' + each.id : ''}.${each.className}[${[...(each.parentElement?.children ?? [])].indexOf(each)}]`);
+    const place = [...(each.parentElement?.children ?? [])].indexOf(each);
+    names.unshift(`${each.tagName}${each.id ? '#' + each.id : ''}.${each.className}[${place}]`);
   }
   const ring = style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2;
   const inside = box.bottom > 0 && box.top < innerHeight && box.right > 0 && box.left < innerWidth;

@@ -66,7 +66,8 @@ async def test_a_burst_of_500_alerts_ends_right_and_is_said_as_one(browser: Brow
         said = await screen.said()
         assert len(said) <= 3, said
         assert max(map(len, said)) < 200
-        told = await screen.page.locator("#worklist > li").evaluate_all("(all) => all.map((each) => each.dataset.patient)")
+        cards = screen.page.locator("#worklist > li")
+        told = await cards.evaluate_all("(all) => all.map((each) => each.dataset.patient)")
         glucose = [(each, each_tile.vitals.glucose) for each, each_tile in enumerate(large.tiles.values(), 1)]
         falling = [each for each, vital in glucose if vital and vital.slope and vital.slope < -1]
         assert told[:3] == [str(patient_id(each)) for each in falling[:3]], "who falls fast, and has waited longest"

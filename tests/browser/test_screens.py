@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, expect
 
 from tests.browser import history, look
@@ -26,7 +27,7 @@ SCREENS = {
 }
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def busy(fake: Fake) -> Fake:
     """A ward with an alert in every state, and history."""
     await look.fill(fake, "ward", 20)

@@ -19,7 +19,8 @@ SLACK_S = 1.5
 TECHNICAL_HZ = 330
 PHASES = """
 globalThis.phases = [];
-new MutationObserver(() => phases.push([document.documentElement.dataset.feed, performance.timeOrigin + performance.now()]))
+const now = () => performance.timeOrigin + performance.now();
+new MutationObserver(() => phases.push([document.documentElement.dataset.feed, now()]))
   .observe(document.documentElement, {attributes: true, attributeFilter: ['data-feed']});
 """
 ASLEEP = """

@@ -99,8 +99,8 @@ async def test_a_fast_replay_is_silent_and_says_so(browser: Browser, fake: Fake,
     fake.clock_rate = rate
     async with opened(browser, fake.url()) as screen:
         await screen.page.locator("#sound").click()
-        await screen.shows("#simulated", "SIMULATED", "× speed")
-        await expect(screen.page.locator("#sound")).to_contain_text("none above 10 ×" if rate > 10 else "sound on")
+        await screen.shows("#simulated", "SIMULATED", "\u00d7 speed")
+        await expect(screen.page.locator("#sound")).to_contain_text("none above 10 \u00d7" if rate > 10 else "sound on")
         before = await pulses(screen, HIGH_HZ)
         await fake.put(alert(2, fake.now() - 24 * 60 * MINUTE_US + 10 * SECOND_US))
         await screen.says("P-002")

@@ -46,7 +46,9 @@ async def test_a_value_says_how_old_it_is_before_it_is_called_unknown(browser: B
     }
     async with opened(browser, fake.url()) as screen:
         changed = [
-            tile(number, now, 12).model_copy(update={"vitals": Vitals(heart_rate=rate, glucose=glucose), "battery": 12.0})
+            tile(number, now, 12).model_copy(
+                update={"vitals": Vitals(heart_rate=rate, glucose=glucose), "battery": 12.0}
+            )
             for number, (rate, glucose) in given.items()
         ]
         await fake.set_tiles(*changed)
