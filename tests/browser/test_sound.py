@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 from playwright.async_api import Browser, expect
@@ -14,7 +15,15 @@ from tests.browser.pages import Screen, opened, station, tab
 from vitals.metrics import MINUTE_US, SECOND_US
 
 HIGH_HZ, MEDIUM_HZ, LOW_HZ = 880, 660, 440
-LOW = {"rule": "high", "level": 1, "priority": "low", "value": 262.0, "limit": 250.0, "lead_at": None, "all_at": None}
+LOW: dict[str, Any] = {
+    "rule": "high",
+    "level": 1,
+    "priority": "low",
+    "value": 262.0,
+    "limit": 250.0,
+    "lead_at": None,
+    "all_at": None,
+}
 
 
 async def enable(screen: Screen) -> None:
@@ -27,7 +36,7 @@ async def pulses(screen: Screen, hertz: int) -> int:
     return sum(found == hertz for found, _ in await screen.tones())
 
 
-def have_sounded(screen: Screen, hertz: int, count: int) -> Callable[[], object]:
+def have_sounded(screen: Screen, hertz: int, count: int) -> Callable[[], Awaitable[bool]]:
     async def sounded() -> bool:
         return await pulses(screen, hertz) >= count
 
