@@ -142,7 +142,7 @@ async def test_a_final_refusal_is_said_and_not_tried_for_ever(browser: Browser, 
         assert await screen.page.title() == "FEED LOST · Vigil"
         hellos = len(fake.hellos)
         await expect(screen.card(2)).to_be_visible()
-        await screen.passing(4)
+        await screen.passing(2)
         assert len(fake.hellos) == hellos
 
 

@@ -44,7 +44,6 @@ async def test_a_ward_is_answered_by_keys_alone(browser: Browser, fake: Fake):
     """A hand in a glove finds j and a; it does not find a pointer."""
     async with opened(browser, fake.url()) as screen:
         await three(fake)
-        await screen.settled(fake)
         await expect(screen.page.locator("#worklist > li")).to_have_count(3)
         await screen.page.keyboard.press("a")
         await focused(screen, f"card-{patient_id(2)}")
@@ -70,7 +69,7 @@ async def test_a_shelf_by_keys_asks_for_a_reason_and_escape_closes_it(browser: B
     """One key opens, Enter does it with a reason, Escape leaves nothing behind and the focus where it was."""
     async with opened(browser, fake.url()) as screen:
         await three(fake)
-        await screen.settled(fake)
+        await expect(screen.page.locator("#worklist > li")).to_have_count(3)
         await screen.page.keyboard.press("j")
         await focused(screen, f"card-{patient_id(2)}")
         await screen.page.keyboard.press("s")
@@ -93,7 +92,7 @@ async def test_enter_opens_the_patient_and_a_question_mark_the_help(browser: Bro
     history.remember(fake)
     async with opened(browser, fake.url()) as screen:
         await three(fake)
-        await screen.settled(fake)
+        await expect(screen.page.locator("#worklist > li")).to_have_count(3)
         await screen.page.keyboard.press("j")
         await focused(screen, f"card-{patient_id(2)}")
         await screen.page.keyboard.press("Enter")
@@ -106,7 +105,7 @@ async def test_what_is_typed_into_a_note_is_no_command(browser: Browser, fake: F
     """An a in a note must not acknowledge an alarm."""
     async with opened(browser, fake.url()) as screen:
         await three(fake)
-        await screen.settled(fake)
+        await expect(screen.page.locator("#worklist > li")).to_have_count(3)
         await screen.page.keyboard.press("j")
         await focused(screen, f"card-{patient_id(2)}")
         await screen.page.keyboard.press("n")

@@ -36,13 +36,16 @@ async def test_of_200_patients_only_the_changed_values_touch_the_document(browse
     async with opened(browser, large.url()) as screen:
         await expect(screen.page.locator(".tiles > li")).to_have_count(PATIENTS)
         shown = screen.page.locator(f'#tile-{patient_id(PATIENTS)} [data-metric="heart_rate"] .value')
-        for rate, numbers in ((91, range(1, 11)), (92, [7]), (93, range(1, PATIENTS + 1))):
+        everybody = range(1, PATIENTS + 1)
+        for rate, numbers in ((90, everybody), (91, range(1, 11)), (92, [7]), (93, everybody)):
             last = patient_id(max(numbers))
             await screen.count(on=True)
             await large.set_tiles(*(beat(large.tiles[patient_id(each)], large.now(), rate) for each in numbers))
             value = screen.page.locator(f'#tile-{last} [data-metric="heart_rate"] .value')
             await expect(value).to_have_text(str(rate))
             touched = await screen.count(on=False)
+            if rate == 90:  # On a slow machine they have grown old meanwhile, and come back with more than a number.
+                continue
             on_tiles = [place for place, _ in touched if place.count("-") == 4 and not place.startswith("card")]
             assert set(on_tiles) <= {str(patient_id(each)) for each in numbers}
             assert len(on_tiles) <= 2 * len(numbers), "one text for one value, and perhaps its age"

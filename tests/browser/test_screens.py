@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any, Literal
+from uuid import uuid4
 
 import pytest
 import pytest_asyncio
@@ -110,24 +111,24 @@ PRIORITIES: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("name", PRIORITIES)
-async def test_a_priority_has_a_sign_and_a_word_besides_its_colour(browser: Browser, fake: Fake, name: str):
+async def test_a_priority_has_a_sign_and_a_word_besides_its_colour(browser: Browser, fake: Fake):
     """One man in twelve does not see red and green apart."""
-    now = fake.now()
-    given = dict(PRIORITIES[name])
-    if name == "acknowledged":
-        given["acknowledged_until"] = now + 15 * MINUTE_US
-    one = alert(2, now, **given)
     async with opened(browser, fake.url()) as screen:
-        await fake.put(one)
-        await screen.settled(fake)
-        sign = {"high": "***", "medium": "**", "low": "*"}[one.priority]
-        await expect(screen.card(2).locator(".marker > span").first).to_have_text(sign)
-        await expect(screen.card(2).locator(".marker")).to_contain_text(f"{one.priority} priority")
-        if one.category == "technical":
-            await expect(screen.card(2).locator(".marker")).to_contain_text("TECH")
-        await expect(screen.page.locator(f"#tile-{patient_id(2)}")).to_have_attribute("data-alert", str(one.id))
-        await screen.keep(f"priority-{name}")
+        for name, changed in PRIORITIES.items():
+            now = fake.now()
+            until = {"acknowledged_until": now + 15 * MINUTE_US} if name == "acknowledged" else {}
+            one = alert(2, now, version=fake.next_version(), **(changed | until))
+            one = await fake.put(one.model_copy(update={"id": uuid4()}))
+            await expect(screen.page.locator(f"#tile-{patient_id(2)}")).to_have_attribute("data-alert", str(one.id))
+            sign = {"high": "***", "medium": "**", "low": "*"}[one.priority]
+            await expect(screen.card(2).locator(".marker > span").first).to_have_text(sign)
+            await expect(screen.card(2).locator(".marker")).to_contain_text(f"{one.priority} priority")
+            if one.category == "technical":
+                await expect(screen.card(2).locator(".marker")).to_contain_text("TECH")
+            await screen.keep(f"priority-{name}")
+            over = {"version": (fake.next_version(), 0), "condition": "over", "closed": True, "announced": False}
+            await fake.put(one.model_copy(update=over))
+            await expect(screen.card(2)).to_have_count(0)
 
 
 async def test_under_reduced_motion_nothing_flashes_and_the_border_is_thick(browser: Browser, busy: Fake):
@@ -135,7 +136,7 @@ async def test_under_reduced_motion_nothing_flashes_and_the_border_is_thick(brow
     async with opened(browser, busy.url(), reduced_motion="reduce") as screen:
         await screen.settled(busy)
         await screen.shows(".marker.flash")
-        await screen.passing(3)
+        await screen.passing(2)
         flashes = "[document.documentElement.dataset.flashHigh, document.documentElement.dataset.flashMedium]"
         assert "off" not in await screen.page.evaluate(flashes)
         style = "getComputedStyle(document.querySelector('.marker.flash'))"
@@ -153,7 +154,7 @@ async def test_flashing_is_at_most_three_a_second_and_never_the_digits(browser: 
             " document.documentElement.dataset.flashHigh])).observe(document.documentElement,"
             " {attributes: true, attributeFilter: ['data-flash-high']}), performance.now())"
         )
-        await screen.passing(3)
+        await screen.passing(2)
         flips = await screen.page.evaluate("flips")
         on = [at for at, what in flips if what == "on"]
         assert on, "nothing flashes"
@@ -168,9 +169,11 @@ async def test_forced_colours_leave_markers_hatching_and_focus(browser: Browser,
     """In a contrast theme backgrounds are gone: borders and words must carry what they carried."""
     async with opened(browser, busy.url(), forced_colors="active") as screen:
         await screen.settled(busy)
+        await expect(screen.page.locator("#worklist .card.calling.high")).to_have_count(2)
         border = "getComputedStyle(document.querySelector('#worklist .marker.high')).borderTopWidth"
         assert await screen.page.evaluate(border) != "0px"
         await screen.page.keyboard.press("j")
+        await expect(screen.card(2)).to_be_focused()
         focused = await screen.page.evaluate(
             "(() => { const s = getComputedStyle(document.activeElement);"
             " return [document.activeElement.id, s.outlineStyle, parseFloat(s.outlineWidth)]; })()"
@@ -178,5 +181,8 @@ async def test_forced_colours_leave_markers_hatching_and_focus(browser: Browser,
         assert focused[0].startswith("card-")
         assert focused[1] != "none"
         assert focused[2] >= 2
+        other = "getComputedStyle(document.querySelectorAll('#worklist .card.calling.high')[1]).outlineColor"
+        own = "getComputedStyle(document.activeElement).outlineColor"
+        assert await screen.page.evaluate(f"{other} !== {own}"), "two high cards, and only one has the focus"
         await screen.keep("forced-colours")
         assert [line for line in await screen.axe() if not line.startswith("color-contrast")] == []

@@ -97,6 +97,7 @@ async def test_one_tab_of_a_station_sounds_and_the_next_takes_over(browser: Brow
         await first.check()
         await first.page.close()
         await expect(second.page.locator("#sound")).to_contain_text("sound on")
+        await fake.put(alert(3, fake.now()))
         await until(have_sounded(second, HIGH_HZ, 11), 15)
         await second.check()
 
