@@ -81,6 +81,7 @@ async def test_a_broken_connection_resumes_from_its_cursor(browser: Browser, fak
     async with opened(browser, fake.url()) as screen:
         await a_night(fake)
         await screen.settled(fake)
+        await screen.says("high alerts")
         before = await screen.changes()
         fake.faults.drop = 2
         await fake.put(alert(9, fake.now(), version=fake.next_version()))
@@ -99,6 +100,7 @@ async def test_a_cursor_that_is_not_known_any_more_is_answered_by_everything(bro
     async with opened(browser, fake.url()) as screen:
         await a_night(fake)
         await screen.settled(fake)
+        await screen.says("high alerts")
         fake.forget_log()
         gone = alert(8, 0).id
         del fake.alerts[gone]
