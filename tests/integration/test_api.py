@@ -322,7 +322,9 @@ async def test_the_system_page_tells_services_rates_and_what_is_stored(
     async with dashboard(topics, tmp_path, health_ports={"bridge": 9}) as board:
 
         async def looked() -> bool:
-            return bool((await board.get("/api/system", "ops")).json["services"])
+            said = (await board.get("/api/system", "ops")).json
+            ages = [each["age_ms"] for each in said["hops"] if each["name"] == "readings"]
+            return bool(said["services"]) and ages != [None]
 
         await until(looked)
         found = (await board.get("/api/system", "ops")).json
