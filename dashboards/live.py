@@ -45,6 +45,8 @@ BACK_MS = 30 * 60 * 1000
 BACK_RECORDS_MAX = 200_000
 """Records read back in one partition at most."""
 RETRY_SECONDS = 5.0
+LOOK_SECONDS = 0.2
+"""Between two looks at the logs once they are read to their ends."""
 LIMITS = WebLimits(message_bytes_max=4096, buffer_bytes_max=16 * 1024 * 1024)
 
 
@@ -217,6 +219,8 @@ async def _follow(
         while True:
             for records in await reader.poll(1.0):
                 await take(records)
+            # tiles leave once a second: to take each reading as it comes would cost a fetch of its own
+            await clock.sleep(LOOK_SECONDS)
 
 
 async def recall(ward: Ward, database: Database, clock: Clock, readiness: Readiness) -> None:

@@ -1,6 +1,6 @@
 /**
  * The page's end of the feed (docs/feed.md): every alert as it is now, what changed, and whether the feed itself lives.
- * Frames are taken over in `onmessage`; the signals follow at once, and in bursts at most ten times a second.
+ * Frames are taken over in `onmessage`; the signals follow at once, and in bursts as often as the page can draw them.
  */
 import { batch, computed, signal, type ReadonlySignal, type Signal } from "@preact/signals";
 import type { Alert, ClientCommand, CommandAnswer, Heartbeat, Service, ServerMessage, Shelf } from "../logic/alerts";
@@ -23,7 +23,10 @@ export interface Link {
   why: string;
 }
 export const NOT_CONFIRMED_MS = 5_000;
-const FLUSH_EVERY_MS = 100;
+const FLUSH_MS_MIN = 20;
+const FLUSH_MS_MAX = 100;
+/** Drawing takes at most this share of the time in a burst. */
+const FLUSH_SHARE = 1 / 3;
 const RESYNC_EVERY_MS = 300_000;
 const HELLO_MS = 5_000;
 const FINAL: Readonly<Record<number, string>> = {
@@ -176,12 +179,18 @@ let dirtyAll = false;
 let dirtyLists = false;
 const dirtyPatients = new Set<string>();
 let flushedAt = 0;
+/** ms between two flushes: the longer the last one took to draw, the longer the next one waits. */
+let flushEvery = FLUSH_MS_MIN;
 let asked = false;
 const channel = new MessageChannel();
 channel.port1.onmessage = () => {
   asked = false;
-  if (document.visibilityState === "visible" && performance.now() - flushedAt < FLUSH_EVERY_MS) ask();
-  else flush();
+  flush();
+};
+const drawn = new MessageChannel();
+drawn.port1.onmessage = () => {
+  const took = performance.now() - flushedAt;
+  flushEvery = Math.min(FLUSH_MS_MAX, Math.max(FLUSH_MS_MIN, took / FLUSH_SHARE));
 };
 
 function collect(effects: Effects): void {
@@ -191,15 +200,16 @@ function collect(effects: Effects): void {
   dirtyLists ||= effects.listsChanged;
   for (const patient of effects.touched) if (patient) dirtyPatients.add(patient);
   // The first of a burst shows at once, from onmessage; the rest of it a little later, together.
-  if (performance.now() - flushedAt >= FLUSH_EVERY_MS) flush();
+  if (performance.now() - flushedAt >= flushEvery) flush();
   else ask();
 }
 
-/** Look again with the next frame; a hidden tab has none, and draws nothing. */
+/** Flush a little later; a hidden tab's timers sleep, and it draws nothing. */
 function ask(): void {
   if (asked) return;
   asked = true;
-  if (document.visibilityState === "visible") requestAnimationFrame(() => channel.port2.postMessage(0));
+  const wait = flushedAt + flushEvery - performance.now();
+  if (document.visibilityState === "visible") setTimeout(() => channel.port2.postMessage(0), Math.max(0, wait));
   else channel.port2.postMessage(0);
 }
 
@@ -219,6 +229,7 @@ function flush(): void {
   dirty = dirtyAll = dirtyLists = false;
   dirtyPatients.clear();
   deliver();
+  drawn.port2.postMessage(0);
 }
 
 function regroup(): void {
