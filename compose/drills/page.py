@@ -132,6 +132,7 @@ async def _latency(ward: Bedside, page: Page, clock: SystemClock, seconds: float
     me = psutil.Process(os.getpid())
     await browser.taken(page)
     ward.lows.clear()
+    ward.late_s = 0.0
     began, before = clock.monotonic(), browser.cpu_seconds(me)
     await ward.beat(seconds, cycle_s=CYCLE_S)
     share = (browser.cpu_seconds(me) - before) / (clock.monotonic() - began)
@@ -141,6 +142,7 @@ async def _latency(ward: Bedside, page: Page, clock: SystemClock, seconds: float
         "alerts": len(ward.lows),
         "missing": len(ward.lows) - len(delays),
         **_percentiles(delays),
+        "drill_itself_late": round(ward.late_s * 1000, 1),
         "browser_share_of_a_core": round(share, 3),
     }
 

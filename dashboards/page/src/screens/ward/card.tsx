@@ -3,7 +3,7 @@ import type { Alert } from "../../logic/alerts";
 import type { Card as CardData } from "../../logic/order";
 import { left, MINUTE, span } from "../../logic/times";
 import { ARROW_WORDS, ARROWS, slopeDigits, unitOf } from "../../logic/units";
-import { called, sentence, shown, who, word } from "../../logic/words";
+import { called, plural, sentence, shown, who, word } from "../../logic/words";
 import { useDerived } from "../../parts/derived";
 import { Marker } from "../../parts/marker";
 import { minute, now } from "../../state/clock";
@@ -14,6 +14,9 @@ import { Actions, Done, Outcome } from "./actions";
 import { selected } from "./choice";
 import { mayCommand } from "./keys";
 import { OpenPanel } from "./panels";
+
+/** So many further alerts are shown although they are over; of what is still there none is ever left out. */
+const UNSEEN_SHOWN = 2;
 
 export function Card({ card }: { card: CardData }) {
   const { lead, patient } = card;
@@ -27,6 +30,8 @@ export function Card({ card }: { card: CardData }) {
     const open_us = now.peek() - lead.opened_at;
     return open_us < MINUTE ? "< 1 min" : span(open_us);
   }, [lead.opened_at]);
+  const further = card.alerts.slice(1).filter((alert, place) => !alert.unseen || place < UNSEEN_SHOWN);
+  const rest = card.alerts.length - 1 - further.length;
   const subjects = [...card.alerts.map((alert) => alert.id), patient];
   return (
     <li
@@ -58,9 +63,15 @@ export function Card({ card }: { card: CardData }) {
           <Who alert={lead} />
         </div>
       </div>
-      {card.alerts.slice(1).map((alert) => (
+      {further.map((alert) => (
         <Also key={alert.id} alert={alert} />
       ))}
+      {rest > 0 ? (
+        <p class="also">
+          and {plural(rest, "more alert")} that {rest === 1 ? "is" : "are"} over and unseen:{" "}
+          <a href={hrefPatient(patient)}>look at {card.label}</a>
+        </p>
+      ) : null}
       {mayCommand() && !wallMode.value ? (
         <>
           <Actions card={card} />
