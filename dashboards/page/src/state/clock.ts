@@ -2,7 +2,7 @@
  * The page's time: corrected by the gateway's heartbeats, moved by the watchdog worker's ticks (a hidden tab's own
  * timers sleep). `wall` is real time; `now` is the ward's, which on a simulated clock runs at another speed.
  */
-import { batch, computed, signal } from "@preact/signals";
+import { batch, computed, signal, type ReadonlySignal } from "@preact/signals";
 import type { Heartbeat } from "../logic/alerts";
 import { MINUTE, SECOND } from "../logic/times";
 
@@ -18,8 +18,9 @@ export const simulated = signal(false);
  * three seconds of the ward's speed are the screen's own delay, not the device's.
  */
 export const judged = computed(() => now.value - ((speed.value ?? 0) > 1 ? 3 * SECOND * (speed.value ?? 0) : 0));
-/** Changes once a minute of the ward's time. */
-export const minute = computed(() => Math.floor(now.value / MINUTE));
+/** Changes once a minute of the ward's time. No computed: that would tell all who follow it of every second. */
+const minuteNow = signal(Math.floor(localNow() / MINUTE));
+export const minute: ReadonlySignal<number> = minuteNow;
 
 let offsets: number[] = [];
 let offset = 0;
@@ -62,6 +63,7 @@ export function tick(): void {
     if (!simulated.value) {
       speed.value = null;
       now.value = real;
+      minuteNow.value = Math.floor(real / MINUTE);
       return;
     }
     const first = anchors[0];
@@ -72,6 +74,7 @@ export function tick(): void {
     speed.value = rate >= 2 ? Math.round(rate) : Math.round(rate * 10) / 10;
     // Never further ahead than one heartbeat's worth: a replay that stops must not run on by itself.
     now.value = floor(last.clock + rate * Math.min(localNow() - last.local, 2 * SECOND));
+    minuteNow.value = Math.floor(now.value / MINUTE);
   });
 }
 

@@ -2,10 +2,10 @@
  * One patient's tile. It renders once; what changes are signals bound to single texts and attributes, so that 200
  * patients at one value a second change 200 texts and nothing else.
  */
-import { computed, type ReadonlySignal } from "@preact/signals";
-import { useMemo } from "preact/hooks";
+import { computed, effect, signal, untracked, type ReadonlySignal } from "@preact/signals";
+import { useLayoutEffect, useMemo } from "preact/hooks";
 import { isListed, type Alert } from "../../logic/alerts";
-import { face, limitsText, type Face } from "../../logic/face";
+import { face, limitsText } from "../../logic/face";
 import type { Metric, Tile as TileData } from "../../logic/live";
 import { rank } from "../../logic/order";
 import { hhmm } from "../../logic/times";
@@ -33,6 +33,7 @@ function model(id: string) {
   const tile = patients.get(id);
   const lead = computed(() => leadOf(alertsOf(id).value));
   const out = computed(() => outOfService.value.get(id) ?? null);
+  const named = { bed: signal(""), label: signal(""), battery: signal(""), batteryStyle: signal("battery") };
   return {
     tile,
     lead,
@@ -44,18 +45,20 @@ function model(id: string) {
       const state = !alert ? "" : alert.response === "unacknowledged" && alert.condition !== "over" ? ` ${alert.priority} calling` : ` ${alert.priority} answered`;
       return `tile${state}${out.value ? " out" : ""}`;
     }),
-    bed: computed(() => tile?.value.bed ?? ""),
-    label: computed(() => tile?.value.label ?? ""),
-    battery: computed(() => {
-      const level = tile?.value.battery;
-      return level === null || level === undefined ? "" : `${Math.round(level)} %`;
-    }),
-    batteryStyle: computed(() => ((tile?.value.battery ?? 100) < BATTERY_LOW ? "battery weak" : "battery")),
+    ...named,
+    follow: (): void => {
+      const now = tile?.value;
+      const level = now?.battery;
+      named.bed.value = now?.bed ?? "";
+      named.label.value = now?.label ?? "";
+      named.battery.value = level === null || level === undefined ? "" : `${Math.round(level)} %`;
+      named.batteryStyle.value = (level ?? 100) < BATTERY_LOW ? "battery weak" : "battery";
+    },
   };
 }
 
 export function Tile({ id }: { id: string }) {
-  const found = useMemo(() => model(id), [id]);
+  const found = useFollowed(() => model(id), [id]);
   if (!found.tile) return null;
   return (
     <li class={found.style} id={`tile-${id}`} data-patient={id} data-alert={found.shows}>
@@ -75,35 +78,54 @@ export function Tile({ id }: { id: string }) {
 }
 
 function vitalModel(tile: ReadonlySignal<TileData>, metric: Metric) {
-  const vital = computed(() => tile.value.vitals[metric]);
-  // One face per change of its words, not per second: equal faces are the same object.
-  let before: Face | null = null;
-  const shown = computed(() => {
-    const next = face(vital.value, metric, judged.value, glucoseUnit.value);
-    if (before && before.text === next.text && before.kind === next.kind && before.note === next.note && before.age === next.age) return before;
-    before = next;
-    return next;
-  });
-  const fresh = computed(() => shown.value.kind === "fresh" || shown.value.kind === "stale");
-  return {
-    text: computed(() => shown.value.text),
-    style: computed(() => `sign ${shown.value.kind}${/[A-Z]/.test(shown.value.text) ? " words" : ""}`),
-    note: computed(() => shown.value.note),
-    age: computed(() => shown.value.age),
-    signal: computed(() => (shown.value.kind === "fresh" ? "▮▮▮" : shown.value.kind === "stale" ? "▮▯▯" : "▯▯▯")),
-    unit: computed(() => unitOf(metric, glucoseUnit.value)),
-    arrow: computed(() => (fresh.value ? (ARROWS[String(vital.value?.arrow)] ?? "") : "")),
-    arrowWords: computed(() => (fresh.value ? (ARROW_WORDS[String(vital.value?.arrow)] ?? "") : "")),
-    slope: computed(() => {
-      const slope = vital.value?.slope;
-      return fresh.value && slope !== null && slope !== undefined ? slopeDigits(metric, slope, glucoseUnit.value) : "";
-    }),
-    limits: computed(() => limitsText(vital.value?.limits ?? null, metric, glucoseUnit.value)),
+  const shown = {
+    text: signal(""),
+    style: signal("sign"),
+    note: signal(""),
+    age: signal(""),
+    bars: signal(""),
+    unit: signal(""),
+    arrow: signal(""),
+    arrowWords: signal(""),
+    slope: signal(""),
+    limits: signal(""),
   };
+  const follow = (): void => {
+    const vital = tile.value.vitals[metric];
+    const unit = glucoseUnit.value;
+    const { text, kind, note, age } = face(vital, metric, judged.value, unit);
+    const fresh = kind === "fresh" || kind === "stale";
+    const slope = vital?.slope;
+    shown.text.value = text;
+    shown.style.value = `sign ${kind}${/[A-Z]/.test(text) ? " words" : ""}`;
+    shown.note.value = note;
+    shown.age.value = age;
+    shown.bars.value = kind === "fresh" ? "▮▮▮" : kind === "stale" ? "▮▯▯" : "▯▯▯";
+    shown.unit.value = unitOf(metric, unit);
+    shown.arrow.value = fresh ? (ARROWS[String(vital?.arrow)] ?? "") : "";
+    shown.arrowWords.value = fresh ? (ARROW_WORDS[String(vital?.arrow)] ?? "") : "";
+    shown.slope.value = fresh && slope !== null && slope !== undefined ? slopeDigits(metric, slope, unit) : "";
+    shown.limits.value = limitsText(vital?.limits ?? null, metric, unit);
+  };
+  return { shown, follow };
+}
+
+/**
+ * Keep signals in step by one effect. A computed per text would be told of every second by the clock, six thousand of
+ * them on a ward of 200; a signal that is set to what it is tells nobody.
+ */
+function useFollowed<M extends { follow: () => void }>(make: () => M, inputs: readonly unknown[]): M {
+  const found = useMemo(() => {
+    const made = make();
+    untracked(made.follow);
+    return made;
+  }, inputs);
+  useLayoutEffect(() => effect(found.follow), [found]);
+  return found;
 }
 
 function Vital({ tile, metric }: { tile: ReadonlySignal<TileData>; metric: Metric }) {
-  const found = useMemo(() => vitalModel(tile, metric), [tile, metric]);
+  const found = useFollowed(() => vitalModel(tile, metric), [tile, metric]).shown;
   return (
     <div class={found.style} data-metric={metric}>
       <span class="metric">
@@ -112,7 +134,7 @@ function Vital({ tile, metric }: { tile: ReadonlySignal<TileData>; metric: Metri
         </span>
         <span class="signal">
           <span class="bars" aria-hidden="true">
-            {found.signal}
+            {found.bars}
           </span>{" "}
           <span class="unseen-by-eyes">age </span>
           {found.age}
