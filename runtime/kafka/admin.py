@@ -17,6 +17,7 @@ from runtime.kafka.types import (
     deadline,
     full_name,
     own_name,
+    start_client,
 )
 from runtime.settings import Settings
 from vitals.errors import StateError
@@ -87,7 +88,7 @@ async def _admin(settings: Settings, doing: str) -> AsyncIterator[Any]:
     async with deadline(settings, ADMIN_TIMEOUT_S, doing):
         client = AIOKafkaAdminClient(bootstrap_servers=settings.kafka, request_timeout_ms=REQUEST_TIMEOUT_MS)
         try:
-            await client.start()
+            await start_client(client)
             yield client
         finally:
             await client.close()

@@ -16,7 +16,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError
 
 from runtime.kafka.reader import CONSUMER_OPTIONS, REQUEST_S, Watchdog, convert, stop_consumer
-from runtime.kafka.types import Assigned, Partition, Revoked, deadline, full_name, member_name, own_name
+from runtime.kafka.types import Assigned, Partition, Revoked, deadline, full_name, member_name, own_name, start_client
 from runtime.settings import Settings
 from vitals.steps import Records
 
@@ -77,7 +77,7 @@ class GroupConsumer:
         try:
             async with deadline(self._settings, JOIN_TIMEOUT_S, f"join of group {self._group}"):
                 self._consumer.subscribe(topics, listener=_Listener(self))
-                await self._consumer.start()
+                await start_client(self._consumer)
         except BaseException:
             await stop_consumer(self._consumer)
             raise

@@ -24,6 +24,7 @@ from runtime.kafka.types import (
     deadline,
     full_name,
     member_name,
+    start_client,
 )
 from runtime.settings import Settings
 
@@ -55,7 +56,7 @@ class Producer:
         )
         try:
             async with deadline(self._settings, self._timeout_s, f"start of producer {self._client_id}"):
-                await self._producer.start()
+                await start_client(self._producer)
         except BaseException:
             await self._stop()
             raise

@@ -16,6 +16,7 @@ from runtime.kafka.types import (
     deadline,
     full_name,
     own_name,
+    start_client,
 )
 from runtime.settings import Settings
 from vitals.steps import Records
@@ -92,7 +93,7 @@ class Reader:
         self._consumer = AIOKafkaConsumer(bootstrap_servers=self._settings.kafka, **CONSUMER_OPTIONS)
         try:
             async with deadline(self._settings, REQUEST_S, "start of a reader"):
-                await self._consumer.start()
+                await start_client(self._consumer)
                 if self._assignments:
                     self.assign(self._assignments)
         except BaseException:
@@ -232,4 +233,8 @@ async def stop_consumer(consumer: Any) -> None:
         async with asyncio.timeout(STOP_TIMEOUT_S), asyncio.TaskGroup() as tasks:
             tasks.create_task(consumer.stop(), name="consumer's end")
     except TimeoutError:
+        pass
+    finally:
+        # Also where its end was cancelled: the tasks that it cancels hand their cancellation on to it, and then it
+        # leaves its connections open.
         await consumer._client.close()  # noqa: SLF001

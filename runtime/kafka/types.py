@@ -7,10 +7,11 @@ the namespace. What goes in may be the own name or the full one (``vitals.topics
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
@@ -27,6 +28,8 @@ logging.getLogger("aiokafka").addHandler(logging.NullHandler())
 
 REQUEST_TIMEOUT_MS = 20_000
 """One request to a broker; shorter than every deadline of ours, so that its error is the one we see."""
+START_GRACE_S = 0.5
+"""How long a start that is cancelled may go on to finish the connection it is making."""
 RECORD_BYTES_MAX = 4 * 1024 * 1024
 """The largest record; Kafka refuses larger ones (``max.message.bytes`` is set a little above)."""
 
@@ -80,6 +83,22 @@ def own_name(settings: Settings, topic: str) -> str:
 def member_name(settings: Settings, name: str) -> str:
     """A group's or client's name in Kafka."""
     return f"{settings.namespace}.{name}" if settings.namespace else name
+
+
+async def start_client(client: Any) -> None:
+    """Start one of aiokafka's clients; a cancellation waits for the connection that is being made.
+
+    aiokafka forgets the connection of a start that is cancelled, and nobody could close it any more.
+    """
+    starting = asyncio.create_task(client.start(), name="client's start")
+    try:
+        await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        await asyncio.wait({starting}, timeout=START_GRACE_S)
+        starting.cancel()
+        with contextlib.suppress(asyncio.CancelledError, Exception):
+            await starting
+        raise
 
 
 @asynccontextmanager

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Self
 
 import pytest
+from aiokafka.conn import AIOKafkaConnection
 
 from runtime.kafka import (
     Assigned,
@@ -31,7 +33,7 @@ from runtime.settings import Settings
 from runtime.testing import MemoryKafka
 from vitals.errors import StateError
 from vitals.steps import Records
-from vitals.topics import TopicSpec, kafka_topic
+from vitals.topics import READINGS, TopicSpec, kafka_topic
 
 TOPIC, OTHER = "contract.many", "contract.one"
 SPECS = (TopicSpec(TOPIC, partitioned=True), TopicSpec(OTHER, partitioned=False))
@@ -323,6 +325,40 @@ async def test_a_silent_broker_is_a_stall_and_not_a_hang(topics: Settings, monke
         with pytest.raises(KafkaStalled):
             await producer.send([Out("vitals.readings", 0, None, b"lost")])
     never.cancel()
+
+
+@pytest.mark.parametrize("client", ["producer", "group", "reader"])
+async def test_who_is_stopped_while_it_starts_leaves_no_connection(
+    topics: Settings, client: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A supervisor stops services at any moment; a connection that nobody closes stays for the broker to find."""
+    kafka = RealKafka(topics)
+    make: dict[str, Callable[[], AbstractAsyncContextManager[Any]]] = {
+        "producer": kafka.producer,
+        "group": lambda: kafka.group([READINGS], "g", "a"),
+        "reader": lambda: kafka.reader([(READINGS, 0)]),
+    }
+    asked: asyncio.Queue[AIOKafkaConnection] = asyncio.Queue()
+    send = AIOKafkaConnection.send
+
+    def spy(self: AIOKafkaConnection, *args: Any, **more: Any) -> Any:
+        asked.put_nowait(self)
+        return send(self, *args, **more)
+
+    monkeypatch.setattr(AIOKafkaConnection, "send", spy)
+
+    async def run() -> None:
+        async with make[client]():
+            await asyncio.Event().wait()
+
+    for requests in range(1, 4):
+        task = asyncio.create_task(run())
+        seen = [await asyncio.wait_for(asked.get(), WAIT_S) for _ in range(requests)]
+        task.cancel()
+        await asyncio.wait({task})
+        while not asked.empty():
+            seen.append(asked.get_nowait())
+        assert [connection for connection in seen if connection.connected()] == []
 
 
 class _Stuck:
