@@ -2,6 +2,7 @@
 import { computed, effect } from "@preact/signals";
 import { isCalling, isListed, PRIORITIES, SIGN, type Priority } from "../logic/alerts";
 import { alerts, link } from "./feed";
+import { onTick } from "./watchdog";
 
 export interface Counts {
   /** Open and listed. */
@@ -53,9 +54,16 @@ function icon(): string {
 }
 
 export function startAttention(): void {
+  const showTitle = (): void => {
+    if (document.title !== title.peek()) document.title = title.peek();
+  };
+  // The browser draws its own window anew for each title: what matters at once, a mere count twice a second.
   effect(() => {
-    document.title = title.value;
+    void highest.value;
+    void lost.value;
+    showTitle();
   });
+  onTick(showTitle);
   effect(() => {
     const link = document.getElementById("icon");
     if (link instanceof HTMLLinkElement) link.href = icon();

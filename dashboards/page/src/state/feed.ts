@@ -10,6 +10,7 @@ import { silence, type Phase } from "../logic/link";
 import { same, siteFaults as faultsOf, worklist as cardsOf, type Card } from "../logic/order";
 import { receipts } from "../logic/receipts";
 import { heard, setClock } from "./clock";
+import { afterPaint } from "./paint";
 import { chosenSite } from "./scope";
 import { session } from "./session";
 import { beds, slopes } from "./tiles";
@@ -23,10 +24,10 @@ export interface Link {
   why: string;
 }
 export const NOT_CONFIRMED_MS = 5_000;
-const FLUSH_MS_MIN = 20;
-const FLUSH_MS_MAX = 100;
-/** Drawing takes at most this share of the time in a burst. */
-const FLUSH_SHARE = 1 / 3;
+/** Patients whose alerts change on the tiles with one frame; in a burst the others follow frame by frame. */
+/** Between two flushes, ms; the first change after a pause never waits. */
+const FLUSH_MS = 50;
+const PATIENTS_PER_FRAME = 24;
 const RESYNC_EVERY_MS = 300_000;
 const HELLO_MS = 5_000;
 const FINAL: Readonly<Record<number, string>> = {
@@ -178,20 +179,9 @@ let dirty = false;
 let dirtyAll = false;
 let dirtyLists = false;
 const dirtyPatients = new Set<string>();
+/** What was flushed last has not been painted yet: work for the same frame again would be for nobody. */
+let unpainted = false;
 let flushedAt = 0;
-/** ms between two flushes: the longer the last one took to draw, the longer the next one waits. */
-let flushEvery = FLUSH_MS_MIN;
-let asked = false;
-const channel = new MessageChannel();
-channel.port1.onmessage = () => {
-  asked = false;
-  flush();
-};
-const drawn = new MessageChannel();
-drawn.port1.onmessage = () => {
-  const took = performance.now() - flushedAt;
-  flushEvery = Math.min(FLUSH_MS_MAX, Math.max(FLUSH_MS_MIN, took / FLUSH_SHARE));
-};
 
 function collect(effects: Effects): void {
   if (!effects.replaced && effects.touched.size === 0 && !effects.listsChanged) return;
@@ -199,23 +189,14 @@ function collect(effects: Effects): void {
   dirtyAll ||= effects.replaced;
   dirtyLists ||= effects.listsChanged;
   for (const patient of effects.touched) if (patient) dirtyPatients.add(patient);
-  // The first of a burst shows at once, from onmessage; the rest of it a little later, together.
-  if (performance.now() - flushedAt >= flushEvery) flush();
-  else ask();
-}
-
-/** Flush a little later; a hidden tab's timers sleep, and it draws nothing. */
-function ask(): void {
-  if (asked) return;
-  asked = true;
-  const wait = flushedAt + flushEvery - performance.now();
-  if (document.visibilityState === "visible") setTimeout(() => channel.port2.postMessage(0), Math.max(0, wait));
-  else channel.port2.postMessage(0);
+  // The first of a burst shows at once, from onmessage; what comes before it is painted follows with the next frame.
+  if (!unpainted) flush();
 }
 
 function flush(): void {
   if (!dirty) return;
-  flushedAt = performance.now();
+  const rest = dirtyAll ? [] : [...dirtyPatients].slice(PATIENTS_PER_FRAME);
+  for (const patient of rest) dirtyPatients.delete(patient);
   batch(() => {
     alerts.value = new Map(known.alerts);
     changes.value = [...known.changes];
@@ -226,10 +207,24 @@ function flush(): void {
     if (dirtyAll) synced.value = true;
     regroup();
   });
-  dirty = dirtyAll = dirtyLists = false;
+  dirty = rest.length > 0;
+  dirtyAll = dirtyLists = false;
   dirtyPatients.clear();
+  for (const patient of rest) dirtyPatients.add(patient);
   deliver();
-  drawn.port2.postMessage(0);
+  unpainted = true;
+  flushedAt = performance.now();
+  afterPaint(onPainted);
+}
+
+function onPainted(): void {
+  const early = flushedAt + FLUSH_MS - performance.now();
+  if (early > 0 && document.visibilityState === "visible") {
+    setTimeout(onPainted, early);
+    return;
+  }
+  unpainted = false;
+  flush();
 }
 
 function regroup(): void {

@@ -5,6 +5,7 @@ import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import type { Card as CardData } from "../../logic/order";
 import { plural } from "../../logic/words";
 import { synced } from "../../state/feed";
+import { afterPaint } from "../../state/paint";
 import { ALL, filters } from "../../state/prefs";
 import { wallMode } from "../../state/route";
 import { Card } from "./card";
@@ -27,9 +28,12 @@ export function Worklist() {
 }
 
 /** New cards that are drawn at once; the next ones follow frame by frame, so that a burst never holds the page up. */
-const NEW_PER_FRAME = 8;
+const NEW_PER_FRAME = 4;
 const drawnPatients = new Set<string>();
 const again = signal(0);
+const drawMore = (): void => {
+  again.value += 1;
+};
 
 /** The cards to draw now, the first ones first: those that stand already, and a few new ones. */
 function portion(all: readonly CardData[]): CardData[] {
@@ -54,7 +58,7 @@ function DeskList() {
   const wanted = all.slice(0, limit.value);
   const shown = portion(wanted);
   useEffect(() => {
-    if (shown.length < wanted.length) requestAnimationFrame(() => (again.value += 1));
+    if (shown.length < wanted.length) afterPaint(drawMore);
   });
   useEffect(() => () => drawnPatients.clear(), []);
   return (
