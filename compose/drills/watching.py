@@ -16,7 +16,7 @@ from runtime.settings import Settings
 from stream.sink_work import SOURCES
 from vitals.alerts import Alert, FeedMark, decode
 from vitals.errors import ServerStalled
-from vitals.protocol import Change, ServerEvent, Welcome
+from vitals.protocol import Change, CommandAnswer, ServerEvent, Welcome
 from vitals.topics import FEED, TOPICS
 
 CONNECT_S = 30.0
@@ -29,26 +29,29 @@ Key = tuple[UUID, int, int]
 
 
 class _CountingView(FeedView):
-    """The client's memory, which also counts what it hides: changes that came twice."""
+    """The client's memory, which also keeps what it hides: changes that came twice."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
         super().__init__()
-        self.duplicates = 0
+        self._clock = clock
+        self.repeated: list[tuple[int, Alert]] = []
 
     def take(self, message: ServerEvent) -> bool:
         fresh = super().take(message)
-        self.duplicates += isinstance(message, Change) and not fresh
+        if isinstance(message, Change) and not fresh:
+            self.repeated.append((self._clock.now_us(), message.alert))
         return fresh
 
 
 class Recorder:
-    """One client of the feed; ``changes`` in the order in which they came."""
+    """One client of the feed; ``changes`` in the order in which they came, ``arrived`` when each did (µs UTC)."""
 
     def __init__(self, url: str, token: str, clock: Clock) -> None:
         self._client = FeedClient(url, token, clock=clock)
-        self._view = self._client.view = _CountingView()
+        self._view = self._client.view = _CountingView(clock)
         self._clock = clock
         self.changes: list[Alert] = []
+        self.arrived: list[int] = []
         self.connections = 0
         self.not_recovered = 0
         """Connections after the first on which the gateway could not promise that nothing was missed."""
@@ -56,7 +59,21 @@ class Recorder:
     @property
     def duplicates(self) -> int:
         """Changes that came more than once."""
-        return self._view.duplicates
+        return len(self._view.repeated)
+
+    @property
+    def everything(self) -> list[tuple[int, Alert]]:
+        """When (µs UTC) and what: every change, and after them those that came once more."""
+        return [*zip(self.arrived, self.changes, strict=True), *self._view.repeated]
+
+    @property
+    def open(self) -> dict[UUID, Alert]:
+        """The alerts that are open as this client knows them, by id."""
+        return dict(self._view.alerts)
+
+    async def acknowledge(self, alert: Alert) -> CommandAnswer | None:
+        """Acknowledge an alert as it is given; None is *not confirmed*."""
+        return await self._client.acknowledge(alert)
 
     @asynccontextmanager
     async def recording(self) -> AsyncIterator[None]:
@@ -77,6 +94,7 @@ class Recorder:
                 self.not_recovered += self.connections > 1 and not event.recovered
             case Change():
                 self.changes.append(event.alert)
+                self.arrived.append(self._clock.now_us())
             case _:
                 pass
 
