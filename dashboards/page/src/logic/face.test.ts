@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { band, face, limitsText, path } from "./face";
+import { band, face, height, limitsText, path, scaleOf } from "./face";
 import { NOW, vital } from "./fixtures";
 import { hhmm, MINUTE, SECOND } from "./times";
 
@@ -49,7 +49,14 @@ describe("limits and sparklines", () => {
   test("a rule that does not hold for a slow device says so", () => {
     const slow = { low: null, high: null, extreme_low: null, extreme_high: null, applies: false };
     expect(limitsText(slow, "heart_rate", "mg/dL")).toBe("no limit: too few readings");
-    expect(band(slow, "heart_rate")).toBeNull();
+    expect(band(slow, scaleOf([], "heart_rate"))).toBeNull();
+  });
+  test("a value above the usual scale widens it, and is no flat top", () => {
+    const points: [number, number][] = [[0, 390], [1, 350], [2, 100]];
+    const scale = scaleOf(points, "glucose");
+    expect(scale).toEqual([40, 390]);
+    expect(height(390, scale)).toBeLessThan(height(350, scale));
+    expect(scaleOf([[0, 100]], "glucose")).toEqual([40, 300]);
   });
   test("a gap stays empty", () => {
     const points: [number, number][] = [-60, -55, -20, -15].map((minutes) => [NOW + minutes * MINUTE, 100]);

@@ -67,35 +67,44 @@ function bounds(limits: GlucoseLimits | HeartRateLimits): [number | null, number
   return "applies" in limits ? [limits.low, limits.high] : [limits.low1, limits.high1];
 }
 
-const SCALE: Readonly<Record<Metric, readonly [number, number]>> = { glucose: [40, 300], heart_rate: [40, 150] };
+/** The scale that a sparkline has at least, so that two tiles compare at a glance. */
+const USUAL: Readonly<Record<Metric, Scale>> = { glucose: [40, 300], heart_rate: [40, 150] };
+type Scale = readonly [low: number, high: number];
 export const SPARK_WIDTH = 120;
 export const SPARK_HEIGHT = 30;
 
+/** The usual scale, widened to the points: a flat top would say that a value stands still. */
+export function scaleOf(points: readonly Point[], metric: Metric): Scale {
+  const values = points.map(([, value]) => value);
+  const [low, high] = USUAL[metric];
+  return [Math.min(low, ...values), Math.max(high, ...values)];
+}
+
 /** Where a value stands, px from the top of the sparkline. */
-export function height(value: number, metric: Metric): number {
-  const [low, high] = SCALE[metric];
+export function height(value: number, [low, high]: Scale): number {
   const part = (Math.min(high, Math.max(low, value)) - low) / (high - low);
   return Math.round((1 - part) * (SPARK_HEIGHT - 2) * 10) / 10 + 1;
 }
 
 /** The limits as a band: its top and height, null where there are none. */
-export function band(limits: Limits | null, metric: Metric): { y: number; height: number } | null {
+export function band(limits: Limits | null, scale: Scale): { y: number; height: number } | null {
   if (!limits) return null;
   const [low, high] = bounds(limits);
   if (low === null || high === null) return null;
-  const y = height(high, metric);
-  return { y, height: height(low, metric) - y };
+  const y = height(high, scale);
+  return { y, height: height(low, scale) - y };
 }
 
 /** An SVG path through the points of the last ``hours``; gaps of more than 16 min stay empty. */
 export function path(points: readonly Point[], metric: Metric, now: number, hours: number): string {
   const from = now - hours * 60 * MINUTE;
+  const scale = scaleOf(points, metric);
   const parts: string[] = [];
   let before: number | null = null;
   for (const [at, value] of points) {
     if (at < from || at > now) continue;
     const x = Math.round(((at - from) / (now - from)) * SPARK_WIDTH * 10) / 10;
-    const y = height(value, metric);
+    const y = height(value, scale);
     // A point alone is drawn as a dot: a line of no length with round ends.
     parts.push(before !== null && at - before <= 16 * MINUTE ? `L${x} ${y}` : `M${x} ${y}h0`);
     before = at;

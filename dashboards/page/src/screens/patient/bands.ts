@@ -32,7 +32,7 @@ const HEART_RATE: readonly Named[] = [
 ];
 
 /** The scale that a chart has at least, so that two patients' charts compare at a glance. */
-const USUAL: Record<Metric, readonly [number, number]> = { glucose: [40, 300], heart_rate: [30, 160] };
+const USUAL: Record<Metric, readonly [number, number]> = { glucose: [40, 300], heart_rate: [20, 160] };
 
 export function limitLines(metric: Metric, limits: Limits | null): LimitLine[] {
   if (limits === null || ("applies" in limits && !limits.applies)) return [];

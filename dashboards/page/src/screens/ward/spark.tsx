@@ -1,7 +1,7 @@
 /** The last hours in a line, with the limits as a band. Redrawn when a point joins it, and every five minutes. */
 import { computed, type ReadonlySignal } from "@preact/signals";
 import { useMemo } from "preact/hooks";
-import { band, path, SPARK_HEIGHT, SPARK_WIDTH } from "../../logic/face";
+import { band, path, scaleOf, SPARK_HEIGHT, SPARK_WIDTH } from "../../logic/face";
 import type { Metric, Tile } from "../../logic/live";
 import { minute, now } from "../../state/clock";
 import { spark, SPARK_HOURS } from "../../state/tiles";
@@ -12,7 +12,7 @@ export function Spark({ tile, metric }: { tile: ReadonlySignal<Tile>; metric: Me
   const drawn = useMemo(() => {
     const points = spark(tile.peek().patient);
     const limits = computed(() => JSON.stringify(tile.value.vitals[metric]?.limits ?? null));
-    const edge = computed(() => band(JSON.parse(limits.value) as never, metric));
+    const edge = computed(() => band(JSON.parse(limits.value) as never, scaleOf(points.value[metric], metric)));
     return {
       line: computed(() => {
         void step.value;
