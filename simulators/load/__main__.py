@@ -1,0 +1,18 @@
+"""``python -m simulators.load``: one worker of a load test; `vigil simulate` starts it and speaks with it."""
+
+from __future__ import annotations
+
+from runtime.clock import SystemClock
+from runtime.service import run
+from runtime.settings import Settings
+from simulators.load.worker import Spec, Worker, stdin, take
+
+
+async def main(settings: Settings) -> None:
+    """Play what stdin says."""
+    commands = await stdin()
+    await Worker(settings, await take(commands, Spec), SystemClock()).run(commands)
+
+
+if __name__ == "__main__":
+    run(main, Settings, "load")

@@ -1,0 +1,82 @@
+"""Driver: latencies in an HdrHistogram, from 1 µs to an hour with three significant digits; they can be merged.
+
+The library is known here only. What is encoded is the standard's compressed form (V2), readable by its other tools.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Self
+
+import numpy as np
+from hdrh.histogram import HdrHistogram  # type: ignore[import-untyped]
+from numpy.typing import NDArray
+
+LOWEST_US, HIGHEST_US = 1, 3_600_000_000
+DIGITS = 3
+QUANTILES = (50.0, 90.0, 99.0, 99.9)
+CURVE_STEPS = 5
+"""Points of a curve in each halving of what is left above it."""
+
+
+class Latencies:
+    """Latencies in µs; below 1 counts as 1, above an hour as an hour."""
+
+    def __init__(self) -> None:
+        self._found = HdrHistogram(LOWEST_US, HIGHEST_US, DIGITS)
+
+    @classmethod
+    def decoded(cls, text: str) -> Self:
+        """The one that was `encoded`."""
+        latencies = cls()
+        latencies._found.decode_and_add(text)
+        return latencies
+
+    @classmethod
+    def merged(cls, parts: Iterable[Latencies]) -> Self:
+        """One of several."""
+        latencies = cls()
+        for part in parts:
+            latencies._take(part)
+        return latencies
+
+    def _take(self, other: Latencies) -> None:
+        self._found.add(other._found)
+
+    def record(self, us: int) -> None:
+        """Note a latency."""
+        self._found.record_value(min(max(us, LOWEST_US), HIGHEST_US))
+
+    def record_all(self, us: NDArray[np.int64]) -> None:
+        """Note many."""
+        values, counts = np.unique(np.clip(us, LOWEST_US, HIGHEST_US), return_counts=True)
+        for value, count in zip(values.tolist(), counts.tolist(), strict=True):
+            self._found.record_value(value, count)
+
+    @property
+    def count(self) -> int:
+        """How many were noted."""
+        return int(self._found.get_total_count())
+
+    def at(self, percent: float) -> int:
+        """The latency that ``percent`` of them do not exceed, µs."""
+        return int(self._found.get_value_at_percentile(percent))
+
+    def summary_ms(self) -> dict[str, float] | None:
+        """p50, p90, p99, p99.9 and max in ms, and the count; None of nothing."""
+        if not self.count:
+            return None
+        found = {f"p{percent:g}": self.at(percent) / 1000 for percent in QUANTILES}
+        return {**found, "max": int(self._found.get_max_value()) / 1000, "count": self.count}
+
+    def curve(self) -> Sequence[tuple[float, float]]:
+        """Points (share of all in percent, latency in ms) for a plot by quantile; the last is at 100."""
+        if not self.count:
+            return []
+        points = self._found.get_percentile_iterator(CURVE_STEPS)
+        return [(float(point.percentile_level_iterated_to), point.value_iterated_to / 1000) for point in points]
+
+    def encoded(self) -> str:
+        """As text that `decoded` reads."""
+        text: bytes = self._found.encode()
+        return text.decode("ascii")
