@@ -47,7 +47,7 @@ async def main(
     audience = Audience(settings, principals, feed, clock)
     _show(metrics, audience, feed)
     async with (
-        HealthServer(settings.health_port or None, readiness, metrics),
+        HealthServer(settings.health_port or None, readiness, metrics, settings.health_host),
         Producer(settings, f"gateway-{settings.instance}") as producer,
         Reader(settings, partitions) as reader,
         Reader(settings, [(BINDINGS, 0)]) as bindings,

@@ -79,7 +79,7 @@ async def main(
     skipped = metrics.gauge("journal_unreadable_records", "Journal records skipped")
     skipped.set_function(lambda: sum(step.unreadable for step in runner.steps.values()))
     async with (
-        HealthServer(settings.health_port or None, readiness, metrics),
+        HealthServer(settings.health_port or None, readiness, metrics, settings.health_host),
         Producer(settings, f"{GROUP}-{settings.instance}") as producer,
         GroupConsumer(settings, [JOURNAL], GROUP, settings.instance) as consumer,
         asyncio.TaskGroup() as tasks,

@@ -74,7 +74,8 @@ async def main(
         raise SettingsError("the prover has no token", "VIGIL_PROVER_TOKEN", "give it one of role ops")
     metrics, readiness = Metrics(), Readiness("registry", "mqtt", "feed")
     prover = Prover(settings, registry_factory, metrics=metrics, readiness=readiness, clock=clock or SystemClock())
-    async with HealthServer(settings.health_port or None, readiness, metrics), asyncio.TaskGroup() as tasks:
+    health = HealthServer(settings.health_port or None, readiness, metrics, settings.health_host)
+    async with health, asyncio.TaskGroup() as tasks:
         tasks.create_task(prover.again("registry", prover.read), name="registry reader")
         tasks.create_task(prover.enrol(), name="enrolment")
         tasks.create_task(prover.again("mqtt", prover.send), name="synthetic devices")

@@ -18,7 +18,7 @@ async def run(settings: Settings) -> list[str]:
     Raises StateError where a topic or a migration is not what this version expects, ServerError where a server
     cannot be reached.
     """
-    done = [f"topic {name} created" for name in await ensure_topics(settings, TOPICS)]
+    done = [f"topic {name} created" for name in await ensure_topics(settings, TOPICS, replication=settings.replication)]
     migrations = Path(str(files("runtime") / "migrations"))
     applied = await database.migrate(settings.database_url.get_secret_value(), migrations)
     return done + [f"migration {name} applied" for name in applied]

@@ -43,7 +43,8 @@ class ProcessSpec:
 
     ``ready`` returns when the process answers its own protocol and raises OSError while it does not.
     ``once`` is for a process with an end: its exit code 0 is success, and it is not started again.
-    ``alive`` is asked while it runs; when it raises OSError for ``alive_seconds`` on end, the process hangs.
+    ``alive`` is asked every ``alive_poll_seconds`` while it runs; when it raises OSError for ``alive_seconds`` on end,
+    the process hangs. ``doom_signal`` tells it that everything is about to be stopped, so that it says so to others.
     ``env`` is laid over the parent's environment. ``death_signal`` is what the kernel sends when the parent dies.
     """
 
@@ -61,6 +62,8 @@ class ProcessSpec:
     once: bool = False
     alive: Callable[[], Awaitable[None]] | None = None
     alive_seconds: float = 30.0
+    alive_poll_seconds: float = 2.0
+    doom_signal: signal.Signals | None = None
 
     def command(self) -> list[str]:
         """Return the full argument vector, shim included; only this process may run it."""
@@ -163,6 +166,13 @@ class Process:
         finally:
             self.kill()
         return await self._child.wait()
+
+    def warn(self) -> bool:
+        """Tell it that everything is about to be stopped; whether it runs and can be told."""
+        if self.returncode is not None or self.spec.doom_signal is None:
+            return False
+        self._send(self.spec.doom_signal)
+        return True
 
     def kill(self) -> None:
         """Kill the process and what is left of its group, at once."""

@@ -14,6 +14,7 @@ from compose import page
 from compose.process import ProcessSpec, python, python_env
 from compose.servers import probes
 from runtime.health import ask
+from runtime.service import DOOM_SIGNAL
 
 SERVICES = ("registry", "sink", "process", "manage", "gateway", "dashboard", "bridge")
 """Every service that runs on either clock, in the order of the start; they stop in the reverse order."""
@@ -101,6 +102,7 @@ def service(name: str, logs: Path, environment: Mapping[str, str], health_port: 
         env={**python_env(), **environment, **own},
         ready=partial(answers, health_port),
         alive=partial(lives, health_port),
+        doom_signal=DOOM_SIGNAL,
         stop_seconds=8.0,
         ready_seconds=READY_S,
     )

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from compose.errors import exit_code, told
 from compose.output import ReaderGone
 from vitals.errors import VigilError
 
@@ -18,13 +19,14 @@ def run(main: Callable[[], Coroutine[Any, Any, int]]) -> int:
     """Run ``main`` to its end and return the exit code.
 
     The first signal cancels it; later ones change nothing, since every stop has a deadline of its own.
-    An error of ours becomes one line on stderr and the code 1; a signal gives 130.
+    An error of ours becomes one line on stderr (more, where everything was given up) and its exit code; a signal
+    gives 130.
     """
     try:
         return asyncio.run(_main(main))
     except VigilError as error:
-        sys.stderr.write(f"vigil: {error}\n")
-        return 1
+        sys.stderr.write(f"vigil: {told(error)}\n")
+        return exit_code(error)
 
 
 async def _main(main: Callable[[], Coroutine[Any, Any, int]]) -> int:

@@ -5,8 +5,9 @@
         await supervisor.wait()           # until cancelled
 
 A process that ends by itself is started again on the same specification, so on the same port and data.
-When one fails ``failures_max`` times within ``failures_seconds``, the body is cancelled, everything is
-stopped, and leaving the ``async with`` raises :class:`GaveUp`.
+When one fails ``failures_max`` times within ``failures_seconds``, those that can are told, so that they are not
+ready any more for whoever asks them; then the body is cancelled, everything is stopped, and leaving the
+``async with`` raises :class:`GaveUp`.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from compose.errors import GaveUp, ProcessExited, ProcessNotReady, ending
 from compose.process import Process, ProcessSpec
 from compose.signals import STOPPED_BY_SIGNAL
 
-ALIVE_POLL_SECONDS = 2.0
+ALIVE_ASKS_MIN = 4
+"""So many questions in a row have no answer before a process hangs: when this machine slept, one proves nothing."""
 
 
 class Kind(StrEnum):
@@ -58,13 +60,15 @@ class Backoff:
     """How long to wait before a restart, and when to stop trying.
 
     The first restart comes after ``first_seconds``; each further failure within ``failures_seconds`` doubles
-    the wait up to ``cap_seconds``; ``failures_max`` of them end it.
+    the wait up to ``cap_seconds``; ``failures_max`` of them end it. ``farewell_seconds`` is how long those who were
+    told of the end stay, longer than the dashboard's pause between two looks at them.
     """
 
     first_seconds: float = 0.2
     cap_seconds: float = 5.0
     failures_max: int = 6
     failures_seconds: float = 60.0
+    farewell_seconds: float = 6.0
 
     def delay(self, failures: int) -> float:
         """Return the wait in seconds after ``failures`` recent failures (at least one)."""
@@ -181,8 +185,10 @@ class Supervisor:
             self._tell(spec.name, Kind.EXITED, f"({ending(returncode)})")
             recent = sum(1 for at in failures if failures[-1] - at <= policy.failures_seconds)
             if recent >= policy.failures_max:
-                self._tell(spec.name, Kind.GAVE_UP)
-                raise GaveUp(spec.name, recent, policy.failures_seconds, spec.log)
+                self._tell(spec.name, Kind.GAVE_UP, f"after {recent} failures ({ending(returncode)}): see {spec.log}")
+                error = GaveUp(spec.name, recent, policy.failures_seconds, spec.log, returncode)
+                await self._say_farewell()
+                raise error
             await asyncio.sleep(policy.delay(recent))
             self._restarts[spec.name] += 1
             self._tell(spec.name, Kind.RESTARTING)
@@ -205,6 +211,12 @@ class Supervisor:
             hanging.cancel()
             ending.cancel()
 
+    async def _say_farewell(self) -> None:
+        """Tell those that can be told, and let them be asked for a while."""
+        told = [process.warn() for process in self._processes.values()]
+        if any(told):
+            await asyncio.sleep(self._backoff.farewell_seconds)
+
     def _tell(self, name: str, kind: Kind, detail: str = "") -> None:
         self._on_event(Event(name, kind, detail))
 
@@ -215,12 +227,13 @@ async def _hangs(spec: ProcessSpec) -> None:
     if spec.alive is None:
         await asyncio.get_running_loop().create_future()
         return
-    answered = clock()
-    while clock() - answered < spec.alive_seconds:
-        await asyncio.sleep(min(ALIVE_POLL_SECONDS, spec.alive_seconds / 4))
-        with contextlib.suppress(OSError):
+    answered, unanswered = clock(), 0
+    while unanswered < ALIVE_ASKS_MIN or clock() - answered < spec.alive_seconds:
+        await asyncio.sleep(min(spec.alive_poll_seconds, spec.alive_seconds / ALIVE_ASKS_MIN))
+        unanswered += 1
+        with contextlib.suppress(OSError, EOFError):
             await spec.alive()
-            answered = clock()
+            answered, unanswered = clock(), 0
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

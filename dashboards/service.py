@@ -60,7 +60,7 @@ async def main(
         origins = _origins(settings, page_port)
         socket = web.serve(tiles.handle, settings.page_host, settings.live_port, origins=origins, limits=live.LIMITS)
         async with (
-            HealthServer(settings.health_port or None, readiness, metrics),
+            HealthServer(settings.health_port or None, readiness, metrics, settings.health_host),
             database(settings, clock) as stored,
             socket as live_port,
         ):

@@ -123,8 +123,8 @@ async def _stored(settings: Settings, log: str | None, ends: Mapping[Partition, 
     )
 
 
-async def service_status(name: str, port: int) -> ServiceStatus:
-    """What a service's health server (loopback port) says; one that gives no answer is not alive."""
+async def service_status(name: str, port: int | str) -> ServiceStatus:
+    """What a service's health server (loopback port, or ``host:port``) says; one that gives no answer is not alive."""
     try:
         healthy, _ = await ask(port, "/healthz")
         ready, body = await ask(port, "/readyz")

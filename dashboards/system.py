@@ -97,7 +97,7 @@ class System:
         metrics = {each.name: measured for each, measured in found if measured}
         return tuple(ServiceOut.model_validate(each.model_dump()) for each, _ in found), metrics
 
-    async def _service(self, name: str, port: int) -> tuple[ServiceStatus, dict[str, float]]:
+    async def _service(self, name: str, port: int | str) -> tuple[ServiceStatus, dict[str, float]]:
         state = await service_status(name, port)
         try:
             _, body = await ask(port, "/metrics")

@@ -37,7 +37,7 @@ async def main(settings: RegistrySettings) -> None:
             await clock.sleep(READY_POLL_S)
 
     async with (
-        HealthServer(settings.health_port or None, readiness, metrics),
+        HealthServer(settings.health_port or None, readiness, metrics, settings.health_host),
         Producer(settings, GROUP) as producer,
         GroupConsumer(settings, [COMMANDS], GROUP, settings.instance) as consumer,
         asyncio.TaskGroup() as group,

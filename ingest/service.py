@@ -28,7 +28,7 @@ async def main(settings: BridgeSettings) -> None:
     """Run until cancelled; raises `VigilError` when a server fails us."""
     metrics, readiness = Metrics(), Readiness("directory", "mqtt", "ticks")
     async with (
-        HealthServer(settings.health_port or None, readiness, metrics),
+        HealthServer(settings.health_port or None, readiness, metrics, settings.health_host),
         Producer(settings, f"bridge-{settings.instance}") as producer,
         Reader(settings, [(READINGS, partition) for partition in range(settings.partitions)]) as readings,
         Reader(settings, [(BINDINGS, 0)]) as bindings,

@@ -2,7 +2,7 @@
 
 `configure_logging` sends everything, the libraries' own loggers included, through one pipeline that masks secrets.
 `Metrics` is the process's registry; `Readiness` says with reasons whether the service does its work; `HealthServer`
-answers ``/healthz``, ``/readyz`` and ``/metrics`` on loopback.
+answers ``/healthz``, ``/readyz`` and ``/metrics``.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ import json
 import logging
 import re
 import sys
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from http import HTTPStatus
 from types import TracebackType
-from typing import Any, Self, TextIO, TypeVar
+from typing import Any, ClassVar, Self, TextIO, TypeVar
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.metrics import MetricWrapperBase
 
@@ -121,11 +121,14 @@ class Metrics:
     """Prometheus metrics in a registry of their own; asking twice for a name gives the same metric.
 
     Names get the prefix ``vigil_``; units are part of the name (``_seconds``, ``_bytes``, ``_total`` by itself).
+    What the kernel says of the process (CPU, memory, files) is there as ``process_...``.
     """
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self._made: dict[str, MetricWrapperBase] = {}
+        self._refreshing: list[Callable[[], None]] = []
+        ProcessCollector(registry=self.registry)
 
     def counter(self, name: str, help_text: str, labels: Sequence[str] = ()) -> Counter:
         """Something that only grows."""
@@ -153,13 +156,37 @@ class Metrics:
         assert isinstance(made, kind), f"{name} is another kind of metric"
         return made
 
+    def follow(self, readiness: Readiness) -> None:
+        """Show a readiness and its conditions."""
+        self.gauge("ready", "1 while every condition of the service holds").set_function(lambda: readiness.ok)
+        checks = self.gauge("check_ok", "1 while this condition of the service holds", ["check"])
+
+        def refresh() -> None:
+            checks.clear()
+            for name, ok in readiness.checks.items():
+                checks.labels(name).set(ok)
+
+        self._refreshing.append(refresh)
+
     def text(self) -> bytes:
         """The present values in Prometheus' text format."""
+        for refresh in self._refreshing:
+            refresh()
         return generate_latest(self.registry)
 
 
 class Readiness:
-    """Named conditions, each with a reason while it does not hold; ready when all hold."""
+    """Named conditions, each with a reason while it does not hold; ready when all hold.
+
+    A process that was told of its end (`doom`) is ready in nothing any more.
+    """
+
+    _doomed: ClassVar[str] = ""
+
+    @classmethod
+    def doom(cls, reason: str) -> None:
+        """State that the whole process is about to be stopped by whoever supervises it."""
+        cls._doomed = reason
 
     def __init__(self, *names: str) -> None:
         self._states: dict[str, tuple[bool, str]] = dict.fromkeys(names, (False, "starting"))
@@ -171,30 +198,39 @@ class Readiness:
     @property
     def ok(self) -> bool:
         """Whether every condition holds."""
-        return all(ok for ok, _ in self._states.values())
+        return all(self.checks.values())
+
+    @property
+    def checks(self) -> dict[str, bool]:
+        """Whether it holds, by condition."""
+        doomed = {"supervisor": False} if self._doomed else {}
+        return {name: ok for name, (ok, _) in self._states.items()} | doomed
 
     @property
     def reasons(self) -> dict[str, str]:
         """Why not, by condition; empty when ready."""
-        return {name: reason or "not ready" for name, (ok, reason) in self._states.items() if not ok}
+        doomed = {"supervisor": self._doomed} if self._doomed else {}
+        return {name: reason or "not ready" for name, (ok, reason) in self._states.items() if not ok} | doomed
 
     def as_dict(self) -> dict[str, Any]:
         """As ``/readyz`` shows it."""
         return {
             "ready": self.ok,
             "reasons": self.reasons,
-            "checks": {name: ok for name, (ok, _) in self._states.items()},
+            "checks": self.checks,
         }
 
 
 class HealthServer:
-    """A small HTTP server on loopback: ``async with HealthServer(port, readiness, metrics) as health``.
+    """A small HTTP server: ``async with HealthServer(port, readiness, metrics) as health``; on loopback unless told.
 
     ``port`` None is off; 0 takes a free one, which `port` tells. ``VIGIL_HEALTH_PORT=0`` means off: pass
     ``settings.health_port or None``.
     """
 
-    def __init__(self, port: int | None, readiness: Readiness, metrics: Metrics) -> None:
+    def __init__(self, port: int | None, readiness: Readiness, metrics: Metrics, host: str = "127.0.0.1") -> None:
+        metrics.follow(readiness)
+        self._host = host
         self._wanted = port
         self._readiness = readiness
         self._metrics = metrics
@@ -208,7 +244,7 @@ class HealthServer:
     async def __aenter__(self) -> Self:
         if self._wanted is not None:
             self._server = await asyncio.start_server(
-                self._serve, "127.0.0.1", self._wanted, limit=REQUEST_BYTES_MAX, reuse_address=True
+                self._serve, self._host, self._wanted, limit=REQUEST_BYTES_MAX, reuse_address=True
             )
         return self
 

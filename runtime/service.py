@@ -16,11 +16,13 @@ from typing import NoReturn, TypeVar
 import structlog
 import uvloop
 
-from runtime.observe import configure_logging
+from runtime.observe import Readiness, configure_logging
 from runtime.settings import Settings, load
 from vitals.errors import SettingsError, VigilError
 
 EXIT_OK, EXIT_ERROR, EXIT_SETTINGS, EXIT_FAULT, EXIT_HUNG = 0, 1, 2, 70, 75
+DOOM_SIGNAL = signal.SIGUSR1
+"""The supervisor's word that it gave up and is about to stop everything: the service is not ready any more."""
 SHUTDOWN_S_MAX = 20.0
 """Longer than the sum of the drivers' own closing deadlines; then the process ends itself."""
 
@@ -59,6 +61,7 @@ async def _supervise(main: Callable[[S], Awaitable[None]], settings: S, name: st
 
     for signum in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signum, stop, signum)
+    loop.add_signal_handler(DOOM_SIGNAL, Readiness.doom, "gave up: everything is about to stop")
     await asyncio.wait({work})
     for handle in stopping:
         handle.cancel()

@@ -6,6 +6,7 @@ Secrets are ``SecretStr``: they print as asterisks, and no error message repeats
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from pydantic import Field, SecretStr, ValidationError
@@ -37,21 +38,35 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     instance: str = Field(default="0", pattern=r"^[a-z0-9][a-z0-9-]{0,40}$")
     """Name of this process among its like: member of the consumer group, part of the MQTT client id."""
+    health_host: str = "127.0.0.1"
+    """Address of ``/healthz``, ``/readyz`` and ``/metrics``; they ask nobody who they are."""
     health_port: int = Field(default=0, ge=0, le=65535)
-    """Loopback port of ``/healthz``, ``/readyz`` and ``/metrics``; 0 is off."""
+    """Port of ``/healthz``, ``/readyz`` and ``/metrics``; 0 is off."""
+    replication: int = Field(default=1, ge=1, le=9)
+    """Copies of every topic on different brokers; used when ``vigil migrate`` creates it."""
 
 
 S = TypeVar("S", bound=Settings)
 
+class _Secrets(BaseSettings):
+    """``VIGIL_SECRETS_DIR``: a folder whose files are settings, each named as its variable in small letters."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX)
+
+    secrets_dir: Path | None = None
+
 
 def load(cls: type[S], **overrides: Any) -> S:
-    """Read the settings of one service from the environment; ``overrides`` win.
+    """Read the settings of one service from the environment and the folder of secrets; ``overrides`` win.
 
     Raises:
         SettingsError: one line that names each variable and what is wrong with it, never its value.
     """
+    folder = _Secrets().secrets_dir
+    if folder is not None and not folder.is_dir():
+        raise SettingsError("no such folder of secrets", str(folder), f"set {PREFIX}SECRETS_DIR, or unset it")
     try:
-        return cls(**overrides)
+        return cls(_secrets_dir=folder, **overrides)
     except ValidationError as error:
         faults = "; ".join(_fault(item["loc"], item["msg"]) for item in error.errors(include_input=False))
         raise SettingsError("bad setting", faults, "set the environment variable") from None

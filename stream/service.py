@@ -78,7 +78,7 @@ async def main(settings: ProcessSettings, clock: Clock | None = None) -> None:
     age = metrics.gauge("processor_tick_age_seconds", "Seconds since a site clock moved, in the slowest partition")
     age.set_function(lambda: watch.age(set(runner.positions), clock.monotonic()))
     async with (
-        HealthServer(settings.health_port or None, readiness, metrics),
+        HealthServer(settings.health_port or None, readiness, metrics, settings.health_host),
         Producer(settings, f"{GROUP}-{settings.instance}") as producer,
         GroupConsumer(settings, [READINGS], GROUP, settings.instance) as consumer,
         asyncio.TaskGroup() as tasks,

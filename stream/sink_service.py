@@ -177,7 +177,7 @@ async def main(settings: SinkSettings) -> None:
     readiness, metrics = Readiness("kafka", "database"), Metrics()
     cluster = await cluster_id(settings)
     async with (
-        HealthServer(settings.health_port or None, readiness, metrics),
+        HealthServer(settings.health_port or None, readiness, metrics, settings.health_host),
         Producer(settings, f"sink-{settings.instance}") as producer,
         GroupConsumer(settings, SOURCES, "sink", settings.instance) as consumer,
     ):

@@ -57,6 +57,8 @@ def prepare(data: Path, log: Path, port: int) -> ProcessSpec:
         env=python_env(),
         log=log,
         ready=partial(probes.mqtt, port),
+        alive=partial(probes.mqtt, port),
+        alive_poll_seconds=probes.ALIVE_POLL_SECONDS,
         stop_seconds=2.0,
         ready_seconds=15.0,
     )

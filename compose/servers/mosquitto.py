@@ -64,6 +64,8 @@ def prepare(program: Path, data: Path, log: Path, port: int) -> ProcessSpec:
         argv=(str(program), "-c", str(config)),
         log=log,
         ready=partial(probes.mqtt, port),
+        alive=partial(probes.mqtt, port),
+        alive_poll_seconds=probes.ALIVE_POLL_SECONDS,
         death_signal=signal.SIGTERM,
         ready_seconds=15.0,
     )

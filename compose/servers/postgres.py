@@ -138,6 +138,8 @@ async def prepare(install: Install, data: Path, log: Path, port: int, *, name: s
         argv=(str(install.programs / "postgres"), "-D", seen, *options),
         log=log,
         ready=partial(probes.postgres, port, SUPERUSER),
+        alive=partial(probes.postgres_lives, port),
+        alive_poll_seconds=probes.ALIVE_POLL_SECONDS,
         jail=jail,
         cwd=Path("/"),
         stop_signal=signal.SIGINT,

@@ -1,6 +1,8 @@
 """Asks a server, in its own protocol, whether it serves; each raises OSError or EOFError while it does not.
 
 Written over plain sockets, because readiness is asked twenty times a second and no client library is needed for it.
+Those that end with ``_lives`` ask less, and are for one that ran already: does the process still answer at all? A
+database that recovers lives; a server that was stopped or hangs takes the connection and says nothing.
 """
 
 from __future__ import annotations
@@ -13,6 +15,10 @@ from contextlib import asynccontextmanager
 
 HOST = "127.0.0.1"
 PROBE_SECONDS = 2.0
+ALIVE_POLL_SECONDS = 5.0
+"""Pause between two questions to a server that runs: a few each minute cost it nothing."""
+SSL_REQUEST = 80877103
+API_VERSIONS = 18
 REPLY_BYTES_MAX = 1 << 20
 
 
@@ -64,6 +70,15 @@ async def kafka(port: int) -> None:
         raise OSError("no broker has joined yet")
 
 
+async def kafka_lives(port: int) -> None:
+    """Ask which requests the broker knows, which it answers without asking the cluster."""
+    client = b"vigil-probe"
+    request = struct.pack(">hhih", API_VERSIONS, 0, 1, len(client)) + client
+    async with connected(port) as (reader, writer):
+        writer.write(struct.pack(">i", len(request)) + request)
+        await reader.readexactly(8)
+
+
 async def mqtt(port: int) -> None:
     """Connect as MQTT 5 with a clean start; the CONNACK must say success."""
     client = b"vigil-probe-%d" % port
@@ -84,3 +99,11 @@ async def postgres(port: int, user: str) -> None:
         writer.write(struct.pack(">i", len(body) + 4) + body)
         if await reader.readexactly(1) != b"R":
             raise OSError(f"the database on port {port} is not ready")
+
+
+async def postgres_lives(port: int) -> None:
+    """Ask whether the server speaks TLS, which it answers before any session, and without a line in its log."""
+    async with connected(port) as (reader, writer):
+        writer.write(struct.pack(">ii", 8, SSL_REQUEST))
+        if await reader.readexactly(1) not in {b"S", b"N"}:
+            raise OSError(f"port {port} does not speak PostgreSQL")

@@ -6,6 +6,7 @@ import asyncio
 import io
 import json
 import logging
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -133,3 +134,39 @@ async def test_health_is_off_without_a_port() -> None:
     """A test or a tool opens no port that nobody asked for."""
     async with HealthServer(None, Readiness(), Metrics()) as health:
         assert health.port == 0
+
+
+async def test_readiness_is_a_metric_too() -> None:
+    """An alarm system that asks only for metrics must see what is not well, condition by condition."""
+    readiness, metrics = Readiness("kafka"), Metrics()
+    async with HealthServer(None, readiness, metrics):
+        assert "vigil_ready 0.0" in metrics.text().decode()
+        assert 'vigil_check_ok{check="kafka"} 0.0' in metrics.text().decode()
+        readiness.set("kafka", ok=True)
+        assert "vigil_ready 1.0" in metrics.text().decode()
+        assert "process_cpu_seconds_total" in metrics.text().decode()
+
+
+def test_a_process_that_was_told_of_its_end_is_not_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Screens and balancers turn away before the connection breaks, and learn why."""
+    monkeypatch.setattr(Readiness, "_doomed", "")
+    readiness = Readiness("kafka")
+    readiness.set("kafka", ok=True)
+    Readiness.doom("gave up")
+    assert not readiness.ok
+    assert readiness.reasons == {"supervisor": "gave up"}
+    assert readiness.as_dict()["checks"] == {"kafka": True, "supervisor": False}
+
+
+async def test_health_can_be_asked_from_a_shell(capfd: pytest.CaptureFixture[str]) -> None:
+    """A container's health check has no curl."""
+    async with HealthServer(0, Readiness("kafka"), Metrics()) as health:
+        for path, code in (("/healthz", 0), ("/readyz", 1)):
+            child = await asyncio.create_subprocess_exec(sys.executable, "-m", "runtime.health", str(health.port), path)
+            assert await child.wait() == code
+        port = str(health.port)
+    child = await asyncio.create_subprocess_exec(sys.executable, "-m", "runtime.health", port)
+    assert await child.wait() == 1
+    said = capfd.readouterr()
+    assert '"alive": true' in said.out
+    assert port in said.err

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from pydantic import SecretStr, ValidationError
 
@@ -62,3 +64,23 @@ def test_secrets_print_as_asterisks_and_stay_out_of_errors(monkeypatch: pytest.M
     with pytest.raises(SettingsError) as caught:
         load(Settings)
     assert "hunter2" not in str(caught.value)
+
+
+def test_a_secret_may_be_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Whoever may list processes or look into a container's settings reads every environment variable."""
+    (tmp_path / "vigil_mqtt_password").write_text("hunter2\n")
+    monkeypatch.setenv("VIGIL_SECRETS_DIR", str(tmp_path))
+    found = load(Settings).mqtt_password
+    assert found is not None
+    assert found.get_secret_value() == "hunter2"
+    monkeypatch.setenv("VIGIL_MQTT_PASSWORD", "other")
+    found = load(Settings).mqtt_password
+    assert found is not None
+    assert found.get_secret_value() == "other"
+
+
+def test_a_folder_of_secrets_that_is_not_there_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A service that went on without its password would be refused by the server, far from the cause."""
+    monkeypatch.setenv("VIGIL_SECRETS_DIR", str(tmp_path / "nowhere"))
+    with pytest.raises(SettingsError, match=r"no such folder of secrets: .*nowhere"):
+        load(Settings)

@@ -13,9 +13,10 @@ from pathlib import Path
 import psutil
 import pytest
 
+from compose import errors
 from compose.errors import GaveUp, ProcessExited, ProcessNotReady
 from compose.process import Process, ProcessSpec, run_to_end
-from compose.supervisor import Backoff, Event, Kind, Supervisor
+from compose.supervisor import ALIVE_ASKS_MIN, Backoff, Event, Kind, Supervisor
 from runtime.testing.waiting import until
 
 QUICK = Backoff(first_seconds=0.01, cap_seconds=0.05, failures_max=3)
@@ -97,6 +98,23 @@ async def test_a_process_that_hangs_is_killed_and_starts_again(tmp_path: Path) -
         assert supervisor.processes["it"].pid != first
 
 
+async def test_a_process_that_was_silent_only_once_is_left_alone(tmp_path: Path) -> None:
+    """When the whole machine slept, the first question after it may fail for a process that is well."""
+    heard, asked = Heard(), 0
+
+    async def alive() -> None:
+        nonlocal asked
+        asked += 1
+        if asked % ALIVE_ASKS_MIN:
+            raise EOFError
+
+    async with Supervisor(heard, QUICK) as supervisor:
+        asking = replace(spec(tmp_path, *SLEEP), alive=alive, alive_seconds=0.004, alive_poll_seconds=0.001)
+        await supervisor.start(asking)
+        await until(lambda: asked > 5 * ALIVE_ASKS_MIN)
+    assert heard.count(Kind.HUNG) == 0
+
+
 async def test_a_process_is_replaced_by_another_specification(tmp_path: Path) -> None:
     """Services start again by the real clock; whoever is killed afterwards must come back by it too."""
     heard, said = Heard(), tmp_path / "said"
@@ -125,6 +143,57 @@ async def test_a_process_that_keeps_failing_ends_everything_loudly(tmp_path: Pat
             await supervisor.start(spec(tmp_path, "sh", "-c", script, ready=file_exists(ready)))
             await supervisor.wait()
     assert other.returncode is not None
+
+
+async def test_giving_up_says_how_it_ended_what_it_said_and_what_to_do(tmp_path: Path) -> None:
+    """The person who is woken has this screen and no other: one line of it would send them looking for the log."""
+    script = "sleep 0.1; echo one; echo two; echo No space left on device >&2; exit 3"
+    heard = Heard()
+    with pytest.raises(GaveUp) as caught:  # noqa: PT012
+        async with Supervisor(heard, QUICK) as supervisor:
+            await supervisor.start(spec(tmp_path, "sh", "-c", script))
+            await supervisor.wait()
+    told = errors.told(caught.value)
+    assert f"it ended with exit code 3; the last lines of {tmp_path / 'it.log'}:" in told
+    assert "    | two\n    | No space left on device\n" in told
+    assert "what to do: the disk is full" in told
+    assert errors.exit_code(caught.value) == errors.EXIT_GAVE_UP
+    (event,) = [event for event in heard.events if event.kind is Kind.GAVE_UP]
+    assert "exit code 3" in str(event)
+
+
+async def test_those_who_can_be_told_know_of_the_end_before_it(tmp_path: Path) -> None:
+    """A page that is open says that Vigil is not ready, instead of freezing with a calm face."""
+    told = tmp_path / "told"
+    page = f"trap 'touch {told}' USR1; touch {tmp_path / 'up'}; while :; do sleep 0.01; done"
+    backoff = replace(QUICK, farewell_seconds=0.5)
+    seen: list[bool] = []
+
+    def heard(event: Event) -> None:
+        if (event.process, event.kind) == ("page", Kind.STOPPING):
+            seen.append(told.exists())
+
+    with pytest.raises(GaveUp):  # noqa: PT012
+        async with Supervisor(heard, backoff) as supervisor:
+            shown = spec(tmp_path, "sh", "-c", page, name="page", ready=file_exists(tmp_path / "up"))
+            await supervisor.start(replace(shown, doom_signal=signal.SIGUSR1))
+            await supervisor.start(spec(tmp_path, "sh", "-c", "sleep 0.1; exit 1"))
+            await supervisor.wait()
+    assert seen == [True]
+
+
+@pytest.mark.parametrize(
+    ("returncode", "tail", "word"),
+    [
+        (2, ["bridge: bad setting"], "setting"),
+        (-9, [], "killed"),
+        (70, ["Traceback"], "fault of Vigil's own"),
+        (4, [], "log"),
+    ],
+)
+def test_every_ending_has_its_advice(returncode: int, tail: list[str], word: str) -> None:
+    """Who reads it at three in the morning has no time to look exit codes up."""
+    assert word in errors.advice(returncode, tail)
 
 
 async def test_a_first_start_that_fails_is_not_retried(tmp_path: Path) -> None:
