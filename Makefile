@@ -12,6 +12,7 @@ RATE ?= 0.2
 HISTORY ?= 24
 PARTITIONS ?= 2
 WORKERS ?= 2
+SEED ?= 1
 ARGS ?=
 BIN := $(VENV)/bin
 CODE := vitals runtime ingest stream alerts dashboards simulators compose
@@ -49,6 +50,26 @@ drill-page: install-dev page ## how fast an alert stands on the page at 200 pati
 .PHONY: drill-feedlost
 drill-feedlost: install-dev page ## stop gateway, network, processors, a partition: does the page say so, and get over it
 	@exec $(BIN)/python -m compose.drills.feedlost $(ARGS)
+
+.PHONY: drill-kill
+drill-kill: install ## kill -9 every service at seeded moments under load, alone and in pairs (SEED=)
+	@exec $(BIN)/python -m compose.drills.kill --seed $(SEED) $(ARGS)
+
+.PHONY: drill-stop
+drill-stop: install ## SIGSTOP every service for 30 s under load, then SIGCONT (SEED=)
+	@exec $(BIN)/python -m compose.drills.stop --seed $(SEED) $(ARGS)
+
+.PHONY: drill-database
+drill-database: install ## the database away for a minute under load, then killed in mid-transaction (SEED=)
+	@exec $(BIN)/python -m compose.drills.database --seed $(SEED) $(ARGS)
+
+.PHONY: drill-kafka
+drill-kafka: install ## Kafka away for a minute under load, then killed (SEED=)
+	@exec $(BIN)/python -m compose.drills.kafka --seed $(SEED) $(ARGS)
+
+.PHONY: drill-broker
+drill-broker: install ## mosquitto restarted under load, with sessions and queues that must survive (SEED=)
+	@exec $(BIN)/python -m compose.drills.broker --seed $(SEED) $(ARGS)
 
 .PHONY: screens
 screens: install-dev page ## pictures of every screen of a demonstration, into OUT (a folder)

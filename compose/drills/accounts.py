@@ -145,11 +145,12 @@ def delays_ms(account: Account, since: int = 0, until: int | None = None) -> lis
     ]
 
 
-def next_alerts(account: Account, fault: Fault) -> dict[int, float | None]:
+def next_alerts(crossings: Iterable[Crossing], heard: Sequence[Told], fault: Fault) -> dict[int, float | None]:
     """Seconds from a fault until the first opening of a crossing sent after it, by partition; None: never."""
-    first = _first_openings(account.heard)
-    found: dict[int, float | None] = {each.partition: None for each in account.crossings}
-    for each in account.crossings:
+    first = _first_openings(heard)
+    crossings = list(crossings)
+    found: dict[int, float | None] = {each.partition: None for each in crossings}
+    for each in crossings:
         if each.at < fault.at or each.alert not in first:
             continue
         after = (first[each.alert] - fault.at) / SECOND_US
@@ -241,7 +242,7 @@ def _line(told: Told) -> str:
 def _faults(account: Account, finding: Finding) -> None:
     told = finding.figures["next_alert_s"] = {}
     for fault in account.faults:
-        found = next_alerts(account, fault)
+        found = next_alerts(account.crossings, account.heard, fault)
         never = [partition for partition, seconds in found.items() if seconds is None]
         worst = max((seconds for seconds in found.values() if seconds is not None), default=None)
         told[fault.what] = None if worst is None or never else round(worst, 2)

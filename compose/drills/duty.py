@@ -6,7 +6,7 @@
         duty.fault("kill -9 gateway")           # the next right alert is timed from here
         await duty.run(10)
         account = await duty.settled()          # everything sent has arrived everywhere, or it never will
-    found = judge(account, repeats_max=0)
+    conclude(frame, duty, account, repeats_max=0)
 
 Each device has a connection of its own, numbers its readings, keeps what has no PUBACK, and sends it again when it
 is connected again (QoS 1). Patients have the policy of `bedside`: a low opens an alert with one reading, whose id
@@ -25,8 +25,21 @@ from itertools import count
 from typing import NamedTuple
 from uuid import UUID
 
+import numpy as np
+
 from compose.drills import ledger
-from compose.drills.accounts import Account, Crossing, Fault, Finding, Identity, Sent, Told, delays_ms, judge, repeats
+from compose.drills.accounts import (
+    Account,
+    Crossing,
+    Fault,
+    Finding,
+    Identity,
+    Sent,
+    Told,
+    delays_ms,
+    judge,
+    next_alerts,
+)
 from compose.drills.bedside import (
     BOUND_BEFORE_US,
     LOW_VALUE,
@@ -36,7 +49,7 @@ from compose.drills.bedside import (
     device_name,
     patient_name,
 )
-from compose.drills.frame import Tell
+from compose.drills.frame import Frame, Tell, percentiles
 from compose.drills.watching import Recorder
 from compose.stack import Stack
 from compose.wiring import RegistryClient
@@ -51,9 +64,11 @@ from vitals.policies import LOW
 from vitals.topics import device_id, partition_of, patient_id, readings_topic
 from vitals.units import UNIT_NAME
 
-__all__ = ("Account", "Duty", "Fault", "Finding", "Load", "delays_ms", "judge", "on_duty", "repeats", "script")
+__all__ = ("Account", "Duty", "Fault", "Finding", "Load", "conclude", "delays_ms", "judge", "on_duty", "script")
 
 PATIENTS_MAX = 500
+RECOVER_S = 60.0
+"""How long `Duty.recovered` waits; far beyond what passes."""
 SETTLE_S = 120.0
 """How long each stage may take to have everything once sending has ended."""
 POLL_S = 0.1
@@ -140,6 +155,24 @@ class Duty:
         fault = Fault(what, now) if within_s is None else Fault(what, now, within_s)
         self.faults.append(fault)
         return fault
+
+    async def recovered(self, fault: Fault, seconds: float = RECOVER_S) -> float | None:
+        """Go on until a crossing sent after the fault has had its alert in every partition; the seconds that took.
+
+        None where that does not happen in time: the verdict will say so.
+        """
+        began = self._clock.monotonic()
+        while self._clock.monotonic() - began < seconds:
+            told = [
+                Told(alert.id, alert.version, alert.change, at)
+                for at, alert in zip(self.recorder.arrived, self.recorder.changes, strict=True)
+                if at >= fault.at
+            ]
+            found = [each for each in next_alerts(self.crossings.values(), told, fault).values() if each is not None]
+            if len(found) == len({each.partition for each in self.crossings.values()}):
+                return max(found)
+            await self.run(POLL_S)
+        return None
 
     @property
     def spares(self) -> Sequence[int]:
@@ -288,3 +321,12 @@ async def on_duty(stack: Stack, clock: Clock, tell: Tell, load: Load) -> AsyncIt
         tell(f"{load.patients} patients on duty, seed {load.seed}")
         await held.enter_async_context(duty.playing())
         yield duty
+
+
+def conclude(frame: Frame, duty: Duty, account: Account, *, repeats_max: int) -> None:
+    """Judge the account into the drill's verdict, with the delays from the intended sending to the socket."""
+    finding = judge(account, repeats_max=repeats_max)
+    finding.figures["delay_ms"] = percentiles(np.array(delays_ms(account)))
+    finding.figures["drill_itself_late_ms"] = round(duty.late_s * 1000, 1)
+    frame.verdict.figures |= finding.figures
+    frame.verdict.differences += finding.differences

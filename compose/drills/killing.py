@@ -1,4 +1,7 @@
-"""Kills every service once, each at a seeded moment of a replay, with ``kill -9``; the supervisor brings it back."""
+"""Kills, stops and takes away: services and servers by their names; the supervisor brings back what was killed.
+
+``plan`` and ``carry_out`` kill every service once, each at a seeded moment of a replay.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,12 @@ import asyncio
 import os
 import random
 import signal
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
+
+import psutil
 
 from compose import services
 from compose.stack import Stack
@@ -17,6 +23,8 @@ from vitals.errors import ServerStalled
 
 BACK_S = 90.0
 POLL_S = 0.1
+ALL = (*services.SERVICES, services.PROVER)
+"""Every service of a stack on the real clock."""
 
 
 @dataclass(slots=True)
@@ -59,19 +67,80 @@ async def carry_out(
 
 
 async def _back(kill: Kill, pid: int, stack: Stack, clock: Clock) -> None:
+    kill.away_seconds = await returned(kill.service, pid, stack, clock)
+
+
+async def returned(name: str, pid: int, stack: Stack, clock: Clock) -> float:
+    """Wait until a service or server has another process than ``pid`` and answers; how many seconds that took.
+
+    Raises:
+        ServerStalled: it does not come back.
+    """
     began = clock.monotonic()
     while True:
-        if stack.pid_of(kill.service) != pid and await _answers(stack.ready.health[kill.service]):
-            kill.away_seconds = round(clock.monotonic() - began, 1)
-            return
+        if stack.pid_of(name) != pid and await answers(name, stack):
+            return round(clock.monotonic() - began, 1)
         if clock.monotonic() - began > BACK_S:
-            raise ServerStalled("a killed service does not come back", kill.service, "see its log")
+            raise ServerStalled("what was killed does not come back", name, "see its log")
         await clock.sleep(POLL_S)
 
 
-async def _answers(port: int) -> bool:
+async def answers(name: str, stack: Stack) -> bool:
+    """Whether a service takes part in the flow, or a server serves. The prover needs only to live: its first proof
+    takes a while, and nobody waits for it.
+    """
+    ready = stack.supervisor.processes[name].spec.ready
     try:
-        await services.answers(port)
-    except OSError:
+        if ready is not None:
+            await ready()
+        else:
+            await services.lives(stack.ready.health[name])
+    except (OSError, EOFError):
         return False
     return True
+
+
+def strike(stack: Stack, name: str, number: signal.Signals = signal.SIGKILL) -> int:
+    """Send a signal to the process of a service or server; its process id."""
+    pid = stack.pid_of(name)
+    os.kill(pid, number)
+    return pid
+
+
+def strike_all(stack: Stack, name: str) -> int:
+    """``kill -9`` a server and every process that it has started, as a crash of them all; its process id."""
+    pid = stack.pid_of(name)
+    process = psutil.Process(pid)
+    family = [process, *process.children(recursive=True)]
+    for each in family:
+        try:
+            each.kill()
+        except psutil.NoSuchProcess:
+            continue
+    return pid
+
+
+@asynccontextmanager
+async def away(stack: Stack, server: str) -> AsyncIterator[None]:
+    """Stop a server in order for the time of the body, and start it again on the same port and data.
+
+    Raises:
+        ProcessExited, ProcessNotReady: it does not start again.
+    """
+    spec = stack.supervisor.processes[server].spec
+    await stack.supervisor.stop(server)
+    try:
+        yield
+    finally:
+        await stack.supervisor.start(spec)
+
+
+async def dismiss(stack: Stack, names: Sequence[str] = ALL) -> None:
+    """Stop services, the last started first: a server that was started anew would otherwise be stopped before them."""
+    for name in reversed([each for each in stack.supervisor.processes if each in names]):
+        await stack.supervisor.stop(name)
+
+
+def restarts(stack: Stack, names: Sequence[str] = ALL) -> dict[str, int]:
+    """How often each service was started again; those that never were are left out."""
+    return {name: count for name, count in stack.supervisor.restarts.items() if name in names and count}

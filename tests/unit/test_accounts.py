@@ -205,7 +205,7 @@ def test_a_partition_in_which_no_alert_follows_fails(account: Account):
 
 def test_the_next_alert_is_timed_from_the_fault_and_only_by_crossings_after_it(account: Account):
     """An alert that was already on its way proves nothing."""
-    found = next_alerts(account, Fault("x", START + SECOND_US // 2))
+    found = next_alerts(account.crossings, account.heard, Fault("x", START + SECOND_US // 2))
     assert found == {0: pytest.approx(1.52), 1: pytest.approx(0.52)}
 
 
