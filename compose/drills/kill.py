@@ -38,8 +38,9 @@ class DrillOptions:
     keep: bool = False
 
 
-def plan(chance: random.Random, names: Sequence[str] = killing.ALL) -> list[tuple[str, ...]]:
-    """Every service once alone, then all of them once more in pairs, both in a drawn order."""
+def plan(seed: int, names: Sequence[str] = killing.ALL) -> list[tuple[str, ...]]:
+    """Every service once alone, then all of them once more in pairs, both in a seeded order."""
+    chance = random.Random(seed)  # noqa: S311 - a drill that can be repeated, no secret
     alone, paired = list(names), list(names)
     chance.shuffle(alone)
     chance.shuffle(paired)
@@ -54,7 +55,7 @@ async def run(options: DrillOptions) -> int:
 
 async def _drill(frame: Frame, options: DrillOptions) -> None:
     chance = random.Random(options.seed)  # noqa: S311 - a drill that can be repeated, no secret
-    victims = plan(chance)
+    victims = plan(options.seed)
     frame.verdict.figures |= {"drill": "kill", "seed": options.seed, "patients": options.patients}
     async with frame.stack(Options(root=frame.root)) as stack:
         ward = Load(patients=options.patients, seed=options.seed)
