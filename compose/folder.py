@@ -85,6 +85,21 @@ def facts(root: Path) -> Facts | None:
         raise StateError("what the data folder is cannot be read", str(path), "choose another with --data") from None
 
 
+def prepare(root: Path) -> None:
+    """Make the data folder where there is none.
+
+    Raises:
+        InputError: no folder can be there, or nothing can be written into it.
+    """
+    remedy = "choose another with --data, or change its permissions"
+    try:
+        root.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise InputError("the data folder cannot be made", f"{root}: {(error.strerror or '').lower()}", remedy) from None
+    if not os.access(root, os.W_OK | os.X_OK):
+        raise InputError("the data folder cannot be written", str(root), remedy)
+
+
 def check(root: Path, *, clock: str, partitions: int | None) -> Facts | None:
     """Check that an old folder is what is asked for; a new one (None) is anything. ``partitions`` None asks for none.
 

@@ -113,6 +113,7 @@ class Stack:
         options, began = self._options, self._clock.monotonic()
         base = load(Settings, clock=options.clock)
         asked = base.partitions if "VIGIL_PARTITIONS" in os.environ else None
+        folder.prepare(self._root)
         known = folder.check(self._root, clock=options.clock, partitions=asked)
         if known is not None and known.crossing and not options.patients:
             remedy = "start it as before to complete it, or choose another with --data"

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, cast
 
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
@@ -63,6 +63,11 @@ async def metrics(request: Request, context: Ctx) -> Response:
     return Response(context.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
+def _uncached(response: Response) -> None:
+    """What a patient's values were must not lie in a shared station's cache."""
+    response.headers["cache-control"] = "no-store"
+
+
 def build(context: Context | None, page_dir: Any = None) -> FastAPI:
     """The application; without a context it only knows its own schema."""
     app = FastAPI(
@@ -76,7 +81,7 @@ def build(context: Context | None, page_dir: Any = None) -> FastAPI:
     )
     app.state.context = context
     for part in (api_patients.router, api_alerts.router, router):
-        app.include_router(part)
+        app.include_router(part, dependencies=[Depends(_uncached)])
     if page_dir is not None:
         app.include_router(static.router_of(page_dir))
     app.add_exception_handler(HTTPException, _http)

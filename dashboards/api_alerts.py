@@ -111,7 +111,7 @@ def _place(cursor: str) -> Place:
     try:
         found = json.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
         at, log, partition, offset, ordinal = (int(each) for each in found)
-    except (ValueError, TypeError, binascii.Error, RecursionError):
+    except (ValueError, TypeError, OverflowError, binascii.Error, RecursionError):
         raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, "before is no cursor of ours") from None
     if not (0 <= at <= OBSERVED_MAX_US and 0 <= log < 1 << 15 and all(0 <= n < 1 << 31 for n in (partition, ordinal))):
         raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, "before is no cursor of ours")

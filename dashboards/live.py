@@ -34,6 +34,8 @@ from vitals.topics import BINDINGS, READINGS, WINDOWS
 log = logging.getLogger("vigil.live")
 
 BEAT_SECONDS = 1.0
+WHOLE_SECONDS_MAX = 4.0
+"""How long a client waits for a service that has just started; less than a page takes for silence."""
 QUIET_BEATS_MAX = 2
 """Beats without a change after which an empty frame says that the socket lives."""
 SEND_SECONDS_MAX = 10.0
@@ -61,6 +63,7 @@ class Live:
         self._ward = ward
         self._clock = clock
         self._beat = asyncio.Event()
+        self._caught_up = asyncio.Event()
         self._frames: dict[tuple[frozenset[int] | None, int], tuple[int, int, str]] = {}
         self._wards: dict[frozenset[int] | None, tuple[int, int, str]] = {}
         self.clients = 0
@@ -73,6 +76,12 @@ class Live:
             return max(self._ward.clock.values(), default=0)
         return self._clock.now_us()
 
+    def caught_up(self) -> None:
+        """The ward is whole: before that a frame would show a part of it, or nobody at all, as if that were all."""
+        self._ward.refresh(self.now_us)
+        self._wards.clear()
+        self._caught_up.set()
+
     async def handle(self, peer: Peer) -> None:
         """Serve one connection to its end."""
         if self.clients >= self._settings.live_clients_max:
@@ -81,7 +90,7 @@ class Live:
         self.clients += 1
         try:
             principal = await self._hello(peer)
-            if principal is not None:
+            if principal is not None and await self._whole(peer):
                 await self._converse(peer, principal)
         finally:
             self.clients -= 1
@@ -112,6 +121,16 @@ class Live:
         if principal is None:
             await peer.close(CLOSE_BAD_TOKEN, "token is not known")
         return principal
+
+    async def _whole(self, peer: Peer) -> bool:
+        """Wait until there is a whole ward to show; a client that would have to wait for longer comes again."""
+        try:
+            async with asyncio.timeout(WHOLE_SECONDS_MAX):
+                await self._caught_up.wait()
+        except TimeoutError:
+            await peer.close(CLOSE_TRY_LATER, "the log is still being read")
+            return False
+        return True
 
     async def _converse(self, peer: Peer, principal: Principal) -> None:
         """Push until the client goes; whichever of the two ends first ends the other."""
@@ -175,12 +194,21 @@ class Live:
 
 
 async def follow(
-    settings: DashboardSettings, ward: Ward, clock: Clock, readiness: Readiness, saw: Callable[[str, int], None]
+    settings: DashboardSettings,
+    ward: Ward,
+    clock: Clock,
+    readiness: Readiness,
+    saw: Callable[[str, int], None],
+    caught_up: Callable[[], None],
 ) -> None:
     """Keep the ward in step with Kafka, for ever; while Kafka is away it stays as it was.
 
-    ``saw`` is told each topic's newest record timestamp (ms).
+    ``saw`` is told each topic's newest record timestamp (ms), ``caught_up`` when the logs' ends are reached.
     """
+
+    def whole() -> None:
+        readiness.set("tiles", ok=True)
+        caught_up()
 
     async def take(records: Records) -> None:
         ward.take(records)
@@ -189,7 +217,7 @@ async def follow(
 
     while True:
         try:
-            await _follow(settings, clock, take, lambda: readiness.set("tiles", ok=True))
+            await _follow(settings, clock, take, whole)
         except ServerError as error:
             readiness.set("tiles", ok=False, reason=str(error))
             log.warning("%s; the tiles wait", error)

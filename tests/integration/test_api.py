@@ -263,7 +263,8 @@ async def test_the_history_of_alerts_is_told_in_scope_with_who_did_what(
         rest = (await board.get("/api/alerts", "ops", limit=3, before=first["next"])).json
         assert ([each["version"] for each in rest["changes"]], rest["next"]) == ([[1, 0]], None)
         assert (await board.get("/api/alerts", "ops", open="false")).json["changes"] == []
-        assert (await board.get("/api/alerts", "ops", before="bm8")).status == 422
+        for cursor in ("bm8", "WzFlNDAwLDEsMSwxLDFd"):  # no JSON; and a time of 1e400
+            assert (await board.get("/api/alerts", "ops", before=cursor)).status == 422
         detail = (await board.get(f"/api/patients/{P1}")).json
         assert (detail["service"]["reason"], detail["known"], detail["policy"]["version"]) == ("scan", True, 1)
 

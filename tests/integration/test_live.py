@@ -22,7 +22,7 @@ from runtime.testing.waiting import until
 from runtime.web import Peer, PeerGone, WebLimits, connect, serve
 from tests.boards import MINUTE, PRINCIPALS, SECOND, dashboard, frame, measured, worn, write
 from tests.integration.storage_data import running_sink, sink_settings, stored_to_the_end
-from vitals.protocol import CLOSE_BAD_MESSAGE, CLOSE_BAD_TOKEN
+from vitals.protocol import CLOSE_BAD_MESSAGE, CLOSE_BAD_TOKEN, CLOSE_TRY_LATER
 from vitals.topics import READINGS, TOPICS, patient_id
 
 pytestmark = pytest.mark.timeout(60)
@@ -66,6 +66,7 @@ async def test_a_screen_that_stops_reading_is_cut_and_delays_nobody(monkeypatch:
         for record in worn(f"p-{number}", 1, 0):
             ward.roster.take(record.key, record.value)
     tiles = Live(settings, people, ward, SystemClock())
+    tiles.caught_up()
     async with serve(tiles.handle, "127.0.0.1", 0, limits=live.LIMITS) as port, asyncio.TaskGroup() as tasks:
         beat = tasks.create_task(tiles.beat(), name="beat")
         asleep = socket.socket()
@@ -105,6 +106,37 @@ async def test_who_does_not_say_hello_with_a_known_token_is_closed_with_a_reason
         with pytest.raises(PeerGone) as gone:
             await peer.receive()
     assert gone.value.code == code
+
+
+async def test_a_service_that_has_just_started_shows_no_empty_ward(monkeypatch: pytest.MonkeyPatch):
+    """A full ward that says "no patients assigned" for eight seconds is a ward that nobody watches."""
+    monkeypatch.setattr(live, "BEAT_SECONDS", 0.02)
+    ward, people = Ward(), auth.parse(json.dumps(PRINCIPALS).encode(), "here")
+    tiles = Live(DashboardSettings(tokens_file=Path("none")), people, ward, SystemClock())
+    hello = json.dumps({"type": "hello", "token": "nurse-token"})
+    async with serve(tiles.handle, "127.0.0.1", 0) as port, asyncio.TaskGroup() as tasks:
+        beat = tasks.create_task(tiles.beat(), name="beat")
+        async with connect(f"ws://127.0.0.1:{port}") as early:
+            await early.send(hello)
+            await until(lambda: tiles.clients == 1)
+            for record in worn("p-1", 1, 0):
+                ward.roster.take(record.key, record.value)
+            tiles.caught_up()
+            first = await frame(early)
+            assert [tile.patient for tile in first.patients] == [patient_id("p-1")]
+        beat.cancel()
+
+
+async def test_a_service_that_reads_for_long_asks_the_screen_to_come_again(monkeypatch: pytest.MonkeyPatch):
+    """A page that gets nothing for seconds cannot tell a slow start from a dead line."""
+    monkeypatch.setattr(live, "WHOLE_SECONDS_MAX", 0.05)
+    people = auth.parse(json.dumps(PRINCIPALS).encode(), "here")
+    tiles = Live(DashboardSettings(tokens_file=Path("none")), people, Ward(), SystemClock())
+    async with serve(tiles.handle, "127.0.0.1", 0) as port, connect(f"ws://127.0.0.1:{port}") as peer:
+        await peer.send(json.dumps({"type": "hello", "token": "nurse-token"}))
+        with pytest.raises(PeerGone) as gone:
+            await peer.receive()
+    assert gone.value.code == CLOSE_TRY_LATER
 
 
 async def test_a_screen_sees_its_own_sites_only(topics: Settings, tmp_path: Path):

@@ -141,3 +141,11 @@ def test_tools_find_the_stack_by_its_folder(tmp_path: Path, monkeypatch: pytest.
     assert folder.tool_settings(tmp_path, Settings).kafka == "127.0.0.1:9"
     folder.forget_ready(tmp_path)
     assert folder.health_ports(tmp_path) == {}
+
+
+@pytest.mark.parametrize("place", ["/proc/vigil-cannot-be-here", __file__, f"{__file__}/below"])
+def test_a_folder_that_cannot_be_is_one_line(place: str):
+    """A hundred lines of traceback hide the one word that says what to do: --data."""
+    with pytest.raises(InputError, match="--data") as caught:
+        folder.prepare(Path(place))
+    assert "\n" not in str(caught.value)
