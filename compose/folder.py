@@ -95,7 +95,8 @@ def prepare(root: Path) -> None:
     try:
         root.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
-        raise InputError("the data folder cannot be made", f"{root}: {(error.strerror or '').lower()}", remedy) from None
+        reason = (error.strerror or "").lower()
+        raise InputError("the data folder cannot be made", f"{root}: {reason}", remedy) from None
     if not os.access(root, os.W_OK | os.X_OK):
         raise InputError("the data folder cannot be written", str(root), remedy)
 

@@ -197,18 +197,14 @@ async def follow(
     settings: DashboardSettings,
     ward: Ward,
     clock: Clock,
-    readiness: Readiness,
     saw: Callable[[str, int], None],
-    caught_up: Callable[[], None],
+    told: Callable[[str], None],
 ) -> None:
     """Keep the ward in step with Kafka, for ever; while Kafka is away it stays as it was.
 
-    ``saw`` is told each topic's newest record timestamp (ms), ``caught_up`` when the logs' ends are reached.
+    ``saw`` is told each topic's newest record timestamp (ms), ``told`` why the ward is not whole, nothing
+    when the logs' ends are reached.
     """
-
-    def whole() -> None:
-        readiness.set("tiles", ok=True)
-        caught_up()
 
     async def take(records: Records) -> None:
         ward.take(records)
@@ -217,9 +213,9 @@ async def follow(
 
     while True:
         try:
-            await _follow(settings, clock, take, whole)
+            await _follow(settings, clock, take, lambda: told(""))
         except ServerError as error:
-            readiness.set("tiles", ok=False, reason=str(error))
+            told(str(error))
             log.warning("%s; the tiles wait", error)
             await clock.sleep(RETRY_SECONDS)
 

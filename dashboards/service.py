@@ -84,10 +84,14 @@ async def main(
                 readiness.set("page", ok=True)
                 log.info("serving on http://%s:%d, tiles on port %d", settings.page_host, page_port, live_port)
                 listening(page_port, live_port)
+
+                def told(why: str) -> None:
+                    readiness.set("tiles", ok=not why, reason=why)
+                    if not why:
+                        tiles.caught_up()
+
                 async with asyncio.TaskGroup() as tasks:
-                    tasks.create_task(
-                        live.follow(settings, ward, clock, readiness, system.saw, tiles.caught_up), name="tiles reader"
-                    )
+                    tasks.create_task(live.follow(settings, ward, clock, system.saw, told), name="tiles reader")
                     tasks.create_task(live.recall(ward, stored, clock, readiness), name="older values")
                     tasks.create_task(tiles.beat(), name="tiles beat")
                     tasks.create_task(system.look(), name="system")

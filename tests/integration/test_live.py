@@ -123,6 +123,7 @@ async def test_a_service_that_has_just_started_shows_no_empty_ward(monkeypatch: 
                 ward.roster.take(record.key, record.value)
             tiles.caught_up()
             first = await frame(early)
+            assert isinstance(first, WardFrame)
             assert [tile.patient for tile in first.patients] == [patient_id("p-1")]
         beat.cancel()
 
