@@ -47,6 +47,10 @@ drill-replay: install ## replay a real person's month through everything (KILL=1
 drill-page: install-dev page ## how fast an alert stands on the page at 200 patients, and what the page costs
 	@exec $(BIN)/python -m compose.drills.page $(ARGS)
 
+.PHONY: drill-chart
+drill-chart: install-dev page ## how long a chart of fourteen days takes, at the API and on the page, with 5 million readings
+	@exec $(BIN)/python -m compose.drills.chart $(ARGS)
+
 .PHONY: drill-feedlost
 drill-feedlost: install-dev page ## stop gateway, network, processors, a partition: does the page say so, and get over it
 	@exec $(BIN)/python -m compose.drills.feedlost $(ARGS)
@@ -70,6 +74,10 @@ drill-kafka: install ## Kafka away for a minute under load, then killed (SEED=)
 .PHONY: drill-broker
 drill-broker: install ## mosquitto restarted under load, with sessions and queues that must survive (SEED=)
 	@exec $(BIN)/python -m compose.drills.broker --seed $(SEED) $(ARGS)
+
+.PHONY: drill-load
+drill-load: install ## what a stack holds: latency from reading to socket under load (ARGS=--find-limit: the most)
+	@exec $(BIN)/python -m compose.drills.load $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 .PHONY: screens
 screens: install-dev page ## pictures of every screen of a demonstration, into OUT (a folder)

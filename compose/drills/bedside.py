@@ -7,8 +7,9 @@ on a screen knows which reading it was.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -106,6 +107,17 @@ class Bedside:
             slept = self.clock.monotonic()
             await self.clock.sleep(TURN_S)
             self.late_s = max(self.late_s, self.clock.monotonic() - slept - TURN_S)
+
+    @asynccontextmanager
+    async def beating(self) -> AsyncIterator[None]:
+        """Heart rates at 1 Hz while the body runs; what went wrong with them is raised at its end."""
+        task = asyncio.create_task(self.beat(math.inf), name="heart rates")
+        try:
+            yield
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
 
 
 def patient_name(index: int) -> str:

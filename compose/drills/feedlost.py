@@ -9,18 +9,14 @@ alerts must stand on the page, and its list must be the gateway's. Prints a JSON
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import os
-import shutil
 import signal
 import sys
-import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from playwright.async_api import Page
@@ -30,14 +26,12 @@ from alerts.client import FeedClient
 from compose import signals
 from compose.drills import browser
 from compose.drills.bedside import Bedside, bedside
-from compose.drills.verdict import Verdict
+from compose.drills.frame import Frame, Tell, Verdict, command_line, conduct
 from compose.drills.watching import until
 from compose.servers import probes
 from compose.stack import Options, Stack
 from runtime.clock import SystemClock
-from runtime.observe import configure_logging
 from runtime.testing.proxy import Proxy
-from vitals.errors import VigilError
 
 PATIENTS = 12
 SETTLE_S = 12.0
@@ -97,7 +91,7 @@ class Setting:
     page: Page
     verdict: Verdict
     clock: SystemClock
-    tell: Callable[[str], None]
+    tell: Tell
 
 
 async def run(options: DrillOptions) -> int:
@@ -105,39 +99,20 @@ async def run(options: DrillOptions) -> int:
 
     Raises:
         InputError: there is no Chromium.
-        VigilError: the stack does not start.
     """
-    clock = SystemClock()
-    began = clock.monotonic()
-
-    def tell(line: str) -> None:
-        sys.stderr.write(f"{clock.monotonic() - began:6.1f} s  {line}\n")
-        sys.stderr.flush()
-
     browser.chromium()
-    root = Path(tempfile.mkdtemp(prefix="vigil-drill-"))
-    verdict = Verdict()
-    try:
-        async with _setting(root, verdict, clock, tell) as setting:
-            for scenario in SCENARIOS:
-                if not options.only or scenario.name in options.only:
-                    await _play(setting, scenario)
-    except VigilError as error:
-        verdict.differences.append(str(error))
-    if verdict.differences or options.keep:
-        tell(f"logs and data are in {root}")
-    else:
-        shutil.rmtree(root)
-    for line in verdict.differences:
-        tell(f"MISSED  {line}")
-    sys.stdout.write(json.dumps(verdict.as_json(), indent=None if options.as_json else 2) + "\n")
-    return 1 if verdict.differences else 0
+    return await conduct(lambda found: _drill(found, options), as_json=options.as_json, keep=options.keep)
+
+
+async def _drill(frame: Frame, options: DrillOptions) -> None:
+    async with _setting(frame) as setting:
+        for scenario in SCENARIOS:
+            if not options.only or scenario.name in options.only:
+                await _play(setting, scenario)
 
 
 @asynccontextmanager
-async def _setting(
-    root: Path, verdict: Verdict, clock: SystemClock, tell: Callable[[str], None]
-) -> AsyncIterator[Setting]:
+async def _setting(frame: Frame) -> AsyncIterator[Setting]:
     """A stack with two processors and two partitions, its sockets behind proxies, a ward, and the page open."""
     os.environ.setdefault("VIGIL_PARTITIONS", "2")
     feed_port, live_port = probes.free_port(), probes.free_port()
@@ -145,19 +120,18 @@ async def _setting(
         feed = await held.enter_async_context(Proxy(probes.HOST, feed_port))
         live = await held.enter_async_context(Proxy(probes.HOST, live_port))
         options = Options(
-            root=root,
+            root=frame.root,
             feed_port=feed_port,
             live_port=live_port,
             feed_url=f"ws://{probes.HOST}:{feed.port}/feed",
             live_url=f"ws://{probes.HOST}:{live.port}/live",
             processors=2,
         )
-        stack = await held.enter_async_context(Stack(options, tell))
-        configure_logging(stack.settings.model_copy(update={"log_level": "error"}), "drill")
-        ward = await held.enter_async_context(bedside(stack.settings, clock, PATIENTS))
+        stack = await held.enter_async_context(frame.stack(options))
+        ward = await held.enter_async_context(bedside(stack.settings, frame.clock, PATIENTS))
         chromium = await held.enter_async_context(browser.browser())
         page = await browser.open_page(chromium, stack.ready.page, watch=True)
-        yield Setting(stack, (feed, live), ward, page, verdict, clock, tell)
+        yield Setting(stack, (feed, live), ward, page, frame.verdict, frame.clock, frame.tell)
 
 
 async def _play(setting: Setting, scenario: Scenario) -> None:
@@ -274,11 +248,9 @@ async def _listed(setting: Setting) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m compose.drills.feedlost", description=__doc__)
+    parser = command_line("feedlost", __doc__)
     names = [scenario.name for scenario in SCENARIOS]
     parser.add_argument("--only", action="append", choices=names, default=[], help="one scenario; may be repeated")
-    parser.add_argument("--json", action="store_true", dest="as_json", help="the verdict as one line")
-    parser.add_argument("--keep", action="store_true", help="leave the data folder")
     found = parser.parse_args(arguments)
     return signals.run(lambda: run(DrillOptions(tuple(found.only), found.as_json, found.keep)))
 

@@ -8,15 +8,9 @@ JSON verdict; exit code 0 when every target is met. Progress goes to stderr.
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
-import shutil
 import sys
-import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,15 +20,11 @@ from playwright.async_api import Page
 from compose import signals
 from compose.drills import browser
 from compose.drills.bedside import Bedside, bedside
-from compose.drills.verdict import Verdict
+from compose.drills.frame import PARTITIONS, Frame, Verdict, command_line, conduct, percentiles
 from compose.stack import Options, Stack
 from runtime.clock import SystemClock
-from runtime.observe import configure_logging
-from vitals.errors import VigilError
 
 CYCLE_S = 10.0
-PARTITIONS = "2"
-"""As `make demo` has it: a step's cost is per partition."""
 SETTLE_S = 15.0
 P99_MS_MAX = 300.0
 CPU_SHARE_MAX = 0.10
@@ -58,40 +48,16 @@ async def run(options: DrillOptions) -> int:
 
     Raises:
         InputError: there is no Chromium.
-        VigilError: the stack does not start.
     """
-    clock = SystemClock()
-    began = clock.monotonic()
-
-    def tell(line: str) -> None:
-        sys.stderr.write(f"{clock.monotonic() - began:6.1f} s  {line}\n")
-        sys.stderr.flush()
-
     browser.chromium()
     os.environ.setdefault("VIGIL_PARTITIONS", PARTITIONS)
-    root = Path(tempfile.mkdtemp(prefix="vigil-drill-"))
-    passed = False
-    try:
-        async with Stack(Options(root=root), tell) as stack:
-            configure_logging(stack.settings.model_copy(update={"log_level": "error"}), "drill")
-            found = await _drill(stack, options, clock, tell)
-        passed = not found.differences
-    except VigilError as error:
-        found = Verdict(differences=[str(error)])
-    finally:
-        if passed and not options.keep:
-            shutil.rmtree(root)
-        else:
-            tell(f"logs and data are in {root}")
-    for line in found.differences:
-        tell(f"MISSED  {line}")
-    sys.stdout.write(json.dumps(found.as_json(), indent=None if options.as_json else 2) + "\n")
-    return 0 if passed else 1
+    return await conduct(lambda found: _drill(found, options), as_json=options.as_json, keep=options.keep)
 
 
-async def _drill(stack: Stack, options: DrillOptions, clock: SystemClock, tell: Callable[[str], None]) -> Verdict:
-    verdict = Verdict()
+async def _drill(frame: Frame, options: DrillOptions) -> None:
+    clock, tell, verdict = frame.clock, frame.tell, frame.verdict
     async with (
+        frame.stack(Options(root=frame.root)) as stack,
         bedside(stack.settings, clock, max(options.patients, options.burst)) as ward,
         browser.browser() as chromium,
     ):
@@ -108,7 +74,6 @@ async def _drill(stack: Stack, options: DrillOptions, clock: SystemClock, tell: 
         tell(f"{options.burst} alerts in a second")
         verdict.figures["burst"] = await _burst(ward, page, clock, options.burst)
     _judge(verdict)
-    return verdict
 
 
 def _cpu(stack: Stack) -> dict[str, float]:
@@ -141,7 +106,7 @@ async def _latency(ward: Bedside, page: Page, clock: SystemClock, seconds: float
     return {
         "alerts": len(ward.lows),
         "missing": len(ward.lows) - len(delays),
-        **_percentiles(delays),
+        **percentiles(delays),
         "drill_itself_late": round(ward.late_s * 1000, 1),
         "browser_share_of_a_core": round(share, 3),
     }
@@ -170,7 +135,7 @@ async def _burst(ward: Bedside, page: Page, clock: SystemClock, burst: int) -> d
         "browser_on_its_own_core": alone,
         "sent_within_s": round(sending, 2),
         "missing": len(ward.lows) - len(delays),
-        **_percentiles(delays),
+        **percentiles(delays),
         "worst_frame_ms": round(frames.worst_ms, 1),
         "frames": len(frames.frames),
     }
@@ -187,13 +152,6 @@ async def _all_seen(ward: Bedside, page: Page, clock: SystemClock) -> dict[str, 
         await clock.sleep(0.2)
 
 
-def _percentiles(delays: np.ndarray[Any, np.dtype[np.float64]]) -> dict[str, float]:
-    if not len(delays):
-        return {}
-    p50, p90, p99 = np.percentile(delays, [50, 90, 99]).tolist()
-    return {"p50": round(p50, 1), "p90": round(p90, 1), "p99": round(p99, 1), "max": round(float(delays.max()), 1)}
-
-
 def _judge(verdict: Verdict) -> None:
     latency, quiet, burst = (verdict.figures[name] for name in ("latency_ms", "quiet", "burst"))
     verdict.expect("alerts that never stood on the page", latency["missing"] + burst["missing"], 0)
@@ -202,20 +160,16 @@ def _judge(verdict: Verdict) -> None:
         ("the browser's share of a core at 1 Hz", quiet["browser_share_of_a_core"], CPU_SHARE_MAX),
         ("worst frame in the burst, ms", burst["worst_frame_ms"], FRAME_MS_MAX),
     ):
-        if found > most:
-            verdict.expect(what, found, f"at most {most:g}")
-    if latency["alerts"] < ALERTS_MIN:
-        verdict.expect("alerts", latency["alerts"], f"at least {ALERTS_MIN}")
+        verdict.expect_at_most(what, found, most)
+    verdict.expect_at_least("alerts", latency["alerts"], ALERTS_MIN)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m compose.drills.page", description=__doc__)
+    parser = command_line("page", __doc__)
     parser.add_argument("--patients", type=int, default=200, help="patients with heart rates at 1 Hz")
     parser.add_argument("--seconds", type=float, default=60.0, help="how long latency is measured")
     parser.add_argument("--burst", type=int, default=500, help="alerts in one second")
-    parser.add_argument("--json", action="store_true", dest="as_json", help="the verdict as one line")
-    parser.add_argument("--keep", action="store_true", help="leave the data folder")
     found = parser.parse_args(arguments)
     return signals.run(lambda: run(DrillOptions(**vars(found))))
 

@@ -8,26 +8,22 @@ Prints a JSON verdict; exit code 0 when it passed. Progress goes to stderr.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import json
 import os
-import shutil
 import sys
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from compose import signals
 from compose.drills import killing, verdict, watching
-from compose.drills.verdict import Announcement, Verdict
+from compose.drills.frame import Frame, Tell, Verdict, command_line, conduct
+from compose.drills.verdict import Announcement
 from compose.stack import Options, Stack
 from compose.wiring import RegistryClient
 from ingest.settings import BridgeSettings
 from runtime.clock import SystemClock
 from runtime.database import connect
-from runtime.observe import configure_logging
 from runtime.settings import load
 from simulators import replay
 from simulators.exports import Export
@@ -55,42 +51,21 @@ async def run(options: DrillOptions) -> int:
 
     Raises:
         InputError: the file, or its expected results, cannot be read.
-        VigilError: the stack does not start, or does not get to the end.
     """
-    clock = SystemClock()
-    began = clock.monotonic()
-
-    def tell(line: str) -> None:
-        sys.stderr.write(f"{clock.monotonic() - began:6.1f} s  {line}\n")
-        sys.stderr.flush()
-
     export = replay.read([_present(options.file)])[0]
     expected = _expected(export)
-    root = Path(tempfile.mkdtemp(prefix="vigil-drill-"))
-    passed = False
-    try:
-        async with Stack(Options(root=root, clock="simulated"), tell) as stack:
-            configure_logging(stack.settings.model_copy(update={"log_level": "error"}), "drill")
-            found = await Drill(stack, export, options, tell).run(expected)
-        passed = not found.differences
-    except VigilError as error:
-        tell(f"the drill did not get to its end; the folder is {root}")
-        found = Verdict(differences=[str(error)])
-    finally:
-        if passed and not options.keep:
-            shutil.rmtree(root)
-        else:
-            tell(f"logs and data are in {root}")
-    for line in found.differences:
-        tell(f"DIFFERENCE  {line}")
-    sys.stdout.write(json.dumps(found.as_json(), indent=None if options.as_json else 2) + "\n")
-    return 0 if passed else 1
+
+    async def drill(frame: Frame) -> None:
+        async with frame.stack(Options(root=frame.root, clock="simulated")) as stack:
+            frame.verdict = await Drill(stack, export, options, frame.tell).run(expected)
+
+    return await conduct(drill, as_json=options.as_json, keep=options.keep)
 
 
 class Drill:
     """One run on a stack that stands."""
 
-    def __init__(self, stack: Stack, export: Export, options: DrillOptions, tell: Callable[[str], None]) -> None:
+    def __init__(self, stack: Stack, export: Export, options: DrillOptions, tell: Tell) -> None:
         self._stack, self._export, self._options, self._tell = stack, export, options, tell
         self._settings = stack.settings
         self._clock = SystemClock()
@@ -186,12 +161,10 @@ def _expected(export: Export) -> list[Announcement] | None:
 
 def main(arguments: list[str] | None = None) -> int:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m compose.drills.replay", description=__doc__)
+    parser = command_line("replay", __doc__)
     parser.add_argument("--kill", action="store_true", help="kill every service once, and expect the same")
     parser.add_argument("--file", type=Path, default=DEFAULT_FILE, help="a T1D-UOM export")
     parser.add_argument("--seed", type=int, default=1, help="seed of the moments of the kills")
-    parser.add_argument("--json", action="store_true", dest="as_json", help="the verdict as one line")
-    parser.add_argument("--keep", action="store_true", help="leave the data folder")
     found = parser.parse_args(arguments)
     return signals.run(lambda: run(DrillOptions(**vars(found))))
 

@@ -12,7 +12,6 @@ import argparse
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -22,6 +21,7 @@ from playwright.async_api import Browser
 from compose import signals
 from compose.drills import browser
 from compose.drills.browser import Scheme
+from compose.drills.frame import Tell, teller
 from compose.stack import Options, Stack
 from runtime.clock import SystemClock
 
@@ -72,12 +72,7 @@ async def run(options: ScreenOptions) -> int:
         VigilError: the stack does not start.
     """
     clock = SystemClock()
-    began = clock.monotonic()
-
-    def tell(line: str) -> None:
-        sys.stderr.write(f"{clock.monotonic() - began:6.1f} s  {line}\n")
-        sys.stderr.flush()
-
+    tell = teller(clock)
     browser.chromium()
     root = Path(tempfile.mkdtemp(prefix="vigil-screens-"))
     try:
@@ -91,7 +86,7 @@ async def run(options: ScreenOptions) -> int:
     return 0
 
 
-async def _take(chromium: Browser, link: str, options: ScreenOptions, tell: Callable[[str], None]) -> None:
+async def _take(chromium: Browser, link: str, options: ScreenOptions, tell: Tell) -> None:
     if options.readme is not None:
         options.readme.parent.mkdir(parents=True, exist_ok=True)
         await _shoot(chromium, link, SHOTS[0], "dark", options.readme)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from compose.drills.frame import Verdict
 from compose.drills.killing import Kill
 from compose.drills.watching import Key, Recorder, key_of
 from runtime.database import AsyncConnection
@@ -33,23 +34,6 @@ class Stored:
     rejected: int
     changes: dict[Key, Alert]
     change_rows: int
-
-
-@dataclass(slots=True)
-class Verdict:
-    """``figures`` as printed, and ``differences``, a line each; without any the drill has passed."""
-
-    figures: dict[str, Any] = field(default_factory=dict)
-    differences: list[str] = field(default_factory=list)
-
-    def as_json(self) -> dict[str, Any]:
-        """The verdict for a program."""
-        return {"pass": not self.differences, **self.figures, "differences": self.differences}
-
-    def expect(self, what: str, found: object, wanted: object) -> None:
-        """Note a difference unless they are equal."""
-        if found != wanted:
-            self.differences.append(f"{what}: {found}, expected {wanted}")
 
 
 async def stored_of(connection: AsyncConnection, export: Export) -> Stored:
