@@ -168,6 +168,11 @@ class Fake:
             else:
                 await peer.close(code)
 
+    async def cut_tiles(self) -> None:
+        """Break every connection of the tiles without a word."""
+        for peer in list(self._walls):
+            peer.abort()
+
     def forget_log(self) -> None:
         """As after a restart: no cursor that a page holds is known any more."""
         self._log.clear()

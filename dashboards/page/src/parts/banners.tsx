@@ -83,11 +83,15 @@ function Stalled() {
 }
 
 function TilesLost() {
-  if (liveLink.value.phase !== "lost") return null;
+  const { phase } = liveLink.value;
+  if (phase !== "lost" && phase !== "waiting") return null;
+  const why = phase === "lost" ? "the connection for the tiles broke; alerts come by another one. Trying again." : "the server names no patients yet; alerts come by another way.";
   return (
     <div class="banner note" id="tiles-lost">
       <strong>Values stand still</strong>
-      <span>for {tilesLostFor}: the connection for the tiles broke; alerts come by another one. Trying again.</span>
+      <span>
+        for {tilesLostFor}: {why}
+      </span>
     </div>
   );
 }

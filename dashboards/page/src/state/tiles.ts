@@ -6,6 +6,7 @@ import { wait } from "../logic/backoff";
 import { byBed } from "../logic/order";
 import type { LiveServer, Metric, Point, Site, Spark, Tile, WardTile } from "../logic/live";
 import { MINUTE } from "../logic/times";
+import { believed } from "../logic/ward";
 import { minute, tick } from "./clock";
 import { session } from "./session";
 import { onTick } from "./watchdog";
@@ -16,7 +17,8 @@ const SPARK_POINTS_MAX = 72;
 const SILENT_MS = 6_000;
 
 export interface LiveLink {
-  phase: "connecting" | "open" | "lost";
+  /** *Waiting*: the connection is back, and names no patients yet; the screen keeps those that it had. */
+  phase: "connecting" | "open" | "waiting" | "lost";
   /** ms since 1970, the tab's clock. */
   since: number;
 }
@@ -26,23 +28,32 @@ export const sites = signal<Site[]>([]);
 export const order = signal<string[]>([]);
 /** True once a whole ward has come: an empty one then means that no patients are assigned. */
 export const known = signal(false);
-export const patients = new Map<string, Signal<Tile>>();
+/** One signal for each patient ever named, for the tab's life: what hangs on it never hangs on a dead one. */
+const patients = new Map<string, Signal<Tile | null>>();
 const sparks = new Map<string, Signal<Spark>>();
 
 /** Slopes of glucose, mg/dL/min, looked at once a minute: the worklist's order does not jump with every value. */
 export const slopes: ReadonlySignal<Map<string, number | null>> = computed(() => {
   void minute.value;
-  return new Map(order.value.map((id) => [id, patients.get(id)?.peek().vitals.glucose?.slope ?? null]));
+  return new Map(order.value.map((id) => [id, patients.get(id)?.peek()?.vitals.glucose?.slope ?? null]));
 });
 export const beds: ReadonlySignal<Map<string, string>> = computed(
-  () => new Map(order.value.map((id) => [id, patients.get(id)?.peek().bed ?? ""])),
+  () => new Map(order.value.map((id) => [id, patients.get(id)?.peek()?.bed ?? ""])),
 );
+
+/** A patient's tile as a signal; null before the ward has come, and while the patient is not on it. */
+export function tileSignal(patient: string): Signal<Tile | null> {
+  let found = patients.get(patient);
+  if (!found) {
+    found = signal<Tile | null>(null);
+    patients.set(patient, found);
+  }
+  return found;
+}
 
 /** A patient's tile as it is now; renders again when it changes, and when the patient comes or goes. */
 export function tileOf(patient: string): Tile | null {
-  const held = patients.get(patient);
-  if (!held) void order.value;
-  return held?.value ?? null;
+  return tileSignal(patient).value;
 }
 
 export function siteName(number: number): string {
@@ -58,15 +69,20 @@ export function spark(patient: string): Signal<Spark> {
   return found;
 }
 
-/** One frame of the tiles socket, taken over. */
-export function take(message: LiveServer): void {
+/** A ward without patients that is not believed yet, and since when it stands, ms of the page's clock. */
+let doubted: { sites: Site[]; since: number } | null = null;
+
+/** One frame of the tiles socket, taken over at ``moment``, ms of the page's clock. */
+export function take(message: LiveServer, moment: number): void {
   batch(() => {
     if (message.type === "ward") {
-      whole(message.sites, message.patients);
+      const sure = believed(message.patients.length, order.peek().length, 0);
+      doubted = sure ? null : { sites: message.sites, since: doubted?.since ?? moment };
+      if (sure) whole(message.sites, message.patients);
     } else if (message.type === "tiles") {
       for (const tile of message.tiles) {
         const held = patients.get(tile.patient);
-        if (!held) continue; // A ward frame comes whenever patients come.
+        if (!held?.peek()) continue; // A ward frame comes whenever patients come.
         held.value = tile;
         prolong(tile);
       }
@@ -74,21 +90,37 @@ export function take(message: LiveServer): void {
   });
 }
 
+/** Time has passed on an open connection: a ward without patients that still stands is believed. */
+export function settle(moment: number): void {
+  if (!doubted || !believed(0, order.peek().length, moment - doubted.since)) return;
+  const { sites: found } = doubted;
+  doubted = null;
+  batch(() => whole(found, []));
+}
+
 function whole(found: Site[], tiles: WardTile[]): void {
   sites.value = found;
   const here = new Set<string>();
   for (const { spark: drawn, ...tile } of tiles) {
     here.add(tile.patient);
-    const held = patients.get(tile.patient);
-    if (held) held.value = tile;
-    else patients.set(tile.patient, signal<Tile>(tile));
+    tileSignal(tile.patient).value = tile;
     spark(tile.patient).value = drawn;
     prolong(tile);
   }
-  for (const id of patients.keys()) if (!here.has(id)) patients.delete(id);
+  for (const [id, held] of patients) if (!here.has(id)) held.value = null;
   const placed = [...tiles].sort((a, b) => a.site - b.site || byBed(a.bed, b.bed) || byBed(a.label, b.label));
   order.value = placed.map((tile) => tile.patient);
   known.value = true;
+}
+
+/** Nothing of the last person's ward is left. */
+export function forgetTiles(): void {
+  doubted = null;
+  batch(() => {
+    whole([], []);
+    known.value = false;
+  });
+  for (const drawn of sparks.values()) drawn.value = { glucose: [], heart_rate: [] };
 }
 
 /** A new value joins the sparkline once every five minutes; in between only the tile's number moves. */
@@ -122,9 +154,9 @@ function connect(): void {
   mine.onmessage = (event: MessageEvent<string>) => {
     heardAt = performance.now();
     attempt = 0;
-    take(JSON.parse(event.data) as LiveServer);
+    take(JSON.parse(event.data) as LiveServer, heardAt);
     tick();
-    phase("open");
+    phase(doubted ? "waiting" : "open");
   };
   mine.onclose = () => {
     if (socket === mine) drop();
@@ -134,6 +166,7 @@ function connect(): void {
 function drop(): void {
   const old = socket;
   socket = null;
+  doubted = null;
   if (old) {
     old.onmessage = old.onclose = null;
     old.close();
@@ -144,7 +177,10 @@ function drop(): void {
 }
 
 function phase(next: LiveLink["phase"]): void {
-  if (liveLink.peek().phase !== next) liveLink.value = { phase: next, since: Date.now() };
+  const { phase: before, since } = liveLink.peek();
+  if (before === next) return;
+  // Values that stood still while the connection was away stand still until patients are named.
+  liveLink.value = { phase: next, since: before === "lost" && next === "waiting" ? since : Date.now() };
 }
 
 /** Connect, or connect anew as somebody else. */
@@ -157,12 +193,15 @@ export function startTiles(): void {
 /** Nobody is signed in any more. */
 export function stopTiles(): void {
   if (socket) drop();
+  forgetTiles();
 }
 
 /** Once: a silent connection is dropped, and a dropped one is made again. */
 export function watchTiles(): void {
   onTick(() => {
     if (!session.peek()) return;
+    settle(performance.now());
+    if (socket && !doubted && liveLink.peek().phase === "waiting") phase("open");
     if (socket && performance.now() - heardAt > SILENT_MS) drop();
     if (!socket && performance.now() >= retryAt) connect();
   });

@@ -20,7 +20,7 @@ const HOPS: Record<string, string> = {
   readings: "Readings from devices", windows: "Windows computed", journal: "Conditions and commands", feed: "Changes of alerts",
   rejected: "Refused", stored: "Stored in the database",
 };
-const FEED_WORDS = { connecting: "connecting", open: "live", reconnecting: "reconnecting", lost: "LOST", refused: "refused" } as const;
+const FEED_WORDS = { connecting: "connecting", open: "live", waiting: "waiting for the patients", reconnecting: "reconnecting", lost: "LOST", refused: "refused" } as const;
 const CLIENTS: Record<string, string> = { feed: "screens on the feed", tiles: "screens on the tiles" };
 
 interface Held {

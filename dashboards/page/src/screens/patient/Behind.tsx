@@ -6,7 +6,7 @@ import { MINUTE, hhmmss, when } from "../../logic/times";
 import { api } from "../../state/session";
 import { now } from "../../state/clock";
 import { glucoseUnit } from "../../state/prefs";
-import { patients } from "../../state/tiles";
+import { tileSignal } from "../../state/tiles";
 import { failureWords, type PatientModel } from "./model";
 import { aroundCrossing, flagWords, nearest, rowsOf, type Cause, type Row } from "./readings";
 import { whyWords } from "./rules";
@@ -36,7 +36,7 @@ const USUAL: Record<Metric, number> = { glucose: 5 * MINUTE, heart_rate: MINUTE 
 
 /** The device's interval; before anything is known of it, a usual one. */
 function intervalOf(model: PatientModel, metric: Metric): number {
-  return patients.get(model.id)?.peek().vitals[metric]?.interval_us ?? model.series[metric].peek()?.interval_us ?? USUAL[metric];
+  return tileSignal(model.id).peek()?.vitals[metric]?.interval_us ?? model.series[metric].peek()?.interval_us ?? USUAL[metric];
 }
 
 function causeOf(alert: Alert): Cause {

@@ -12,7 +12,7 @@ import { going, undoLast } from "../../state/actions";
 import { alertsOf, outOfService } from "../../state/feed";
 import { glucoseUnit } from "../../state/prefs";
 import { go } from "../../state/route";
-import { asNow, known, order, patients, siteName, spark } from "../../state/tiles";
+import { asNow, known, siteName, spark, tileOf } from "../../state/tiles";
 import { ruleWords } from "../feed/words";
 import { Actions, Done, Outcome } from "../ward/actions";
 import { panel, toggle } from "../ward/choice";
@@ -58,12 +58,6 @@ export function Patient({ id, at }: { id: string; at: number | null }) {
   );
 }
 
-/** The patient's tile; null before the ward has come, and for who is not on it. */
-function tileOf(id: string): Tile | null {
-  void order.value;
-  return patients.get(id)?.value ?? null;
-}
-
 /** Asks, follows the live values and the view, and takes the keys, until the screen goes. */
 function follow(model: PatientModel): () => void {
   let first = true;
@@ -71,8 +65,7 @@ function follow(model: PatientModel): () => void {
   window.addEventListener("keydown", onKey);
   const stops = [
     effect(() => {
-      void order.value;
-      const tile = patients.get(model.id)?.value;
+      const tile = tileOf(model.id);
       for (const metric of METRICS) model.live(metric, tile?.vitals[metric] ?? null);
     }),
     effect(() => {

@@ -8,7 +8,7 @@ import { DAY, SECOND } from "../../logic/times";
 import { ApiError, api } from "../../state/session";
 import { now } from "../../state/clock";
 import { alertsOf, changes } from "../../state/feed";
-import { patients, spark } from "../../state/tiles";
+import { spark, tileSignal } from "../../state/tiles";
 import { joined, toEntry, type AlertFields, type Entry } from "../feed/entries";
 import type { Policy } from "./rules";
 import { METRICS, fromSpark, livePoint, withLive, freshUs, type Limits, type LiveVital, type Metric, type Series } from "./series";
@@ -213,7 +213,7 @@ export class PatientModel {
   /** Without the database the chart shows what the page itself remembers: the tile's last hours and live values. */
   remember(span: Span = this.span.peek()): void {
     for (const metric of this.remembered) {
-      const vital = patients.get(this.id)?.peek().vitals[metric];
+      const vital = tileSignal(this.id).peek()?.vitals[metric];
       const found = fromSpark(metric, spark(this.id).peek()[metric], span.from, span.to);
       this.series[metric].value = { ...this.kept(found), limits: vital?.limits ?? null, interval_us: vital?.interval_us ?? null };
     }

@@ -8,10 +8,10 @@ import { spark, SPARK_HOURS } from "../../state/tiles";
 
 const step = computed(() => Math.floor(minute.value / 5));
 
-export function Spark({ tile, metric }: { tile: ReadonlySignal<Tile>; metric: Metric }) {
+export function Spark({ patient, tile, metric }: { patient: string; tile: ReadonlySignal<Tile | null>; metric: Metric }) {
   const drawn = useMemo(() => {
-    const points = spark(tile.peek().patient);
-    const limits = computed(() => JSON.stringify(tile.value.vitals[metric]?.limits ?? null));
+    const points = spark(patient);
+    const limits = computed(() => JSON.stringify(tile.value?.vitals[metric]?.limits ?? null));
     const edge = computed(() => band(JSON.parse(limits.value) as never, scaleOf(points.value[metric], metric)));
     return {
       line: computed(() => {
@@ -21,7 +21,7 @@ export function Spark({ tile, metric }: { tile: ReadonlySignal<Tile>; metric: Me
       y: computed(() => edge.value?.y ?? 0),
       height: computed(() => edge.value?.height ?? 0),
     };
-  }, [tile, metric]);
+  }, [patient, tile, metric]);
   return (
     <svg class="spark" viewBox={`0 0 ${SPARK_WIDTH} ${SPARK_HEIGHT}`} preserveAspectRatio="none" aria-hidden="true">
       <rect class="band" x="0" width={SPARK_WIDTH} y={drawn.y} height={drawn.height} />

@@ -16,7 +16,7 @@ import { judged, minute, now } from "../../state/clock";
 import { alertsOf, outOfService } from "../../state/feed";
 import { glucoseUnit } from "../../state/prefs";
 import { hrefPatient } from "../../state/route";
-import { patients } from "../../state/tiles";
+import { tileSignal } from "../../state/tiles";
 import { Spark } from "./spark";
 
 const BATTERY_LOW = 20;
@@ -30,7 +30,7 @@ function leadOf(alerts: readonly Alert[]): Alert | null {
 }
 
 function model(id: string) {
-  const tile = patients.get(id);
+  const tile = tileSignal(id);
   const lead = computed(() => leadOf(alertsOf(id).value));
   const out = computed(() => outOfService.value.get(id) ?? null);
   const named = { bed: signal(""), label: signal(""), battery: signal(""), batteryStyle: signal("battery") };
@@ -47,7 +47,7 @@ function model(id: string) {
     }),
     ...named,
     follow: (): void => {
-      const now = tile?.value;
+      const now = tile.value;
       const level = now?.battery;
       named.bed.value = now?.bed ?? "";
       named.label.value = now?.label ?? "";
@@ -59,7 +59,6 @@ function model(id: string) {
 
 export function Tile({ id }: { id: string }) {
   const found = useFollowed(() => model(id), [id]);
-  if (!found.tile) return null;
   return (
     <li class={found.style} id={`tile-${id}`} data-patient={id} data-alert={found.shows}>
       <a href={hrefPatient(id)} class="name">
@@ -69,15 +68,15 @@ export function Tile({ id }: { id: string }) {
         {found.battery}
       </span>
       <div class="signs">
-        <Vital tile={found.tile} metric="heart_rate" />
-        <Vital tile={found.tile} metric="glucose" />
+        <Vital id={id} tile={found.tile} metric="heart_rate" />
+        <Vital id={id} tile={found.tile} metric="glucose" />
       </div>
       <State lead={found.lead} out={found.out} />
     </li>
   );
 }
 
-function vitalModel(tile: ReadonlySignal<TileData>, metric: Metric) {
+function vitalModel(tile: ReadonlySignal<TileData | null>, metric: Metric) {
   const shown = {
     text: signal(""),
     style: signal("sign"),
@@ -91,7 +90,7 @@ function vitalModel(tile: ReadonlySignal<TileData>, metric: Metric) {
     limits: signal(""),
   };
   const follow = (): void => {
-    const vital = tile.value.vitals[metric];
+    const vital = tile.value?.vitals[metric] ?? null;
     const unit = glucoseUnit.value;
     const { text, kind, note, age } = face(vital, metric, judged.value, unit);
     const fresh = kind === "fresh" || kind === "stale";
@@ -124,7 +123,7 @@ function useFollowed<M extends { follow: () => void }>(make: () => M, inputs: re
   return found;
 }
 
-function Vital({ tile, metric }: { tile: ReadonlySignal<TileData>; metric: Metric }) {
+function Vital({ id, tile, metric }: { id: string; tile: ReadonlySignal<TileData | null>; metric: Metric }) {
   const found = useFollowed(() => vitalModel(tile, metric), [tile, metric]).shown;
   return (
     <div class={found.style} data-metric={metric}>
@@ -149,7 +148,7 @@ function Vital({ tile, metric }: { tile: ReadonlySignal<TileData>; metric: Metri
         </span>
       </span>
       <span class="note">{found.note}</span>
-      <Spark tile={tile} metric={metric} />
+      <Spark patient={id} tile={tile} metric={metric} />
     </div>
   );
 }

@@ -1,6 +1,6 @@
 /** Every patient in a fixed place, by site and bed. */
 import { computed } from "@preact/signals";
-import { known, order, patients, siteName } from "../../state/tiles";
+import { known, order, siteName, tileSignal } from "../../state/tiles";
 import { wallMode } from "../../state/route";
 import { chosenSite } from "../../state/scope";
 import { Tile } from "./tile";
@@ -9,7 +9,7 @@ import { columns } from "./wall";
 const groups = computed(() => {
   const found = new Map<number, string[]>();
   for (const id of order.value) {
-    const site = patients.get(id)?.peek().site ?? 0;
+    const site = tileSignal(id).peek()?.site ?? 0;
     if (chosenSite.value !== null && site !== chosenSite.value) continue;
     const group = found.get(site);
     if (group) group.push(id);
