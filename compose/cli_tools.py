@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from compose import cli_registry, folder
+from compose import cli_load, cli_registry, folder
 from compose.output import say
 from runtime.settings import Settings
 
@@ -25,7 +25,7 @@ def register(app: typer.Typer) -> None:
     app.command(epilog="Examples:  vigil status   |   vigil status --json")(status)
     app.command(epilog="Examples:  vigil link   |   vigil link --role wall")(link)
     app.command(epilog="Examples:  vigil cat readings --limit 10   |   vigil cat rejected --follow")(cat)
-    app.command(epilog="Example:  vigil simulate --patients 20 --rate 1 --duration 60 --seed 7")(simulate)
+    cli_load.register(app)
     cli_registry.register(app)
 
 
@@ -100,45 +100,5 @@ def cat(
     async def run() -> int:
         await reading.cat(settings, what, say, follow=follow, limit=limit)
         return 0
-
-    raise SystemExit(signals.run(run))
-
-
-def simulate(
-    patients: Annotated[int, typer.Option(min=1, max=5000)] = 8,
-    rate: Annotated[float, typer.Option(min=0.01, max=10, help="Heart rates per second and patient.")] = 1.0,
-    duration: Annotated[float, typer.Option(min=0, help="Seconds; 0 is for ever.")] = 0.0,
-    seed: Annotated[int, typer.Option(min=0)] = 1,
-    data: Data = ROOT,
-    *,
-    began_at: Annotated[int | None, typer.Option(help="When the ward began, µs UTC; default now.")] = None,
-    resume_at: Annotated[int | None, typer.Option(help="First event time to send, µs UTC; default now.")] = None,
-    story_at: Annotated[int | None, typer.Option(help="When its stories began, µs UTC; default at once.")] = None,
-    as_json: Json = False,
-) -> None:
-    """Play a seeded ward of wearables on MQTT: day rhythm, scripted lows and highs, a device that goes silent."""
-    from compose import signals
-    from compose.wiring import RegistryClient
-    from runtime.clock import SystemClock
-    from runtime.observe import configure_logging
-    from simulators import fleet
-
-    settings = folder.tool_settings(data, Settings)
-    configure_logging(settings, "simulate")
-    options = fleet.Options(
-        patients=patients,
-        rate_hz=rate,
-        duration_s=duration,
-        seed=seed,
-        began_at=began_at,
-        resume_at=resume_at,
-        story_at=story_at,
-    )
-
-    async def run() -> int:
-        report = await fleet.run(settings, options, RegistryClient(settings), SystemClock())
-        line = report.as_json() if as_json else f"{report.acked} of {report.sent} readings acknowledged"
-        say(line)
-        return 0 if report.acked == report.sent else 1
 
     raise SystemExit(signals.run(run))

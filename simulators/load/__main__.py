@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from typing import NoReturn
+
 from runtime.clock import SystemClock
 from runtime.service import run
 from runtime.settings import Settings
 from simulators.load.worker import Spec, Worker, stdin, take
 
 
-async def main(settings: Settings) -> None:
+async def play(settings: Settings) -> None:
     """Play what stdin says."""
     commands = await stdin()
     await Worker(settings, await take(commands, Spec), SystemClock()).run(commands)
 
 
+def main() -> NoReturn:
+    """Run as a process."""
+    run(play, Settings, "load")
+
+
 if __name__ == "__main__":
-    run(main, Settings, "load")
+    main()

@@ -1,0 +1,316 @@
+"""One run of a load test on a stack that is there: register, connect, offer, watch, wait for the last, report."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import psutil
+
+from compose.drills.bedside import BOUND_BEFORE_US, POLICY
+from compose.load import store
+from compose.load.feed import Socket
+from compose.load.logs import WATCHED, Ledger, at_end, partitions, watch_messages, watch_readings
+from compose.load.processes import OBSERVER, WORKERS, Sampler, listening, machine, ports
+from compose.load.sampling import Sample, Sampling, hops_of
+from compose.load.workers import LoadWorker, Merged, workers
+from compose.wiring import RegistryClient
+from runtime.clock import Clock
+from runtime.database import AsyncConnection, connect
+from runtime.database_errors import statements
+from runtime.kafka import Reader
+from runtime.settings import Settings
+from simulators.load.histogram import Latencies
+from simulators.load.limits import verdict
+from simulators.load.plan import SITE, Messages, Plan, buffered, crossings, messages, name_of
+from simulators.load.report import KEPT, Counts, Percentiles, Report
+from simulators.registry import Wearer, enrol
+from vitals.devices import DEVICE_TYPES
+from vitals.errors import InputError, StateError
+from vitals.metrics import SECOND_US
+
+START_S = 1.0
+"""From the word to the first intended time."""
+SETTLE_S = 30.0
+"""How long the last readings may take into log and feed, and into the database, once nothing more is offered."""
+POLL_S = 0.05
+LATE_MS = 20.0
+"""Devices that send later than this at p99 measure themselves as well."""
+Tell = Callable[[str], None]
+Told = Callable[["Moment"], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """The stack: the feed with somebody's token, health ports by name, and a folder for the workers' logs."""
+
+    feed: str
+    token: str
+    health: Mapping[str, int]
+    logs: Path
+
+
+@dataclass(frozen=True, slots=True)
+class How:
+    """How the devices are played."""
+
+    workers: int = 2
+    protocol: Literal[4, 5] = 5
+    window: int = 20
+    p99_alert_ms: float = 250.0
+    """What the verdict of the limits calls slow."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What a person is shown while it runs."""
+
+    plan: Plan
+    sample: Sample
+    before: Sample | None
+    connected: int
+    to_puback: dict[str, float] | None
+    to_log: dict[str, float] | None
+    to_alert: dict[str, float] | None
+
+
+async def register(settings: Settings, patients: int, clock: Clock, tell: Tell) -> None:
+    """Make the site, the devices, their patients and the policy under which one low is an alert, where missing.
+
+    Raises:
+        InputError: the registry refuses.
+    """
+    names = [name_of(index) for index in range(patients)]
+    registry = RegistryClient(settings)
+    kind = DEVICE_TYPES["ward"]
+    since = clock.now_us() - BOUND_BEFORE_US
+    known = {binding.label for device in await registry.devices() for binding in device.bindings}
+    missing = [name for name in names if name not in known]
+    if missing:
+        tell(f"registering {len(missing)} devices at the site {SITE}")
+    await enrol(registry, SITE, [Wearer(name, kind, name, since) for name in missing])
+    await asyncio.gather(*(registry.set_policy(name, POLICY) for name in names))
+
+
+async def run(
+    settings: Settings, plan: Plan, where: Where, how: How, *, clock: Clock, tell: Tell, told: Told
+) -> Report:
+    """Run a plan whose devices are registered.
+
+    Raises:
+        StateError: the stack lives by the simulated clock.
+        InputError: the plan has too many messages.
+        ServerError: a server or a worker fails.
+    """
+    if settings.clock != "real":
+        raise StateError("a load test needs the real clock", "this stack is simulated", "start one on the real clock")
+    try:
+        found = messages(plan)
+    except ValueError as error:
+        raise InputError("the load is out of bounds", str(error)) from None
+    socket = Socket(where.feed, where.token, clock)
+    tell(f"{plan.patients} devices connect")
+    async with (
+        socket.listening(),
+        workers(settings, plan, how.workers, where.logs, version=how.protocol, window=how.window) as load,
+        _watchers(settings) as (connection, readers),
+    ):
+        start = clock.now_us() + round(START_S * SECOND_US)
+        ledger = socket.ledger = Ledger(plan, found, crossings(found), start)
+        known = listening(ports(settings, where.health))
+        processes: dict[str, Sequence[psutil.Process]] = {name: [each] for name, each in known.items()}
+        processes |= {WORKERS: [psutil.Process(each.pid) for each in load], OBSERVER: [psutil.Process()]}
+        sampling = Sampling(plan, found, ledger, load, Sampler(processes), where.health.get("process"))
+        watching = Watching(ledger, sampling, load, clock, told)
+        tell(f"{len(found.at)} readings in {plan.length_us / SECOND_US:g} s, {len(ledger.crossings)} of them low")
+        async with asyncio.TaskGroup() as tasks:
+            beside = [
+                tasks.create_task(watch_readings(readers["readings"], ledger, clock), name="readings"),
+                tasks.create_task(watch_messages(readers["journal"], ledger, clock), name="journal"),
+                tasks.create_task(watch_messages(readers["feed"], ledger, clock), name="feed"),
+                tasks.create_task(store.watch(connection, ledger, clock), name="store"),
+                tasks.create_task(sampling.run(clock, watching.told), name="samples"),
+            ]
+            for each in load:
+                each.begin(start)
+            merged = Merged(await asyncio.gather(*(each.until("done") for each in load)))
+            tell("everything is sent; waiting for the last to arrive")
+            await watching.settled(merged)
+            for task in beside:
+                task.cancel()
+        with statements(settings.database_url, connection):
+            rows = await store.stored(connection, ledger)
+    return _report(watching, merged, socket, rows, how)
+
+
+@asynccontextmanager
+async def _watchers(settings: Settings) -> AsyncIterator[tuple[AsyncConnection, dict[str, Reader]]]:
+    """A connection to the database and a reader for each kind of record, behind what is there now."""
+    async with AsyncExitStack() as stack:
+        connection = await connect(settings.database_url, autocommit=True, application="vigil simulate")
+        await stack.enter_async_context(connection)
+        readers = {}
+        for name, topics in WATCHED.items():
+            reader = await stack.enter_async_context(Reader(settings, partitions(settings, *topics)))
+            await at_end(reader)
+            readers[name] = reader
+        yield connection, readers
+
+
+class Watching:
+    """What is known while a run goes on, and when all of it has arrived."""
+
+    def __init__(
+        self, ledger: Ledger, sampling: Sampling, load: Sequence[LoadWorker], clock: Clock, told: Told
+    ) -> None:
+        self.ledger, self.sampling = ledger, sampling
+        self._load, self._clock, self._told = load, clock, told
+        self._before: Sample | None = None
+
+    def told(self, sample: Sample) -> None:
+        """A second has gone by."""
+        figures = [each.figures for each in self._load if each.figures is not None]
+        self._told(
+            Moment(
+                plan=self.ledger.plan,
+                sample=sample,
+                before=self._before,
+                connected=sum(each.connected for each in figures),
+                to_puback=Merged(figures).to_puback.summary_ms(),
+                to_log=self.ledger.to_log.summary_ms(),
+                to_alert=to_alert(self.ledger)[0].summary_ms(),
+            )
+        )
+        self._before = sample
+
+    async def settled(self, merged: Merged) -> None:
+        """Wait until everything acknowledged is in log, feed and database, or nothing more comes in time."""
+        ledger = self.ledger
+        acknowledged = merged.total("acknowledged")
+
+        def logged() -> bool:
+            return ledger.tally.logged >= acknowledged and bool((ledger.times["socket"] > 0).all())
+
+        def stored() -> bool:
+            return ledger.stored >= ledger.tally.logged
+
+        for arrived in (logged, stored):
+            await self._until(arrived)
+
+    async def _until(self, arrived: Callable[[], bool]) -> None:
+        """Wait for a condition while things still move."""
+        moved, before = self._clock.monotonic(), -1
+        while not arrived() and self._clock.monotonic() - moved < SETTLE_S:
+            now = self.ledger.tally.logged + self.ledger.stored + int((self.ledger.times["socket"] > 0).sum())
+            if now != before:
+                moved, before = self._clock.monotonic(), now
+            await self._clock.sleep(POLL_S)
+
+
+def to_alert(ledger: Ledger) -> tuple[Latencies, Latencies]:
+    """From the intended time to the socket, of live crossings and of those that a device kept."""
+    at = np.array([each.at for each in ledger.crossings], np.int64)
+    there = (ledger.times["socket"] > 0) & (at >= ledger.plan.warm_us)
+    kept = buffered(ledger.plan, at)
+    took = ledger.times["socket"] - ledger.start - at
+    live, late = Latencies(), Latencies()
+    live.record_all(took[there & ~kept])
+    late.record_all(took[there & kept])
+    return live, late
+
+
+def _report(watching: Watching, merged: Merged, socket: Socket, rows: store.Stored, how: How) -> Report:
+    ledger, sampling = watching.ledger, watching.sampling
+    live, late = to_alert(ledger)
+    latencies = {
+        "to_send": merged.to_send,
+        "to_puback": merged.to_puback,
+        "to_bridge": ledger.to_bridge,
+        "to_log": ledger.to_log,
+        "to_stored": ledger.to_stored,
+        "to_alert": live,
+        f"to_puback{KEPT}": merged.to_puback_kept,
+        f"to_log{KEPT}": ledger.to_log_kept,
+        f"to_stored{KEPT}": ledger.to_stored_kept,
+        f"to_alert{KEPT}": late,
+    }
+    found = {name: each for name, each in latencies.items() if each.count}
+    hops = hops_of(ledger, merged.to_send.at(50) / 1000 if merged.to_send.count else 0.0)
+    late_ms = merged.to_send.at(99) / 1000 if merged.to_send.count else None
+    alert_ms = live.at(99) / 1000 if live.count else None
+    measured = sampling.measured(hops, late_ms, alert_ms)
+    return Report(
+        made_at=ledger.start,
+        machine=machine(),
+        plan=ledger.plan,
+        workers=how.workers,
+        protocol=how.protocol,
+        counts=_counts(ledger, merged, socket, rows, sampling.messages),
+        back_s=merged.back_s,
+        latencies={name: percentiles(each) for name, each in found.items()},
+        curves={name: tuple(each.curve()) for name, each in found.items()},
+        histograms={name: each.encoded() for name, each in found.items()},
+        hops=hops,
+        processes=sampling.processes(),
+        series=sampling.series(),
+        limit=verdict(measured, p99_ms_max=how.p99_alert_ms),
+        problems=tuple(_problems(ledger, merged, socket, late_ms)),
+    )
+
+
+def _counts(ledger: Ledger, merged: Merged, socket: Socket, rows: store.Stored, found: Messages) -> Counts:
+    outcome = ledger.tally.outcome(merged.open)
+    alerted = int((ledger.times["socket"] > 0).sum())
+    return Counts(
+        planned=len(found.at),
+        sent=merged.total("sent"),
+        acknowledged=merged.total("acknowledged"),
+        refused=merged.total("refused"),
+        open=len(merged.open),
+        resent=merged.total("resent"),
+        logged=outcome.logged,
+        lost=outcome.lost,
+        duplicated=outcome.duplicated,
+        reordered=outcome.reordered,
+        stored=rows.distinct,
+        doubled=rows.rows - rows.distinct,
+        rejected=ledger.rejected,
+        crossings=len(ledger.crossings),
+        alerted=alerted,
+        alerts_missing=len(ledger.crossings) - alerted,
+        alerts_doubled=socket.doubled,
+        connects=merged.total("connects"),
+        connections_lost=merged.total("lost"),
+        connections_failed=merged.total("failed"),
+    )
+
+
+def _problems(ledger: Ledger, merged: Merged, socket: Socket, late_ms: float | None) -> Sequence[str]:
+    lines = []
+    if late_ms is not None and late_ms > LATE_MS:
+        lines.append(f"the devices sent {late_ms:.0f} ms late at p99: part of every latency is theirs")
+    if ledger.tally.strange:
+        lines.append(f"{ledger.tally.strange} rows of these devices are in no plan: does another load test run?")
+    if socket.not_recovered:
+        lines.append(f"the feed broke off {socket.not_recovered} times without a promise that nothing was missed")
+    if lost := ledger.tally.lost(merged.open):
+        lines.append(f"not in the log although acknowledged: {', '.join(lost)}")
+    if ledger.reasons:
+        lines.append(f"rejected: {', '.join(f'{reason} {count}' for reason, count in ledger.reasons.items())}")
+    return lines
+
+
+def percentiles(found: Latencies) -> Percentiles:
+    """The usual quantiles of a latency that has some."""
+    summary = found.summary_ms()
+    assert summary is not None
+    return Percentiles.model_validate({name.replace(".", "_"): value for name, value in summary.items()})
+
+
+def silent(_moment: Moment) -> None:
+    """Shows nothing."""
