@@ -7,6 +7,7 @@ pushed to it afterwards fit together without a gap.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import OrderedDict
 from collections.abc import Iterable
 from importlib import metadata
@@ -75,6 +76,12 @@ class Audience:
     def clients(self) -> int:
         """Clients that said hello."""
         return sum(map(len, self._sessions.values()))
+
+    @property
+    def age_s(self) -> float:
+        """Age of the oldest data of all sites in seconds, as heartbeats say it; NaN before the first tick."""
+        report = self._ages.report(self._clock.now_us(), self._clock.monotonic(), lambda _site: True)
+        return math.nan if report.age_ms is None else report.age_ms / 1000
 
     def go_live(self) -> None:
         """Say that the past has been read: what is taken from now on has just come."""

@@ -76,6 +76,9 @@ async def main(
 def _show(metrics: Metrics, audience: Audience, feed: Feed) -> None:
     metrics.gauge("feed_clients", "Clients of the feed").set_function(lambda: audience.clients)
     metrics.gauge("feed_unreadable_records", "Feed records skipped").set_function(lambda: feed.unreadable)
+    metrics.gauge("feed_alerts_open", "Alerts that are not closed").set_function(lambda: len(feed.alerts.open))
+    age = metrics.gauge("feed_age_seconds", "Age of the oldest data behind the feed; NaN before the first tick")
+    age.set_function(lambda: audience.age_s)
     unreadable = metrics.gauge("feed_unreadable_bindings", "Records of the registry skipped by the gateway")
     unreadable.set_function(lambda: audience.patients.unreadable)
 

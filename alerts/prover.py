@@ -104,6 +104,9 @@ class Prover:
         self._faults: dict[str, str] = {}
         self._unacked: dict[str, asyncio.Future[None]] = {}
         self._age = metrics.gauge("proof_age_seconds", "Seconds since the reading behind a site's last proof", ["site"])
+        self._took = metrics.gauge(
+            "proof_took_seconds", "From a synthetic reading to its alarm, the last one", ["site"]
+        )
         self._sent = metrics.counter("proof_readings", "Synthetic readings sent", ["site"])
         self._held = metrics.counter("proof_readings_held", "Not sent: the one before has no PUBACK", ["site"])
 
@@ -159,6 +162,7 @@ class Prover:
                 self._judge.forget(site)
                 self._readiness.set(f"proof {site}", ok=True)
                 self._age.remove(site)
+                self._took.clear()  # the others are there again with the next heartbeat
             for site in sites:
                 self._judge.watch(site, now)
                 ok, reason = self._judge.verdict(site, now)
@@ -211,6 +215,8 @@ class Prover:
                 for proof in event.proofs:
                     if proof.site in names:
                         self._judge.hear(names[proof.site], proof, self._clock.monotonic())
+                        if proof.took_ms is not None:
+                            self._took.labels(names[proof.site]).set(proof.took_ms / 1000)
             case Lost():
                 self._readiness.set("feed", ok=False, reason=event.why)
             case _:

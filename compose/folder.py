@@ -195,12 +195,13 @@ def settings_of(ready: Ready, cls: type[S]) -> S:
 
 
 def tool_settings(root: Path, cls: type[S]) -> S:
-    """Settings of a tool: those of the stack that runs on ``root``, else of the environment alone.
+    """Settings of a tool: those of the stack that runs on ``root``, else of the environment (or its secrets) alone.
 
     Raises:
         InputError: no stack runs there, and the environment names no servers either.
     """
-    if all(os.environ.get(name) for name in ("VIGIL_KAFKA", "VIGIL_MQTT", "VIGIL_DATABASE_URL")):
+    servers = ("VIGIL_KAFKA", "VIGIL_MQTT", "VIGIL_DATABASE_URL")
+    if os.environ.get("VIGIL_SECRETS_DIR") or all(os.environ.get(name) for name in servers):
         return load(cls)
     return settings_of(read_ready(root), cls)
 

@@ -26,6 +26,8 @@ from vitals.topics import BINDINGS, REJECTED, partition_of
 log = logging.getLogger("vigil.sink")
 
 RETRY_SECONDS_FIRST = 0.5
+LAG_SECONDS = 5.0
+"""Pause between two looks at how far behind the log the database is."""
 SMALL_RECORDS = 1000
 """A poll with fewer records than this has caught up, and may linger."""
 
@@ -51,6 +53,9 @@ class Sink:
         self._clock = clock
         self._readiness = readiness
         self._rows = metrics.counter("sink_rows", "What became of rows and records", ["outcome"])
+        self._lag = metrics.gauge("sink_lag_records", "Records of the log that the database does not have yet")
+        self._looked_at = -LAG_SECONDS
+        self._stored: dict[Partition, int] = {}
         self._positions: dict[Partition, int] = {}
         self._failures = 0
         self._connected = False
@@ -89,6 +94,7 @@ class Sink:
                     case Records():
                         polls.append(event)
             self._readiness.set("kafka", True)
+            await self._look()
             for part in sink_work.split(polls, self._settings.sink_transaction_bytes_max):
                 if not await self._store(store, part):
                     break
@@ -105,7 +111,9 @@ class Sink:
             await self._seek(store, self._consumer.assigned)
             return False
         self._failures = 0
-        self._positions.update({(move.topic, move.partition): move.next for move in work.moves})
+        moved = {(move.topic, move.partition): move.next for move in work.moves}
+        self._positions.update(moved)
+        self._stored.update(moved)
         for tally in tallies.values():
             for outcome, count in tally._asdict().items():
                 self._rows.labels(outcome).inc(count)
@@ -122,11 +130,20 @@ class Sink:
                 raise StateError("the database is ahead of the log", where, "restore the log, or use another database")
             if (topic, partition) in self._consumer.assigned:
                 self._consumer.seek(topic, partition, position)
-                self._positions[topic, partition] = position
+                self._positions[topic, partition] = self._stored[topic, partition] = position
 
     def _forget(self, partitions: Iterable[Partition]) -> None:
         for key in partitions:
             self._positions.pop(key, None)
+            self._stored.pop(key, None)
+
+    async def _look(self) -> None:
+        """Show how far behind the database is, also while it is away."""
+        now = self._clock.monotonic()
+        if now - self._looked_at >= LAG_SECONDS:
+            self._looked_at = now
+            ends = await self._consumer.end_offsets(self._stored) if self._stored else {}
+            self._lag.set(sum(max(0, ends[key] - position) for key, position in self._stored.items()))
 
     async def _publish(self, refusals: list[Refusal]) -> None:
         count = self._settings.partitions
@@ -149,6 +166,7 @@ class Sink:
             if isinstance(event, Records):
                 self._consumer.seek(event.topic, event.partition, event.offsets[0])
         self._readiness.set("kafka", True)
+        await self._look()
         await self._clock.sleep(pause)
 
 

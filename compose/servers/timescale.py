@@ -21,6 +21,8 @@ from vitals.errors import ServerMissing
 
 SUITE = "trixie"
 MAJOR = 17
+TESTED = "2.19.3"
+"""The TimescaleDB of that suite, its Apache edition; compose.yaml has the same."""
 NAME = f"timescale-{SUITE}-{MAJOR}"
 DOWNLOAD = "115 MB"
 DATA_SEEN = "/srv/data"
