@@ -40,6 +40,9 @@ LIMITS = WebLimits(message_bytes_max=SERVER_MESSAGE_BYTES_MAX, received_messages
 LOST_SECONDS = 10.0
 """Without any message for so long the connection counts as dead: heartbeats come every 2 s."""
 BACK_OFF_SECONDS = (0.5, 10.0)
+QUICK_TRIES = 12
+"""So many tries come one after the other, for about 5 s: a gateway that was killed is back by then. Later ones wait
+twice as long each time."""
 ANSWER_SECONDS = 5.0
 RECEIPTS_EVERY_SECONDS = 0.1
 """What was shown within so long is said in one ``delivered``."""
@@ -62,6 +65,12 @@ class Lost:
 
 
 Event = ServerEvent | Lost
+
+
+def back_off(tries: int) -> float:
+    """The longest pause in seconds after so many tries without a welcome (at least one)."""
+    first, most = BACK_OFF_SECONDS
+    return min(most, first * 2.0 ** min(max(tries - QUICK_TRIES, 0), 8))
 
 
 class FeedClient:
@@ -110,8 +119,7 @@ class FeedClient:
                 why = f"nothing for {LOST_SECONDS:g} s"
             tries = 1 if self._peer else tries + 1
             self._peer = None
-            first, most = BACK_OFF_SECONDS
-            pause = min(most, first * 2 ** min(tries - 1, 8)) * random.uniform(0.5, 1.0)  # noqa: S311
+            pause = back_off(tries) * random.uniform(0.5, 1.0)  # noqa: S311
             handle(Lost(why, pause))
             await self._clock.sleep(pause)
 

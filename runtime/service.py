@@ -1,5 +1,8 @@
 """How every service starts and ends; each ``__main__`` is ``run(main, Settings, "name")``.
 
+A service that is started while Kafka is away waits for it for a while: a process that ended at once would be counted by
+its supervisor as one that cannot live.
+
 Exit codes: 0 after SIGTERM or SIGINT or when the work is done, 1 for an error of Vigil's (one line), 2 for a bad
 setting (one line), 70 for a fault of ours (traceback in the log), 75 when the shutdown did not end in time.
 """
@@ -16,6 +19,7 @@ from typing import NoReturn, TypeVar
 import structlog
 import uvloop
 
+from runtime.kafka import KafkaUnavailable
 from runtime.observe import Readiness, configure_logging
 from runtime.settings import Settings, load
 from vitals.errors import SettingsError, VigilError
@@ -23,6 +27,10 @@ from vitals.errors import SettingsError, VigilError
 EXIT_OK, EXIT_ERROR, EXIT_SETTINGS, EXIT_FAULT, EXIT_HUNG = 0, 1, 2, 70, 75
 DOOM_SIGNAL = signal.SIGUSR1
 """The supervisor's word that it gave up and is about to stop everything: the service is not ready any more."""
+KAFKA_PATIENCE_S = 25.0
+"""How long after its start a service waits for Kafka before it ends. With this, an outage however long is no more than
+three starts a minute, which no supervisor takes for a fault of ours."""
+KAFKA_POLL_S = 0.5
 SHUTDOWN_S_MAX = 20.0
 """Longer than the sum of the drivers' own closing deadlines; then the process ends itself."""
 
@@ -49,7 +57,7 @@ def run_code(main: Callable[[S], Awaitable[None]], settings_cls: type[S], name: 
 
 async def _supervise(main: Callable[[S], Awaitable[None]], settings: S, name: str) -> int:
     loop = asyncio.get_running_loop()
-    work = asyncio.ensure_future(main(settings))
+    work = asyncio.ensure_future(_patient(main, settings))
     stopping: list[asyncio.TimerHandle] = []
 
     def stop(signum: int) -> None:
@@ -68,6 +76,25 @@ async def _supervise(main: Callable[[S], Awaitable[None]], settings: S, name: st
     if work.cancelled():
         return EXIT_OK if stopping else EXIT_FAULT
     return _verdict(work.exception(), name, stopping=bool(stopping))
+
+
+async def _patient(main: Callable[[S], Awaitable[None]], settings: S) -> None:
+    """Run ``main``, and begin again where it ends in its first seconds because Kafka cannot be reached."""
+    loop = asyncio.get_running_loop()
+    began, told = loop.time(), False
+    while True:
+        try:
+            await main(settings)
+        except (KafkaUnavailable, BaseExceptionGroup) as error:
+            away = all(isinstance(leaf, KafkaUnavailable) for leaf in _leaves(error))
+            if not away or loop.time() - began > KAFKA_PATIENCE_S:
+                raise
+            if not told:
+                log.warning("waiting for Kafka", error=str(error), seconds=KAFKA_PATIENCE_S)
+            told = True
+        else:
+            return
+        await asyncio.sleep(KAFKA_POLL_S)
 
 
 def _verdict(error: BaseException | None, name: str, *, stopping: bool) -> int:

@@ -129,10 +129,8 @@ async def away(stack: Stack, server: str) -> AsyncIterator[None]:
     """
     spec = stack.supervisor.processes[server].spec
     await stack.supervisor.stop(server)
-    try:
-        yield
-    finally:
-        await stack.supervisor.start(spec)
+    yield
+    await stack.supervisor.start(spec)
 
 
 async def dismiss(stack: Stack, names: Sequence[str] = ALL) -> None:

@@ -14,7 +14,8 @@ from runtime.kafka import Reader
 from runtime.settings import Settings
 from vitals.alerts import Alert
 from vitals.readings import decode
-from vitals.topics import READINGS
+from vitals.steps import Records
+from vitals.topics import CONTROL_HEADER, READINGS
 
 POLL_S = 0.1
 Condition = Callable[[], bool]
@@ -62,7 +63,7 @@ async def logged(
         while (behind or missing) and clock.monotonic() < deadline:
             for records in await reader.poll(POLL_S):
                 key = (records.topic, records.partition)
-                for identity in _identities(records.values, devices):
+                for identity in _identities(records, devices):
                     found[identity.device].append(identity)
                     missing.discard(identity)
                 if records.offsets[-1] + 1 >= behind.get(key, 0):
@@ -70,8 +71,9 @@ async def logged(
     return found
 
 
-def _identities(values: list[bytes], devices: set[UUID]) -> list[Identity]:
-    rows = decode(values)
+def _identities(records: Records, devices: set[UUID]) -> list[Identity]:
+    values = zip(records.values, records.headers, strict=True)
+    rows = decode([value for value, headers in values if all(name != CONTROL_HEADER for name, _ in headers)])
     ids = [UUID(bytes=device.tobytes()) for device in rows["device"]]
     columns = zip(ids, rows["metric"].tolist(), rows["observed_at"].tolist(), strict=True)
     return [Identity(*each) for each in columns if each[0] in devices]

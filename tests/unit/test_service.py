@@ -10,6 +10,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from runtime import service
+from runtime.kafka import KafkaUnavailable
 from runtime.service import EXIT_ERROR, EXIT_FAULT, EXIT_OK, EXIT_SETTINGS, run, run_code
 from runtime.settings import Settings
 from vitals.errors import ServerUnavailable
@@ -54,6 +56,33 @@ def test_an_error_of_ours_is_one_line(capsys: pytest.CaptureFixture[str]) -> Non
     """A newcomer without Kafka gets a sentence, not a traceback."""
     assert run_code(unreachable, Settings, "bridge") == EXIT_ERROR
     assert capsys.readouterr().err == "bridge: Kafka cannot be reached: host:1 (start it)\n"
+
+
+def test_a_service_waits_for_kafka_at_its_start() -> None:
+    """Ending at once, six times in a minute, it would be given up by its supervisor for somebody else's outage."""
+    starts = []
+
+    async def begin(_settings: Settings) -> None:
+        starts.append(True)
+        if len(starts) < 3:
+            await _fail(KafkaUnavailable("Kafka cannot be reached", "host:1", "start it"))
+
+    assert run_code(begin, Settings, "bridge") == EXIT_OK
+    assert len(starts) == 3
+
+
+def test_a_service_does_not_wait_for_kafka_for_ever(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever mistyped its address is told so in one line."""
+    monkeypatch.setattr(service, "KAFKA_PATIENCE_S", 0.0)
+
+    async def begin(_settings: Settings) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(_fail(KafkaUnavailable("Kafka cannot be reached", "host:1", "start it")), name="reader")
+
+    assert run_code(begin, Settings, "bridge") == EXIT_ERROR
+    assert capsys.readouterr().err.endswith("bridge: Kafka cannot be reached: host:1 (start it)\n")
 
 
 def test_a_bad_setting_is_one_line(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
