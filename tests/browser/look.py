@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from typing import Any
 
 from dashboards.tiles import Vitals, WardTile
 from tests.browser import fixtures
@@ -52,7 +53,26 @@ def open_alerts(now: int) -> list[Alert]:
         alert(12, now, **(MEDIUM | over), since=before, opened_at=before),
         alert(14, now, **MEDIUM, **ACKNOWLEDGED, owner="Jonas", treated_at=now, recheck_at=now + 4 * MINUTE_US, site=2),
         alert(15, now, **(MEDIUM | {"condition": "returning", "value": 71.0}), site=2),
+        alert(16, now, **shelved(16, now), site=2),
     ]
+
+
+def shelved(number: int, now: int) -> dict[str, Any]:
+    """Makes `alert` one that Mia has put on a shelf for 15 min."""
+    shelf = shelf_id(str(patient_id(number)), "glucose", "low")
+    by = {"shelved_by": "Mia", "shelved_until": now + 15 * MINUTE_US, "shelved_reason": "treatment takes time"}
+    return by | {"response": "shelved", "shelf": shelf, "change": "shelve", "announced": False}
+
+
+def shelf_of(one: Alert) -> Shelf:
+    """The shelf that a shelved alert lies on."""
+    assert one.shelf is not None
+    assert one.shelved_until is not None
+    return Shelf(
+        id=one.shelf, version=one.version, patient=one.patient, label=one.label, site=one.site, metric=one.metric,
+        rule=one.rule, level=one.level, since=one.at, until=one.shelved_until, by=one.shelved_by or "",
+        reason=one.shelved_reason,
+    )  # fmt: skip
 
 
 async def fill(fake: Fake, scenario: str, patients: int) -> None:
@@ -61,6 +81,7 @@ async def fill(fake: Fake, scenario: str, patients: int) -> None:
     fake.tiles = {each.patient: each for each in ward(now, patients)} if scenario != "empty" else {}
     if scenario not in {"empty", "quiet"}:
         fake.alerts = {each.id: each for each in open_alerts(now)}
+        fake.shelves = {one.shelf: shelf_of(one) for one in fake.alerts.values() if one.shelf}
         shelf = shelf_id("x", "glucose", "high")
         fake.shelves[shelf] = Shelf(
             id=shelf, version=(1, 0), patient=patient_id(17), label="P-017", site=2, metric="glucose", rule="high",

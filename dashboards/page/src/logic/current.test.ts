@@ -1,7 +1,8 @@
-import { expect, test } from "vitest";
-import { current } from "./current";
+import { describe, expect, test } from "vitest";
+import { current, reading } from "./current";
 import { alert as make } from "./fixtures";
 import type { Vital } from "./live";
+import { hhmm } from "./times";
 
 const AT = 1_000_000_000;
 const vital = (value: number, at: number, state: Vital["state"] = "ok"): Vital => ({
@@ -29,4 +30,27 @@ test("a low that returns is told by its newest value too, but never by one that 
   const returning = make({ ...low, value: 72, condition: "returning" });
   expect(current(returning, vital(74, AT + 1)).value).toBe(74);
   expect(current(returning, vital(66, AT + 1))).toBe(returning);
+});
+
+describe("the number on a card", () => {
+  const falling = { ...vital(55, AT), slope: -2, arrow: -2 };
+  const see = (alert: typeof low, at = falling) => reading(alert, at, AT + 1, "mg/dL");
+  test("is the newest value with the trend of that value", () => {
+    expect(see(make({ ...low, value_at: AT - 1 }))).toEqual({ kind: "now", text: "55", slope: -2, arrow: -2 });
+  });
+  test("of one that is over is words with its time, without a trend", () => {
+    const over = make({ ...low, value: 126, value_at: AT - 60, condition: "over", unseen: true });
+    expect(see(over)).toEqual({ kind: "past", text: `was 126 at ${hhmm(AT - 60)}`, slope: null, arrow: null });
+  });
+  test("has no trend where the trend is another value's", () => {
+    expect(see(low, { ...falling, value: 75, at: AT + 1 })).toMatchObject({ text: "60", slope: null, arrow: null });
+  });
+  test("is dashes where the patient's own value is not known any more", () => {
+    expect(reading(low, falling, AT + falling.stale_after_us, "mg/dL")).toMatchObject({ kind: "unknown", text: "--", slope: null });
+    expect(see(make({ ...low, condition: "unknown" })).text).toBe("--");
+  });
+  test("a heart rate has no slope: a number per minute each minute means nothing", () => {
+    const fast = make({ rule: "heart_rate_high", metric: "heart_rate", value: 138, limit: 130, value_at: AT - 1, level: 1 });
+    expect(see(fast, { ...falling, value: 140 })).toEqual({ kind: "now", text: "140", slope: null, arrow: null });
+  });
 });

@@ -50,10 +50,11 @@ export function age(us: number, fresh_us: number): string {
   return span(us);
 }
 
-/** Time left until an instant: ``4:07``, ``12 min`` from ten minutes on, ``due`` when it has passed. */
+/** Time left until an instant: ``4:07``, ``12 min`` rounded up from ten minutes on, ``due`` when it has passed. */
 export function left(us: number): string {
   if (us <= 0) return "due";
   const s = Math.ceil(us / SECOND);
   if (s < 600) return `${Math.floor(s / 60)}:${two(s % 60)}`;
-  return span(us);
+  // Two clocks that differ by a second make no minute.
+  return span(Math.max(10, Math.ceil((us - 2 * SECOND) / MINUTE)) * MINUTE);
 }

@@ -6,7 +6,7 @@ import { MINUTE, SECOND, span, when } from "./times";
 export type Unit = "mg/dL" | "mmol/L";
 
 /** The alert in one or two words, for a tile: ``LOW``, ``HIGH``, ``HR HIGH``, ``SIGNAL LOST``. */
-export function word(alert: Alert): string {
+export function word(alert: Pick<Alert, "category" | "patient" | "rule" | "level" | "metric">): string {
   if (alert.category === "technical") return alert.patient === null ? "SITE SILENT" : "NO SIGNAL";
   switch (alert.rule) {
     case "low":
@@ -42,7 +42,7 @@ export function shown(alert: Alert, unit: Unit): string {
 /** Why: ``48, below 54 since 22:59``; ``was 48 at 22:59, no data for 12 min``; ``back above 54, was low since 22:59``. */
 export function why(alert: Alert, unit: Unit, now: number): string {
   if (alert.category === "technical") {
-    const reason = alert.reason.replace(/ UTC\b/, "") || "silent";
+    const reason = isolated(alert.reason.replace(/ UTC\b/, "")) || "silent";
     const what = alert.patient === null ? "no data from the site" : metricWord(alert.metric);
     return `${what}: ${reason}, since ${when(alert.since, now)}`;
   }
@@ -107,13 +107,13 @@ export function sentence(alert: Alert, unit: Unit, now: number): string {
 
 /** Who has it: ``Mia is going``, ``Mia treated 23:01``, ``acknowledged by Mia until 23:20``, brief ``ack Mia until 23:20``. */
 export function who(alert: Alert, now: number, brief = false): string {
-  if (alert.owner && alert.treated_at !== null) return `${alert.owner} treated ${when(alert.treated_at, now)}`;
-  if (alert.owner) return `${alert.owner} is going`;
+  if (alert.owner && alert.treated_at !== null) return `${isolated(alert.owner)} treated ${when(alert.treated_at, now)}`;
+  if (alert.owner) return `${isolated(alert.owner)} is going`;
   if (alert.response === "acknowledged" && alert.acknowledged_by) {
     const until = alert.acknowledged_until === null || alert.acknowledged_until <= now ? "" : ` until ${when(alert.acknowledged_until, now)}`;
-    return `${brief ? "ack" : "acknowledged by"} ${alert.acknowledged_by}${until}`;
+    return `${brief ? "ack" : "acknowledged by"} ${isolated(alert.acknowledged_by)}${until}`;
   }
-  if (alert.response === "shelved" && alert.shelved_by) return `shelved by ${alert.shelved_by}`;
+  if (alert.response === "shelved" && alert.shelved_by) return `shelved by ${isolated(alert.shelved_by)}`;
   return "";
 }
 
@@ -125,7 +125,7 @@ export function called(alert: Alert): string {
 
 /** An alert aloud, for a screen reader: name, priority, word, sentence. */
 export function spoken(alert: Alert, unit: Unit, now: number): string {
-  const name = alert.label || `site ${alert.site}`;
+  const name = isolated(alert.label) || `site ${alert.site}`;
   return `${name}: ${alert.priority} priority, ${word(alert).toLowerCase()}. ${unitSaid(sentence(alert, unit, now), alert, unit)}`;
 }
 
@@ -203,7 +203,14 @@ export function plural(n: number, one: string, many = `${one}s`): string {
   return `${n} ${n === 1 ? one : many}`;
 }
 
-/** Minutes in words from µs, at least one: for shelves and rechecks. */
+/** Minutes in words from µs, at least one: for shelves. Rounded up, but two clocks that differ by a second make no minute. */
 export function minutesLeft(until: number, now: number): string {
-  return `${Math.max(1, Math.ceil((until - now) / MINUTE))} min`;
+  return span(Math.max(1, Math.ceil((until - now - 2 * SECOND) / MINUTE)) * MINUTE);
+}
+
+const RIGHT_TO_LEFT = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\u200e\u200f\u202a-\u202e\u2066-\u2069]/;
+
+/** Somebody's text within a sentence of ours: isolated where it could turn the sentence round. */
+export function isolated(text: string): string {
+  return RIGHT_TO_LEFT.test(text) ? `\u2068${text.replace(/[\u202a-\u202e\u2066-\u2069]/g, "")}\u2069` : text;
 }

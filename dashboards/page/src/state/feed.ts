@@ -62,6 +62,17 @@ export const siteFaults: ReadonlySignal<Alert[]> = computed(() => faultsOf(alert
 export const outOfService: ReadonlySignal<ReadonlyMap<string, Service>> = computed(
   () => new Map(services.value.map((service) => [service.patient, service])),
 );
+/** What is shelved of a patient, the first to end first. */
+export const shelvesOf: ReadonlySignal<ReadonlyMap<string, readonly Shelf[]>> = computed(() => {
+  const found = new Map<string, Shelf[]>();
+  for (const shelf of shelves.value) {
+    if (shelf.patient === null) continue;
+    const held = found.get(shelf.patient);
+    if (held) held.push(shelf);
+    else found.set(shelf.patient, [shelf]);
+  }
+  return found;
+});
 
 type Announced = (alerts: readonly Alert[], all: ReadonlyMap<string, Alert>) => void;
 const announcedListeners: Announced[] = [];

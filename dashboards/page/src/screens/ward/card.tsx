@@ -1,12 +1,13 @@
 /** One patient with open alerts: what, why and next in one sentence, who has it, and what to do. */
 import type { Alert } from "../../logic/alerts";
+import { reading, type Reading as ReadingData } from "../../logic/current";
 import type { Card as CardData } from "../../logic/order";
 import { left, MINUTE, span } from "../../logic/times";
 import { ARROW_WORDS, ARROWS, slopeDigits, unitOf } from "../../logic/units";
-import { called, plural, sentence, shown, who, word } from "../../logic/words";
+import { called, plural, sentence, who, word } from "../../logic/words";
 import { useDerived } from "../../parts/derived";
 import { Marker } from "../../parts/marker";
-import { minute, now } from "../../state/clock";
+import { judged, minute, now } from "../../state/clock";
 import { glucoseUnit } from "../../state/prefs";
 import { hrefPatient, wallMode } from "../../state/route";
 import { asNow, beds, siteName, tileOf } from "../../state/tiles";
@@ -83,28 +84,25 @@ export function Card({ card }: { card: CardData }) {
   );
 }
 
+/** The value big, as long as it is how the patient is now. What is over has none: an old number beside a name misleads. */
 function Reading({ alert }: { alert: Alert }) {
-  const trend = useDerived(() => {
-    if (!alert.patient || (alert.metric !== "glucose" && alert.metric !== "heart_rate")) return "";
-    const vital = tileOf(alert.patient)?.vitals[alert.metric];
-    if (!vital || vital.slope === null) return "";
-    return `${ARROWS[String(vital.arrow)] ?? ""} ${slopeDigits(alert.metric, vital.slope, glucoseUnit.value)}`;
-  }, [alert.patient, alert.metric]);
-  const said = useDerived(() => {
-    const vital = alert.patient && alert.metric === "glucose" ? tileOf(alert.patient)?.vitals.glucose : null;
-    return vital?.arrow === null || vital?.arrow === undefined ? "" : (ARROW_WORDS[String(vital.arrow)] ?? "");
-  }, [alert.patient, alert.metric]);
-  const value = useDerived(() => shown(asNow(alert), glucoseUnit.value), [alert]);
-  if (alert.category === "technical") return null;
-  const known = alert.condition !== "unknown";
+  const told = useDerived(() => {
+    const metric = alert.metric === "glucose" || alert.metric === "heart_rate" ? alert.metric : null;
+    const vital = alert.patient && metric ? (tileOf(alert.patient)?.vitals[metric] ?? null) : null;
+    // A text: whoever shows it is told only when it is another one.
+    return JSON.stringify(reading(alert, vital, judged.value, glucoseUnit.value));
+  }, [alert]);
+  const { kind, text, slope, arrow } = JSON.parse(told.value) as ReadingData;
+  if (kind === "none") return null;
+  if (kind === "past") return <p class="past muted small">{text}</p>;
   return (
-    <p class={known ? "reading" : "reading hatched"}>
-      <b>{known ? value : "--"}</b> <span class="unit">{unitOf(alert.metric, glucoseUnit.value)}</span>{" "}
-      {known ? (
+    <p class={kind === "now" ? "reading" : "reading hatched"}>
+      <b>{text}</b> <span class="unit">{unitOf(alert.metric, glucoseUnit.value)}</span>{" "}
+      {slope === null ? null : (
         <span class="trend">
-          {trend} <span class="unseen-by-eyes">{said}</span>
+          {ARROWS[String(arrow)] ?? ""} {slopeDigits("glucose", slope, glucoseUnit.value)} <span class="unseen-by-eyes">{ARROW_WORDS[String(arrow)] ?? ""}</span>
         </span>
-      ) : null}
+      )}
     </p>
   );
 }

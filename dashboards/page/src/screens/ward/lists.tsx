@@ -1,70 +1,147 @@
 /** What does not call for now, counted and bounded: shelved alerts, and patients out of service. */
 import { computed } from "@preact/signals";
-import { left } from "../../logic/times";
+import type { ComponentChildren } from "preact";
+import type { Alert, Service, Shelf } from "../../logic/alerts";
+import { heldBy, metricOf, shelfTime, shelfWord } from "../../logic/shelves";
+import { hhmm, left } from "../../logic/times";
+import { word } from "../../logic/words";
+import { Marker } from "../../parts/marker";
 import { inService, unshelve } from "../../state/actions";
 import { now } from "../../state/clock";
-import { services, shelves } from "../../state/feed";
+import { alerts, services, shelves } from "../../state/feed";
 import { hrefPatient, wallMode } from "../../state/route";
 import { chosenSite } from "../../state/scope";
+import { beds, siteName } from "../../state/tiles";
 import { mayCommand } from "./keys";
+
+const OPEN_MOST = 4;
+/** So many are named on the wall, which has no list to open. */
+const NAMED_MOST = 3;
+
+interface Shelved {
+  shelf: Shelf;
+  /** The worst alert that lies on it now. */
+  alert: Alert | null;
+}
 
 const here = computed(() => {
   const site = chosenSite.value;
+  const found = shelves.value.filter((shelf) => site === null || shelf.site === site);
   return {
-    shelves: shelves.value.filter((shelf) => site === null || shelf.site === site),
+    shelved: found.map((shelf): Shelved => ({ shelf, alert: heldBy(shelf, alerts.value.values()) })),
     services: services.value.filter((service) => site === null || service.site === site),
   };
 });
 
-function Until({ until }: { until: number }) {
-  return <span>{left(until - now.value)} left</span>;
-}
-
 export function Lists() {
-  const { shelves: shelved, services: out } = here.value;
+  const { shelved, services: out } = here.value;
   return (
     <div class="lists">
-      <details id="shelved" open={shelved.length > 0 && shelved.length <= 4 && !wallMode.value}>
-        <summary>Shelved ({shelved.length})</summary>
-        <ul>
-          {shelved.map((shelf) => (
-            <li key={shelf.id}>
-              {shelf.patient ? <a href={hrefPatient(shelf.patient)}>{shelf.label}</a> : <span>site {shelf.site}</span>}
-              <span>{`${shelf.rule.replaceAll("_", " ")}${shelf.level > 1 ? ` up to level ${shelf.level}` : ""}`}</span>
-              <Until until={shelf.until} />
-              <span class="muted">
-                {shelf.by}
-                {shelf.reason ? `: ${shelf.reason}` : ""}
-              </span>
-              {mayCommand() && !wallMode.value ? (
-                <button class="link" type="button" onClick={() => void unshelve(shelf)}>
-                  End
-                </button>
-              ) : null}
-            </li>
-          ))}
-        </ul>
-      </details>
-      <details id="out-of-service" open={out.length > 0 && out.length <= 4 && !wallMode.value}>
-        <summary>Out of service ({out.length})</summary>
-        <ul>
-          {out.map((service) => (
-            <li key={service.patient}>
-              <a href={hrefPatient(service.patient)}>{service.label}</a>
-              <Until until={service.until} />
-              <span class="muted">
-                {service.by}
-                {service.reason ? `: ${service.reason}` : ""}
-              </span>
-              {mayCommand() && !wallMode.value ? (
-                <button class="link" type="button" onClick={() => void inService(service.patient, service.label)}>
-                  Back
-                </button>
-              ) : null}
-            </li>
-          ))}
-        </ul>
-      </details>
+      <List id="shelved" name="Shelved" count={shelved.length} named={() => shelved.map(shelfNamed)}>
+        {shelved.map((each) => (
+          <ShelfLine key={each.shelf.id} shelf={each.shelf} alert={each.alert} />
+        ))}
+      </List>
+      <List id="out-of-service" name="Out of service" count={out.length} named={() => out.map(serviceNamed)}>
+        {out.map((service) => (
+          <ServiceLine key={service.patient} service={service} />
+        ))}
+      </List>
     </div>
+  );
+}
+
+interface ListProps {
+  id: string;
+  name: string;
+  count: number;
+  /** Who is on it, one text each: all that the wall has. */
+  named(): string[];
+  children: ComponentChildren;
+}
+
+function List({ id, name, count, named, children }: ListProps) {
+  const wall = wallMode.value;
+  const names = wall ? named() : [];
+  const more = names.length - NAMED_MOST;
+  return (
+    <details id={id} open={count > 0 && count <= OPEN_MOST && !wall}>
+      <summary>
+        {name} ({count}){names.length > 0 ? ": " : ""}
+        {names.slice(0, NAMED_MOST).map((each, place) => (
+          <bdi key={each}>{(place > 0 ? "; " : "") + each}</bdi>
+        ))}
+        {more > 0 ? `; and ${more} more` : ""}
+      </summary>
+      <ul>{children}</ul>
+    </details>
+  );
+}
+
+const subject = (shelf: Shelf): string => (shelf.patient === null ? siteName(shelf.site) : shelf.label);
+const what = ({ shelf, alert }: Shelved): string => (alert ? word(alert) + metricOf(alert) : shelfWord(shelf));
+const shelfNamed = (each: Shelved): string => `${subject(each.shelf)} ${what(each)} until ${hhmm(each.shelf.until)}, by ${each.shelf.by}`;
+const serviceNamed = (service: Service): string => `${service.label} until ${hhmm(service.until)}`;
+
+function ShelfLine({ shelf, alert }: Shelved) {
+  return (
+    <li data-shelf={shelf.id}>
+      {alert ? <Marker alert={alert} /> : <b>{shelfWord(shelf)}</b>}
+      {alert && metricOf(alert) ? <span>{metricOf(alert).slice(2)}</span> : null}
+      <Subject patient={shelf.patient} name={subject(shelf)} />
+      <span>
+        {shelfTime(shelf.until, now.value)}, <By by={shelf.by} reason={shelf.reason} />
+      </span>
+      {alert ? null : <span class="muted">not open now</span>}
+      {mayCommand() && !wallMode.value ? (
+        <button class="link" type="button" onClick={() => void unshelve(shelf)}>
+          End
+        </button>
+      ) : null}
+    </li>
+  );
+}
+
+function ServiceLine({ service }: { service: Service }) {
+  return (
+    <li>
+      <Subject patient={service.patient} name={service.label} />
+      <span>
+        until {hhmm(service.until)}, {left(service.until - now.value)} left, <By by={service.by} reason={service.reason} />
+      </span>
+      {mayCommand() && !wallMode.value ? (
+        <button class="link" type="button" onClick={() => void inService(service.patient, service.label)}>
+          Back
+        </button>
+      ) : null}
+    </li>
+  );
+}
+
+/** A patient with the bed, or a site. */
+function Subject({ patient, name }: { patient: string | null; name: string }) {
+  if (patient === null) return <b>{name}</b>;
+  return (
+    <span>
+      <a href={hrefPatient(patient)}>
+        <bdi>{name}</bdi>
+      </a>{" "}
+      <b>
+        <bdi>{beds.value.get(patient) ?? ""}</bdi>
+      </b>
+    </span>
+  );
+}
+
+function By({ by, reason }: { by: string; reason: string }) {
+  return (
+    <span>
+      by <bdi>{by}</bdi>
+      {reason ? (
+        <>
+          : <bdi>{reason}</bdi>
+        </>
+      ) : null}
+    </span>
   );
 }

@@ -4,16 +4,17 @@
  */
 import { computed, effect, signal, untracked, type ReadonlySignal } from "@preact/signals";
 import { useLayoutEffect, useMemo } from "preact/hooks";
-import { isListed, type Alert } from "../../logic/alerts";
+import { isListed, type Alert, type Shelf } from "../../logic/alerts";
 import { face, limitsText } from "../../logic/face";
 import type { Metric, Tile as TileData } from "../../logic/live";
 import { rank } from "../../logic/order";
+import { shelfWord, shelvedOf } from "../../logic/shelves";
 import { hhmm } from "../../logic/times";
 import { ARROW_WORDS, ARROWS, METRIC_SHORT, slopeDigits, unitOf } from "../../logic/units";
-import { called, who } from "../../logic/words";
+import { called, who, word } from "../../logic/words";
 import { Marker } from "../../parts/marker";
 import { judged, minute, now } from "../../state/clock";
-import { alertsOf, outOfService } from "../../state/feed";
+import { alertsOf, outOfService, shelvesOf } from "../../state/feed";
 import { glucoseUnit } from "../../state/prefs";
 import { hrefPatient } from "../../state/route";
 import { tileSignal } from "../../state/tiles";
@@ -32,14 +33,16 @@ function leadOf(alerts: readonly Alert[]): Alert | null {
 function model(id: string) {
   const tile = tileSignal(id);
   const lead = computed(() => leadOf(alertsOf(id).value));
+  const shelved = computed(() => shelvedOf(alertsOf(id).value));
   const out = computed(() => outOfService.value.get(id) ?? null);
   const named = { bed: signal(""), label: signal(""), battery: signal(""), batteryStyle: signal("battery") };
   return {
     tile,
     lead,
+    shelved,
     out,
     // Bound to the attribute: a tile that has another alert on top says so without rendering.
-    shows: computed(() => lead.value?.id),
+    shows: computed(() => (lead.value ?? shelved.value)?.id),
     style: computed(() => {
       const alert = lead.value;
       const state = !alert ? "" : alert.response === "unacknowledged" && alert.condition !== "over" ? ` ${alert.priority} calling` : ` ${alert.priority} answered`;
@@ -71,7 +74,7 @@ export function Tile({ id }: { id: string }) {
         <Vital id={id} tile={found.tile} metric="heart_rate" />
         <Vital id={id} tile={found.tile} metric="glucose" />
       </div>
-      <State lead={found.lead} out={found.out} />
+      <State id={id} lead={found.lead} shelved={found.shelved} out={found.out} />
     </li>
   );
 }
@@ -103,7 +106,8 @@ function vitalModel(tile: ReadonlySignal<TileData | null>, metric: Metric) {
     shown.unit.value = unitOf(metric, unit);
     shown.arrow.value = fresh ? (ARROWS[String(vital?.arrow)] ?? "") : "";
     shown.arrowWords.value = fresh ? (ARROW_WORDS[String(vital?.arrow)] ?? "") : "";
-    shown.slope.value = fresh && slope !== null && slope !== undefined ? slopeDigits(metric, slope, unit) : "";
+    // Beats per minute each minute mean nothing to anybody: only glucose has a slope.
+    shown.slope.value = fresh && metric === "glucose" && slope !== null && slope !== undefined ? slopeDigits(metric, slope, unit) : "";
     shown.limits.value = limitsText(vital?.limits ?? null, metric, unit);
   };
   return { shown, follow };
@@ -153,12 +157,22 @@ function Vital({ id, tile, metric }: { id: string; tile: ReadonlySignal<TileData
   );
 }
 
-function State({ lead, out }: { lead: ReadonlySignal<Alert | null>; out: ReadonlySignal<{ until: number } | null> }) {
-  const alert = lead.value;
+interface StateProps {
+  id: string;
+  lead: ReadonlySignal<Alert | null>;
+  shelved: ReadonlySignal<Alert | null>;
+  out: ReadonlySignal<{ until: number } | null>;
+}
+
+/** What calls first; then what is put aside, in the quiet style of what is answered, and until when. */
+function State({ id, lead, shelved, out }: StateProps) {
+  const alert = lead.value ?? shelved.value;
   const service = out.value;
+  const bare = shelvesOf.value.get(id);
   void minute.value;
-  if (!alert && !service) return <div class="state" />;
-  const has = alert ? [who(alert, now.peek(), true), called(alert)].filter(Boolean).join(" · ") : "";
+  const has = alert && !isShelved(alert) ? [who(alert, now.peek(), true), called(alert)].filter(Boolean).join(" · ") : "";
+  const aside = shelfWords(alert, shelved.value, bare ?? []);
+  if (!alert && !service && !aside) return <div class="state" />;
   return (
     <div class="state">
       {alert ? <Marker alert={alert} /> : null}
@@ -167,7 +181,28 @@ function State({ lead, out }: { lead: ReadonlySignal<Alert | null>; out: Readonl
           {alert ? "OUT" : "OUT OF SERVICE"} until {hhmm(service.until)}
         </b>
       ) : null}
-      {has ? <span class="who">{has}</span> : null}
+      {has ? (
+        <bdi class="who" title={has}>
+          {has}
+        </bdi>
+      ) : null}
+      {aside ? (
+        <span class="shelved" title={aside}>
+          {aside}
+        </span>
+      ) : null}
     </div>
   );
+}
+
+const isShelved = (alert: Alert): boolean => alert.response === "shelved";
+
+/** Beside a shelved alert's own marker only until when; beside another alert, and of a shelf without one, also what. */
+function shelfWords(shown: Alert | null, shelved: Alert | null, shelves: readonly Shelf[]): string {
+  if (shelved?.shelved_until) {
+    const until = `shelved until ${hhmm(shelved.shelved_until)}`;
+    return shown === shelved ? until : `${word(shelved)} ${until}`;
+  }
+  const first = shelves[0];
+  return first ? `${shelfWord(first)} shelved until ${hhmm(first.until)}` : "";
 }
