@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from compose import cli_load, cli_registry, folder
-from compose.output import say
+from compose.output import say, say_aside
 from runtime.settings import Settings
 
 Data = Annotated[Path, typer.Option("--data", help="The data folder of the running stack.")]
@@ -21,8 +21,8 @@ RoleKind = Literal["clinician", "ops", "wall"]
 def register(app: typer.Typer) -> None:
     """Add the tools' commands."""
     app.command(epilog="Example:  vigil migrate")(migrate)
-    app.command(epilog="Examples:  vigil doctor   |   vigil doctor --json")(doctor)
-    app.command(epilog="Examples:  vigil status   |   vigil status --json")(status)
+    app.command(epilog="Examples:  vigil doctor   |   vigil doctor --json   |   vigil doctor --yes")(doctor)
+    app.command(epilog="Examples:  vigil status   |   vigil status --once   |   vigil status --json")(status)
     app.command(epilog="Examples:  vigil link   |   vigil link --role wall")(link)
     app.command(epilog="Examples:  vigil cat readings --limit 10   |   vigil cat rejected --follow")(cat)
     cli_load.register(app)
@@ -44,36 +44,68 @@ def migrate(data: Data = ROOT) -> None:
     raise SystemExit(signals.run(run))
 
 
-def doctor(data: Data = ROOT, *, as_json: Json = False) -> None:
-    """Say what was found on this machine, what is missing, and what to do; exit code 1 where something is missing."""
-    from dataclasses import asdict
+def doctor(
+    data: Data = ROOT,
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="Run every command that is offered, without a question.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Say what was found on this machine, what is missing, and what to do; exit code 1 where something is missing.
 
-    from compose.doctor import examine
+    Where a command would mend it, that is shown, and run if you say so; without a terminal nothing is run but with
+    --yes.
+    """
+    import sys
+
+    from compose import offers
+    from compose.doctor import examine, lines
 
     findings = examine(data)
     if as_json:
-        say(json.dumps([asdict(finding) for finding in findings], indent=2))
+        say(json.dumps([finding.as_dict() for finding in findings], indent=2))
     else:
-        for finding in findings:
-            remedy = f"\n{'':22}-> {finding.remedy}" if finding.remedy else ""
-            say(f"{finding.state:8}{finding.name:14}{finding.found}{remedy}")
+        for line in lines(findings):
+            say(line)
+    found = [(finding.name, finding.offer) for finding in findings if finding.offer is not None]
+    if found and (yes or not as_json):
+        tell = say_aside if as_json else say
+        asked = sys.stdin.isatty() and sys.stdout.isatty()
+        tell("")
+        if offers.carry_out(found, yes=yes, say=tell, ask=input if asked else None):
+            tell("\nlook again: vigil doctor")
+            findings = examine(data)
     raise SystemExit(any(finding.state == "missing" for finding in findings))
 
 
-def status(data: Data = ROOT, *, as_json: Json = False) -> None:
-    """Show what is stored, rejected and open, how far behind the sink is, and who is well."""
-    from compose import signals
+def status(
+    data: Data = ROOT,
+    *,
+    once: Annotated[bool, typer.Option("--once", help="Tell once and end; so it is without a terminal too.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show what is stored, rejected and open, how far behind the sink is, and who is well; live until Ctrl-C.
+
+    Exit code 0 where everything could be asked and every service does its work.
+    """
+    import sys
+
+    from compose import signals, watch
     from dashboards import status as looking
+    from dashboards.settings import DashboardSettings
+    from runtime.settings import load
 
     settings = folder.tool_settings(data, Settings)
-    ports = folder.health_ports(data)
+    ports = folder.health_ports(data) or load(DashboardSettings).health_ports
 
     async def run() -> int:
+        if not (once or as_json) and sys.stdout.isatty():
+            return await watch.live(lambda: looking.status(settings, ports))
         found = await looking.status(settings, ports)
         say(found.model_dump_json(indent=2) if as_json else looking.render(found))
         return 0 if found.ok else 1
 
-    raise SystemExit(signals.run(run))
+    code = signals.run(run)
+    raise SystemExit(0 if code == signals.STOPPED_BY_SIGNAL else code)
 
 
 def link(

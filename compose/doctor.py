@@ -1,4 +1,4 @@
-"""``vigil doctor``: what was found, what is missing, and what to do; changes nothing."""
+"""``vigil doctor``: what was found, what is missing, and what to do; looking changes nothing."""
 
 from __future__ import annotations
 
@@ -6,35 +6,48 @@ import importlib.util
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Literal
 
-from compose import page
-from compose.servers import cache, java, kafka, mosquitto, postgres
+from compose import offers, page
+from compose.offers import Offer
+from compose.servers import cache, java, kafka, mosquitto, postgres, timescale
 from vitals.errors import VigilError
 
 PACKAGES = ("vitals", "runtime", "ingest", "stream", "alerts", "dashboards", "simulators", "compose")
 DISK_BYTES_MIN = 2 * 1024**3
 DISTRIBUTION = "vigil-ward"
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing looked at; ``remedy`` says what to do unless it is well."""
+    """One thing looked at; ``remedy`` says what to do unless it is well, ``offer`` is a command that does it."""
 
     name: str
     state: Literal["ok", "note", "missing"]
     found: str
     remedy: str = ""
+    offer: Offer | None = None
+
+    def as_dict(self) -> dict[str, object]:
+        """For ``--json``; the offer's command is a list of words, its place in words."""
+        offer = self.offer and {
+            "command": list(self.offer.command),
+            "writes": self.offer.writes,
+            "inside_project": self.offer.inside,
+            "possible": not self.offer.possible,
+        }
+        return {"name": self.name, "state": self.state, "found": self.found, "remedy": self.remedy, "offer": offer}
 
 
 def examine(root: Path) -> list[Finding]:
     """Look at everything that ``vigil up`` needs on this machine, with ``root`` as its data folder."""
     checks: tuple[Callable[[], Iterator[Finding]], ...] = (
-        _python, _packages, _java, _kafka, _mqtt, _database, _page,
+        _python, _packages, _java, _kafka, _mqtt, _database, _page, _browser, _timescale, _kcat,
     )  # fmt: skip
     return [*(finding for check in checks for finding in check()), *_disk(root), *_folder(root)]
 
@@ -92,9 +105,13 @@ def _mqtt() -> Iterator[Finding]:
         yield Finding("mqtt", "ok", f"mosquitto at {program}")
     elif importlib.util.find_spec("iotcore"):
         remedy = "install mosquitto where sessions must survive a broker's restart"
-        yield Finding("mqtt", "note", "the wheel iotcore: its sessions live in memory", remedy)
+        yield Finding(
+            "mqtt", "note", "the wheel iotcore: its sessions live in memory", remedy, offers.package("mosquitto")
+        )
     else:
-        yield Finding("mqtt", "missing", "no broker", "install mosquitto, or run make install")
+        yield Finding(
+            "mqtt", "missing", "no broker", "install mosquitto, or run make install", offers.package("mosquitto")
+        )
 
 
 def _database() -> Iterator[Finding]:
@@ -119,10 +136,47 @@ def _page() -> Iterator[Finding]:
     if not page.stale():
         yield Finding("page", "ok", f"built; {builder}")
     elif node:
-        yield Finding("page", "note", f"not built, or older than its sources; {builder}", "make page builds it")
+        remedy = "make page builds it"
+        yield Finding("page", "note", f"not built, or older than its sources; {builder}", remedy, offers.built_page())
     else:
         remedy = f"make page installs a Node of its own, about {page.DOWNLOAD}"
-        yield Finding("page", "note", f"not built, or older than its sources; {builder}", remedy)
+        yield Finding("page", "note", f"not built, or older than its sources; {builder}", remedy, offers.node())
+
+
+def _browser() -> Iterator[Finding]:
+    """For drills and tests of the page only."""
+    named = os.environ.get("VIGIL_TEST_CHROMIUM")
+    found = named or next(filter(None, map(shutil.which, BROWSERS)), None)
+    if found:
+        yield Finding("browser", "ok", found)
+    else:
+        remedy = "install Chromium to run the page's drills and tests; Vigil itself needs none"
+        yield Finding("browser", "note", "no Chromium", remedy, offers.package("chromium"))
+
+
+def _timescale() -> Iterator[Finding]:
+    """For tests on TimescaleDB only."""
+    name = "tests on TimescaleDB"
+    if os.environ.get("VIGIL_TEST_TIMESCALE"):
+        yield Finding(name, "ok", "VIGIL_TEST_TIMESCALE names one of yours")
+    elif (cache.folder() / timescale.NAME).is_dir():
+        yield Finding(name, "ok", f"a Debian of their own in {cache.folder()}")
+    elif reason := timescale.unavailable(cache.folder()):
+        yield Finding(name, "note", "not on this machine", reason)
+    elif shutil.which("debootstrap", path=os.environ.get("PATH", os.defpath) + ":/usr/sbin"):
+        yield Finding(name, "note", "not installed yet", f"make test makes a Debian for it, about {timescale.DOWNLOAD}")
+    else:
+        remedy = "make test installs debootstrap, and a Debian with it, once"
+        yield Finding(name, "note", "no debootstrap", remedy, offers.package("debootstrap"))
+
+
+def _kcat() -> Iterator[Finding]:
+    """For one benchmark only."""
+    if found := shutil.which("kcat"):
+        yield Finding("kcat", "ok", found)
+    else:
+        remedy = "make bench compares the bridge with it, where it is there"
+        yield Finding("kcat", "note", "not installed", remedy, offers.package("kcat"))
 
 
 def _disk(root: Path) -> Iterator[Finding]:
@@ -142,3 +196,11 @@ def _folder(root: Path) -> Iterator[Finding]:
         yield Finding("data folder", "ok", f"a Vigil runs on {root}")
     else:
         yield Finding("data folder", "ok", f"{root}, no Vigil runs on it")
+
+
+def lines(findings: Iterable[Finding]) -> Iterator[str]:
+    """The findings for a terminal."""
+    for finding in findings:
+        yield f"{finding.state:8}{finding.name:21}{finding.found}"
+        if finding.remedy:
+            yield f"{'':29}-> {finding.remedy}"

@@ -16,3 +16,9 @@ def say(line: str) -> None:
         sys.stdout.flush()
     except BrokenPipeError:
         raise ReaderGone from None
+
+
+def say_aside(line: str) -> None:
+    """Write a line to stderr, beside what another program reads from stdout."""
+    sys.stderr.write(line + "\n")
+    sys.stderr.flush()

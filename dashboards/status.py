@@ -69,8 +69,8 @@ class Status(Message):
         return not self.problems and all(service.ready for service in self.services)
 
 
-async def status(settings: Settings, health_ports: Mapping[str, int] | None = None) -> Status:
-    """Ask database, Kafka and the services' health servers (name -> loopback port).
+async def status(settings: Settings, health_ports: Mapping[str, int | str] | None = None) -> Status:
+    """Ask database, Kafka and the services' health servers (name -> loopback port, or ``host:port``).
 
     Never raises for a server that is away: that is one of the ``problems``.
     """
