@@ -75,6 +75,10 @@ drill-kafka: install ## Kafka away for a minute under load, then killed (SEED=)
 drill-broker: install ## mosquitto restarted under load, with sessions and queues that must survive (SEED=)
 	@exec $(BIN)/python -m compose.drills.broker --seed $(SEED) $(ARGS)
 
+.PHONY: drill-storm
+drill-storm: install ## 500 devices come back with a day of readings while 200 patients go on at 1 Hz (SEED=)
+	@exec $(BIN)/python -m compose.drills.storm --seed $(SEED) $(ARGS)
+
 .PHONY: drill-load
 drill-load: install ## what a stack holds: latency from reading to socket under load (ARGS=--find-limit: the most)
 	@exec $(BIN)/python -m compose.drills.load $(if $(SEED),--seed $(SEED)) $(ARGS)

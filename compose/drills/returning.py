@@ -1,0 +1,68 @@
+"""The devices of the storm drill as a process of their own, so that they do not delay the ward that it times.
+
+    python -m compose.drills.returning FOLDER SEED DEVICES HOURS NOW
+
+Connects them all to the stack in FOLDER, says ``ready`` on stdout, waits for a line on stdin, publishes everything that
+they kept since NOW (µs UTC) as fast as the broker takes it, and says how many readings the broker has acknowledged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from compose import folder, signals
+from compose.drills.backlog import SITE, Backlog, backlogs
+from runtime.mqtt import Connection
+from runtime.observe import configure_logging
+from runtime.settings import Settings
+from vitals.topics import readings_topic
+
+CONNECTING = 20
+"""Connections that are made at once."""
+
+
+async def run(root: Path, seed: int, devices: int, hours: float, now: int) -> int:
+    """Be those devices; 0 once every reading has its PUBACK."""
+    settings = folder.tool_settings(root, Settings)
+    configure_logging(settings.model_copy(update={"log_level": "error"}), "drill")
+    found = backlogs(seed, devices, hours, now)
+    few = asyncio.Semaphore(CONNECTING)
+    async with AsyncExitStack() as held:
+
+        async def connected(backlog: Backlog) -> Connection:
+            async with few:
+                return await held.enter_async_context(Connection(settings, backlog.device, forget=True))
+
+        connections = await asyncio.gather(*(connected(each) for each in found))
+        _say("ready")
+        await asyncio.to_thread(sys.stdin.readline)
+        counts = await asyncio.gather(
+            *(_send(settings, backlog, connection) for backlog, connection in zip(found, connections, strict=True))
+        )
+        _say(sum(counts))
+    return 0
+
+
+async def _send(settings: Settings, backlog: Backlog, connection: Connection) -> int:
+    topic = readings_topic(settings.namespace, SITE, backlog.device)
+    await asyncio.gather(*(connection.publish_nowait(topic, payload) for payload in backlog.payloads()))
+    return len(backlog.readings)
+
+
+def _say(what: object) -> None:
+    sys.stdout.write(json.dumps(what) + "\n")
+    sys.stdout.flush()
+
+
+def main() -> int:
+    """The command line that `compose.drills.storm` uses."""
+    root, seed, devices, hours, now = sys.argv[1:6]
+    return signals.run(lambda: run(Path(root), int(seed), int(devices), float(hours), int(now)))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
