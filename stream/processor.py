@@ -327,10 +327,8 @@ class Processor:
         for lane in self._lanes.values():
             self._wear(lane, slot, worn, site, where)
         for each in (site, before):
-            if each is not None:
-                slots = self._patients.of_site(each.number)
-                self._look_ahead(each, slots)
-                self._next_window(each, slots)
+            if each is not None:  # its next tick looks at all its series, once for however many control records
+                each.alarm_at = each.window_at = LONG_AGO
 
     @staticmethod
     def _wear(lane: Lane, slot: int, worn: tuple[WornDevice, ...], site: Site, where: Where) -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from stream.part import deciding, turns
 from stream.processor import DELAY_MIN_US, Processor, factory
+from stream.series import Slots
+from stream.sites import Site
 from tests.logs import LATE, T0, Log, episodes, row, said, windows, worn
 from vitals.causes import Cause
 from vitals.metrics import MINUTE_US, SECOND_US
@@ -157,6 +160,23 @@ def test_many_patients_make_room_for_themselves() -> None:
     found = episodes(log.run(Processor(0, 1)), "low")
     assert len(found) == 102
     assert [each.change for each in found if each.label == "ann"] == ["open", "returning"]
+
+
+def test_a_control_record_costs_no_look_at_the_other_patients(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of them looked at all deadlines of its site once: to register 5,000 patients took half a minute, in which
+    no clock moved and nobody was told anything.
+    """
+    log = ward(*(f"p{number}" for number in range(300)))
+    looks: list[int] = []
+    look_ahead = Processor._look_ahead
+
+    def counted(self: Processor, site: Site, slots: Slots) -> None:
+        looks.append(len(slots))
+        look_ahead(self, site, slots)
+
+    monkeypatch.setattr(Processor, "_look_ahead", counted)
+    log.run(Processor(0, 1))
+    assert len(looks) <= 1
 
 
 def test_a_suspect_clock_counts_at_arrival() -> None:
