@@ -18,6 +18,8 @@ SERVERS = ("kafka", "broker", "database")
 OBSERVER = "observer"
 """This process: it watches log, database and feed."""
 WORKERS = "workers"
+OTHERS = "others"
+"""What else ran on the machine, the kernel's own work included."""
 
 
 def ports(settings: Settings, health: Mapping[str, int]) -> dict[str, int]:

@@ -13,10 +13,11 @@ import numpy as np
 import psutil
 
 from compose.drills.bedside import BOUND_BEFORE_US, POLICY
+from compose.drills.watching import stored
 from compose.load import store
 from compose.load.feed import Socket
 from compose.load.logs import WATCHED, Ledger, at_end, partitions, watch_messages, watch_readings
-from compose.load.processes import OBSERVER, WORKERS, Sampler, listening, machine, ports
+from compose.load.processes import OBSERVER, OTHERS, WORKERS, Sampler, listening, machine, ports
 from compose.load.sampling import Sample, Sampling, hops_of
 from compose.load.workers import LoadWorker, Merged, workers
 from compose.wiring import RegistryClient
@@ -31,16 +32,22 @@ from simulators.load.plan import SITE, Messages, Plan, buffered, crossings, mess
 from simulators.load.report import KEPT, Counts, Percentiles, Report
 from simulators.registry import Wearer, enrol
 from vitals.devices import DEVICE_TYPES
-from vitals.errors import InputError, StateError
+from vitals.errors import InputError, ServerStalled, StateError
+from vitals.journal import Mark
+from vitals.journal import decode as decode_journal
 from vitals.metrics import SECOND_US
+from vitals.topics import JOURNAL, MARK_KEY
 
 START_S = 1.0
 """From the word to the first intended time."""
 SETTLE_S = 30.0
 """How long the last readings may take into log and feed, and into the database, once nothing more is offered."""
+DIGEST_S = 180.0
 POLL_S = 0.05
 LATE_MS = 20.0
 """Devices that send later than this at p99 measure themselves as well."""
+OTHERS_MAX = 0.25
+"""Other programs that take more than this share of a core are measured as well."""
 Tell = Callable[[str], None]
 Told = Callable[["Moment"], None]
 
@@ -95,6 +102,38 @@ async def register(settings: Settings, patients: int, clock: Clock, tell: Tell) 
         tell(f"registering {len(missing)} devices at the site {SITE}")
     await enrol(registry, SITE, [Wearer(name, kind, name, since) for name in missing])
     await asyncio.gather(*(registry.set_policy(name, POLICY) for name in names))
+    tell("waiting until processor and sink have taken that in")
+    await _digested(settings, clock)
+    async with await connect(settings.database_url, autocommit=True, application="vigil simulate") as connection:
+        with statements(settings.database_url, connection):
+            await stored(settings, connection, clock)
+
+
+async def _digested(settings: Settings, clock: Clock) -> None:
+    """Wait for a mark of every partition's processor that is younger than now. Raises `ServerStalled`."""
+    now, began = clock.now_us(), clock.monotonic()
+    left = set(range(settings.partitions))
+    async with Reader(settings, partitions(settings, JOURNAL)) as reader:
+        await at_end(reader)
+        while left:
+            if clock.monotonic() - began > DIGEST_S:
+                raise ServerStalled("the processor does not take the registrations in", f"within {DIGEST_S:g} s", "")
+            for records in await reader.poll(POLL_S):
+                if any(
+                    _clock_of(value) > now
+                    for key, value in zip(records.keys, records.values, strict=True)
+                    if key == MARK_KEY
+                ):
+                    left.discard(records.partition)
+
+
+def _clock_of(value: bytes) -> int:
+    """The newest site clock in a processor's mark, µs UTC."""
+    match decode_journal(value):
+        case Mark() as mark:
+            return max(mark.sites.values(), default=0)
+        case _:
+            return 0
 
 
 async def run(
@@ -259,7 +298,7 @@ def _report(watching: Watching, merged: Merged, socket: Socket, rows: store.Stor
         processes=sampling.processes(),
         series=sampling.series(),
         limit=verdict(measured, p99_ms_max=how.p99_alert_ms),
-        problems=tuple(_problems(ledger, merged, socket, late_ms)),
+        problems=tuple(_problems(ledger, merged, socket, late_ms, measured.busy.get(OTHERS, 0.0))),
     )
 
 
@@ -290,8 +329,10 @@ def _counts(ledger: Ledger, merged: Merged, socket: Socket, rows: store.Stored, 
     )
 
 
-def _problems(ledger: Ledger, merged: Merged, socket: Socket, late_ms: float | None) -> Sequence[str]:
+def _problems(ledger: Ledger, merged: Merged, socket: Socket, late_ms: float | None, others: float) -> Sequence[str]:
     lines = []
+    if others > OTHERS_MAX:
+        lines.append(f"other programs took {others:.0%} of a core: the figures are of them, too")
     if late_ms is not None and late_ms > LATE_MS:
         lines.append(f"the devices sent {late_ms:.0f} ms late at p99: part of every latency is theirs")
     if ledger.tally.strange:

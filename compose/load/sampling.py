@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from compose.load.logs import Ledger
-from compose.load.processes import OBSERVER, Busy, Sampler
+from compose.load.logs import STAGES, Ledger
+from compose.load.processes import OBSERVER, OTHERS, Busy, Sampler
 from compose.load.workers import LoadWorker
 from runtime.clock import Clock
 from runtime.health import ask
@@ -28,6 +28,8 @@ LAG = "vigil_processor_lag_records "
 TAIL = 0.01
 GROWTH_FROM = 0.4
 """Backlogs are judged by the rest of the measured time."""
+WAVE_S = 1.0
+"""What is less than so much of the offer at the end is no backlog."""
 MILLISECOND_US = 1000
 
 
@@ -83,7 +85,7 @@ class Sampling:
         reached = {stage: int((times > 0).sum()) for stage, times in self.ledger.times.items()}
         return Sample(
             t=elapsed / SECOND_US,
-            planned=int(np.searchsorted(self.messages.at, elapsed, side="right")),
+            planned=sum(each.planned for each in figures),
             sent=sum(each.sent for each in figures),
             acknowledged=sum(each.acknowledged for each in figures),
             logged=self.ledger.tally.logged,
@@ -145,6 +147,8 @@ class Sampling:
             "sink": max(each.logged - each.stored for each in found),
         }
         costs = {name: last.cpu[name] - first.cpu.get(name, 0.0) for name in last.cpu}
+        all_cores = self._busy() * len(os.sched_getaffinity(0)) * (last.t - first.t)
+        costs[OTHERS] = max(0.0, all_cores - sum(costs.values()))
         return tuple(
             Process(
                 name=name,
@@ -155,6 +159,11 @@ class Sampling:
             )
             for name, cost in sorted(costs.items(), key=lambda each: -each[1])
         )
+
+    def _busy(self) -> float:
+        """Share of the machine's cores in the measured time."""
+        found = self._measured()
+        return round(float(np.mean([each.busy for each in found])), 3) if found else 0.0
 
     def measured(self, hops: Sequence[Hop], late_ms: float | None, alert_ms: float | None) -> Measured:
         """The figures of the verdict."""
@@ -172,19 +181,19 @@ class Sampling:
             "store": lambda each: each.logged - each.stored,
         }
         scripted = self.plan.shape in {"storm", "outage"}
-        growth = {} if scripted else {part: _slope(growing, waits) for part, waits in backlogs.items()}
+        wave = WAVE_S * planned / max(1.0, seconds)
+        growth = {} if scripted else {part: _slope(growing, waits, wave) for part, waits in backlogs.items()}
         shares = {each.name: each.share for each in self.processes()}
         return Measured(
             offered_hz=round(planned / seconds, 1) if seconds else 0.0,
-            # what fell due within the last progress line of a worker may have left since
-            sent_hz=round(min(planned, sent + planned / max(1.0, seconds)) / seconds, 1) if seconds else 0.0,
+            sent_hz=round(sent / seconds, 1) if seconds else 0.0,
             late_p99_ms=late_ms,
             alert_p99_ms=alert_ms,
             tail_ms={part: hop.tail for hop in hops for part in HOPS if part == hop.part},
             busy={name: share for name, share in shares.items() if name != OBSERVER},
             growth=growth,
             cores=len(os.sched_getaffinity(0)),
-            machine_busy=round(float(np.mean([each.busy for each in found])), 3) if found else 0.0,
+            machine_busy=self._busy(),
         )
 
 
@@ -193,14 +202,13 @@ def hops_of(ledger: Ledger, late_ms: float) -> tuple[Hop, ...]:
     ``late_ms``, the median over all readings; the rest is by each alert's own times.
     """
     at = np.array([each.at for each in ledger.crossings], np.int64)
-    times = {stage: each - ledger.start - at for stage, each in ledger.times.items()}
     live = (at >= ledger.plan.warm_us) & ~buffered(ledger.plan, at)
     for each in ledger.times.values():
         live &= each > 0
     if not live.any():
         return ()
-    received, log, journal, feed, socket = (
-        times[stage][live] / MILLISECOND_US for stage in ("received", "log", "journal", "feed", "socket")
+    received, log, journal, feed, socket = _in_order(
+        [(ledger.times[stage] - ledger.start - at)[live] / MILLISECOND_US for stage in STAGES]
     )
     offer = np.minimum(np.full(len(received), late_ms), received)
     slowest = socket >= np.quantile(socket, 1 - TAIL)
@@ -223,9 +231,14 @@ def hops_of(ledger: Ledger, late_ms: float) -> tuple[Hop, ...]:
     )
 
 
-def _slope(samples: Sequence[Sample], waits: Callable[[Sample], int]) -> float:
-    """How much a backlog grows each second, by a straight line through its samples; 0 of too few."""
-    if len(samples) < 4:
+def _in_order(times: Sequence[NDArray[np.float64]]) -> list[NDArray[np.float64]]:
+    """No stage after the next one: a reader of ours may have been later than the service whose input it watches."""
+    return list(np.minimum.accumulate(np.array(times)[::-1])[::-1])
+
+
+def _slope(samples: Sequence[Sample], waits: Callable[[Sample], int], wave: float) -> float:
+    """How much a backlog grows each second, by a straight line through its samples; 0 of too few, and of a wave."""
+    if len(samples) < 4 or waits(samples[-1]) < wave:
         return 0.0
     slope = np.polyfit([each.t for each in samples], [float(waits(each)) for each in samples], 1)[0]
     return round(max(0.0, float(slope)), 2)

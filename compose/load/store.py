@@ -11,7 +11,7 @@ from runtime.database import AsyncConnection
 from simulators.load.plan import name_of
 from vitals.topics import READINGS, device_id
 
-POLL_S = 0.025
+POLL_S = 0.05
 """How often positions are asked for, which is how exact ``to_stored`` is."""
 POSITIONS = "SELECT partition, position FROM vigil.sink_positions WHERE topic = %s"
 ROWS = """

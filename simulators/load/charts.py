@@ -42,6 +42,15 @@ def linear(most: float, unit: str = "") -> Scale:
     return Scale(lambda value: value / top, [(step * each, f"{_text(step * each)}{unit}") for each in range(count + 1)])
 
 
+def until(most: float) -> Scale:
+    """From 0 to exactly ``most``."""
+    step = _step(most / 6)
+    return Scale(
+        lambda value: min(1.0, value / most),
+        [(step * each, _text(step * each)) for each in range(int(most / step) + 1)],
+    )
+
+
 def logarithmic(least: float, most: float) -> Scale:
     """Between powers of ten that hold both, ticks at 1, and 2 and 5 where there is room."""
     low, high = math.floor(math.log10(least)), max(math.floor(math.log10(least)) + 1, math.ceil(math.log10(most)))

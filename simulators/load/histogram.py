@@ -60,14 +60,22 @@ class Latencies:
 
     def at(self, percent: float) -> int:
         """The latency that ``percent`` of them do not exceed, µs."""
-        return int(self._found.get_value_at_percentile(percent))
+        return self._at((percent,))[0]
 
     def summary_ms(self) -> dict[str, float] | None:
         """p50, p90, p99, p99.9 and max in ms, and the count; None of nothing."""
         if not self.count:
             return None
-        found = {f"p{percent:g}": self.at(percent) / 1000 for percent in QUANTILES}
+        found = {f"p{percent:g}": value / 1000 for percent, value in zip(QUANTILES, self._at(QUANTILES), strict=True)}
         return {**found, "max": int(self._found.get_max_value()) / 1000, "count": self.count}
+
+    def _at(self, percents: Sequence[float]) -> list[int]:
+        """As the library's own, which takes 20 ms for one: its counts, summed up by numpy."""
+        found = self._found
+        sums = np.cumsum(np.ctypeslib.as_array(found.counts))
+        ranks = [found.get_target_count_at_percentile(percent) for percent in percents]
+        places = np.searchsorted(sums, ranks).tolist()
+        return [int(found.get_highest_equivalent_value(found.get_value_from_index(place))) for place in places]
 
     def curve(self) -> Sequence[tuple[float, float]]:
         """Points (share of all in percent, latency in ms) for a plot by quantile; the last is at 100."""

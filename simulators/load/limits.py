@@ -25,20 +25,21 @@ LABELS: Mapping[Part, str] = {
 }
 PROGRAMS: Mapping[Part, tuple[str, ...]] = {
     "offer": ("workers",),
-    "broker": ("mosquitto", "iotcore", "broker"),
+    "broker": ("broker",),
     "bridge": ("bridge",),
     "processor": ("process",),
     "manager": ("manage",),
     "gateway": ("gateway",),
-    "store": ("sink", "postgres", "database"),
+    "store": ("sink", "database"),
 }
 """Which processes are which part."""
 BUSY = 0.85
 """A single-threaded process with more than this share of a core has no room."""
 OFFER_LATE_MS = 50.0
-GROWTH = 0.02
+GROWTH = 0.05
 """A backlog that grows by more than this share of what is offered is no wave."""
-MACHINE_BUSY = 0.9
+MACHINE_BUSY = 0.75
+OTHERS = "others"
 
 
 class Measured(Message):
@@ -111,13 +112,14 @@ def _hops(found: Measured) -> Sequence[str]:
 
 
 def _busy(found: Measured) -> Sequence[str]:
-    top = sorted(found.busy.items(), key=lambda each: -each[1])[:3]
+    known = {name: share for name, share in found.busy.items() if name != OTHERS}
+    top = sorted(known.items(), key=lambda each: -each[1])[:3]
     lines = [f"Most CPU: {', '.join(f'{name} {share:.0%}' for name, share in top)} of a core."] if top else []
     full = [
         f"{name} has no room left: {found.busy[name]:.0%} of the one core that it can use ({part})."
         for part, names in PROGRAMS.items()
         for name in names
-        if found.busy.get(name, 0.0) > BUSY and name not in {"workers", "postgres", "database"}
+        if found.busy.get(name, 0.0) > BUSY and name not in {"workers", "database"}
     ]
     return [*lines, *full]
 
@@ -131,7 +133,9 @@ def _growth(found: Measured) -> Sequence[str]:
 
 
 def _machine(found: Measured) -> Sequence[str]:
-    share = f"{found.machine_busy:.0%} of the machine's {found.cores} cores were in use"
-    if found.machine_busy < MACHINE_BUSY:
-        return [f"{share}: there was room."]
-    return [f"{share}, devices and observers included: whatever is named above waits for a core, too."]
+    others = found.busy.get(OTHERS, 0.0)
+    share = (
+        f"{found.machine_busy:.0%} of the machine's {found.cores} cores were in use, devices and observer included, "
+        f"{others:.0%} of one core by other programs"
+    )
+    return [f"{share}{'.' if found.machine_busy < MACHINE_BUSY else ': everything waits for a core, too.'}"]

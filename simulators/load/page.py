@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from html import escape
 
-from simulators.load.charts import Line, Scale, bars, legend, linear, logarithmic, plot, quantiles
+from simulators.load.charts import Line, Scale, bars, legend, linear, logarithmic, plot, quantiles, until
 from simulators.load.limits import HOPS, LABELS
 from simulators.load.report import KEPT, POINTS, Percentiles, Report
 from vitals.metrics import SECOND_US
@@ -48,7 +48,7 @@ font-size:13px;color:var(--dim)}
 .key{display:inline-block;width:12px;height:12px;border-radius:3px;margin-right:6px;vertical-align:-1px}
 .key.s1{background:var(--s1)}.key.s2{background:var(--s2)}.key.s3{background:var(--s3)}.key.s4{background:var(--s4)}
 .key.s5{background:var(--s5)}.key.s6{background:var(--s6)}
-.scroll{overflow-x:auto}
+.scroll{overflow-x:auto}.halves{display:grid;gap:0 32px;grid-template-columns:1fr 1fr}.halves thead{display:none}
 table{border-collapse:collapse;width:100%;margin-top:8px;font-size:14px}
 th{font-weight:600;color:var(--dim);text-align:right;padding:4px 8px;border-bottom:1px solid var(--rule)}
 td{text-align:right;padding:4px 8px;border-bottom:1px solid var(--rule);white-space:nowrap}
@@ -248,7 +248,9 @@ def _process_table(report: Report) -> str:
 
 def _count_table(report: Report) -> str:
     rows = [[escape(name.replace("_", " ")), f"{count:,}"] for name, count in report.counts.model_dump().items()]
-    return f"<section class='card'><h2>Counts</h2>{_table(['', ''], rows)}</section>"
+    half = -(-len(rows) // 2)
+    halves = "".join(_table(["", ""], part) for part in (rows[:half], rows[half:]))
+    return f"<section class='card'><h2>Counts</h2><div class='halves'>{halves}</div></section>"
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -270,7 +272,7 @@ def _figure(title: str, text: str, drawn: str) -> str:
 
 
 def _time(t: Sequence[float]) -> Scale:
-    return linear(max(t, default=1.0))
+    return until(max(t, default=1.0))
 
 
 def _ms(found: Percentiles | None, quantile: str) -> str:

@@ -17,7 +17,7 @@ POINTS: Mapping[str, str] = {
     "to_puback": "acknowledged by the broker",
     "to_bridge": "taken by the bridge (its clock: received_at)",
     "to_log": "in the hands of a reader of vitals.readings",
-    "to_stored": "committed in the database (positions asked for every 25 ms)",
+    "to_stored": "committed in the database (positions asked for every 50 ms)",
     "to_alert": "the alert in the hands of a client of the feed",
 }
 """Where latencies end; all of them begin at the intended time, by the machine's wall clock."""

@@ -213,7 +213,7 @@ def test_the_evidence_names_a_full_core_and_a_full_machine():
     """On a laptop everything waits for a core, and the reader must know."""
     said = " ".join(verdict(measured(busy={"process": 0.97}, machine_busy=0.99), p99_ms_max=250).evidence)
     assert "process has no room left: 97%" in said
-    assert "waits for a core" in said
+    assert "everything waits for a core" in said
 
 
 # The search
