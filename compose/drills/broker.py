@@ -112,7 +112,7 @@ async def _restart_with_a_queue(frame: Frame, stack: Stack, duty: Duty) -> int:
 async def _away(frame: Frame, stack: Stack, duty: Duty, seconds: float) -> int:
     """Stopped for some seconds; devices keep what they cannot send, and send it then."""
     unsent = duty.unacknowledged
-    async with killing.away(stack, SERVER):
+    async with killing.away(stack, frame.root, SERVER):
         frame.tell(f"the broker is away for {seconds:g} s")
         await duty.run(seconds)
         kept = duty.unacknowledged

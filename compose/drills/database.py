@@ -93,7 +93,7 @@ async def _away(frame: Frame, stack: Stack, duty: Duty, seconds: float) -> Spans
     await duty.run(QUIET_S)
     ended = frame.clock.now_us()
     asked = confirmed = 0
-    async with killing.away(stack, SERVER):
+    async with killing.away(stack, frame.root, SERVER):
         frame.tell(f"the database is away for {seconds:g} s")
         went = frame.clock.now_us()
         duty.fault("database stopped")

@@ -55,7 +55,7 @@ async def _drill(frame: Frame, options: DrillOptions) -> None:
         ward = Load(patients=options.patients, seed=options.seed)
         async with on_duty(stack, frame.clock, frame.tell, ward) as duty:
             await duty.run(QUIET_S)
-            async with killing.away(stack, SERVER):
+            async with killing.away(stack, frame.root, SERVER):
                 frame.tell(f"Kafka is away for {options.seconds:g} s")
                 await duty.run(options.seconds)
             await _back(frame, duty, f"Kafka away for {options.seconds:g} s")

@@ -6,17 +6,21 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import random
 import signal
+import socket
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import psutil
 
 from compose import services
+from compose.servers import probes
 from compose.stack import Stack
 from runtime.clock import Clock
 from vitals.errors import ServerStalled
@@ -25,6 +29,8 @@ BACK_S = 90.0
 POLL_S = 0.1
 ALL = (*services.SERVICES, services.PROVER)
 """Every service of a stack on the real clock."""
+PORTS = {"kafka": ("kafka", "kafka-controller"), "database": ("database",), "mosquitto": ("mqtt",)}
+"""The names of a server's ports in the data folder's list."""
 
 
 @dataclass(slots=True)
@@ -121,15 +127,23 @@ def strike_all(stack: Stack, name: str) -> int:
 
 
 @asynccontextmanager
-async def away(stack: Stack, server: str) -> AsyncIterator[None]:
-    """Stop a server in order for the time of the body, and start it again on the same port and data.
+async def away(stack: Stack, root: Path, server: str) -> AsyncIterator[None]:
+    """Stop a server in order for the time of the body, and start it again on the same port and data (below ``root``).
+
+    Nobody else can take its ports meanwhile, and whoever connects to them is refused.
 
     Raises:
         ProcessExited, ProcessNotReady: it does not start again.
     """
     spec = stack.supervisor.processes[server].spec
-    await stack.supervisor.stop(server)
-    yield
+    known: dict[str, int] = json.loads((root / "run" / "ports.json").read_text(encoding="utf-8"))
+    with ExitStack() as held:
+        await stack.supervisor.stop(server)
+        for name in PORTS[server]:
+            port = held.enter_context(socket.socket())
+            port.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            port.bind((probes.HOST, known[name]))
+        yield
     await stack.supervisor.start(spec)
 
 
