@@ -78,6 +78,11 @@ class Audience:
         return sum(map(len, self._sessions.values()))
 
     @property
+    def buffered_bytes(self) -> int:
+        """The most bytes that wait for one client."""
+        return max((session.buffered_bytes for group in self._sessions.values() for session in group), default=0)
+
+    @property
     def age_s(self) -> float:
         """Age of the oldest data of all sites in seconds, as heartbeats say it; NaN before the first tick."""
         report = self._ages.report(self._clock.now_us(), self._clock.monotonic(), lambda _site: True)

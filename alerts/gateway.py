@@ -75,6 +75,8 @@ async def main(
 
 def _show(metrics: Metrics, audience: Audience, feed: Feed) -> None:
     metrics.gauge("feed_clients", "Clients of the feed").set_function(lambda: audience.clients)
+    waiting = metrics.gauge("feed_buffered_bytes", "The most bytes that wait for one client of the feed")
+    waiting.set_function(lambda: audience.buffered_bytes)
     metrics.gauge("feed_unreadable_records", "Feed records skipped").set_function(lambda: feed.unreadable)
     metrics.gauge("feed_alerts_open", "Alerts that are not closed").set_function(lambda: len(feed.alerts.open))
     age = metrics.gauge("feed_age_seconds", "Age of the oldest data behind the feed; NaN before the first tick")

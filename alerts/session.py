@@ -13,7 +13,7 @@ from typing import Protocol
 
 from pydantic import ValidationError
 
-from alerts.fanout import ClientQueue, scope_of
+from alerts.fanout import QUEUE_BYTES_MAX, ClientQueue, scope_of
 from alerts.requests import Request
 from runtime.clock import Clock
 from runtime.web import Peer, PeerGone
@@ -53,6 +53,8 @@ class Refused(ProtocolError):
 
 class Bucket:
     """A token bucket; time is an argument (s)."""
+
+    __slots__ = ("_at", "_burst", "_left", "_per_second")
 
     def __init__(self, per_second: float, burst: int, now: float) -> None:
         self._per_second = per_second
@@ -102,6 +104,8 @@ class Host(Protocol):
 class Session:
     """A client that said hello. ``push`` is how the gateway speaks to it."""
 
+    __slots__ = ("_clock", "_direct", "_peer", "_queue", "_receipts", "_wake", "bucket", "principal", "scope")
+
     def __init__(self, peer: Peer, principal: Principal, clock: Clock) -> None:
         self.principal = principal
         self.scope = scope_of(principal)
@@ -112,9 +116,15 @@ class Session:
         self._queue = ClientQueue()
         self._wake = asyncio.Event()
 
+    @property
+    def buffered_bytes(self) -> int:
+        """What this process holds for the client: frames in its queue, and what was sent and has not left."""
+        return self._queue.waiting_bytes + self._peer.buffered_bytes
+
     def push(self, frame: str) -> None:
-        """Queue a frame; a client whose queue is full is cut off, and comes back with its cursor."""
-        if self._queue.push(frame):
+        """Queue a frame; a client for whom too much waits is cut off, and comes back with its cursor."""
+        fits = self.buffered_bytes + len(frame) <= QUEUE_BYTES_MAX
+        if fits and self._queue.push(frame):
             self._wake.set()
         else:
             log.warning("client does not keep up: %s %s", self.principal.name, self._peer.remote)
@@ -133,7 +143,7 @@ class Session:
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._send(opening), name="feed sender")
-                tasks.create_task(self._listen(host), name="feed listener")
+                await self._listen(host)
         except* (PeerGone, Refused) as ended:
             first = next((error for error in ended.exceptions if isinstance(error, Refused)), ended.exceptions[0])
         raise first
@@ -158,6 +168,7 @@ class Session:
             self._wake.clear()
             while (waiting := self._queue.pop()) is not None:
                 await self._peer.send(waiting)
+            self._direct = True
             await self._wake.wait()
 
 
