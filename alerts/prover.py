@@ -193,9 +193,9 @@ class Prover:
             self._fault(f"enrolment of {site}", "")
 
     def _publish(self, connection: Connection, site: str, value: int) -> None:
-        before = self._unacked.get(site)
+        held, before = self._held.labels(site), self._unacked.get(site)
         if before is not None and not before.done():
-            self._held.labels(site).inc()
+            held.inc()
             return
         payload = f'{{"metric":"glucose","value":{value},"unit":"mg/dL","observed_at":{self._clock.now_us()}}}'
         topic = readings_topic(self._settings.namespace, site, device_name(site))
