@@ -15,10 +15,11 @@ from compose.process import opened, python, python_env
 from runtime.settings import Settings
 from simulators.load.histogram import Latencies
 from simulators.load.plan import Plan
-from simulators.load.worker import LINE_BYTES_MAX, Begin, Figures, Spec
+from simulators.load.worker import CONNECT_S_MAX, LINE_BYTES_MAX, Begin, Figures, Spec
 from vitals.errors import ServerError, ServerStalled
 
-CONNECT_S_MAX = 150.0
+START_S_MAX = 30.0
+"""A process of Python on a busy machine."""
 END_S_MAX = 10.0
 
 
@@ -101,7 +102,14 @@ class Merged:
 
 @asynccontextmanager
 async def workers(
-    settings: Settings, plan: Plan, count: int, logs: Path, *, version: Literal[4, 5], window: int
+    settings: Settings,
+    plan: Plan,
+    count: int,
+    logs: Path,
+    *,
+    version: Literal[4, 5],
+    window: int,
+    connect_s: float = CONNECT_S_MAX,
 ) -> AsyncIterator[Sequence[LoadWorker]]:
     """So many processes that share the plan's devices, all connected; they end with the body.
 
@@ -115,13 +123,15 @@ async def workers(
         for index in range(count):
             worker = await _start(settings, logs / f"load-{index}.log")
             stack.push_async_callback(worker.end)
-            worker.say(Spec(plan=plan, first=cuts[index], last=cuts[index + 1], version=version, window=window))
+            first, last = cuts[index], cuts[index + 1]
+            spec = Spec(plan=plan, first=first, last=last, version=version, window=window, connect_s=connect_s)
+            worker.say(spec)
             found.append(worker)
         try:
-            async with asyncio.timeout(CONNECT_S_MAX):
+            async with asyncio.timeout(connect_s + START_S_MAX):
                 await asyncio.gather(*(worker.until("connected") for worker in found))
         except TimeoutError:
-            raise ServerStalled("the devices do not connect", f"within {CONNECT_S_MAX:g} s", f"see {logs}") from None
+            raise ServerStalled("the devices do not connect", f"within {connect_s:g} s", f"see {logs}") from None
         yield found
 
 

@@ -46,6 +46,8 @@ class Spec(Message):
     last: int
     version: Literal[4, 5] = 5
     window: int = 20
+    connect_s: float = CONNECT_S_MAX
+    """How long all of them may take to be connected."""
 
 
 class Begin(Message):
@@ -153,22 +155,23 @@ class Worker:
             keepers = [
                 tasks.create_task(device.keep(), name=f"device {index}") for index, device in enumerate(self._devices)
             ]
-            await self._all_connected(CONNECT_S_MAX)
+            await self._all_connected()
             say(self.figures("connected"))
             self._start = (await take(commands, Begin)).start
             beside = [
                 tasks.create_task(self._progress(), name="progress"),
-                tasks.create_task(self._script(), name="script"),
                 tasks.create_task(_ended(commands), name="stdin"),
             ]
+            script = tasks.create_task(self._script(), name="script")
             await self._play()
             await self._drained()
+            await asyncio.wait({script}, timeout=DRAIN_S)
             say(self.figures("done"))
-            for task in [*beside, *keepers]:
+            for task in [*beside, script, *keepers]:
                 task.cancel()
 
-    async def _all_connected(self, seconds: float) -> None:
-        began = self._clock.monotonic()
+    async def _all_connected(self) -> None:
+        began, seconds = self._clock.monotonic(), self._spec.connect_s
         while self.connected < len(self._devices):
             if self._clock.monotonic() - began > seconds:
                 what = f"{self.connected} of {len(self._devices)} devices are connected after {seconds:g} s"
@@ -216,7 +219,7 @@ class Worker:
     async def _count_back(self) -> None:
         began = self._clock.monotonic()
         await self._clock.sleep(TURN_S)
-        await self._all_connected(CONNECT_S_MAX)
+        await self._all_connected()
         self._back_s = round(self._clock.monotonic() - began, 3)
 
     async def _until(self, at: int) -> None:
