@@ -83,6 +83,10 @@ drill-storm: install ## 500 devices come back with a day of readings while 200 p
 drill-load: install ## what a stack holds: latency from reading to socket under load (ARGS=--find-limit: the most)
 	@exec $(BIN)/python -m compose.drills.load $(if $(SEED),--seed $(SEED)) $(ARGS)
 
+.PHONY: drills
+drills: install-dev page ## every drill with three seeds each, and a table of what they came to (ARGS="--only kill --seeds 7")
+	@exec $(BIN)/python -m compose.drills.table $(ARGS)
+
 .PHONY: screens
 screens: install-dev page ## pictures of every screen of a demonstration, into OUT (a folder)
 	@exec $(BIN)/python -m compose.drills.screens --out $(OUT) $(ARGS)
