@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import os
 import random
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -328,5 +329,7 @@ def conclude(frame: Frame, duty: Duty, account: Account, *, repeats_max: int) ->
     finding = judge(account, repeats_max=repeats_max)
     finding.figures["delay_ms"] = percentiles(np.array(delays_ms(account)))
     finding.figures["drill_itself_late_ms"] = round(duty.late_s * 1000, 1)
+    # a machine that others use too starts processes late: whoever reads a late alert must know
+    finding.figures["load_per_core"] = round(os.getloadavg()[1] / (os.cpu_count() or 1), 1)
     frame.verdict.figures |= finding.figures
     frame.verdict.differences += finding.differences
