@@ -183,6 +183,8 @@ def _readings(account: Account, finding: Finding, repeats_max: int) -> None:
         "rejected": account.rejected,
     }
     figures = finding.figures
+    if not sent:
+        finding.differences.append("nothing was sent: the verdict says nothing")
     finding.none_of("sent twice by the drill itself", (each for each, n in _counted(sent).items() if n > 1))
     finding.none_of("never acknowledged to the device", known - acknowledged)
     figures["lost"] = finding.none_of("acknowledged and not in the log", acknowledged - logged)

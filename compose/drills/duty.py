@@ -331,5 +331,6 @@ def conclude(frame: Frame, duty: Duty, account: Account, *, repeats_max: int) ->
     finding.figures["drill_itself_late_ms"] = round(duty.late_s * 1000, 1)
     # a machine that others use too starts processes late: whoever reads a late alert must know
     finding.figures["load_per_core"] = round(os.getloadavg()[1] / (os.cpu_count() or 1), 1)
+    frame.verdict.expect_at_least("crossings", len(account.crossings), 1)
     frame.verdict.figures |= finding.figures
     frame.verdict.differences += finding.differences

@@ -79,6 +79,11 @@ def test_a_ward_without_a_fault_passes(account: Account):
     assert (figures["lost"], figures["doubled"], figures["reordered"], figures["repeats_in_log"]) == (0, 0, 0, 0)
 
 
+def test_a_ward_that_sent_nothing_fails():
+    """Nothing lost of nothing is no result."""
+    assert "nothing was sent" in complaints(Account(sent={}, logged={}, stored=[]))
+
+
 def test_a_reading_that_the_log_lost_fails(account: Account):
     """Its PUBACK told the device to forget it, so nobody has it any more."""
     lost = {**account.logged, DEVICES[0]: [each for each in account.logged[DEVICES[0]] if each != account.stored[2]]}
