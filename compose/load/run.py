@@ -43,6 +43,8 @@ START_S = 1.0
 SETTLE_S = 30.0
 """How long the last readings may take into log and feed, and into the database, once nothing more is offered."""
 DIGEST_S = 180.0
+TOGETHER = 250
+"""Devices that are registered at a time: the registry has 20 s for them, also on a busy machine."""
 POLL_S = 0.05
 LATE_MS = 20.0
 """Devices that send later than this at p99 measure themselves as well."""
@@ -92,16 +94,17 @@ async def register(settings: Settings, patients: int, clock: Clock, tell: Tell) 
     Raises:
         InputError: the registry refuses.
     """
-    names = [name_of(index) for index in range(patients)]
     registry = RegistryClient(settings)
     kind = DEVICE_TYPES["ward"]
     since = clock.now_us() - BOUND_BEFORE_US
     known = {binding.label for device in await registry.devices() for binding in device.bindings}
-    missing = [name for name in names if name not in known]
-    if missing:
-        tell(f"registering {len(missing)} devices at the site {SITE}")
-    await enrol(registry, SITE, [Wearer(name, kind, name, since) for name in missing])
-    await asyncio.gather(*(registry.set_policy(name, POLICY) for name in names))
+    names = [name_of(index) for index in range(patients)]
+    if missing := sum(name not in known for name in names):
+        tell(f"registering {missing} devices at the site {SITE}")
+    for first in range(0, patients, TOGETHER):
+        part = names[first : first + TOGETHER]
+        await enrol(registry, SITE, [Wearer(name, kind, name, since) for name in part if name not in known])
+        await asyncio.gather(*(registry.set_policy(name, POLICY) for name in part))
     tell("waiting until processor and sink have taken that in")
     await _digested(settings, clock)
     async with await connect(settings.database_url, autocommit=True, application="vigil simulate") as connection:
