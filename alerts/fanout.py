@@ -246,6 +246,8 @@ class Feed:
 class ClientQueue:
     """Frames that wait for one client, bounded in bytes."""
 
+    __slots__ = ("_bytes_max", "_frames", "waiting_bytes")
+
     def __init__(self, bytes_max: int = QUEUE_BYTES_MAX) -> None:
         self._frames: deque[str] = deque()
         self._bytes_max = bytes_max

@@ -115,6 +115,8 @@ class Session:
         self._peer = peer
         self._queue = ClientQueue()
         self._wake = asyncio.Event()
+        self._direct = False
+        """Nothing waits here, so that the next frame may go straight to the socket."""
 
     @property
     def buffered_bytes(self) -> int:
@@ -122,7 +124,12 @@ class Session:
         return self._queue.waiting_bytes + self._peer.buffered_bytes
 
     def push(self, frame: str) -> None:
-        """Queue a frame; a client for whom too much waits is cut off, and comes back with its cursor."""
+        """Send a frame, or queue it where that would wait; a client for whom too much waits is cut off, and comes
+        back with its cursor.
+        """
+        if self._direct and self._peer.offer(frame):
+            return
+        self._direct = False
         fits = self.buffered_bytes + len(frame) <= QUEUE_BYTES_MAX
         if fits and self._queue.push(frame):
             self._wake.set()

@@ -8,9 +8,12 @@ a deadline after which connections are aborted. No compression (14 KiB a connect
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import structlog
@@ -19,10 +22,18 @@ from websockets.asyncio.connection import Connection
 from websockets.asyncio.server import Server, ServerConnection
 from websockets.asyncio.server import serve as ws_serve
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
+from websockets.frames import Frame, Opcode
+from websockets.protocol import SERVER, State
 
 from vitals.errors import ProtocolError, ServerUnavailable
 
 log = structlog.get_logger("vigil.web")
+
+_RESET = struct.pack("ii", 1, 0)
+"""``struct linger``: on, for no time."""
+
+OFFER_BYTES_MAX = 16 * 1024
+"""Unsent bytes below which `Peer.offer` still writes: half of the library's high-water mark."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +72,8 @@ class WebUnavailable(ServerUnavailable):
 
 class Peer:
     """One open connection, at either end."""
+
+    __slots__ = ("_connection", "_limits")
 
     def __init__(self, connection: Connection, limits: WebLimits = LIMITS) -> None:
         self._connection = connection
@@ -107,6 +120,26 @@ class Peer:
         except ConnectionClosed as error:
             raise _gone(error) from None
 
+    def offer(self, text: str) -> bool:
+        """Send one message to a client now if that needs no waiting; False, and nothing is sent, otherwise.
+
+        A message that goes to many is made into a frame once: an unmasked one without extensions is the same for all.
+        The library's own ``broadcast()`` makes it for each; this leans, as that does, on a connection's ``protocol``,
+        ``transport`` and ``send_in_progress``.
+        """
+        connection = self._connection
+        protocol, transport = connection.protocol, connection.transport
+        if (
+            protocol.state is not State.OPEN
+            or protocol.side is not SERVER
+            or protocol.extensions
+            or connection.send_in_progress is not None
+            or transport.get_write_buffer_size() > OFFER_BYTES_MAX
+        ):
+            return False
+        transport.write(_frame(text))
+        return True
+
     async def close(self, code: int = 1000, reason: str = "") -> None:
         """Close cleanly, or abort when the peer does not answer in time."""
         try:
@@ -117,7 +150,12 @@ class Peer:
 
     def abort(self) -> None:
         """End the connection now, without a word."""
-        self._connection.transport.abort()
+        _abort(self._connection)
+
+
+@lru_cache(maxsize=1)
+def _frame(text: str) -> bytes:
+    return Frame(Opcode.TEXT, text.encode()).serialize(mask=False)
 
 
 Handler = Callable[[Peer], Awaitable[None]]
@@ -188,7 +226,18 @@ async def _watch(server: Server, limits: WebLimits) -> None:
             stuck[connection] = (size, since if size >= last else now)
             if size > limits.buffer_bytes_max or now - stuck[connection][1] >= limits.stall_s:
                 log.warning("websocket peer does not keep up", peer=str(connection.remote_address), buffered_bytes=size)
-                connection.transport.abort()
+                _abort(connection)
+
+
+def _abort(connection: Connection) -> None:
+    """End a connection with a reset: what the kernel still holds for the peer goes too, and the peer learns it at once.
+
+    Without it a peer that does not read would keep up to some MB of old frames here, and believe in its connection.
+    """
+    transport = connection.transport
+    if not transport.is_closing():
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+    transport.abort()
 
 
 async def _shut(server: Server, limits: WebLimits) -> None:
@@ -197,7 +246,7 @@ async def _shut(server: Server, limits: WebLimits) -> None:
     await asyncio.wait({closed}, timeout=limits.close_s)
     if not closed.done():
         for connection in list(server.all_connections):
-            connection.transport.abort()
+            _abort(connection)
         for task in list(server.handler_tasks):
             task.cancel()
         await asyncio.wait({closed}, timeout=limits.close_s)

@@ -179,3 +179,45 @@ async def test_a_port_in_use_and_an_absent_server_are_one_line_each(unused_tcp_p
         async with connect(f"ws://127.0.0.1:{unused_tcp_port}"):
             pass
     assert "\n" not in f"{taken.value}{absent.value}"
+
+
+@pytest.mark.parametrize("text", ["{}", "ü" * 40, "x" * 200, "x" * 70_000])
+async def test_what_is_offered_stands_in_line_with_what_is_sent(text: str) -> None:
+    """A frame that is made once for all clients is written past the library: it must be the one it would make."""
+    wide = replace(LIMITS, message_bytes_max=100_000)
+
+    async def tell(peer: Peer) -> None:
+        await peer.send("before")
+        assert peer.offer(text)
+        await peer.send("after")
+        await peer.receive()
+
+    async with (
+        serve(tell, "127.0.0.1", 0) as port,
+        connect(f"ws://127.0.0.1:{port}/", limits=wide) as peer,
+    ):
+        assert [await peer.receive() for _ in range(3)] == ["before", text, "after"]
+
+
+async def test_an_offer_never_fills_the_buffer_of_a_slow_peer() -> None:
+    """What would have to wait is for the queue, which has a limit and a sender that waits."""
+    offered: asyncio.Queue[tuple[int, int]] = asyncio.Queue()
+
+    async def tell(peer: Peer) -> None:
+        count = 0
+        while peer.offer("x" * 1000) and count < 100_000:
+            count += 1
+        offered.put_nowait((count, peer.buffered_bytes))
+
+    async with serve(tell, "127.0.0.1", 0, limits=QUICK) as port:
+        writer = await deaf_client(port)
+        count, buffered = await asyncio.wait_for(offered.get(), WAIT_S)
+        writer.close()
+    assert count < 100_000
+    assert buffered < 32_768
+
+
+async def test_a_client_offers_nothing() -> None:
+    """A client's frames are masked, each anew: only ``send`` makes them."""
+    async with serve(echo, "127.0.0.1", 0) as port, connect(f"ws://127.0.0.1:{port}/") as peer:
+        assert not peer.offer("text")

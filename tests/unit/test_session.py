@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import cast
 
 import pytest
 
 from alerts.fanout import QUEUE_BYTES_MAX
-from alerts.session import Session
+from alerts.session import Host, Session
 from runtime.clock import SystemClock
+from runtime.testing.waiting import until
 from runtime.web import Peer
 from vitals.people import Principal
 
@@ -38,3 +40,54 @@ def test_what_waits_for_one_client_never_passes_the_limit(unsent: int):
         assert session.buffered_bytes <= QUEUE_BYTES_MAX
         assert pushed < 2000
     assert session.buffered_bytes > QUEUE_BYTES_MAX - 1000
+
+
+class TakingPeer:
+    """A peer that takes offers while ``free``, and notes what reached it, in order."""
+
+    remote = "127.0.0.1:1"
+    buffered_bytes = 0
+
+    def __init__(self) -> None:
+        self.free = True
+        self.got: list[str] = []
+        self.drained = asyncio.Event()
+
+    def offer(self, text: str) -> bool:
+        if self.free:
+            self.got.append(text)
+        return self.free
+
+    async def send(self, text: str) -> None:
+        await self.drained.wait()
+        self.got.append(text)
+
+    async def receive(self) -> str:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+
+async def test_frames_keep_their_order_whether_they_wait_or_not():
+    """A frame may go straight to the socket only while none before it waits in the queue or in the sender."""
+    peer = TakingPeer()
+    session = Session(cast("Peer", peer), Principal(name="n", role="clinician", token_sha256="0" * 64), SystemClock())
+    session.push("1")
+    peer.drained.set()
+    talking = asyncio.create_task(session.talk(cast("Host", None), ["0"]))
+    await until(lambda: peer.got == ["0", "1"])
+    session.push("2")
+    assert peer.got == ["0", "1", "2"]
+    peer.free = False
+    peer.drained.clear()
+    session.push("3")
+    peer.free = True
+    session.push("4")
+    await asyncio.sleep(0)
+    session.push("5")
+    assert peer.got == ["0", "1", "2"]
+    peer.drained.set()
+    await until(lambda: len(peer.got) == 6)
+    session.push("6")
+    assert peer.got == ["0", "1", "2", "3", "4", "5", "6"]
+    talking.cancel()
+    await asyncio.wait({talking})
