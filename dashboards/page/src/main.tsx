@@ -10,6 +10,8 @@ import { render } from "preact";
 import { App, startTheme } from "./app";
 import { startContract } from "./parts/contract";
 import { startFlashing } from "./parts/flash";
+import { startSight } from "./sight";
+import { forgetTold } from "./state/actions";
 import { startAnnouncing } from "./state/announce";
 import { startAttention } from "./state/attention";
 import { tick } from "./state/clock";
@@ -31,6 +33,7 @@ function start(): void {
   startAttention();
   startFlashing();
   startContract();
+  startSight();
   watchFeed();
   watchTiles();
   onTick(tick);
@@ -44,6 +47,7 @@ function start(): void {
     if (!who) {
       stopFeed();
       stopTiles();
+      forgetTold();
       return;
     }
     startFeed();

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { Alert, ServerMessage } from "./alerts";
-import { memory, take } from "./feedcore";
+import { forget, memory, take } from "./feedcore";
 import { alert } from "./fixtures";
 import { receipts } from "./receipts";
 
@@ -65,6 +65,12 @@ describe("frames", () => {
     const known = memory();
     expect(take(known, { type: "weather" } as unknown as ServerMessage).touched.size).toBe(0);
   });
+  test("who signs out leaves nothing behind: neither alerts nor a cursor", () => {
+    const known = memory();
+    take(known, change(opened));
+    forget(known);
+    expect(known).toEqual(memory());
+  });
   test("only what calls is announced", () => {
     const known = memory();
     expect(take(known, change(opened)).announced).toHaveLength(1);
@@ -73,20 +79,23 @@ describe("frames", () => {
 });
 
 describe("receipts", () => {
+  const here = (): boolean => true;
   test("each announcement is told once, and again when there is a further one", () => {
     const told = new Map<string, number>();
-    expect(receipts([opened], told, null)).toEqual([[["x", 1]]]);
-    expect(receipts([opened], told, null)).toEqual([]);
-    expect(receipts([{ ...opened, announcements: 2 }], told, null)).toEqual([[["x", 2]]]);
+    expect(receipts([opened], told, here)).toEqual([[["x", 1]]]);
+    expect(receipts([opened], told, here)).toEqual([]);
+    expect(receipts([{ ...opened, announcements: 2 }], told, here)).toEqual([[["x", 2]]]);
   });
-  test("another team's alert is not on this screen", () => {
-    expect(receipts([opened], new Map(), 2)).toEqual([]);
+  test("what is on no screen is not told, and is told once it is", () => {
+    const told = new Map<string, number>();
+    expect(receipts([opened], told, () => false)).toEqual([]);
+    expect(receipts([opened], told, here)).toEqual([[["x", 1]]]);
   });
   test("what another screen has told already is left", () => {
-    expect(receipts([{ ...opened, delivered: 1 }], new Map(), null)).toEqual([]);
+    expect(receipts([{ ...opened, delivered: 1 }], new Map(), here)).toEqual([]);
   });
   test("at most 200 in one message", () => {
     const many = Array.from({ length: 450 }, () => alert());
-    expect(receipts(many, new Map(), null).map((batch) => batch.length)).toEqual([200, 200, 50]);
+    expect(receipts(many, new Map(), here).map((batch) => batch.length)).toEqual([200, 200, 50]);
   });
 });

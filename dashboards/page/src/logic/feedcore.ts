@@ -51,6 +51,11 @@ export function memory(): Memory {
   };
 }
 
+/** As a fresh one: nothing of the last person's list is left for the next. */
+export function forget(known: Memory): void {
+  Object.assign(known, memory());
+}
+
 function nothing(): Effects {
   return {
     welcome: null,

@@ -4,15 +4,15 @@ import { isListed, type Alert } from "./alerts";
 export const BATCH_MAX = 200;
 
 /**
- * Batches of (alert, announcements) to tell the gateway; ``receipted`` is brought up to date. An alert of another
- * site than the chosen one is not on this screen, and nobody may believe that it is.
+ * Batches of (alert, announcements) to tell the gateway; ``receipted`` is brought up to date. ``here`` tells what is on
+ * this screen: of anything else nobody may believe that somebody has seen it.
  */
-export function receipts(alerts: Iterable<Alert>, receipted: Map<string, number>, site: number | null): [string, number][][] {
+export function receipts(alerts: Iterable<Alert>, receipted: Map<string, number>, here: (alert: Alert) => boolean): [string, number][][] {
   const due: [string, number][] = [];
   for (const alert of alerts) {
     if (!isListed(alert) || alert.response !== "unacknowledged") continue;
-    if (site !== null && alert.site !== site) continue;
     if (Math.max(receipted.get(alert.id) ?? 0, alert.delivered) >= alert.announcements) continue;
+    if (!here(alert)) continue;
     receipted.set(alert.id, alert.announcements);
     due.push([alert.id, alert.announcements]);
   }

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { burst } from "./burst";
 import { alert, NOW } from "./fixtures";
 import { hhmm, MINUTE } from "./times";
-import { next, refusal, sentence, spoken, who, why, word } from "./words";
+import { isolated, next, nothingWords, refusal, sentence, spoken, who, why, word } from "./words";
 
 const at = (minutes: number): string => hhmm(NOW + minutes * MINUTE);
 
@@ -89,4 +89,16 @@ test("an acknowledgement that ran out while the value is back promises no call a
   const ran = alert({ condition: "returning", value: 79, response: "acknowledged", acknowledged_by: "Mia", acknowledged_until: NOW - 4 * MINUTE });
   expect(next(ran, NOW)).toBe("calls again only if it turns back");
   expect(who(ran, NOW)).toBe("acknowledged by Mia");
+});
+
+test("an empty list says whose it is, and that it is only filtered", () => {
+  expect([nothingWords("", 0), nothingWords("ward-b", 0), nothingWords("ward-b", 2)]).toEqual([
+    "No open alerts", "No open alerts in ward-b", "No open alerts in ward-b pass the filters",
+  ]);
+});
+
+test("a name that runs from right to left does not turn our sentence round", () => {
+  expect(isolated("Mia")).toBe("Mia");
+  expect(isolated("\u05de\u05d9\u05d4")).toBe("\u2068\u05de\u05d9\u05d4\u2069");
+  expect(isolated("\u202eaiM")).toBe("\u2068aiM\u2069");
 });

@@ -203,6 +203,12 @@ export function plural(n: number, one: string, many = `${one}s`): string {
   return `${n} ${n === 1 ? one : many}`;
 }
 
+/** What an empty worklist says: ``site`` is the name of the only one shown, ``filtered`` how many patients are hidden. */
+export function nothingWords(site: string, filtered: number): string {
+  const where = site === "" ? "" : ` in ${site}`;
+  return filtered > 0 ? `No open alerts${where} pass the filters` : `No open alerts${where}`;
+}
+
 /** Minutes in words from µs, at least one: for shelves. Rounded up, but two clocks that differ by a second make no minute. */
 export function minutesLeft(until: number, now: number): string {
   return span(Math.max(1, Math.ceil((until - now - 2 * SECOND) / MINUTE)) * MINUTE);

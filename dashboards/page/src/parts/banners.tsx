@@ -6,8 +6,9 @@ import { acknowledge } from "../state/actions";
 import { now, simulated, speed, wall } from "../state/clock";
 import { heartbeat, link, server, siteFaults } from "../state/feed";
 import { wallMode } from "../state/route";
+import { missingSite } from "../state/scope";
 import { session, signOut } from "../state/session";
-import { liveLink, siteName } from "../state/tiles";
+import { liveLink, siteName, sites } from "../state/tiles";
 import { Marker } from "./marker";
 
 const lostFor = computed(() => span(wall.value - link.value.since * 1000));
@@ -19,6 +20,7 @@ export function Banners() {
       <FeedLost />
       <Stalled />
       <TilesLost />
+      <NoSuchSite />
       <Simulated />
       <SiteFaults />
     </section>
@@ -91,6 +93,27 @@ function TilesLost() {
       <strong>Values stand still</strong>
       <span>
         for {tilesLostFor}: {why}
+      </span>
+    </div>
+  );
+}
+
+function NoSuchSite() {
+  const missing = missingSite.value;
+  if (missing === "") return null;
+  return (
+    <div class="banner stalled" id="no-site">
+      <strong>
+        There is no site <bdi>{missing}</bdi>
+      </strong>
+      <span>
+        The address is wrong, or the site is not in your scope. This screen shows {sites.value.length === 1 ? "what you have" : "all sites"}:{" "}
+        {sites.value.map((site, place) => (
+          <>
+            {place > 0 ? ", " : ""}
+            <a href={`${wallMode.value ? "#/wall" : "#/"}?site=${site.number}`}>{site.name}</a>
+          </>
+        ))}
       </span>
     </div>
   );

@@ -1,17 +1,17 @@
 /** What stands around every screen: banners, top bar, the answer to the last command, live regions. */
 import type { ComponentChildren } from "preact";
-import { worklist } from "../state/feed";
+import { highCalls } from "../state/attention";
 import { now } from "../state/clock";
 import { glucoseUnit } from "../state/prefs";
 import { asNow } from "../state/tiles";
 import { hrefPatient, route, wallMode } from "../state/route";
-import { isCalling } from "../logic/alerts";
 import { plural, sentence } from "../logic/words";
 import { Banners } from "./banners";
 import { Choices } from "./choices";
 import { Marker } from "./marker";
 import { ToldBar } from "./told";
 import { TopBar } from "./topbar";
+import { WhoAmI } from "./whoami";
 
 export function Shell({ children }: { children: ComponentChildren }) {
   return (
@@ -29,6 +29,7 @@ export function Shell({ children }: { children: ComponentChildren }) {
           Not a medical device: a secondary notifier. No arrhythmia detection. Look at the patient, not at the screen.
         </span>
         {wallMode.value ? null : <Choices />}
+        <WhoAmI />
         <ToldBar />
       </footer>
     </div>
@@ -37,7 +38,7 @@ export function Shell({ children }: { children: ComponentChildren }) {
 
 /** On screens without the worklist: the first who calls with high priority. */
 function Strip() {
-  const calls = worklist.value.filter((card) => card.lead.priority === "high" && isCalling(card.lead));
+  const calls = highCalls.value;
   const first = calls[0];
   if (!first) return null;
   return (

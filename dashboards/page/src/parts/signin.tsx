@@ -29,7 +29,7 @@ export function SignIn({ sign }: { sign: Sign }) {
   return (
     <main class="signin">
       <h1>Vigil: sign in{sign.why ? " again" : ""}</h1>
-      {sign.why ? <p>{sign.why}</p> : null}
+      {sign.why ? <p role="status">{sign.why}</p> : null}
       <p>Open the link that you were given, or paste its token here. Nothing is watched on this screen until then.</p>
       <form onSubmit={submit} class="row">
         <label>

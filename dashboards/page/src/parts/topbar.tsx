@@ -6,6 +6,7 @@ import { now, wall } from "../state/clock";
 import { counts } from "../state/attention";
 import { heartbeat, link } from "../state/feed";
 import { route } from "../state/route";
+import { chosenSite } from "../state/scope";
 import { session } from "../state/session";
 import { siteName, sites } from "../state/tiles";
 import { PriorityMarker } from "./marker";
@@ -18,7 +19,9 @@ const beatAge = computed(() => (heartbeat.value ? Math.max(0, wall.value - heart
 
 export const PROOF_LOUD_US = 30_000_000;
 
+/** Whose alerts the screen is about: its site, or all that the person has. */
 function place(): string {
+  if (chosenSite.value !== null) return siteName(chosenSite.value);
   const scope = session.value?.sites;
   if (!scope) return sites.value.length === 1 ? siteName(sites.value[0]?.number ?? 0) : "all sites";
   return scope.map(siteName).join(", ");

@@ -125,6 +125,12 @@ export function retry(entry: Told): Promise<CommandAnswer | null> {
   return tell(entry.command, entry.subject, entry.action, entry.label);
 }
 
+/** What the last person did is not the next one's to take back. */
+export function forgetTold(): void {
+  told.value = new Map();
+  latest.value = null;
+}
+
 export function dismiss(): void {
   latest.value = null;
 }

@@ -6,6 +6,8 @@ import { spoken } from "../logic/words";
 import { now } from "./clock";
 import { onAnnounced } from "./feed";
 import { glucoseUnit } from "./prefs";
+import { inScope } from "./scope";
+import { asNow } from "./tiles";
 import { onTick } from "./watchdog";
 
 export const LINES_MAX = 20;
@@ -21,7 +23,7 @@ let pendingSince = 0;
 let saidAt = 0;
 let id = 0;
 
-const say = (alert: Alert): string => spoken(alert, glucoseUnit.peek(), now.peek());
+const say = (alert: Alert): string => spoken(asNow(alert), glucoseUnit.peek(), now.peek());
 
 /** Anything else that should be said politely, such as an answer of the server. */
 export function tellPolitely(text: string): void {
@@ -41,7 +43,9 @@ function flush(): void {
 }
 
 export function startAnnouncing(): void {
-  onAnnounced((alerts) => {
+  onAnnounced((announced) => {
+    const alerts = announced.filter(inScope);
+    if (alerts.length === 0) return;
     if (pending.length === 0) pendingSince = performance.now();
     pending.push(...alerts);
   });

@@ -1,7 +1,8 @@
 /** Counts by priority, and the tab's title and icon, which carry the highest one. */
 import { computed, effect } from "@preact/signals";
 import { isCalling, isListed, PRIORITIES, SIGN, type Priority } from "../logic/alerts";
-import { alerts, link } from "./feed";
+import { alerts, link, worklist } from "./feed";
+import { inScope } from "./scope";
 import { onTick } from "./watchdog";
 
 export interface Counts {
@@ -20,7 +21,7 @@ export const counts = computed<Counts>(() => {
     unseen: 0,
   };
   for (const alert of alerts.value.values()) {
-    if (!isListed(alert)) continue;
+    if (!isListed(alert) || !inScope(alert)) continue;
     found.open[alert.priority] += 1;
     if (isCalling(alert)) found.calling[alert.priority] += 1;
     if (alert.category === "technical") found.technical += 1;
@@ -28,6 +29,8 @@ export const counts = computed<Counts>(() => {
   }
   return found;
 });
+/** Cards that call with high priority, in order: of these every screen but the ward shows the first one. */
+export const highCalls = computed(() => worklist.value.filter((card) => inScope(card) && card.lead.priority === "high" && isCalling(card.lead)));
 /** The highest priority that calls, null when none does. */
 export const highest = computed<Priority | null>(
   () => PRIORITIES.find((priority) => counts.value.calling[priority] > 0) ?? null,

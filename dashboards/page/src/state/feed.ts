@@ -5,14 +5,13 @@
 import { batch, computed, signal, type ReadonlySignal, type Signal } from "@preact/signals";
 import type { Alert, ClientCommand, CommandAnswer, Heartbeat, Service, ServerMessage, Shelf } from "../logic/alerts";
 import { wait } from "../logic/backoff";
-import { memory, take, type Effects, type Memory } from "../logic/feedcore";
+import { forget as forgetAll, memory, take, type Effects, type Memory } from "../logic/feedcore";
 import { silence, type Phase } from "../logic/link";
 import { same, siteFaults as faultsOf, worklist as cardsOf, type Card } from "../logic/order";
 import { receipts } from "../logic/receipts";
 import { heard, setClock } from "./clock";
 import { afterPaint } from "./paint";
-import { chosenSite } from "./scope";
-import { session } from "./session";
+import { session, wantedOut } from "./session";
 import { beds, slopes } from "./tiles";
 import { beat, onTick } from "./watchdog";
 
@@ -256,17 +255,17 @@ function regroup(): void {
 // --- receipts: what this screen has ---------------------------------------------------------------------------------
 
 const receipted = new Map<string, number>();
-let audible: () => boolean = () => false;
-/** A hidden tab has an alert on the screen only where it sounds. */
-export function setAudible(question: () => boolean): void {
-  audible = question;
+let look: () => (alert: Alert) => boolean = () => () => false;
+/** Which alerts this screen shows or sounds: a look at it, whenever something may be delivered, and what that saw. */
+export function setLook(how: () => (alert: Alert) => boolean): void {
+  look = how;
 }
 
-function deliver(): void {
+/** Tell the gateway of what has come on this screen since it was told last. */
+export function deliver(): void {
   const who = session.peek();
   if (!socket || !welcomed || !who || who.role === "ops") return;
-  if (document.visibilityState !== "visible" && !audible()) return;
-  for (const announcements of receipts(known.alerts.values(), receipted, chosenSite.peek())) {
+  for (const announcements of receipts(known.alerts.values(), receipted, look())) {
     socket.send(JSON.stringify({ type: "delivered", announcements }));
   }
 }
@@ -330,6 +329,7 @@ export function resync(): void {
 function watch(silent: number): void {
   silentMs = silent;
   flush();
+  if (wantedOut.peek()) return;
   update();
   if (refused || !session.peek()) return;
   const moment = performance.now();
@@ -358,11 +358,22 @@ export function startFeed(): void {
   socket = connect(known.cursor);
 }
 
-/** Nobody is signed in any more. */
+/** Nobody is signed in any more: the connections end, and nothing of the list is left for who comes next. */
 export function stopFeed(): void {
   for (const open of [socket, fresh]) if (open) forget(open);
   socket = fresh = null;
   welcomed = false;
+  forgetAll(known);
+  receipted.clear();
+  unanswered.clear();
+  dirty = dirtyAll = dirtyLists = true;
+  flush();
+  batch(() => {
+    synced.value = false;
+    heartbeat.value = null;
+    server.value = "";
+    link.value = { phase: "connecting", since: Date.now(), why: "" };
+  });
 }
 
 /** Once: the watchdog's ticks, and what a tab does when it is looked at again. */

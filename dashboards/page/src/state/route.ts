@@ -12,6 +12,15 @@ export interface Route {
   params: URLSearchParams;
 }
 
+/** Text of an address as it was meant; one that is malformed stays as it is, and names nothing that exists. */
+export function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
 export function parse(hash: string): Route {
   const [path = "", query = ""] = hash.replace(/^#\/?/, "").split("?", 2);
   const params = new URLSearchParams(query);
@@ -19,7 +28,7 @@ export function parse(hash: string): Route {
   const at = Number(params.get("at") ?? "");
   const wall = head === "wall" || params.has("wall");
   const route = { id: null, at: Number.isFinite(at) && at > 0 ? at : null, wall, params };
-  if (head === "patient" && id) return { ...route, name: "patient", id: decodeURIComponent(id) };
+  if (head === "patient" && id) return { ...route, name: "patient", id: decoded(id) };
   if (head === "feed" || head === "operations" || head === "help") return { ...route, name: head };
   return { ...route, name: "ward" };
 }

@@ -1,5 +1,6 @@
 /** Who looks at the page: the token from the address's fragment, and what the server says of it. */
-import { signal } from "@preact/signals";
+import { computed, signal } from "@preact/signals";
+import { tokenOf, whyNoToken, withoutToken } from "../logic/token";
 
 export interface Session {
   token: string;
@@ -19,6 +20,8 @@ export interface Sign {
   why: string;
 }
 export const sign = signal<Sign>({ phase: "starting", why: "" });
+/** Nobody is signed in, and that is as somebody wanted it: nothing is amiss. */
+export const wantedOut = computed(() => sign.value.phase === "out" && sign.value.why === "");
 
 const KEY = "vigil.token";
 
@@ -32,16 +35,16 @@ export class ApiError extends Error {
   }
 }
 
-/** The token of the fragment `#token=…` goes to sessionStorage, and the address is cleaned. */
-export function takeToken(): string | null {
-  const found = /[#&?]token=([^&]+)/.exec(location.hash);
-  if (found?.[1]) {
-    sessionStorage.setItem(KEY, decodeURIComponent(found[1]));
-    const rest = location.hash.replace(/^#/, "").replace(/[&?]?token=[^&]+/, "").replace(/^&/, "");
-    const hash = rest === "" ? "#/" : rest.startsWith("/") ? `#${rest}` : `#/?${rest}`;
-    history.replaceState(null, "", location.pathname + location.search + hash);
+/** The token of the fragment `#token=…` goes to sessionStorage, and the address is cleaned. Says why it is none. */
+function takeToken(): { token: string | null; why: string } {
+  const found = tokenOf(location.hash);
+  if (/[#&?]token=/.test(location.hash)) history.replaceState(null, "", location.pathname + location.search + withoutToken(location.hash));
+  if (found !== null) {
+    const why = whyNoToken(found);
+    if (why) return { token: null, why };
+    sessionStorage.setItem(KEY, found);
   }
-  return sessionStorage.getItem(KEY);
+  return { token: sessionStorage.getItem(KEY), why: "" };
 }
 
 /** GET (or another method) from the page's own server. Times µs UTC. Throws ApiError with the status. */
@@ -80,9 +83,9 @@ interface SessionAnswer {
 
 /** Ask the server who we are. False when it does not answer: ask again later. */
 export async function begin(): Promise<boolean> {
-  const token = takeToken();
+  const { token, why } = takeToken();
   if (!token) {
-    signOut("");
+    signOut(why);
     return true;
   }
   try {
@@ -110,9 +113,15 @@ export async function begin(): Promise<boolean> {
   }
 }
 
-export function signIn(token: string): Promise<boolean> {
-  sessionStorage.setItem(KEY, token.trim());
-  return begin();
+/** What somebody pasted: asked only where it can be a token, and kept only then. */
+export async function signIn(pasted: string): Promise<void> {
+  const why = whyNoToken(pasted.trim());
+  if (why) {
+    signOut(why);
+    return;
+  }
+  sessionStorage.setItem(KEY, pasted.trim());
+  await begin();
 }
 
 export function signOut(why: string): void {

@@ -7,9 +7,10 @@ import { isCalling, type Alert, type Priority } from "../logic/alerts";
 import { TONE_MS } from "../logic/link";
 import { calling, due, PATTERNS, PAUSE_MS_MAX, SPEED_MAX, TECHNICAL, type Pattern } from "../logic/pulses";
 import { speed } from "./clock";
-import { alerts, link, onAnnounced, setAudible } from "./feed";
+import { alerts, link, onAnnounced } from "./feed";
 import { soundWanted } from "./prefs";
-import { chosenSite } from "./scope";
+import { inScope } from "./scope";
+import { wantedOut } from "./session";
 import { onTick } from "./watchdog";
 
 export type SoundPhase = "off" | "suspended" | "paused" | "too_fast" | "elsewhere" | "on";
@@ -114,15 +115,17 @@ function play(pattern: Pattern, volume: number): void {
   }
 }
 
+/** The priority that this tab sounds now; null where it is silent, or somebody else's ears are. */
+export function soundingPriority(): Priority | null {
+  return soundPhase.peek() === "on" ? calling(here(alerts.peek().values())) : null;
+}
+
 function burst(priority: Priority): void {
   last.set(priority, performance.now());
   if (soundPhase.peek() === "on") play(PATTERNS[priority], VOLUME[priority]);
 }
 
-function here(all: Iterable<Alert>): Alert[] {
-  const site = chosenSite.peek();
-  return [...all].filter((alert) => site === null || alert.site === site);
-}
+const here = (all: Iterable<Alert>): Alert[] => [...all].filter(inScope);
 
 function announced(fresh: readonly Alert[], all: ReadonlyMap<string, Alert>): void {
   const calls = here(fresh).filter(isCalling);
@@ -138,6 +141,7 @@ function announced(fresh: readonly Alert[], all: ReadonlyMap<string, Alert>): vo
 function watch(silent: number): void {
   const paused = pausedUntil.peek();
   if (paused !== null && Date.now() >= paused) unpause();
+  if (wantedOut.peek()) return;
   if (silent >= TONE_MS || link.peek().phase === "refused") technical();
   const priority = calling(here(alerts.peek().values()));
   if (!priority) return;
@@ -153,7 +157,6 @@ function technical(): void {
 }
 
 export function startSound(): void {
-  setAudible(() => soundPhase.peek() === "on");
   onAnnounced(announced);
   onTick(watch);
 }

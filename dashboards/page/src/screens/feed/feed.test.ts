@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { keptTop, sliceOf } from "./window";
+import { inSight, keptTop, newestOf, sliceOf } from "./window";
 
 const keys = (...names: string[]): { key: string }[] => names.map((key) => ({ key }));
 
@@ -17,5 +17,11 @@ describe("a windowed list", () => {
 
   test("shows the newest while nobody has scrolled", () => {
     expect(keptTop(keys("b", "c"), keys("a", "b", "c"), 36, 0)).toBe(0);
+  });
+
+  test("is read only where it is in sight: what is drawn above and below in reserve is not", () => {
+    expect(inSight(10_000, 36, 36_000, 720)).toEqual({ from: 1000, to: 1020 });
+    expect(inSight(3, 36, 0, 720)).toEqual({ from: 0, to: 3 });
+    expect(newestOf([{ alert: "a", at: 5 }, { alert: "a", at: 3 }, { alert: "b", at: 1 }])).toEqual(new Map([["a", 5], ["b", 1]]));
   });
 });

@@ -1,6 +1,6 @@
 /** Every change of every alert in scope, newest first: live ones from the feed, older ones page by page. */
 import "./feed.css";
-import { useComputed, useSignal, type ReadonlySignal, type Signal } from "@preact/signals";
+import { signal, useComputed, useSignal, type ReadonlySignal, type Signal } from "@preact/signals";
 import { useEffect, useLayoutEffect, useMemo, useRef } from "preact/hooks";
 import { PRIORITIES, SIGN } from "../../logic/alerts";
 import { hhmmss, when } from "../../logic/times";
@@ -13,8 +13,11 @@ import { hrefPatient } from "../../state/route";
 import { siteName } from "../../state/tiles";
 import { EVERYTHING, joined, passes, toEntry, type Entry, type Filter } from "./entries";
 import { OlderChanges } from "./older";
-import { keptTop, sliceOf } from "./window";
+import { inSight, keptTop, newestOf, sliceOf } from "./window";
 import { KIND_WORDS, changeWords, ruleWords } from "./words";
+
+/** The alerts of the rows that somebody can see, with the newest change of each, µs. */
+export const rows = signal<ReadonlyMap<string, number>>(new Map());
 
 const NARROW = "(max-width: 900px)";
 const NEAR_END_PX = 600;
@@ -83,6 +86,11 @@ function List({ shown, older, filtered }: { shown: ReadonlySignal<Entry[]>; olde
     }
   });
   const { from, to } = sliceOf(list.length, row.value, top.value, height.value);
+  useLayoutEffect(() => {
+    const { from: first, to: last } = inSight(list.length, row.value, top.value, height.value);
+    rows.value = newestOf(list.slice(first, last));
+  }, [list, top.value, height.value, row.value]);
+  useEffect(() => () => { rows.value = new Map(); }, []);
   const onScroll = (event: { currentTarget: HTMLElement }): void => {
     const element = event.currentTarget;
     top.value = element.scrollTop;

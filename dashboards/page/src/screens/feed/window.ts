@@ -14,6 +14,19 @@ export function sliceOf(count: number, row: number, top: number, height: number)
   return { from, to: Math.max(from, to) };
 }
 
+/** Rows [from, to) of which at least the half is in sight. */
+export function inSight(count: number, row: number, top: number, height: number): Slice {
+  const from = Math.max(0, Math.min(count, Math.round(top / row)));
+  return { from, to: Math.max(from, Math.min(count, Math.round((top + height) / row))) };
+}
+
+/** Each alert of the rows with its newest change, µs. */
+export function newestOf(rows: readonly { readonly alert: string; readonly at: number }[]): Map<string, number> {
+  const found = new Map<string, number>();
+  for (const { alert, at } of rows) found.set(alert, Math.max(at, found.get(alert) ?? at));
+  return found;
+}
+
 /** Where to scroll so that the row in sight stays, after rows came before it: 0 stays at the top, which is live. */
 export function keptTop(before: readonly { readonly key: string }[], after: readonly { readonly key: string }[], row: number,
                         top: number): number {

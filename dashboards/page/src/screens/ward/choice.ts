@@ -4,7 +4,8 @@ import { filtered } from "../../logic/filter";
 import { freeze, FREEZE_MS, rank, type Card } from "../../logic/order";
 import { worklist } from "../../state/feed";
 import { filters } from "../../state/prefs";
-import { chosenSite } from "../../state/scope";
+import { wallMode } from "../../state/route";
+import { chosenSite, inScope } from "../../state/scope";
 import { onTick } from "../../state/watchdog";
 
 export type Panel = "acknowledge" | "shelve" | "treated" | "note" | "out" | "more";
@@ -17,7 +18,9 @@ export const limit = signal(WINDOW);
 
 export const choice = computed(() => ({ ...filters.value, site: chosenSite.value }));
 const matching = computed(() => filtered(worklist.value, choice.value));
-export const hiddenByFilter = computed(() => worklist.value.length - matching.value.length);
+/** Patients with open alerts that are not listed: of other sites, and of what the station has switched off. */
+export const elsewhere = computed(() => worklist.value.filter((card) => !inScope(card)).length);
+export const hiddenByFilter = computed(() => worklist.value.length - matching.value.length - elsewhere.value);
 
 interface Hold {
   until: number;
@@ -33,6 +36,14 @@ export const cards = computed<Card[]>(() => {
   const held = hold.value;
   return held ? freeze(matching.value, held.patients, held.highs) : matching.value;
 });
+
+export const WALL_CARDS_MAX = 12;
+/** How many cards the wall has room for; a card that is cut off says nothing, so it is counted instead. */
+export const room = signal(WALL_CARDS_MAX);
+/** Patients whose card is drawn. */
+export const drawnCards = computed<ReadonlySet<string>>(
+  () => new Set(cards.value.slice(0, wallMode.value ? room.value : limit.value).map((card) => card.patient)),
+);
 
 /** A pointer moves over the list: nothing may slip away under it. */
 export function touch(): void {

@@ -18,6 +18,9 @@ const groups = computed(() => {
   return [...found];
 });
 
+/** Patients who have a tile on this screen. */
+export const placed = computed<ReadonlySet<string>>(() => new Set(groups.value.flatMap(([, ids]) => ids)));
+
 export function Tiles() {
   const found = groups.value;
   const wall = wallMode.value;

@@ -3,13 +3,15 @@ import { signal } from "@preact/signals";
 import type { VNode } from "preact";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import type { Card as CardData } from "../../logic/order";
-import { plural } from "../../logic/words";
+import { nothingWords, plural } from "../../logic/words";
 import { synced } from "../../state/feed";
 import { afterPaint } from "../../state/paint";
 import { ALL, filters } from "../../state/prefs";
-import { wallMode } from "../../state/route";
+import { go, route, wallMode } from "../../state/route";
+import { chosenSite } from "../../state/scope";
+import { siteName } from "../../state/tiles";
 import { Card } from "./card";
-import { cards, frozen, hiddenByFilter, leave, limit, touch, WINDOW } from "./choice";
+import { cards, elsewhere, frozen, hiddenByFilter, leave, limit, room, touch, WALL_CARDS_MAX, WINDOW } from "./choice";
 
 const drawn = new WeakMap<CardData, VNode>();
 
@@ -75,21 +77,12 @@ function DeskList() {
         </p>
       ) : null}
       <Nothing />
-      {hiddenByFilter.value > 0 ? (
-        <p class="more">
-          {plural(hiddenByFilter.value, "patient")} hidden by filters{" "}
-          <button class="button" type="button" onClick={() => (filters.value = ALL)}>
-            Show all
-          </button>
-        </p>
-      ) : null}
+      <p class="more">
+        <Hidden />
+      </p>
     </>
   );
 }
-
-const WALL_CARDS_MAX = 12;
-/** How many cards the wall has room for; a card that is cut off says nothing, so it is counted instead. */
-const room = signal(WALL_CARDS_MAX);
 
 function WallList() {
   const list = useRef<HTMLOListElement>(null);
@@ -115,12 +108,51 @@ function WallList() {
         {all.slice(0, WALL_CARDS_MAX).map(node)}
         {all.length === 0 ? <Nothing /> : null}
       </ol>
-      <p class="more">{rest > 0 ? `and ${plural(rest, "more patient")}` : ""}</p>
+      <p class="more">
+        {rest > 0 ? `and ${plural(rest, "more patient")}` : ""} <Hidden />
+      </p>
     </>
   );
 }
 
 function Nothing() {
   if (cards.value.length > 0) return null;
-  return <p class="empty">{synced.value ? "No open alerts" : "Waiting for the list of open alerts"}</p>;
+  return <p class="empty">{synced.value ? nothingWords(chosenSite.value === null ? "" : siteName(chosenSite.value), hiddenByFilter.value) : "Waiting for the list of open alerts"}</p>;
+}
+
+/** Who is not listed although something is open: a list that is only filtered must not look like a quiet night. */
+function Hidden() {
+  if (!synced.value) return null;
+  const filtered = hiddenByFilter.value;
+  const others = elsewhere.value;
+  const wall = wallMode.value;
+  return (
+    <>
+      {filtered > 0 ? (
+        <span class="hidden">
+          {plural(filtered, "patient")} hidden by filters{" "}
+          {wall ? null : (
+            <button class="button" type="button" onClick={() => (filters.value = { ...ALL, site: filters.peek().site })}>
+              Show all
+            </button>
+          )}
+        </span>
+      ) : null}
+      {others > 0 ? (
+        <span class="hidden">
+          {plural(others, "patient")} with open alerts at other sites{" "}
+          {wall ? null : (
+            <button class="button" type="button" onClick={allSites}>
+              All sites
+            </button>
+          )}
+        </span>
+      ) : null}
+    </>
+  );
+}
+
+function allSites(): void {
+  filters.value = { ...filters.peek(), site: null };
+  if (route.peek().params.has("site")) go("#/");
 }
