@@ -157,7 +157,7 @@ class Sampling:
                 pss_mib=round(self.sampler.pss[name], 1) if name in self.sampler.pss else None,
                 lag=max(0, lags[name]) if name in lags else None,
             )
-            for name, cost in sorted(costs.items(), key=lambda each: -each[1])
+            for name, cost in sorted(costs.items(), key=lambda each: (each[0] == OTHERS, -each[1]))
         )
 
     def _busy(self) -> float:

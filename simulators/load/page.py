@@ -31,7 +31,8 @@ margin:0;min-width:0}
 .verdict strong{font-size:17px}.verdict ul{margin:8px 0 0;padding-left:20px}
 .tiles{display:grid;gap:12px;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));margin-top:16px}
 .tile{background:var(--card);border:1px solid var(--rule);border-radius:10px;padding:12px 16px}
-.tile b{display:block;font-size:26px;line-height:1.2;font-weight:650}.tile span{color:var(--dim);font-size:13px}
+.wide{margin-top:16px}code{color:var(--dim);font-size:12px}
+.tile b{display:block;font-size:23px;line-height:1.25;font-weight:650;white-space:nowrap}.tile span{color:var(--dim);font-size:13px}
 .bad{color:var(--bad)}.good{color:var(--good)}
 svg{display:block;width:100%;height:auto;margin-top:8px}
 svg text{fill:var(--dim);font-size:12px}svg text.row{fill:var(--ink);font-size:13px}svg text.end{font-weight:600}
@@ -82,13 +83,14 @@ def page(report: Report) -> str:
     )
     plots = [_percentiles(report, ""), _throughput(report), _way(report), _waiting(report)]
     if any(name.endswith(KEPT) for name in report.latencies):
-        plots.append(_percentiles(report, KEPT))
+        plots.insert(1, _percentiles(report, KEPT))
     body = [
         f"<h1>{escape(title)}</h1><p class='dim'>{escape(under)}</p>",
         _verdict(report),
         _tiles(report),
         f"<div class='cards'>{''.join(plots)}</div>",
-        f"<div class='cards'>{_latency_table(report)}{_process_table(report)}{_count_table(report)}</div>",
+        _latency_table(report),
+        f"<div class='cards'>{_process_table(report)}{_count_table(report)}</div>",
     ]
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
@@ -129,7 +131,11 @@ def _tiles(report: Report) -> str:
         (_ms(alert, "p50"), "to the socket, p50", ""),
         (_ms(alert, "p99"), "to the socket, p99", ""),
         (f"{rate:,.0f}/s", "readings offered, on average", ""),
-        (f"{counts.alerted:,} of {counts.crossings:,}", "alerts on the socket", "bad" if counts.alerts_missing else ""),
+        (
+            f"{counts.alerted:,} / {counts.crossings:,}",
+            "alerts on the socket, of those scripted",
+            "bad" if counts.alerts_missing else "",
+        ),
         (str(amiss), "lost, twice stored or out of order", "bad" if amiss else "good"),
         (str(counts.rejected), "rejected", "bad" if counts.rejected else ""),
     ]
@@ -218,7 +224,7 @@ def _way(report: Report) -> str:
 def _latency_table(report: Report) -> str:
     rows = [
         [
-            escape(name),
+            f"{escape(POINT_NAMES.get(name.removesuffix(KEPT), ''))} <code>{escape(name)}</code>",
             *(f"{value:,.1f}" for value in (each.p50, each.p90, each.p99, each.p99_9, each.max)),
             f"{each.count:,}",
             _meaning(name),
@@ -226,7 +232,7 @@ def _latency_table(report: Report) -> str:
         for name, each in report.latencies.items()
     ]
     table = _table(["ms", "p50", "p90", "p99", "p99.9", "max", "count", ""], rows)
-    return f"<section class='card'><h2>Latencies</h2>{table}</section>"
+    return f"<section class='card wide'><h2>Latencies</h2>{table}</section>"
 
 
 def _meaning(name: str) -> str:
