@@ -32,7 +32,8 @@ margin:0;min-width:0}
 .tiles{display:grid;gap:12px;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));margin-top:16px}
 .tile{background:var(--card);border:1px solid var(--rule);border-radius:10px;padding:12px 16px}
 .wide{margin-top:16px}code{color:var(--dim);font-size:12px}
-.tile b{display:block;font-size:23px;line-height:1.25;font-weight:650;white-space:nowrap}.tile span{color:var(--dim);font-size:13px}
+.tile b{display:block;font-size:23px;line-height:1.25;font-weight:650;white-space:nowrap}
+.tile span{color:var(--dim);font-size:13px}
 .bad{color:var(--bad)}.good{color:var(--good)}
 svg{display:block;width:100%;height:auto;margin-top:8px}
 svg text{fill:var(--dim);font-size:12px}svg text.row{fill:var(--ink);font-size:13px}svg text.end{font-weight:600}
