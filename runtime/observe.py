@@ -40,6 +40,10 @@ EXPECTED = (
 )
 """Parts of library messages that belong to every normal start; our own deadlines report it if they do not pass."""
 
+REPEAT_S = 10.0
+"""A library says the same thing once in so long: while Kafka is away aiokafka has ten lines a second and client."""
+REPEATS_MAX = 500
+"""Different messages that are remembered for it."""
 REQUEST_BYTES_MAX = 8 * 1024
 REQUEST_TIMEOUT_S = 5.0
 
@@ -69,6 +73,7 @@ def configure_logging(settings: Settings, service: str, stream: TextIO | None = 
     )
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.addFilter(_not_expected)
+    handler.addFilter(_Sparse().says)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
@@ -107,6 +112,29 @@ def _masked(value: Any) -> Any:
 
 def _not_expected(record: logging.LogRecord) -> bool:
     return not (record.name.startswith("aiokafka") and any(part in record.getMessage() for part in EXPECTED))
+
+
+class _Sparse:
+    """Leaves out what a library said a moment ago, and says with the next one how often it was."""
+
+    def __init__(self) -> None:
+        self._said: dict[tuple[str, str], tuple[float, int]] = {}
+
+    def says(self, record: logging.LogRecord) -> bool:
+        """Whether to write a record; our own always are. Time is the record's own."""
+        if record.name.split(".")[0] not in LIBRARY_LEVELS:
+            return True
+        key = (record.name, str(record.msg))
+        since, left_out = self._said.get(key, (-REPEAT_S, 0))
+        if 0 <= record.created - since < REPEAT_S:
+            self._said[key] = (since, left_out + 1)
+            return False
+        if len(self._said) >= REPEATS_MAX:
+            self._said.clear()
+        self._said[key] = (record.created, 0)
+        if left_out:
+            record.msg = f"{record.msg} (and {left_out} more like it)"
+        return True
 
 
 class _Identity:

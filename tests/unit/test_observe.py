@@ -78,6 +78,30 @@ def test_libraries_speak_only_when_something_is_wrong(stream: io.StringIO) -> No
     ]
 
 
+def test_a_library_says_the_same_once_in_a_while(stream: io.StringIO) -> None:
+    """While Kafka is away each of its clients complains ten times a second; that would bury everything else."""
+    log = logging.getLogger("aiokafka.consumer.fetcher")
+    now = 1_700_000_000.0
+
+    def say(text: str, at: float) -> None:
+        record = log.makeRecord(log.name, logging.ERROR, "", 0, text, (1,), None)
+        record.created = at
+        log.handle(record)
+
+    for tenth in range(25):
+        say("Failed fetch from %s", now + tenth / 10)
+    say("Something else of %s", now + 3)
+    say("Failed fetch from %s", now + 11)
+    for tenth in range(3):
+        structlog.get_logger("vigil.test").warning("ours", tenth=tenth)
+    assert [line["event"] for line in lines(stream)] == [
+        "Failed fetch from 1",
+        "Something else of 1",
+        "Failed fetch from 1 (and 24 more like it)",
+        *["ours"] * 3,
+    ]
+
+
 def test_a_metric_is_made_once_and_carries_the_prefix() -> None:
     """Two parts of one process may count the same thing."""
     metrics = Metrics()
