@@ -1,0 +1,148 @@
+"""The sink's transaction, from log records to rows, beside psql's copy of the same rows into the same table.
+
+The sink also keeps positions, rolls readings up for charts, and stores each reading once; psql only copies a file in
+the table's own binary form, made beforehand. Most of the work of both is the server's, so a second counts for rows;
+the CPU of the client and of the server stand beside it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from urllib.parse import urlsplit
+from uuid import UUID
+
+import numpy as np
+
+from benchmarks.compare import Target, Turn
+from benchmarks.frame import CLOCK, Result, Turns, alternate, children_cpu, cpu_of, own_cpu
+from compose import testbed
+from compose.load.processes import listening
+from runtime.database import connect, migrate
+from stream import sink, sink_work
+from stream.sink import Refusal
+from stream.store import COPY_READINGS, Store
+from vitals.readings import READING
+from vitals.steps import Records
+from vitals.topics import READINGS
+
+MIGRATIONS = Path(__file__).parents[1] / "runtime" / "migrations"
+ROWS = 200_000
+DEVICES = 200
+BATCH_RECORDS = 20_000
+"""About what one poll of a busy partition brings; each record holds one reading, as a live device sends it."""
+OURS, PSQL, AGAIN = "sink", "psql copy", "sink, every row a repeat"
+Copy = Callable[[], Awaitable[None]]
+
+
+def polls(rows: int) -> list[Records]:
+    """Heart rates of `DEVICES` devices at 1 Hz, in the order in which they come, one record each."""
+    found = np.zeros(rows, READING)
+    number = np.arange(rows)
+    ids = np.frombuffer(b"".join(UUID(int=2**100 * (7 + 13 * each)).bytes for each in range(DEVICES)), "V16")
+    found["patient"] = found["device"] = ids[number % DEVICES]
+    found["observed_at"] = 1_700_000_000_000_000 + number // DEVICES * 1_000_000
+    found["received_at"] = found["observed_at"] + 150_000
+    found["value"], found["metric"], found["unit"], found["site"] = 60 + number % 37, 1, 1, 1
+    values = [row.tobytes() for row in found]
+    starts = range(0, rows, BATCH_RECORDS)
+    return [
+        Records(READINGS, 0, list(range(at, at + len(part))), [part[0][:16]] * len(part), part, [()] * len(part))
+        for at in starts
+        for part in (values[at : at + BATCH_RECORDS],)
+    ]
+
+
+async def by_sink(url: str, given: list[Records], log: str) -> None:
+    """Store all of it in transactions of the sink, decoding and sorting included; ``log`` names the log."""
+    async with Store.open(url, log) as store:
+        position = await store.positions([(READINGS, 0)])
+        for records in given:
+            await store.write(sink_work.gather([records], position), _nowhere)
+            position = {(READINGS, 0): records.offsets[-1] + 1}
+
+
+async def _nowhere(_refusals: list[Refusal]) -> None:
+    return None
+
+
+async def by_psql(url: str, file: Path) -> None:
+    """Copy one file, psql's start included."""
+    statement = COPY_READINGS.replace("COPY", "\\copy", 1).replace("STDIN", f"'{file}'")
+    child = await asyncio.create_subprocess_exec("psql", url, "-qc", statement)
+    if code := await child.wait():
+        raise ChildProcessError(f"psql ended with {code}")
+
+
+async def _turn(server: int, copy: Copy) -> Turn:
+    cpu, behind, began = own_cpu() + children_cpu(), cpu_of(server), CLOCK.monotonic()
+    await copy()
+    wall = CLOCK.monotonic() - began
+    cost, served = own_cpu() + children_cpu() - cpu, cpu_of(server) - behind
+    return Turn(ROWS, cost, wall, {"server_us_each": served / ROWS * 1e6, "all_us_each": (served + cost) / ROWS * 1e6})
+
+
+async def _emptied(url: str, server: int, copy: Copy) -> Turn:
+    async with await connect(url, autocommit=True) as connection:
+        await connection.execute("TRUNCATE vigil.readings, vigil.rollups")
+        await connection.execute("CHECKPOINT")
+    return await _turn(server, copy)
+
+
+async def run(turns: int) -> Result:
+    """Measure."""
+    result = Result(
+        name="sink",
+        what=f"{ROWS:,} readings into an empty table",
+        work="rows",
+        command="make bench ARGS=sink",
+        targets=[Target(OURS, PSQL, "wall", 0.9), Target(OURS, PSQL, "cpu"), Target(AGAIN, PSQL, "wall")],
+    )
+    given = polls(ROWS)
+    batch, _ = sink.read_readings(given)
+    with tempfile.TemporaryDirectory(prefix="vigil-bench-", ignore_cleanup_errors=True) as folder:
+        file = Path(folder) / "rows.bin"
+        file.write_bytes(sink.readings_copy(batch, numbered=False))
+        async with _database(Path(folder)) as (url, server):
+            numbers = iter(range(1000))
+
+            async def ours() -> None:
+                await by_sink(url, given, f"log {next(numbers)}")
+
+            sides: dict[str, Turns] = {OURS: partial(_emptied, url, server, ours)}
+            if shutil.which("psql"):
+                sides[PSQL] = partial(_emptied, url, server, partial(by_psql, url, file))
+            else:
+                result.absent[PSQL] = "Debian: apt-get install postgresql-client"
+            # by itself after a turn that left every row there
+            sides[AGAIN] = partial(_turn, server, ours)
+            await alternate(result, sides, turns)
+            for name in sides:
+                turn = result.sides[name][-1]
+                result.figures[f"µs of the server's CPU a row, {name}"] = round(turn.more["server_us_each"], 2)
+                result.figures[f"µs of all CPU a row, {name}"] = round(turn.more["all_us_each"], 2)
+    return result
+
+
+@asynccontextmanager
+async def _database(root: Path) -> AsyncIterator[tuple[str, int]]:
+    """A migrated database of its own, dropped at the end, and the server's process."""
+    async with testbed.started(root / "servers", ("postgres",)) as addresses:
+        admin = addresses["VIGIL_TEST_POSTGRES"]
+        port = urlsplit(admin).port or 5432
+        server = listening({"database": port})["database"].pid
+        name = f"vigil_bench_{os.getpid()}"
+        async with await connect(admin, autocommit=True) as connection:
+            await connection.execute(f"CREATE DATABASE {name}".encode())
+            try:
+                url = f"{admin.rpartition('/')[0]}/{name}"
+                await migrate(url, MIGRATIONS)
+                yield url, server
+            finally:
+                await connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
