@@ -1,0 +1,276 @@
+"""The clients drill: 200 sockets on the feed that stall, die and come back, and some that never read at all.
+
+    python -m compose.drills.clients [--seed K] [--clients N] [--seconds S] [--json] [--keep]
+    python -m compose.drills.clients --clients 50 --seed 2
+
+Every client writes down what it gets, and each record has to be the database's: every change once, in the order of its
+versions, and snapshots and changes that fold to the same open alerts. A tenth reads steadily; how late alerts reach
+these is compared with and without clients that say hello and never read. Those have to be cut: at 1 MiB that waits for
+them (a burst of changes sees to that), or when they have taken nothing for 15 s. The gateway's own metric says how much
+waits. Prints a JSON verdict; exit code 0 when it passed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from uuid import UUID
+
+import numpy as np
+
+from alerts.fanout import QUEUE_BYTES_MAX
+from compose import signals
+from compose.drills import killing, ledger
+from compose.drills.bedside import LOW_VALUE
+from compose.drills.children import Child, child
+from compose.drills.crowds import Deafness, Got, History, Kept, Record, judge, judge_deaf
+from compose.drills.deaf import Deaf
+from compose.drills.duty import Duty, Load, conclude, on_duty
+from compose.drills.frame import PARTITIONS, Frame, command_line, conduct, percentiles
+from compose.drills.listening import loaded
+from compose.drills.watching import stored
+from compose.stack import Options, Stack
+from ingest.settings import BridgeSettings
+from runtime.clock import Clock
+from runtime.database import connect
+from runtime.health import ask
+from runtime.settings import load
+from vitals.alerts import Alert
+from vitals.protocol import Cursor
+from vitals.topics import partition_of, patient_id
+
+PATIENTS, SPARE = 150, 90
+CYCLE_S = 8.0
+BETTER = 60
+"""Between the limits of the two levels: the alert stays, at its lower level."""
+BURST_TURNS = 16
+"""Readings of every spare patient in a burst: about 1.3 MB of changes."""
+BURST_TURN_S = 0.4
+DEAF_IN_BURST, DEAF_LATER = 3, 5
+CUT_S = 40.0
+"""The gateway's patience is 15 s from when the kernel takes no more, and that takes a few hundred KB of changes."""
+QUIET_S = 4.0
+LOOK_S = 0.1
+JOIN_S = 90.0
+END_S = 60.0
+SLOWER_MS = 100.0
+"""The 99th percentile of the steady clients' delays may grow by so much, or by half, while somebody never reads: what
+two runs of nothing differ by on two shared cores.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class DrillOptions:
+    """What the drill can be asked; ``seconds`` is how long each half lasts: without, and with, who never reads."""
+
+    seed: int = 1
+    clients: int = 200
+    seconds: float = 25.0
+    as_json: bool = False
+    keep: bool = False
+
+
+@dataclass(slots=True)
+class Watch:
+    """Looks at the gateway while the drill goes on."""
+
+    deaf: list[Deaf] = field(default_factory=list)
+    buffered: list[float] = field(default_factory=list)
+
+    async def look(self, frame: Frame, stack: Stack) -> None:
+        """Ask the gateway how much waits, and the deaf whether they were cut; for ever."""
+        port = stack.ready.health["gateway"]
+        while True:
+            for each in self.deaf:
+                each.cut_s()
+            _, body = await ask(port, "/metrics")
+            found = [line.split()[1] for line in body.decode().splitlines() if line.startswith("vigil_feed_buffered_b")]
+            self.buffered += [float(each) for each in found]
+            await frame.clock.sleep(LOOK_S)
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What the parts of the drill share; ``cursor`` is any client's, to make others of."""
+
+    frame: Frame
+    stack: Stack
+    duty: Duty
+    held: AsyncExitStack
+    watch: Watch
+    cursor: str
+
+
+async def run(options: DrillOptions) -> int:
+    """Run the drill, print the verdict; 0 when it passed."""
+    os.environ.setdefault("VIGIL_PARTITIONS", PARTITIONS)
+    return await conduct(lambda frame: _drill(frame, options), as_json=options.as_json, keep=options.keep)
+
+
+async def _drill(frame: Frame, options: DrillOptions) -> None:
+    frame.verdict.figures |= {"drill": "clients", "seed": options.seed, "seconds": options.seconds}
+    ward = Load(patients=PATIENTS, rate_hz=0.2, cycle_s=CYCLE_S, spare=SPARE, seed=options.seed)
+    steady = max(1, options.clients // 10)
+    wild = options.clients - steady
+    watch = Watch()
+    module = "compose.drills.listening"
+    async with (
+        frame.stack(Options(root=frame.root)) as stack,
+        on_duty(stack, frame.clock, frame.tell, ward) as duty,
+        child(module, frame.root, "steady", options.seed, steady, 0) as readers,
+        AsyncExitStack() as held,
+    ):
+        looking = asyncio.create_task(watch.look(frame, stack), name="look at the gateway")
+        held.callback(looking.cancel)
+        scene = Scene(frame, stack, duty, held, watch, await readers.hear(JOIN_S))
+        await duty.run(QUIET_S)
+        await _burst(scene)
+        async with child(module, frame.root, "wild", options.seed, 0, wild) as others:
+            await others.hear(JOIN_S)
+            frame.tell(f"{options.clients} clients, {wild} of them wild")
+            parts = [frame.clock.now_us()]
+            await duty.run(options.seconds)
+            parts.append(frame.clock.now_us())
+            deaf = await _deaf(scene, DEAF_LATER)
+            await duty.run(options.seconds)
+            parts.append(frame.clock.now_us())
+            await _cut(duty, deaf, CUT_S)
+            account = await duty.settled()
+            kept = await _left_open(frame, stack, duty)
+            records = await _records(kept, readers, others)
+        restarts = killing.restarts(stack)
+    found = judge(records, kept, clients=options.clients)
+    cut = [Deafness(each.name, each.cut_s()) for each in watch.deaf]
+    most = max(watch.buffered, default=0.0)
+    heard = judge_deaf(
+        cut, buffered_most=most, bytes_max=QUEUE_BYTES_MAX, within_s=CUT_S, sample_min=QUEUE_BYTES_MAX // 4
+    )
+    frame.verdict.figures |= {"restarts": restarts, **found.figures, **heard.figures}
+    frame.verdict.differences += [*found.differences, *heard.differences]
+    frame.verdict.expect("services started again", restarts, {})
+    conclude(frame, duty, account, repeats_max=load(BridgeSettings).receive_maximum * len(restarts))
+    _compare(frame, duty, records, parts)
+
+
+async def _burst(scene: Scene) -> None:
+    """Fill the feed's history, let some ask for all of it and never read, and go on until each is cut."""
+    frame, duty = scene.frame, scene.duty
+    await _turns(duty, frame.clock)
+    frame.tell(f"a burst is over: {len(duty.recorder.changes)} changes so far")
+    deaf = await _deaf(scene, DEAF_IN_BURST)
+    await _turns(duty, frame.clock)
+    await _cut(duty, deaf, CUT_S)
+    frame.tell(f"most bytes that waited for a client: {max(scene.watch.buffered, default=0):.0f}")
+
+
+async def _turns(duty: Duty, clock: Clock) -> None:
+    """Every spare patient goes low, better, worse again, and is well at the end: few alerts that change a lot."""
+    for turn in range(BURST_TURNS):
+        for patient in duty.spares:
+            if not turn:
+                duty.low(patient)
+            elif turn == BURST_TURNS - 1:
+                duty.normal(patient)
+            else:
+                duty.send(patient, "glucose", BETTER if turn % 2 else LOW_VALUE, clock.now_us())
+        await duty.run(BURST_TURN_S)
+
+
+async def _deaf(scene: Scene, count: int) -> list[Deaf]:
+    """Clients that ask for every change since the beginning and never read."""
+    ready, watch = scene.stack.ready, scene.watch
+    parsed = Cursor.parse(scene.cursor)
+    assert parsed is not None, "a client has said its cursor"
+    oldest = parsed.model_copy(update={"read": {}}).text()
+    found = []
+    for _ in range(count):
+        name = f"deaf-{len(watch.deaf) + 1}"
+        each = Deaf(name, ready.feed, ready.token, oldest, scene.frame.clock)
+        found.append(await scene.held.enter_async_context(each))
+        watch.deaf.append(each)
+    scene.frame.tell(f"{count} clients that never read")
+    return found
+
+
+async def _cut(duty: Duty, deaf: Sequence[Deaf], seconds: float) -> None:
+    """Go on until each is cut; who is not by then the judge will name."""
+    for _ in range(round(seconds / LOOK_S)):
+        if all(each.cut_s() is not None for each in deaf):
+            return
+        await duty.run(LOOK_S)
+
+
+async def _left_open(frame: Frame, stack: Stack, duty: Duty) -> list[Kept]:
+    """Leave some alerts open, and read every change that the database has then."""
+    opened = {duty.low(patient) for patient in duty.spares[:9]}
+    await ledger.within(END_S, lambda: opened <= {alert.id for alert in duty.recorder.changes}, frame.clock)
+    patients = {str(patient_id(device.patient)) for device in duty.devices}
+    async with await connect(stack.settings.database_url, autocommit=True, application="vigil drill") as database:
+        await stored(stack.settings, database, frame.clock)
+        cursor = await database.execute(ledger.CHANGES.encode(), [list(patients)])
+        alerts = [Alert.model_validate(body) for (body,) in await cursor.fetchall()]
+    count = stack.settings.partitions
+    return [
+        Kept(partition_of(_patient(alert).bytes, count), alert.version, alert.id, alert.change, alert.closed)
+        for alert in alerts
+    ]
+
+
+def _patient(alert: Alert) -> UUID:
+    assert alert.patient is not None, "asked for by patient"
+    return alert.patient
+
+
+async def _records(kept: list[Kept], *children: Child) -> list[Record]:
+    """Calm the clients, and read what they wrote down; what comes after ``kept`` is left out."""
+    end = History(kept).end
+    for each in children:
+        await each.tell(json.dumps(end))
+    paths = [Path(await each.hear(END_S)) for each in children]
+    records = [loaded(told) for path in paths for told in json.loads(await asyncio.to_thread(path.read_bytes))]
+    for record in records:
+        record.events = [
+            each for each in record.events if not isinstance(each, Got) or each.version <= end[each.partition]
+        ]
+    return records
+
+
+def _compare(frame: Frame, duty: Duty, records: Sequence[Record], parts: Sequence[int]) -> None:
+    """How late alerts reached the steady clients, without and with clients that never read."""
+    crossed = {each.alert: each.at for each in duty.crossings.values()}
+    told = {}
+    for name, since, until in (("without", parts[0], parts[1]), ("with", parts[1], parts[2])):
+        delays = [
+            (event.at - crossed[event.alert]) / 1000
+            for record in records
+            if record.steady
+            for event in record.events
+            if isinstance(event, Got) and event.change == "open" and since <= crossed.get(event.alert, 0) < until
+        ]
+        told[name] = percentiles(np.array(delays))
+        frame.verdict.figures[f"steady_delay_ms_{name}_deaf"] = told[name]
+        frame.verdict.expect_at_least(f"alerts timed {name} clients that never read", len(delays), 100)
+    before, after = told["without"].get("p99", np.inf), told["with"].get("p99", np.inf)
+    frame.verdict.expect_at_most(
+        "p99 of the steady clients with clients that never read, ms", after, max(before + SLOWER_MS, before * 1.5)
+    )
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line."""
+    parser = command_line("clients", __doc__)
+    parser.add_argument("--seed", type=int, default=1, help="seed of the load and of the mishaps")
+    parser.add_argument("--clients", type=int, default=200, help="sockets on the feed; a tenth of them reads steadily")
+    parser.add_argument("--seconds", type=float, default=25.0, help="how long each half lasts")
+    found = parser.parse_args(arguments)
+    return signals.run(lambda: run(DrillOptions(**vars(found))))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,88 @@
+"""A client of the feed that says hello and never reads: a bare socket, since every library reads ahead."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import os
+import select
+import socket
+import struct
+from types import TracebackType
+from typing import Self
+from urllib.parse import urlsplit
+
+from runtime.clock import Clock
+from vitals.errors import ServerStalled
+from vitals.protocol import Hello
+
+RECEIVE_BYTES = 4096
+"""The kernel's buffer for what nobody reads, as small as it can be."""
+ANSWER_S = 10.0
+MASK = b"\0\0\0\0"
+"""A client has to mask what it sends; nothing says with what."""
+
+
+class Deaf:
+    """``async with Deaf(...)``: connected and said hello with ``cursor``; what comes then stays unread."""
+
+    def __init__(self, name: str, url: str, token: str, cursor: str | None, clock: Clock) -> None:
+        self.name = name
+        self._url = urlsplit(url)
+        self._hello = Hello(token=token, cursor=cursor).encode()
+        self._clock = clock
+        self._socket = socket.socket()
+        self._poll = select.poll()
+        self._began = 0.0
+        self._cut: float | None = None
+
+    async def __aenter__(self) -> Self:
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BYTES)
+        self._socket.setblocking(False)
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                await loop.sock_connect(self._socket, (self._url.hostname, self._url.port))
+                await loop.sock_sendall(self._socket, self._request())
+                head = b""
+                while not head.endswith(b"\r\n\r\n") and (byte := await loop.sock_recv(self._socket, 1)):
+                    head += byte
+        except (OSError, TimeoutError) as error:
+            self._socket.close()
+            raise ServerStalled("the gateway does not answer", repr(error), "see its log") from error
+        if b" 101 " not in head:
+            self._socket.close()
+            raise ServerStalled("the gateway refuses a websocket", head[:40].decode("latin-1"), "see its log")
+        await loop.sock_sendall(self._socket, frame(self._hello))
+        self._poll.register(self._socket, 0)
+        self._began = self._clock.monotonic()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._socket.close()
+
+    def cut_s(self) -> float | None:
+        """Seconds until the gateway cut us off, as far as anybody has looked; None while it has not."""
+        if self._cut is None and self._poll.poll(0):
+            self._cut = round(self._clock.monotonic() - self._began, 1)
+        return self._cut
+
+    def _request(self) -> bytes:
+        key = base64.b64encode(os.urandom(16)).decode()
+        lines = (
+            f"GET {self._url.path} HTTP/1.1",
+            f"Host: {self._url.netloc}",
+            "Upgrade: websocket",
+            "Connection: Upgrade",
+            f"Sec-WebSocket-Key: {key}",
+            "Sec-WebSocket-Version: 13",
+        )
+        return "\r\n".join((*lines, "", "")).encode()
+
+
+def frame(text: bytes) -> bytes:
+    """A text frame of a client, at most 64 KiB (RFC 6455, 5.2)."""
+    size = bytes([0x80 | len(text)]) if len(text) < 126 else bytes([0x80 | 126]) + struct.pack(">H", len(text))
+    return b"\x81" + size + MASK + text
