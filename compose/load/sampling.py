@@ -180,7 +180,7 @@ class Sampling:
             "gateway": lambda each: each.feed - each.alerts,
             "store": lambda each: each.logged - each.stored,
         }
-        scripted = self.plan.shape in {"storm", "outage"}
+        scripted = self.plan.shape not in {"steady", "ramp"}  # a spike, too, leaves a backlog that is meant to be
         wave = WAVE_S * planned / max(1.0, seconds)
         growth = {} if scripted else {part: _slope(growing, waits, wave) for part, waits in backlogs.items()}
         shares = {each.name: each.share for each in self.processes()}

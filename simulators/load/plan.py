@@ -29,6 +29,8 @@ NUMBERS_MAX = 60_000
 MESSAGES_MAX = 5_000_000
 RAMP_FROM = 0.1
 SPIKE_FACTOR = 4.0
+RETURN_SPREAD_S = 2.0
+"""After an outage the devices come back within so long."""
 CYCLE_MIN = 4
 GRID_US = 10_000
 GOLDEN = 0.618_033_988_749_895
@@ -149,9 +151,11 @@ def crossings(found: Messages) -> list[Crossing]:
 
 
 def buffered(plan: Plan, at: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Which of some intended times (µs since the start) fall when the devices are away by script."""
+    """Which of some intended times (µs since the start) fall when the devices are away by script, or coming back."""
     away = plan.away_us
-    return np.zeros(len(at), bool) if away is None else (at >= away[0]) & (at < away[1])
+    if away is None:
+        return np.zeros(len(at), bool)
+    return np.asarray((at >= away[0]) & (at < away[1] + round(RETURN_SPREAD_S * SECOND_US)))
 
 
 def payload(kind: int, device: int, number: int, at: int) -> bytes:

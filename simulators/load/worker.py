@@ -17,7 +17,7 @@ from runtime.clock import Clock
 from runtime.settings import Settings
 from simulators.load.client import Broker, Counts, Device
 from simulators.load.histogram import Latencies
-from simulators.load.plan import SITE, Messages, Plan, buffered, messages, name_of, payload
+from simulators.load.plan import RETURN_SPREAD_S, SITE, Messages, Plan, buffered, messages, name_of, payload
 from vitals.errors import InputError, ServerUnavailable
 from vitals.messages import Message
 from vitals.metrics import SECOND_US
@@ -31,8 +31,6 @@ DRAIN_S = 20.0
 TURN_S = 0.001
 PROGRESS_S = 0.25
 PING_IDLE_S = 20.0
-RETURN_SPREAD_S = 2.0
-"""After an outage the devices come back within so long."""
 LINE_BYTES_MAX = 64 * 1024 * 1024
 
 M = TypeVar("M", bound=Message)
