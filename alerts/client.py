@@ -39,7 +39,7 @@ from vitals.protocol import (
 LIMITS = WebLimits(message_bytes_max=SERVER_MESSAGE_BYTES_MAX, received_messages_max=256)
 LOST_SECONDS = 10.0
 """Without any message for so long the connection counts as dead: heartbeats come every 2 s."""
-BACK_OFF_SECONDS = (0.5, 10.0)
+BACK_OFF_SECONDS = (0.5, 4.0)
 QUICK_TRIES = 12
 """So many tries come one after the other, for about 5 s: a gateway that was killed is back by then. Later ones wait
 twice as long each time."""

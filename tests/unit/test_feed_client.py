@@ -18,5 +18,5 @@ def test_a_client_is_back_soon_after_a_gateway_that_was_killed():
 def test_a_client_that_finds_nobody_for_long_pauses_longer():
     """Hundreds of screens must not keep a gateway busy that cannot come up."""
     assert back_off(13) == 1.0
-    assert back_off(16) == 8.0
-    assert back_off(1000) == 10.0
+    assert back_off(14) == 2.0
+    assert back_off(1000) == 4.0

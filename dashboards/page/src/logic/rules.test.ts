@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { FIRST_MS, MOST_MS, wait } from "./backoff";
+import { FIRST_MS, MOST_MS, QUICK, wait } from "./backoff";
 import { passes } from "./filter";
 import { alert } from "./fixtures";
 import { silence } from "./link";
@@ -18,8 +18,10 @@ describe("the feed's life", () => {
   test("a refusal is final and says why", () => {
     expect(silence({ ...seen, refused: "sign in again" })).toEqual({ phase: "refused", why: "sign in again" });
   });
-  test("attempts wait half a second first and at most ten, with a random part", () => {
+  test("attempts wait half a second twelve times and at most four in the end, with a random part", () => {
     expect(wait(0, 0)).toBe(FIRST_MS / 2);
+    expect(wait(QUICK - 1, 0.999)).toBeLessThan(FIRST_MS);
+    expect(wait(QUICK, 0)).toBe(FIRST_MS);
     expect(wait(50, 0.999)).toBeLessThanOrEqual(MOST_MS);
     expect(wait(3, 0.9)).toBeGreaterThan(wait(3, 0.1));
   });
