@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from runtime.web import PeerGone
 from vitals.alerts import Alert, Note, Service, Shelf, shelf_id
 from vitals.metrics import MINUTE_US
 from vitals.protocol import Acknowledge, Assign, InService, NoteAdd, OutOfService, Seen, Shelve, Undo, Unshelve
@@ -132,3 +134,16 @@ def _service(fake: Fake, command: OutOfService, now: int, by: str) -> Service:
         by=by,
         reason=command.reason,
     )
+
+
+def abort_all(peers: Any) -> None:
+    """Break these connections without a word."""
+    for peer in list(peers):
+        peer.abort()
+
+
+async def send_all(peers: Any, text: str) -> None:
+    """Send to all; who is gone meanwhile is left out, and its own handler ends."""
+    for peer in list(peers):
+        with contextlib.suppress(PeerGone):
+            await peer.send(text)

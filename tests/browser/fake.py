@@ -7,7 +7,6 @@ the test says. ``python -m tests.browser.look`` runs a lively ward on it, to loo
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import mimetypes
 from collections.abc import AsyncIterator, Callable
@@ -19,9 +18,9 @@ from uuid import UUID
 
 from dashboards.tiles import TilesFrame, WardFrame, WardSite, WardTile
 from runtime.clock import SystemClock
-from runtime.web import Peer, PeerGone, WebLimits, serve
+from runtime.web import Peer, WebLimits, serve
 from tests.browser import fixtures
-from tests.browser.answers import Refused, carry_out
+from tests.browser.answers import Refused, abort_all, carry_out, send_all
 from vitals.alerts import Alert, Service, Shelf
 from vitals.messages import Message
 from vitals.protocol import (
@@ -153,25 +152,28 @@ class Fake:
         plain = tuple(tile.model_copy() for tile in tiles)
         frame = TilesFrame(at=self.now(), tiles=plain).model_dump_json(exclude={"tiles": {"__all__": {"spark"}}})
         if not self.faults.tiles_silent:
-            await _send_all(self._walls, frame)
+            await send_all(self._walls, frame)
 
     async def set_ward(self, tiles: list[WardTile]) -> None:
         """Another set of patients."""
         self.tiles = {tile.patient: tile for tile in tiles}
-        await _send_all(self._walls, self._ward().model_dump_json())
+        await send_all(self._walls, self._ward().model_dump_json())
 
     async def close(self, code: int = 1012) -> None:
         """Close every connection of the feed with this code; 1006 breaks them without a word."""
+        if code == 1006:
+            abort_all(self._screens)
+            return
         for peer in list(self._screens):
-            if code == 1006:
-                peer.abort()
-            else:
-                await peer.close(code)
+            await peer.close(code)
 
     async def cut_tiles(self) -> None:
         """Break every connection of the tiles without a word."""
-        for peer in list(self._walls):
-            peer.abort()
+        abort_all(self._walls)
+
+    def connected(self) -> int:
+        """Open connections of pages."""
+        return len(self._screens) + len(self._walls)
 
     def forget_log(self) -> None:
         """As after a restart: no cursor that a page holds is known any more."""
@@ -199,7 +201,7 @@ class Fake:
 
     async def _send(self, message: Message) -> None:
         if not self.faults.silent:
-            await _send_all(self._screens, message.encode().decode())
+            await send_all(self._screens, message.encode().decode())
 
     async def feed(self, peer: Peer) -> None:
         """One client of the feed."""
@@ -303,7 +305,7 @@ class Fake:
         while True:
             await self._send(self.heartbeat())
             if not self.faults.tiles_silent:
-                await _send_all(self._walls, TilesFrame(at=self.now(), tiles=()).model_dump_json())
+                await send_all(self._walls, TilesFrame(at=self.now(), tiles=()).model_dump_json())
             before = self.now()
             await CLOCK.sleep(BEAT_SECONDS)
             if self.clock_at is not None:
@@ -372,13 +374,6 @@ class Fake:
         writer.write(head_out.encode() + body)
         await writer.drain()
         writer.close()
-
-
-async def _send_all(peers: Any, text: str) -> None:
-    """Send to all; who is gone meanwhile is left out, and its own handler ends."""
-    for peer in list(peers):
-        with contextlib.suppress(PeerGone):
-            await peer.send(text)
 
 
 @asynccontextmanager

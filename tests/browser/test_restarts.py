@@ -5,6 +5,7 @@ from __future__ import annotations
 from playwright.async_api import Browser, expect
 
 from dashboards.tiles import Vitals, WardTile
+from runtime.testing.waiting import until
 from tests.browser.fake import Fake
 from tests.browser.fixtures import alert, patient_id, tile, vital
 from tests.browser.pages import opened
@@ -49,3 +50,16 @@ async def test_an_empty_ward_after_a_break_is_not_believed_before_it_has_stood(b
         await expect(screen.page.locator(".tiles > li")).to_have_count(12)
         await fake.set_ward([])
         await screen.shows(".places", "No patients assigned")
+
+
+async def test_a_gateway_that_starts_and_knows_no_proof_does_not_undo_the_last_one(browser: Browser, fake: Fake):
+    """It was proved five seconds ago: that it never was is a lie, and at each update it teaches people to look away."""
+    async with opened(browser, fake.url()) as screen:
+        await screen.shows(".proof", "proved 4 s ago")
+        fake.proof_age_ms = None
+        await fake.close(1012)
+        await until(lambda: len(fake.hellos) == 2, 15)
+        await screen.shows('[data-feed="open"]')
+        await screen.passing(4)
+        await screen.shows(".proof", "proved", "ago")
+        await expect(screen.page.locator(".topbar")).not_to_contain_text("never")

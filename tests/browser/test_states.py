@@ -168,3 +168,30 @@ async def test_a_patient_who_comes_or_goes_moves_nobody_else(browser: Browser, f
         assert after == before[:-1]
         await fake.set_ward([])
         await screen.shows(".places", "No patients assigned")
+
+
+async def test_a_note_without_a_space_is_read_to_its_end(browser: Browser, fake: Fake):
+    """What is cut off at the card's edge may be the dose."""
+    now = fake.now()
+    note = Note(by="Mia", at=now, text="glucose" * 60)
+    async with opened(browser, fake.url()) as screen:
+        await fake.put(alert(2, now, notes=(note,)))
+        await screen.shows(f"#card-{patient_id(2)}", note.text)
+        wide = "(card) => card.scrollWidth > card.clientWidth"
+        assert not await screen.card(2).evaluate(wide)
+
+
+async def test_what_calls_never_looks_answered_while_it_flashes(browser: Browser, fake: Fake):
+    """Half of the time a marker is dark; who glances just then must not read that somebody has it."""
+    now = fake.now()
+    fill = "(mark) => getComputedStyle(mark).backgroundColor"
+    async with opened(browser, fake.url()) as screen:
+        await fake.put(alert(2, now, version=1))
+        await fake.put(alert(3, now, version=2, **ACKNOWLEDGED, acknowledged_until=now + 15 * MINUTE_US))
+        await screen.shows(f"#card-{patient_id(3)} .marker.steady")
+        steady = await screen.card(3).locator(".marker").evaluate(fill)
+        await screen.shows(':root[data-flash-high="off"]')
+        seen = set()
+        for _ in range(20):
+            seen.add(await screen.card(2).locator(".marker").evaluate(fill))
+        assert steady not in seen

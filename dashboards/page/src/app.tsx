@@ -26,8 +26,21 @@ export function startTheme(): void {
   });
 }
 
+/** A wall's token may see the ward and nothing else: that is no error of anybody's. */
+function WardOnly() {
+  return (
+    <section class="empty" id="ward-only">
+      <p>This screen only shows the ward.</p>
+      <p>
+        <a href="#/wall">To the ward</a>
+      </p>
+    </section>
+  );
+}
+
 function Screen() {
   const { name, id, at } = route.value;
+  if (session.value?.role === "wall" && (name === "feed" || name === "operations")) return <WardOnly />;
   switch (name) {
     case "patient":
       return id ? <Patient key={id} id={id} at={at} /> : <Ward />;

@@ -44,7 +44,9 @@ function Strip() {
   return (
     <section class="strip" id="strip" aria-label="Who calls" data-alert={first.lead.id}>
       <Marker alert={first.lead} />
-      <a href={hrefPatient(first.patient)}>{first.label}</a>
+      <a href={hrefPatient(first.patient)}>
+        <bdi>{first.label}</bdi>
+      </a>
       <span>{sentence(asNow(first.lead), glucoseUnit.value, now.value)}</span>
       {calls.length > 1 ? <a href="#/">and {plural(calls.length - 1, "more high alert")}</a> : null}
     </section>

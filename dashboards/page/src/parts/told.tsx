@@ -30,7 +30,7 @@ export function ToldBar() {
   return (
     <span class="told" id="told" data-outcome={told.outcome}>
       <span class={bad ? "bad" : ""}>
-        {told.label}: {outcomeWords(told)}
+        <bdi>{told.label}</bdi>: {outcomeWords(told)}
       </span>
       {undoable.value ? (
         <button class="button" type="button" onClick={() => void undoLast()}>

@@ -1,10 +1,11 @@
 /** The top bar: who needs me, how old is what I see, is the system itself alive. */
 import { computed } from "@preact/signals";
 import { PRIORITIES } from "../logic/alerts";
+import { proofWords } from "../logic/proofs";
 import { day, hhmmss, span } from "../logic/times";
 import { now, wall } from "../state/clock";
 import { counts } from "../state/attention";
-import { heartbeat, link } from "../state/feed";
+import { heartbeat, link, proofs } from "../state/feed";
 import { route } from "../state/route";
 import { chosenSite } from "../state/scope";
 import { session } from "../state/session";
@@ -16,8 +17,6 @@ const clock = computed(() => hhmmss(now.value));
 const date = computed(() => day(now.value));
 /** Ages run on between heartbeats, and when none come. */
 const beatAge = computed(() => (heartbeat.value ? Math.max(0, wall.value - heartbeat.value.at) : 0));
-
-export const PROOF_LOUD_US = 30_000_000;
 
 /** Whose alerts the screen is about: its site, or all that the person has. */
 function place(): string {
@@ -102,23 +101,15 @@ function DataAge() {
   );
 }
 
-const proofs = computed(() =>
-  (heartbeat.value?.proofs ?? []).map((proof) => {
-    const age = proof.age_ms === null ? null : proof.age_ms * 1000 + beatAge.value;
-    const loud = age === null || age > PROOF_LOUD_US;
-    return { site: proof.site, loud, text: age === null ? "never proved" : `proved ${span(age)} ago` };
-  }),
-);
+const told = computed(() => proofs.value.map((proof) => ({ site: proof.site, ...proofWords(proof, wall.value) })));
 
 function Proofs() {
-  const found = proofs.value;
-  if (found.length === 0) return null;
   return (
     <>
-      {found.map((proof) => (
+      {told.value.map((proof) => (
         <span class="fact proof" key={proof.site} title="A synthetic alarm crosses the whole chain, over and over">
           <span class="name">{siteName(proof.site)}</span>
-          <span class={proof.loud ? "loud" : ""}>{proof.loud ? `NOT ${proof.text}`.replace("NOT never", "never") : proof.text}</span>
+          <span class={proof.loud ? "loud" : ""}>{proof.text}</span>
         </span>
       ))}
     </>

@@ -8,6 +8,7 @@ import { wait } from "../logic/backoff";
 import { forget as forgetAll, memory, take, type Effects, type Memory } from "../logic/feedcore";
 import { silence, type Phase } from "../logic/link";
 import { same, siteFaults as faultsOf, worklist as cardsOf, type Card } from "../logic/order";
+import { proofsAfter, type Proof } from "../logic/proofs";
 import { receipts } from "../logic/receipts";
 import { heard, setClock } from "./clock";
 import { afterPaint } from "./paint";
@@ -42,6 +43,8 @@ export const services = signal<readonly Service[]>([]);
 export const changes = signal<readonly Alert[]>([]);
 export const link = signal<Link>({ phase: "connecting", since: Date.now(), why: "" });
 export const heartbeat = signal<Heartbeat | null>(null);
+/** Proof of life by site; outlives the gateway that told it. */
+export const proofs = signal<readonly Proof[]>([]);
 /** True once a snapshot has come: an empty list then means that there are no open alerts. */
 export const synced = signal(false);
 /** The gateway's words for itself and for who we are. */
@@ -159,7 +162,10 @@ function onHeartbeat(message: Heartbeat): void {
   beat();
   silentMs = 0;
   heard(message);
-  heartbeat.value = message;
+  batch(() => {
+    heartbeat.value = message;
+    proofs.value = proofsAfter(proofs.peek(), message);
+  });
   update();
 }
 
@@ -371,6 +377,7 @@ export function stopFeed(): void {
   batch(() => {
     synced.value = false;
     heartbeat.value = null;
+    proofs.value = [];
     server.value = "";
     link.value = { phase: "connecting", since: Date.now(), why: "" };
   });

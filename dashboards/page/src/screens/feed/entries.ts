@@ -24,6 +24,8 @@ export interface AlertFields {
   readonly priority?: string;
   readonly condition?: string;
   readonly value?: number | null;
+  readonly value_at?: number | null;
+  readonly since?: number;
   readonly unit?: string;
   readonly limit?: number | null;
   readonly censored?: string | null;
@@ -64,6 +66,10 @@ export interface Entry {
   readonly metric: string | null;
   readonly rule: string;
   readonly value: number | null;
+  /** When it was measured, null where the source does not say. */
+  readonly value_at: number | null;
+  /** Since when it is so, null where the source does not say. */
+  readonly since: number | null;
   readonly unit: string;
   readonly limit: number | null;
   readonly censored: string | null;
@@ -106,6 +112,8 @@ export function toEntry(fields: AlertFields): Entry {
     metric: fields.metric ?? null,
     rule: fields.rule ?? "",
     value: fields.value ?? null,
+    value_at: fields.value_at ?? null,
+    since: fields.since ?? null,
     unit: fields.unit ?? "",
     limit: fields.limit ?? null,
     censored: fields.censored ?? null,

@@ -145,7 +145,7 @@ function Row({ entry, top, place, count }: RowProps) {
       <Sign entry={entry} />
       {entry.patient === null
         ? <span class="feed-who">{siteName(entry.site)}</span>
-        : <a class="feed-who" href={hrefPatient(entry.patient, entry.at)} aria-label={`${entry.label}, this moment on the chart`}>{entry.label}</a>}
+        : <a class="feed-who" href={hrefPatient(entry.patient, entry.at)} aria-label={`${entry.label}, this moment on the chart`}><bdi>{entry.label}</bdi></a>}
       <span class="feed-words"><b>{ruleWords(entry.rule, entry.level, entry.metric)}</b> {words}</span>
     </li>
   );

@@ -1,4 +1,5 @@
 /** What happened, in words. The clock is an argument: `time` turns µs UTC into what a person reads. */
+import { isolated } from "../../logic/words";
 import type { Entry, Kind } from "./entries";
 
 export type Time = (at: number) => string;
@@ -37,16 +38,27 @@ function sentence(text: string): string {
 
 /** The sentence of a change, without its time and patient: "got worse: 48, below 54". */
 export function changeWords(entry: Entry, time: Time, value: Value): string {
+  if (entry.category === "technical" && entry.change === "open") return sinceWords(entry, time);
   const told = what(entry, time);
-  const seen = valueWords(entry, value);
+  const seen = valueWords(entry, time, value);
   const tells = entry.kind !== "people" && seen !== "" && entry.change !== "clear" && entry.change !== "expire";
   const after = tells ? `: ${seen}` : "";
-  const text = entry.text === "" ? "" : `: “${entry.text}”`;
+  const text = entry.text === "" ? "" : `: “${isolated(entry.text)}”`;
   return `${told}${after}${text}`;
 }
 
+/** After the rule's name: ``since 13:59``, with the reason where that says more than the name. */
+function sinceWords(entry: Entry, time: Time): string {
+  const since = entry.since === null ? "" : `since ${time(entry.since)}`;
+  const reason = entry.reason === "silent" ? "" : entry.reason.replace(/ UTC\b/, "");
+  return since && reason ? `${since}: ${reason}` : since || reason;
+}
+
+/** Changes that a reading causes: its value is that moment's. What timers and people cause has an older one. */
+const BY_READING: ReadonlySet<string> = new Set(["open", "rise", "lower", "active", "returning", "known"]);
+
 function what(entry: Entry, time: Time): string {
-  const by = entry.by === "" ? "somebody" : entry.by;
+  const by = entry.by === "" ? "somebody" : isolated(entry.by);
   const until = entry.until === null ? "" : ` until ${time(entry.until)}`;
   switch (entry.change) {
     case "open": return "opened";
@@ -79,10 +91,14 @@ function what(entry: Entry, time: Time): string {
   }
 }
 
-function valueWords(entry: Entry, value: Value): string {
+function valueWords(entry: Entry, time: Time, value: Value): string {
   if (entry.category === "technical" || entry.value === null) return entry.reason;
   if (entry.change === "unknown" && entry.reason !== "") return entry.reason;
-  const number = entry.censored === null ? value(entry.value, entry.metric) : entry.censored.toUpperCase();
+  let number = entry.censored === null ? value(entry.value, entry.metric) : entry.censored.toUpperCase();
+  if (!BY_READING.has(entry.change)) {
+    if (entry.value_at === null) return "";
+    number = `${number} at ${time(entry.value_at)}`;
+  }
   if (entry.limit === null) return number;
   return `${number}, ${sideWords(entry)} ${value(entry.limit, entry.metric)}`;
 }

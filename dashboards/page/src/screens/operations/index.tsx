@@ -3,9 +3,10 @@ import "./operations.css";
 import { signal, useSignal, type Signal } from "@preact/signals";
 import { Fragment } from "preact";
 import { useEffect } from "preact/hooks";
+import { proofWords } from "../../logic/proofs";
 import { span } from "../../logic/times";
 import { wall } from "../../state/clock";
-import { heartbeat, link, server } from "../../state/feed";
+import { heartbeat, link, proofs, server } from "../../state/feed";
 import { ApiError, api } from "../../state/session";
 import { liveLink, siteName } from "../../state/tiles";
 import {
@@ -14,7 +15,6 @@ import {
 } from "./system";
 
 const EVERY_MS = 3_000;
-const PROOF_LOUD_MS = 30_000;
 
 const HOPS: Record<string, string> = {
   readings: "Readings from devices", windows: "Windows computed", journal: "Conditions and commands", feed: "Changes of alerts",
@@ -192,20 +192,19 @@ function Screen({ clients }: { clients: Readonly<Record<string, number>> }) {
       </dl>
       <h4>Proof of life</h4>
       <dl class="facts">
-        {(beat?.proofs ?? []).map((proof) => {
-          const age = proof.age_ms === null ? null : proof.age_ms + late;
-          const loud = age === null || age > PROOF_LOUD_MS;
+        {proofs.value.map((proof) => {
+          const { text, loud } = proofWords(proof, wall.value);
           return (
             <Fragment key={proof.site}>
               <dt>{siteName(proof.site)}</dt>
               <dd class={loud ? "loud" : ""}>
-                {age === null ? "NEVER proved" : `${loud ? "NOT " : ""}proved ${latencyWords(age)} ago`}
+                {text}
                 {proof.took_ms === null ? "" : `, took ${latencyWords(proof.took_ms)}`}
               </dd>
             </Fragment>
           );
         })}
-        {(beat?.proofs ?? []).length === 0 && <><dt>None</dt><dd>no site has a prover here</dd></>}
+        {proofs.value.length === 0 && <><dt>None</dt><dd>no site has a prover here</dd></>}
       </dl>
     </section>
   );

@@ -80,6 +80,21 @@ describe("words of a change", () => {
     expect(words(change("open", 1, { value: 39, limit: 70, censored: "low" }))).toBe("opened: LOW, below 70");
   });
 
+  test("of what no reading caused tell when the value was, or leave it out: it is not that moment's", () => {
+    const due = { value: 296, limit: 250, value_at: T0 + 3 * MINUTE };
+    expect(words(change("recheck", 1, due))).toBe("recheck is due: 296 at 3, above 250");
+    expect(words(change("service_end", 1, due))).toBe("patient is back in service: 296 at 3, above 250");
+    expect(words(change("escalate", 1, { ...due, value_at: null }))).toBe("called the lead");
+    expect(words(change("rise", 1, due))).toBe("got worse: 296, above 250");
+  });
+
+  test("of a lost signal tell since when", () => {
+    const lost = { category: "technical", value: null, reason: "silent" };
+    expect(words(change("open", 9, { ...lost, since: T0 + 4 * MINUTE }))).toBe("since 4");
+    expect(words(change("open", 9, { ...lost, since: T0 + 4 * MINUTE, reason: "contact lost" }))).toBe("since 4: contact lost");
+    expect(words(change("open", 9, lost))).toBe("");
+  });
+
   test("name who did it and until when", () => {
     expect(words(change("acknowledge", 1, { acknowledged_by: "Ada", acknowledged_until: T0 + 15 * MINUTE })))
       .toBe("acknowledged by Ada until 15");

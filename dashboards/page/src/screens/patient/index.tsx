@@ -3,6 +3,7 @@ import "uplot/dist/uPlot.min.css";
 import "./patient.css";
 import { effect, useSignalEffect } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
+import { isId } from "../../logic/address";
 import type { Alert } from "../../logic/alerts";
 import type { Tile } from "../../logic/live";
 import { sentence, who } from "../../logic/words";
@@ -31,11 +32,28 @@ import { Vitals } from "./Vitals";
 import { panned } from "./view";
 
 export function Patient({ id, at }: { id: string; at: number | null }) {
+  return isId(id) ? <Known id={id} at={at} /> : <NoSuchPatient />;
+}
+
+function NoSuchPatient() {
+  return (
+    <section class="patient-none" id="no-patient" aria-labelledby="patient-title">
+      <h2 id="patient-title">No such patient</h2>
+      <p>The address is wrong, or the patient is not in your scope.</p>
+      <p>
+        <a class="button" href="#/">← Ward</a>
+      </p>
+    </section>
+  );
+}
+
+function Known({ id, at }: { id: string; at: number | null }) {
   const model = useMemo(() => new PatientModel(id, at), [id]);
   useEffect(() => follow(model), [model]);
   useEffect(() => { if (at !== null && at !== model.moment.peek()) model.show(at); }, [model, at]);
   const tile = tileOf(id);
   const label = tile?.label ?? model.record.value?.label ?? "";
+  if (model.nobody.value && tile === null && alertsOf(id).value.length === 0) return <NoSuchPatient />;
   return (
     <article class="patient" aria-labelledby="patient-title">
       <Head model={model} tile={tile} label={label} />
@@ -127,7 +145,7 @@ function Head({ model, tile, label }: { model: PatientModel; tile: Tile | null; 
     <header class="patient-head">
       <div>
         <a class="button" href="#/">← Ward</a>
-        <h2 id="patient-title">{label === "" ? "Patient" : label}</h2>
+        <h2 id="patient-title"><bdi>{label === "" ? "Patient" : label}</bdi></h2>
         <p class="muted">{[bed === "" ? "" : `bed ${bed}`, site].filter((word) => word !== "").join(", ")}</p>
         {service !== undefined && <p class="patient-service">OUT OF SERVICE</p>}
         {missing && <p class="problem">This patient has no live values: not on the ward, or not in your scope.</p>}
@@ -170,7 +188,7 @@ function Card({ alert, model, first }: { alert: Alert; model: PatientModel; firs
       {has !== "" && <p class="open-who">{has}</p>}
       {alert.undelivered === true && <p class="problem">No screen showed its last call within 10 s.</p>}
       {alert.notes.length > 0 && (
-        <ul class="open-notes">{alert.notes.map((note) => <li key={note.at}>“{note.text}” <span class="quiet">{note.by}</span></li>)}</ul>
+        <ul class="open-notes">{alert.notes.map((note) => <li key={note.at}>“<bdi>{note.text}</bdi>” <bdi class="quiet">{note.by}</bdi></li>)}</ul>
       )}
       {mayCommand() && <Answers alert={alert} />}
       <Outcome subjects={[alert.id]} />

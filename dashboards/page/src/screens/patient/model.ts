@@ -74,6 +74,8 @@ export class PatientModel {
   readonly record = signal<PatientRecord | null>(null);
   readonly chart = signal<Loading>({ phase: "loading", why: "", asked: 0 });
   readonly recordProblem = signal("");
+  /** The server knows no such patient in this person's scope. */
+  readonly nobody = signal(false);
   /** The alert whose span or history somebody picked. */
   readonly picked = signal<string | null>(null);
   /** The span on show; moves by whole pixels while it follows. */
@@ -224,8 +226,10 @@ export class PatientModel {
     try {
       this.record.value = await api<PatientRecord>(this.path());
       this.recordProblem.value = "";
+      this.nobody.value = false;
     } catch (error) {
       this.recordProblem.value = failureWords(error, "devices and limits");
+      this.nobody.value = error instanceof ApiError && error.status === 404;
       wait = RETRY_MS;
     }
     if (!this.stopped) this.recordTimer = setTimeout(() => void this.loadRecord(), wait);

@@ -48,9 +48,9 @@ export function Card({ card }: { card: CardData }) {
       <div class="head">
         <Marker alert={lead} />
         <a class="label" href={hrefPatient(patient)}>
-          {card.label}
+          <bdi>{card.label}</bdi>
         </a>
-        <span class="bed">{bed}</span>
+        <bdi class="bed">{bed}</bdi>
         <span class="muted small site">{siteName(card.site)}</span>
         <Done subjects={subjects} />
         <span class="muted small age" title="open for">
@@ -137,12 +137,16 @@ function Who({ alert }: { alert: Alert }) {
       {text.value || alert.recheck_at !== null ? (
         <p class="who">
           <b>{text}</b> {recheck}
-          {alert.acknowledged_reason ? <span class="muted"> “{alert.acknowledged_reason}”</span> : null}
+          {alert.acknowledged_reason ? <span class="muted">
+              {" "}
+              “<bdi>{alert.acknowledged_reason}</bdi>”
+            </span> : null}
         </p>
       ) : null}
       {note ? (
         <p class="small">
-          <span class="muted">{note.by}:</span> {note.text}
+          <bdi class="muted">{note.by}</bdi>
+          <span class="muted">:</span> <bdi>{note.text}</bdi>
         </p>
       ) : null}
     </>

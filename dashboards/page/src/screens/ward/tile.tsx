@@ -65,7 +65,7 @@ export function Tile({ id }: { id: string }) {
   return (
     <li class={found.style} id={`tile-${id}`} data-patient={id} data-alert={found.shows}>
       <a href={hrefPatient(id)} class="name">
-        <b class="bed">{found.bed}</b> <span class="label">{found.label}</span>
+        <b class="bed"><bdi>{found.bed}</bdi></b> <bdi class="label">{found.label}</bdi>
       </a>
       <span class={found.batteryStyle} title="battery of the device">
         {found.battery}

@@ -4,7 +4,7 @@ import { known, order, siteName, tileSignal } from "../../state/tiles";
 import { wallMode } from "../../state/route";
 import { chosenSite } from "../../state/scope";
 import { Tile } from "./tile";
-import { columns } from "./wall";
+import { grid } from "./wall";
 
 const groups = computed(() => {
   const found = new Map<number, string[]>();
@@ -33,10 +33,10 @@ export function Tiles() {
   }
   if (wall) {
     const all = found.flatMap(([, ids]) => ids);
-    const cols = columns(all.length);
+    const { columns, rows, scale } = grid(all.length);
     return (
       <section class="places" aria-label="Patients">
-        <ul class="tiles" style={{ "--cols": String(cols), "--rows": String(Math.ceil(all.length / cols)) }}>
+        <ul class="tiles" style={{ "--cols": String(columns), "--rows": String(rows), "--k": String(scale) }}>
           {all.map((id) => (
             <Tile key={id} id={id} />
           ))}

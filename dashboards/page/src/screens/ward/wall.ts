@@ -24,12 +24,16 @@ export function keepAwake(): () => void {
   };
 }
 
-/** Columns for so many tiles: four while rows allow digits of 30 mm at six metres on a wall of 55 inches. */
-export function columns(tiles: number): number {
-  if (tiles <= 4) return 2;
-  if (tiles <= 6) return 3;
-  if (tiles <= 20) return 4;
-  let found = 5;
-  while (Math.ceil(tiles / found) > found + 1) found += 1;
-  return found;
+/** The most that a tile grows beyond that of a ward of twenty: digits of 75 mm. */
+const SCALE_MOST = 2.5;
+
+/** How a wall is cut for so many tiles: the columns, and how large everything on a tile is beside that of 4 by 5. */
+export function grid(tiles: number): { columns: number; rows: number; scale: number } {
+  let best = { columns: 1, rows: Math.max(1, tiles), scale: 0 };
+  for (let columns = 1; columns <= Math.max(1, tiles); columns += 1) {
+    const rows = Math.max(1, Math.ceil(tiles / columns));
+    const scale = Math.min(SCALE_MOST, 4 / columns, 5 / rows);
+    if (scale > best.scale) best = { columns, rows, scale };
+  }
+  return best;
 }
