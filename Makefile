@@ -87,6 +87,10 @@ drill-load: install ## what a stack holds: latency from reading to socket under 
 drills: install-dev page ## every drill with three seeds each, and a table of what they came to (ARGS="--only kill --seeds 7")
 	@exec $(BIN)/python -m compose.drills.table $(ARGS)
 
+.PHONY: bench
+bench: install-dev ## every benchmark beside its yardstick (ARGS="bridge fanout" for some of them; --turns 3)
+	@exec $(BIN)/python -m benchmarks $(ARGS)
+
 .PHONY: screens
 screens: install-dev page ## pictures of every screen of a demonstration, into OUT (a folder)
 	@exec $(BIN)/python -m compose.drills.screens --out $(OUT) $(ARGS)
