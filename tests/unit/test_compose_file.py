@@ -172,7 +172,8 @@ def test_kafka_is_configured_as_the_tested_one_but_for_its_three_brokers() -> No
         found = SERVICES[broker]["environment"]
         ids.add(found["KAFKA_NODE_ID"])
         for key in ("KAFKA_MESSAGE_MAX_BYTES", "KAFKA_REPLICA_FETCH_MAX_BYTES", "KAFKA_AUTO_CREATE_TOPICS_ENABLE",
-                    "KAFKA_PROCESS_ROLES", "KAFKA_GROUP_INITIAL_REBALANCE_DELAY_MS"):  # fmt: skip
+                    "KAFKA_PROCESS_ROLES", "KAFKA_GROUP_INITIAL_REBALANCE_DELAY_MS", "KAFKA_BROKER_SESSION_TIMEOUT_MS",
+                    "KAFKA_BROKER_HEARTBEAT_INTERVAL_MS"):  # fmt: skip
             assert found[key] == tested[key], key
         replicated = {key: value for key, value in found.items() if key.endswith("REPLICATION_FACTOR")}
         assert set(replicated.values()) == {str(len(BROKERS))}
