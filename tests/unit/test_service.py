@@ -12,8 +12,10 @@ import pytest
 
 from runtime import service
 from runtime.kafka import KafkaUnavailable
+from runtime.observe import Readiness
 from runtime.service import EXIT_ERROR, EXIT_FAULT, EXIT_OK, EXIT_SETTINGS, run, run_code
 from runtime.settings import Settings
+from runtime.testing.waiting import until
 from vitals.errors import ServerUnavailable
 
 
@@ -92,6 +94,21 @@ def test_a_bad_setting_is_one_line(capsys: pytest.CaptureFixture[str], monkeypat
     err = capsys.readouterr().err
     assert err.startswith("bridge: bad setting: VIGIL_PARTITIONS")
     assert err.count("\n") == 1
+
+
+def test_the_supervisors_word_of_the_end_makes_a_service_unready(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It goes on working until it is stopped, and whoever asks it learns that it soon will be."""
+    monkeypatch.setattr(Readiness, "_doomed", "")
+    readiness = Readiness("work")
+    readiness.set("work", ok=True)
+
+    async def told(_settings: Settings) -> None:
+        assert readiness.ok
+        os.kill(os.getpid(), service.DOOM_SIGNAL)
+        await until(lambda: not readiness.ok)
+
+    assert run_code(told, Settings, "x") == EXIT_OK
+    assert readiness.reasons == {"supervisor": "gave up: everything is about to stop"}
 
 
 def test_a_fault_is_logged_with_its_traceback(capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from compose import errors
+from compose import errors, signals
 from compose.errors import GaveUp, ProcessExited, ProcessNotReady
 from compose.process import Process, ProcessSpec, run_to_end
 from compose.supervisor import ALIVE_ASKS_MIN, Backoff, Event, Kind, Supervisor
@@ -160,6 +160,22 @@ async def test_giving_up_says_how_it_ended_what_it_said_and_what_to_do(tmp_path:
     assert errors.exit_code(caught.value) == errors.EXIT_GAVE_UP
     (event,) = [event for event in heard.events if event.kind is Kind.GAVE_UP]
     assert "exit code 3" in str(event)
+
+
+def test_the_command_line_prints_the_whole_report_and_ends_with_its_own_code(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A unit of the system that starts ``vigil up`` can tell this end from a typing error by the code."""
+    (tmp_path / "log").write_text("one\n\nMemory: out of memory\n")
+
+    async def main() -> int:
+        raise GaveUp("kafka", 6, 60.0, tmp_path / "log", 1)
+
+    assert signals.run(main) == errors.EXIT_GAVE_UP == 69
+    said = capsys.readouterr().err
+    assert said.startswith("vigil: kafka failed 6 times within 60 s, giving up\n")
+    assert "    | one\n    | Memory: out of memory\n" in said
+    assert "it has no memory left" in said
 
 
 async def test_those_who_can_be_told_know_of_the_end_before_it(tmp_path: Path) -> None:
