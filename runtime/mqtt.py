@@ -35,9 +35,10 @@ CLOSE_TIMEOUT_S = 2.0
 KEEPALIVE_S = 20
 SESSION_EXPIRY_S = 7 * 24 * 3600
 """The broker keeps a session, and queues for it, for a week; longer than any outage we promise to survive."""
-BACKOFF_S_MIN, BACKOFF_S_MAX = 0.1, 5.0
-FLAP_LIFE_S, FLAPS_MAX = 10.0, 8
-"""So many connections in a row that lived shorter than this end ours for good; with the back-off that takes 20 s."""
+BACKOFF_S_MIN, BACKOFF_S_MAX = 0.1, 3.0
+"""The longest pause delays the first alert after an outage of the broker, which comes within 5 s."""
+FLAP_LIFE_S, FLAPS_MAX = 10.0, 10
+"""So many connections in a row that lived shorter than this end ours for good; the back-off alone makes that 10 s."""
 PAYLOAD_BYTES_MAX = 4 * 1024 * 1024
 
 _SESSION_TAKEN_OVER, _RECEIVE_MAXIMUM_EXCEEDED = 142, 147
