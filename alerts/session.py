@@ -104,7 +104,7 @@ class Host(Protocol):
 class Session:
     """A client that said hello. ``push`` is how the gateway speaks to it."""
 
-    __slots__ = ("_clock", "_direct", "_peer", "_queue", "_receipts", "_wake", "bucket", "principal", "scope")
+    __slots__ = ("_clock", "_idle", "_peer", "_queue", "_receipts", "bucket", "principal", "scope")
 
     def __init__(self, peer: Peer, principal: Principal, clock: Clock) -> None:
         self.principal = principal
@@ -114,9 +114,8 @@ class Session:
         self._clock = clock
         self._peer = peer
         self._queue = ClientQueue()
-        self._wake = asyncio.Event()
-        self._direct = False
-        """Nothing waits here, so that the next frame may go straight to the socket."""
+        self._idle: asyncio.Future[None] | None = None
+        """What the sender waits for while nothing waits for it: then a frame may go straight to the socket."""
 
     @property
     def buffered_bytes(self) -> int:
@@ -127,15 +126,19 @@ class Session:
         """Send a frame, or queue it where that would wait; a client for whom too much waits is cut off, and comes
         back with its cursor.
         """
-        if self._direct and self._peer.offer(frame):
+        if self._idle and self._peer.offer(frame):
             return
-        self._direct = False
         fits = self.buffered_bytes + len(frame) <= QUEUE_BYTES_MAX
         if fits and self._queue.push(frame):
-            self._wake.set()
+            self._wake()
         else:
             log.warning("client does not keep up: %s %s", self.principal.name, self._peer.remote)
             self._peer.abort()
+
+    def _wake(self) -> None:
+        idle, self._idle = self._idle, None
+        if idle and not idle.done():
+            idle.set_result(None)
 
     async def close(self, code: int, reason: str) -> None:
         """Close cleanly, or abort within the web server's deadline."""
@@ -172,11 +175,10 @@ class Session:
         for frame in opening:
             await self._peer.send(frame)
         while True:
-            self._wake.clear()
             while (waiting := self._queue.pop()) is not None:
                 await self._peer.send(waiting)
-            self._direct = True
-            await self._wake.wait()
+            self._idle = asyncio.get_running_loop().create_future()
+            await self._idle
 
 
 async def converse(peer: Peer, host: Host, clock: Clock) -> None:
