@@ -69,9 +69,9 @@ def doctor(
     found = [(finding.name, finding.offer) for finding in findings if finding.offer is not None]
     if found and (yes or not as_json):
         tell = say_aside if as_json else say
-        asked = sys.stdin.isatty() and sys.stdout.isatty()
+        there = sys.stdin.isatty() and sys.stdout.isatty()
         tell("")
-        if offers.carry_out(found, yes=yes, say=tell, ask=input if asked else None):
+        if offers.carry_out(found, yes=yes, say=tell, ask=offers.asked if there else None):
             tell("\nlook again: vigil doctor")
             findings = examine(data)
     raise SystemExit(any(finding.state == "missing" for finding in findings))

@@ -82,8 +82,16 @@ def node() -> Offer:
 
 
 def built_page() -> Offer:
-    """The offer to build the page, which downloads npm's packages into the project's folder."""
-    return Offer((sys.executable, "-m", "compose.page"), "dashboards/page, and the cache", inside=True)
+    """The offer to build the page; npm keeps what it downloads in a cache of its own too."""
+    return Offer((sys.executable, "-m", "compose.page"), "dashboards/page and the caches of npm and Vigil")
+
+
+def asked(question: str) -> str:
+    """A person's answer; none where they end the input instead."""
+    try:
+        return input(question)
+    except EOFError:
+        return ""
 
 
 def carry_out(

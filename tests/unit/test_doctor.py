@@ -92,6 +92,18 @@ def test_nothing_is_run_but_by_a_yes(answer: str, ran: int) -> None:
     assert "this machine's packages, OUTSIDE the project's folder" in told.asked[0]
 
 
+def test_the_end_of_the_input_is_a_no(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-D is how one leaves, and no traceback's business."""
+
+    def ended(_question: str) -> str:
+        raise EOFError
+
+    monkeypatch.setattr("builtins.input", ended)
+    told = Told()
+    assert carry_out([OUTSIDE], yes=False, say=told.said.append, ask=offers.asked, run=told.run) == 0
+    assert told.ran == []
+
+
 def test_where_it_writes_is_said_before_it_is_asked() -> None:
     """Inside the project's folder is another matter than the whole machine."""
     told = Told("n")
