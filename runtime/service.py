@@ -27,9 +27,9 @@ from vitals.errors import SettingsError, VigilError
 EXIT_OK, EXIT_ERROR, EXIT_SETTINGS, EXIT_FAULT, EXIT_HUNG = 0, 1, 2, 70, 75
 DOOM_SIGNAL = signal.SIGUSR1
 """The supervisor's word that it gave up and is about to stop everything: the service is not ready any more."""
-KAFKA_PATIENCE_S = 25.0
-"""How long after its start a service waits for Kafka before it ends. With this, an outage however long is no more than
-three starts a minute, which no supervisor takes for a fault of ours."""
+KAFKA_PATIENCE_S = 120.0
+"""How long after its start a service waits for Kafka before it ends. With this, no outage is more than one start in two
+minutes, which no supervisor takes for a fault of ours, and who waits is there at once when it is over."""
 KAFKA_POLL_S = 0.5
 SHUTDOWN_S_MAX = 20.0
 """Longer than the sum of the drivers' own closing deadlines; then the process ends itself."""
