@@ -75,6 +75,14 @@ drill-kafka: install ## Kafka away for a minute under load, then killed (SEED=)
 drill-broker: install ## mosquitto restarted under load, with sessions and queues that must survive (SEED=)
 	@exec $(BIN)/python -m compose.drills.broker --seed $(SEED) $(ARGS)
 
+.PHONY: drill-input
+drill-input: install ## 10^5 generated and mutated payloads; the sum of outcomes is the sum of inputs (SEED=)
+	@exec $(BIN)/python -m compose.drills.input --seed $(SEED) $(ARGS)
+
+.PHONY: drill-clients
+drill-clients: install ## 200 sockets that stall, die and come back, and some that never read (SEED=)
+	@exec $(BIN)/python -m compose.drills.clients --seed $(SEED) $(ARGS)
+
 .PHONY: drill-storm
 drill-storm: install ## 500 devices come back with a day of readings while 200 patients go on at 1 Hz (SEED=)
 	@exec $(BIN)/python -m compose.drills.storm --seed $(SEED) $(ARGS)

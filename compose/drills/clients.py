@@ -41,7 +41,7 @@ from runtime.clock import Clock
 from runtime.database import connect
 from runtime.health import ask
 from runtime.settings import load
-from vitals.alerts import Alert
+from vitals.alerts import Alert, Version
 from vitals.protocol import Cursor
 from vitals.topics import partition_of, patient_id
 
@@ -58,7 +58,7 @@ CUT_S = 40.0
 QUIET_S = 4.0
 LOOK_S = 0.1
 JOIN_S = 90.0
-END_S = 60.0
+END_S = 90.0
 SLOWER_MS = 100.0
 """The 99th percentile of the steady clients' delays may grow by so much, or by half, while somebody never reads: what
 two runs of nothing differ by on two shared cores.
@@ -142,10 +142,13 @@ async def _drill(frame: Frame, options: DrillOptions) -> None:
             parts.append(frame.clock.now_us())
             await _cut(duty, deaf, CUT_S)
             account = await duty.settled()
-            kept = await _left_open(frame, stack, duty)
-            records = await _records(kept, readers, others)
+            account.sent = {device: list(sent) for device, sent in account.sent.items()}
+            await _left_open(frame, duty)
+            end = History(await _kept(frame, stack, duty)).end
+            records = await _records(end, readers, others)
+            kept = await _kept(frame, stack, duty)
         restarts = killing.restarts(stack)
-    found = judge(records, kept, clients=options.clients)
+    found = judge(records, kept, end=end, clients=options.clients)
     cut = [Deafness(each.name, each.cut_s()) for each in watch.deaf]
     most = max(watch.buffered, default=0.0)
     heard = judge_deaf(
@@ -206,10 +209,14 @@ async def _cut(duty: Duty, deaf: Sequence[Deaf], seconds: float) -> None:
         await duty.run(LOOK_S)
 
 
-async def _left_open(frame: Frame, stack: Stack, duty: Duty) -> list[Kept]:
-    """Leave some alerts open, and read every change that the database has then."""
+async def _left_open(frame: Frame, duty: Duty) -> None:
+    """Leave some alerts open."""
     opened = {duty.low(patient) for patient in duty.spares[:9]}
     await ledger.within(END_S, lambda: opened <= {alert.id for alert in duty.recorder.changes}, frame.clock)
+
+
+async def _kept(frame: Frame, stack: Stack, duty: Duty) -> list[Kept]:
+    """Every change that the database has once it has all of the log."""
     patients = {str(patient_id(device.patient)) for device in duty.devices}
     async with await connect(stack.settings.database_url, autocommit=True, application="vigil drill") as database:
         await stored(stack.settings, database, frame.clock)
@@ -227,18 +234,12 @@ def _patient(alert: Alert) -> UUID:
     return alert.patient
 
 
-async def _records(kept: list[Kept], *children: Child) -> list[Record]:
-    """Calm the clients, and read what they wrote down; what comes after ``kept`` is left out."""
-    end = History(kept).end
+async def _records(end: dict[int, Version], *children: Child) -> list[Record]:
+    """Calm the clients, let them read to ``end`` at least, and take what they wrote down."""
     for each in children:
         await each.tell(json.dumps(end))
     paths = [Path(await each.hear(END_S)) for each in children]
-    records = [loaded(told) for path in paths for told in json.loads(await asyncio.to_thread(path.read_bytes))]
-    for record in records:
-        record.events = [
-            each for each in record.events if not isinstance(each, Got) or each.version <= end[each.partition]
-        ]
-    return records
+    return [loaded(told) for path in paths for told in json.loads(await asyncio.to_thread(path.read_bytes))]
 
 
 def _compare(frame: Frame, duty: Duty, records: Sequence[Record], parts: Sequence[int]) -> None:

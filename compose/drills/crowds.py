@@ -101,8 +101,8 @@ class History:
         return found
 
 
-def faults(record: Record, history: History) -> list[str]:
-    """What is wrong with one client's record, in its order."""
+def faults(record: Record, history: History, end: Mapping[int, Version]) -> list[str]:
+    """What is wrong with one client's record, in its order; everything up to ``end`` has to have come."""
     found: list[str] = []
     finger: dict[int, Version] = dict.fromkeys(history.partitions, NONE)
     for event in record.events:
@@ -115,10 +115,15 @@ def faults(record: Record, history: History) -> list[str]:
         if wrong := _wrong(event, place, history):
             found.append(f"{record.name}: {wrong}")
         finger[event.partition] = max(place, event.version)
-    missing = [each for number, version in finger.items() for each in history.after(number, version)]
+    missing = [
+        each
+        for number, version in finger.items()
+        for each in history.after(number, version)
+        if each.version <= end.get(number, NONE)
+    ]
     if missing:
         found.append(f"{record.name}: {len(missing)} changes never came, the first {_line(missing[0])}")
-    if dict(record.final) != history.open_at(history.end):
+    if dict(record.final) != history.open_at(finger):
         found.append(f"{record.name}: its open list at the end is not the database's")
     if record.gaps:
         found.append(f"{record.name}: came with its cursor and was not promised everything, {record.gaps} times")
@@ -139,8 +144,8 @@ def _wrong(event: Got, place: Version, history: History) -> str:
     return ""
 
 
-def judge(records: Sequence[Record], kept: Sequence[Kept], *, clients: int) -> Finding:
-    """Compare what so many clients wrote down with the database."""
+def judge(records: Sequence[Record], kept: Sequence[Kept], *, end: Mapping[int, Version], clients: int) -> Finding:
+    """Compare what so many clients wrote down with the database; all had to read to ``end``, some read on."""
     finding = Finding()
     history = History(kept)
     finding.figures |= {
@@ -152,7 +157,7 @@ def judge(records: Sequence[Record], kept: Sequence[Kept], *, clients: int) -> F
         "client_changes": sum(isinstance(event, Got) for each in records for event in each.events),
         "open_at_end": len(history.open_at(history.end)),
     }
-    wrong = [faults(record, history) for record in records]
+    wrong = [faults(record, history, end) for record in records]
     finding.figures["clients_equal_to_database"] = sum(not each for each in wrong)
     finding.none_of("clients whose record is not the database's", (each[0] for each in wrong if each))
     if len(records) != clients:

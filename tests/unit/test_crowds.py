@@ -17,6 +17,7 @@ KEPT = [
     Kept(0, (3, 1), C, "open", closed=False),
     Kept(1, (4, 0), B, "rise", closed=False),
 ]
+END = {0: (3, 1), 1: (4, 0)}
 FINAL = {B: (4, 0), C: (3, 1)}
 
 
@@ -34,8 +35,8 @@ def record() -> Record:
 
 def test_a_right_record_passes():
     """Also where a snapshot took the place of changes."""
-    assert faults(record(), History(KEPT)) == []
-    assert judge([record()], KEPT, clients=1).differences == []
+    assert faults(record(), History(KEPT), END) == []
+    assert judge([record()], KEPT, end=END, clients=1).differences == []
 
 
 @pytest.mark.parametrize(
@@ -55,30 +56,30 @@ def test_a_wrong_event_is_found(place: int, event: Joined | Got, said: str):
     wrong.events = [event if at == place else each for at, each in enumerate(wrong.events)]
     if said == "came again":
         wrong.events.insert(place, got(KEPT[0]))
-    assert any(said in each for each in faults(wrong, History(KEPT)))
+    assert any(said in each for each in faults(wrong, History(KEPT), END))
 
 
 def test_what_never_came_is_found():
     """The last change is the one that a broken resume loses."""
     wrong = record()
     wrong.events = wrong.events[:-1]
-    assert any("never came" in each for each in faults(wrong, History(KEPT)))
+    assert any("never came" in each for each in faults(wrong, History(KEPT), END))
 
 
 def test_a_wrong_list_at_the_end_and_a_gap_are_found():
     """What a person sees is the list, not the changes."""
     wrong = record()
     wrong.final = {}
-    assert any("open list at the end" in each for each in faults(wrong, History(KEPT)))
+    assert any("open list at the end" in each for each in faults(wrong, History(KEPT), END))
     wrong = record()
     wrong.gaps = 1
-    assert any("not promised" in each for each in faults(wrong, History(KEPT)))
+    assert any("not promised" in each for each in faults(wrong, History(KEPT), END))
 
 
 def test_a_client_without_a_record_and_an_empty_run_are_found():
     """Nothing compared with nothing is equal, and proves nothing."""
-    assert "clients with a record" in str(judge([record()], KEPT, clients=2).differences)
-    assert "proves nothing" in str(judge([Record("c", steady=True)], [], clients=1).differences)
+    assert "clients with a record" in str(judge([record()], KEPT, end=END, clients=2).differences)
+    assert "proves nothing" in str(judge([Record("c", steady=True)], [], end=END, clients=1).differences)
 
 
 @pytest.mark.parametrize(
