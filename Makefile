@@ -83,6 +83,10 @@ drill-input: install ## 10^5 generated and mutated payloads; the sum of outcomes
 drill-clients: install ## 200 sockets that stall, die and come back, and some that never read (SEED=)
 	@exec $(BIN)/python -m compose.drills.clients --seed $(SEED) $(ARGS)
 
+.PHONY: drill-disk
+drill-disk: install ## the database's disk is full under load, then Kafka's (SEED=; root)
+	@exec $(BIN)/python -m compose.drills.disk --seed $(SEED) $(ARGS)
+
 .PHONY: drill-storm
 drill-storm: install ## 500 devices come back with a day of readings while 200 patients go on at 1 Hz (SEED=)
 	@exec $(BIN)/python -m compose.drills.storm --seed $(SEED) $(ARGS)

@@ -49,6 +49,7 @@ OVERSIZED = 3
 REFUSED_S = 20.0
 QUIET_S = 3.0
 TURN_S = 0.02
+TURN_SHOTS = 20
 READ_S = 60.0
 POLL_S = 0.2
 
@@ -74,7 +75,8 @@ async def _drill(frame: Frame, options: DrillOptions) -> None:
     async with frame.stack(Options(root=frame.root)) as stack:
         settings, now = stack.settings, frame.clock.now_us()
         await _register(settings, now)
-        fired = list(Gun(options.seed, now, settings.namespace).shots(options.count))
+        gun = Gun(options.seed, now, settings.namespace)
+        fired = await asyncio.to_thread(lambda: list(gun.shots(options.count)))
         async with on_duty(
             stack, frame.clock, frame.tell, Load(patients=20, cycle_s=8.0, spare=0, seed=options.seed)
         ) as duty:
@@ -125,6 +127,8 @@ async def _fire(frame: Frame, settings: Settings, fired: list[Shot]) -> None:
             future = connection.publish_nowait(shot.topic, shot.payload)
             waiting.add(future)
             future.add_done_callback(waiting.discard)
+            if number % TURN_SHOTS == 0:  # this process also watches over the stack
+                await frame.clock.sleep(0)
             if number % 20_000 == 0:
                 frame.tell(f"{number} of {len(fired)} payloads sent")
         if waiting:
@@ -155,6 +159,7 @@ async def _outcome(stack: Stack, fired: list[Shot], refused: int) -> Outcome:
     first: dict[tuple[UUID, int, int], tuple[float, int]] = {}
     rejected: list[Rejected] = []
     for records in await _read(settings):
+        await asyncio.sleep(0)
         if records.topic == REJECTED:
             rejected += _rejections(records)
             continue
