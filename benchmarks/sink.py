@@ -37,7 +37,7 @@ ROWS = 100_000
 DEVICES = 200
 BATCH_RECORDS = 20_000
 """About what one poll of a busy partition brings; each record holds one reading, as a live device sends it."""
-OURS, PSQL = "sink", "psql copy"
+OURS, PSQL, SORTED = "sink", "psql copy", "psql copy, sorted as the sink sorts"
 Copy = Callable[[], Awaitable[None]]
 
 
@@ -102,13 +102,16 @@ async def run(turns: int) -> Result:
         what=f"{ROWS:,} readings into an empty table",
         work="rows",
         command="make bench ARGS=sink",
-        targets=[Target(OURS, PSQL, "wall", 0.9), Target(OURS, PSQL, "cpu")],
+        targets=[Target(OURS, PSQL, "wall", 0.9), Target(OURS, SORTED, "wall"), Target(OURS, PSQL, "cpu")],
     )
     given = polls(ROWS)
     batch, _ = sink.read_readings(given)
     with tempfile.TemporaryDirectory(prefix="vigil-bench-", ignore_cleanup_errors=True) as folder:
         file = Path(folder) / "rows.bin"
         file.write_bytes(sink.readings_copy(batch, numbered=False))
+        sorted_file = Path(folder) / "sorted.bin"
+        heads = sink.take(batch, sink.identities(batch.rows).first)
+        sorted_file.write_bytes(sink.readings_copy(heads, numbered=False))
         async with _database(Path(folder)) as (url, server):
             numbers = iter(range(1000))
 
@@ -118,6 +121,7 @@ async def run(turns: int) -> Result:
             sides: dict[str, Turns] = {OURS: partial(_emptied, url, server, ours)}
             if shutil.which("psql"):
                 sides[PSQL] = partial(_emptied, url, server, partial(by_psql, url, file))
+                sides[SORTED] = partial(_emptied, url, server, partial(by_psql, url, sorted_file))
             else:
                 result.absent[PSQL] = "Debian: apt-get install postgresql-client"
             await alternate(result, sides, turns)
@@ -134,6 +138,6 @@ async def run(turns: int) -> Result:
 async def _database(root: Path) -> AsyncIterator[tuple[str, int]]:
     """A server of its own, as durable as a user's, a migrated database, and the server's process."""
     async with servers.start(root / "servers", cache.folder(), progress=progress, want=["postgres"]) as running:
-        url = await ensure_database(running.database, "bench")
+        url = await ensure_database(running.addresses["postgres"], "bench")
         await migrate(url, MIGRATIONS)
         yield url, running.processes["postgres"].pid
