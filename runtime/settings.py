@@ -48,6 +48,7 @@ class Settings(BaseSettings):
 
 S = TypeVar("S", bound=Settings)
 
+
 class _Secrets(BaseSettings):
     """``VIGIL_SECRETS_DIR``: a folder whose files are settings, each named as its variable in small letters."""
 
