@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 LOWEST_US, HIGHEST_US = 1, 3_600_000_000
 DIGITS = 3
 QUANTILES = (50.0, 90.0, 99.0, 99.9)
+FEW = 32
+"""Fewer are noted one by one: a poll of a quiet log has one or two, and sorting costs as much as ten."""
 CURVE_STEPS = 5
 """Points of a curve in each halving of what is left above it."""
 
@@ -49,6 +51,10 @@ class Latencies:
 
     def record_all(self, us: NDArray[np.int64]) -> None:
         """Note many."""
+        if len(us) < FEW:
+            for each in us.tolist():
+                self.record(each)
+            return
         values, counts = np.unique(np.clip(us, LOWEST_US, HIGHEST_US), return_counts=True)
         for value, count in zip(values.tolist(), counts.tolist(), strict=True):
             self._found.record_value(value, count)
