@@ -33,7 +33,8 @@ RETURN_SPREAD_S = 2.0
 """After an outage the devices come back within so long."""
 CYCLE_MIN = 4
 GRID_US = 10_000
-GOLDEN = 0.618_033_988_749_895
+PHASE_STEP, CYCLE_STEP = 0.754_877_666_246_693, 0.569_840_290_998_053
+"""Two steps that fill a square evenly together (Roberts' R2): with one for both, all lows would come in bursts."""
 NORMAL_VALUE, LOW_VALUE = 110, 45
 """mg/dL; the second is below 54, so it opens a high alert at once."""
 
@@ -133,7 +134,7 @@ def messages(plan: Plan) -> Messages:
     if total > NUMBERS_MAX or total * plan.patients > MESSAGES_MAX:
         raise ValueError(f"{total:.0f} messages of each of {plan.patients} devices; fewer or a shorter run")
     shift = float(np.random.default_rng(plan.seed).random())
-    phases = (np.arange(plan.patients) * GOLDEN + shift) % 1.0
+    phases = (np.arange(plan.patients) * PHASE_STEP + shift) % 1.0
     numbers = np.arange(math.ceil(total), dtype=np.int32)
     due = phases[:, None] + numbers[None, :]
     device, number = np.nonzero(due < total)
@@ -174,7 +175,7 @@ def _kinds(plan: Plan, device: NDArray[np.intp], number: NDArray[np.intp]) -> ND
     kind = np.zeros(len(device), np.uint8)
     if plan.crossings_hz > 0:
         cycle = max(CYCLE_MIN, round(plan.patients * plan.rate_hz / plan.crossings_hz))
-        place = (number + np.floor((device * GOLDEN) % 1.0 * cycle).astype(np.int64)) % cycle
+        place = (number + np.floor((device * CYCLE_STEP) % 1.0 * cycle).astype(np.int64)) % cycle
         kind[place == 0] = LOW
         kind[place == cycle // 2] = NORMAL
     last = np.zeros(plan.patients, np.int64)

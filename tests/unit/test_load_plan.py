@@ -80,6 +80,18 @@ def test_crossings_come_as_often_as_asked():
     assert 1000 <= len(measured) <= 1600
 
 
+@pytest.mark.parametrize(("patients", "rate_hz"), [(5000, 0.2), (200, 1.0), (1000, 3.3)])
+def test_crossings_come_one_by_one_and_not_in_bursts(patients: int, rate_hz: float):
+    """A hundred lows within a tenth of a second, and then none for five, measure the burst and not the load."""
+    plan = Plan(patients=patients, rate_hz=rate_hz, duration_s=60, crossings_hz=25)
+    at = np.array([each.at for each in crossings(messages(plan))])
+    inner = at[(at > 10 * SECOND_US) & (at < 55 * SECOND_US)]
+    tenths = np.bincount(inner // (SECOND_US // 10))
+    seconds = np.bincount((inner - 10 * SECOND_US) // SECOND_US)
+    assert tenths.max() <= 10
+    assert seconds.min() >= 15
+
+
 def test_no_crossings_where_none_are_asked_for():
     """Who wants to see the flow alone gets it."""
     assert crossings(messages(Plan(patients=10, duration_s=5, crossings_hz=0))) == []
