@@ -18,6 +18,12 @@ from runtime.mqtt import Connection, Message
 from runtime.observe import Metrics
 from vitals.codecs import Reason
 
+PACED_MESSAGES = 64
+"""A turn with fewer messages than this has caught up, and may wait for company."""
+PACE_S = 0.01
+"""How long it waits: on an idle ward a message still leaves at once, and at some hundred a second one write to Kafka,
+one fetch and one step downstream carry several."""
+
 
 class Forwarder:
     """The loop over its drivers. ``ticked_at`` is when the last tick became durable, in ``clock.monotonic()``
@@ -55,6 +61,8 @@ class Forwarder:
             await self._producer.send([Out(*record) for decision in decisions for record in decision.records])
             self._connection.ack(messages)
             self._count(decisions)
+            if len(messages) < PACED_MESSAGES:
+                await self._clock.sleep(PACE_S)
 
     async def _decide(self, messages: Sequence[Message]) -> list[Decision]:
         """Decide in arrival order; what names an unknown thing only after the registry's present end is read.

@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -144,31 +144,6 @@ def cpu_seconds(parent: psutil.Process) -> float:
         except psutil.NoSuchProcess:
             continue
     return total
-
-
-@contextmanager
-def own_core() -> Iterator[bool]:
-    """While the body runs the browser has the last core to itself, and everything below this process the others.
-
-    A clinician's browser is on another machine than the servers. Yields False where there is only one core.
-    """
-    cores = sorted(os.sched_getaffinity(0))
-    if len(cores) > 1:
-        _pin(cores[:-1], cores[-1:])
-    try:
-        yield len(cores) > 1
-    finally:
-        _pin(cores, cores)
-
-
-def _pin(servers: Sequence[int], pages: Sequence[int]) -> None:
-    me = psutil.Process()
-    for process in [me, *me.children(recursive=True)]:
-        with suppress(psutil.NoSuchProcess, ProcessLookupError):
-            cores = pages if "chrom" in process.name() else servers
-            for thread in process.threads():
-                with suppress(ProcessLookupError):
-                    os.sched_setaffinity(thread.id, cores)
 
 
 def as_line(figures: Mapping[str, Any]) -> str:

@@ -97,7 +97,7 @@ async def _kafka(place: Place, name: str) -> Server:
     jars = await kafka.install(place.cache, place.progress)
     port, controller = place.port(name), place.port(f"{name}-controller")
     node = kafka.Node(place.root / name, place.log(name), port, controller)
-    spec = await kafka.prepare(node, jars, found, short_lived=not place.durable)
+    spec = await kafka.prepare(node, jars, found)
     return Server(spec, f"{probes.HOST}:{port}", f"Kafka {kafka.VERSION} on Java {found.major} ({found.source})")
 
 

@@ -146,11 +146,11 @@ class Node:
         return config
 
 
-async def prepare(node: Node, jars: Path, java: Java, *, short_lived: bool = False) -> ProcessSpec:
+async def prepare(node: Node, jars: Path, java: Java) -> ProcessSpec:
     """Format the data folder once, write the configuration, and return the broker's process.
 
-    The data survives restarts; the ports may differ from those of the last run. ``short_lived`` is for tests:
-    it compiles fast instead of well (4.7 instead of 7 s of CPU to a start).
+    The data survives restarts; the ports may differ from those of the last run. The machine code is compiled fast
+    instead of well: the optimising compiler takes more of a laptop's core than it ever gives back.
     """
     run = partial(_command, java, class_path(jars), node.logging)
     quick = ("-XX:TieredStopAtLevel=1",)
@@ -165,7 +165,7 @@ async def prepare(node: Node, jars: Path, java: Java, *, short_lived: bool = Fal
     config = node.write(node.storage)
     return ProcessSpec(
         name="kafka",
-        argv=run(("-Xmx512m", *(quick if short_lived else ())), "kafka.Kafka", str(config)),
+        argv=run(("-Xmx512m", *quick), "kafka.Kafka", str(config)),
         log=node.log,
         ready=partial(probes.kafka, node.port),
         alive=partial(probes.kafka_lives, node.port),

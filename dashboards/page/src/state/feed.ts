@@ -24,10 +24,10 @@ export interface Link {
   why: string;
 }
 export const NOT_CONFIRMED_MS = 5_000;
-/** Patients whose alerts change on the tiles with one frame; in a burst the others follow frame by frame. */
 /** Between two flushes, ms; the first change after a pause never waits. */
-const FLUSH_MS = 50;
-const PATIENTS_PER_FRAME = 24;
+const FLUSH_MS = 100;
+/** Patients whose alerts change on the tiles with one frame; in a burst the others follow frame by frame. */
+const PATIENTS_PER_FRAME = 32;
 const RESYNC_EVERY_MS = 300_000;
 const HELLO_MS = 5_000;
 const FINAL: Readonly<Record<number, string>> = {

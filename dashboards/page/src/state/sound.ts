@@ -132,10 +132,10 @@ function announced(fresh: readonly Alert[], all: ReadonlyMap<string, Alert>): vo
   const priority = calling(calls);
   if (!priority) return;
   if (priority === "high" && calls.some((alert) => alert.priority === "high" && ["open", "rise"].includes(alert.change))) unpause();
-  // A milder one does not cut into a worse one's rhythm, and a burst of alerts is one burst of sound.
-  if (calling(here(all.values())) !== priority) return;
+  // A burst of alerts is one burst of sound, and a milder one does not cut into a worse one's rhythm.
   const since = last.get(priority);
-  if (since === undefined || performance.now() - since > 4_000) burst(priority);
+  if (since !== undefined && performance.now() - since <= 4_000) return;
+  if (calling(here(all.values())) === priority) burst(priority);
 }
 
 function watch(silent: number): void {
