@@ -24,10 +24,11 @@ export interface Link {
   why: string;
 }
 export const NOT_CONFIRMED_MS = 5_000;
-/** Between two flushes, ms; the first change after a pause never waits. */
+/** Between two flushes, ms, and while a burst is not all shown; the first change after a pause never waits. */
 const FLUSH_MS = 100;
+const BURST_FLUSH_MS = 50;
 /** Patients whose alerts change on the tiles with one frame; in a burst the others follow frame by frame. */
-const PATIENTS_PER_FRAME = 32;
+const PATIENTS_PER_FRAME = 20;
 const RESYNC_EVERY_MS = 300_000;
 const HELLO_MS = 5_000;
 const FINAL: Readonly<Record<number, string>> = {
@@ -234,7 +235,7 @@ function flush(): void {
 }
 
 function onPainted(): void {
-  const early = flushedAt + FLUSH_MS - performance.now();
+  const early = flushedAt + (dirtyPatients.size > PATIENTS_PER_FRAME ? BURST_FLUSH_MS : FLUSH_MS) - performance.now();
   if (early > 0 && document.visibilityState === "visible") {
     setTimeout(onPainted, early);
     return;

@@ -30,7 +30,7 @@ export function Worklist() {
 }
 
 /** New cards that are drawn at once; the next ones follow frame by frame, so that a burst never holds the page up. */
-const NEW_PER_FRAME = 4;
+const NEW_PER_FRAME = 3;
 const drawnPatients = new Set<string>();
 const again = signal(0);
 const drawMore = (): void => {
