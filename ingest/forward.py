@@ -18,16 +18,14 @@ from runtime.mqtt import Connection, Message
 from runtime.observe import Metrics
 from vitals.codecs import Reason
 
-PACED_MESSAGES = 64
-"""A turn with fewer messages than this has caught up, and may wait for company."""
-PACE_S = 0.01
-"""How long it waits: on an idle ward a message still leaves at once, and at some hundred a second one write to Kafka,
-one fetch and one step downstream carry several."""
+CAUGHT_UP_MESSAGES = 64
+"""A turn with fewer messages than this has caught up, and may linger."""
 
 
 class Forwarder:
     """The loop over its drivers. ``ticked_at`` is when the last tick became durable, in ``clock.monotonic()``
     seconds; None before the first. The metrics count what is durable.
+    ``linger_s`` is the pause after a small turn.
     """
 
     def __init__(
@@ -39,6 +37,7 @@ class Forwarder:
         *,
         clock: Clock,
         metrics: Metrics,
+        linger_s: float,
     ) -> None:
         self.ticked_at: float | None = None
         self._connection = connection
@@ -46,6 +45,7 @@ class Forwarder:
         self._bridge = bridge
         self._follower = follower
         self._clock = clock
+        self._linger_s = linger_s
         self._messages = metrics.counter("bridge_messages", "MQTT messages whose records Kafka has")
         self._readings = metrics.counter("bridge_readings", "Readings written to vitals.readings")
         self._rejected = metrics.counter("bridge_rejected", "Readings or payloads in vitals.rejected", ["reason"])
@@ -61,8 +61,8 @@ class Forwarder:
             await self._producer.send([Out(*record) for decision in decisions for record in decision.records])
             self._connection.ack(messages)
             self._count(decisions)
-            if len(messages) < PACED_MESSAGES:
-                await self._clock.sleep(PACE_S)
+            if self._linger_s and len(messages) < CAUGHT_UP_MESSAGES:
+                await self._clock.sleep(self._linger_s)
 
     async def _decide(self, messages: Sequence[Message]) -> list[Decision]:
         """Decide in arrival order; what names an unknown thing only after the registry's present end is read.

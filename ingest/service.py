@@ -61,7 +61,8 @@ async def serve(
         directory=directory,
         clocks=clocks,
     )
-    forwarder = Forwarder(connection, producer, bridge, follower, clock=clock, metrics=metrics)
+    linger_s = settings.bridge_linger_seconds
+    forwarder = Forwarder(connection, producer, bridge, follower, clock=clock, metrics=metrics, linger_s=linger_s)
     async with asyncio.TaskGroup() as group:
         group.create_task(follower.run(), name="directory")
         await follower.catch_up()

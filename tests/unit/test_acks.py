@@ -21,7 +21,7 @@ from vitals.readings import Rows, decode, tick_rows
 from vitals.topics import BINDINGS, READINGS, REJECTED, TICK_KEY, device_id, patient_id, readings_topic, ticks_topic
 
 NOW = 1_700_000_000_000_000
-SETTINGS = BridgeSettings(partitions=2)
+SETTINGS = BridgeSettings(partitions=2, bridge_linger_seconds=0)
 TOPIC = readings_topic("", "ward-a", "cgm-1")
 
 
@@ -167,6 +167,24 @@ async def test_a_failed_write_ends_the_bridge_and_the_broker_brings_everything_a
     async with house.running() as connection:
         await until(lambda: connection.counters.acknowledged == 3)
     assert house.observed() == [NOW + number for number in (*range(written), *range(3))]
+
+
+async def test_after_a_small_turn_the_next_messages_share_one(monkeypatch: pytest.MonkeyPatch):
+    """One write, fetch and step for a few messages; the first of them had left at once."""
+    lingering = SETTINGS.model_copy(update={"bridge_linger_seconds": 0.01})
+    monkeypatch.setitem(globals(), "SETTINGS", lingering)
+    house = House()
+    async with house.running() as connection:
+        house.publish(NOW)
+        await until(lambda: connection.counters.acknowledged == 1)
+        house.publish(NOW + 1)
+        house.publish(NOW + 2)
+        for _ in range(100):
+            await asyncio.sleep(0)
+        assert house.observed() == [NOW]
+        await house.clock.advance(0.01)
+        await until(lambda: connection.counters.acknowledged == 3)
+        assert sorted(house.observed()) == [NOW, NOW + 1, NOW + 2]
 
 
 async def test_acknowledgements_leave_in_the_order_of_arrival():
