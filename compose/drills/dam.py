@@ -19,7 +19,7 @@ class Dam(Proxy):
 
     @property
     def gathered_bytes(self) -> int:
-        """What waits."""
+        """Bytes that wait."""
         return sum(len(data) for _, data in self._gathered)
 
     def close_gate(self) -> None:
@@ -27,7 +27,11 @@ class Dam(Proxy):
         self._closed = True
 
     async def release(self, seconds: float) -> None:
-        """Let what was gathered flow evenly within ``seconds``, and everything later at once."""
+        """Let what was gathered flow evenly within ``seconds``, and everything later at once.
+
+        Raises:
+            ConnectionError: an end of a connection has gone away meanwhile.
+        """
         loop = asyncio.get_running_loop()
         began, whole, passed = loop.time(), max(1, self.gathered_bytes), 0
         while self._gathered:

@@ -1,8 +1,8 @@
 """The page drill: from a reading's publish to the change on the page, what the page costs, and a burst of alerts.
 
-    python -m compose.drills.page [--patients 200] [--seconds 120] [--cycle 20] [--burst 500] [--json]
+    python -m compose.drills.page [--patients 200] [--seconds 60] [--cycle 10] [--burst 500] [--json]
 
-A stack of its own, 200 patients at 1 Hz, each low once every twenty seconds, real Chromium on the real page. The burst
+A stack of its own, 200 patients at 1 Hz, each low once every ten seconds, real Chromium on the real page. The burst
 comes twice: once while browser and servers share the machine, for what arrives and when; and once as a clinician's
 computer has it, where no server runs: the gateway's own frames, gathered by a proxy and let go within a second while
 every server stands still. The worst frame is judged by the second. Prints a JSON verdict; exit code 0 when every target
@@ -15,7 +15,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,8 +47,8 @@ class DrillOptions:
     """What the drill can be asked; ``keep`` leaves the data folder where it is."""
 
     patients: int = 200
-    seconds: float = 120.0
-    cycle: float = 20.0
+    seconds: float = 60.0
+    cycle: float = 10.0
     burst: int = 500
     as_json: bool = False
     keep: bool = False
@@ -205,13 +205,14 @@ async def _nothing_more(stack: Stack, clock: SystemClock) -> None:
 @contextmanager
 def _standing_still(stack: Stack) -> Iterator[None]:
     held = [process.pid for process in stack.supervisor.processes.values()]
-    for pid in held:
-        os.kill(pid, signal.SIGSTOP)
     try:
+        for pid in held:
+            os.kill(pid, signal.SIGSTOP)
         yield
     finally:
         for pid in held:
-            os.kill(pid, signal.SIGCONT)
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
 
 
 async def _all_seen(ward: Bedside, page: Page, clock: SystemClock) -> dict[str, float]:
@@ -242,8 +243,8 @@ def main(arguments: list[str] | None = None) -> int:
     """The command line."""
     parser = command_line("page", __doc__)
     parser.add_argument("--patients", type=int, default=200, help="patients with heart rates at 1 Hz")
-    parser.add_argument("--seconds", type=float, default=120.0, help="how long latency is measured")
-    parser.add_argument("--cycle", type=float, default=20.0, help="each patient is low once in so many seconds")
+    parser.add_argument("--seconds", type=float, default=60.0, help="how long latency is measured")
+    parser.add_argument("--cycle", type=float, default=10.0, help="each patient is low once in so many seconds")
     parser.add_argument("--burst", type=int, default=500, help="alerts in one second")
     found = parser.parse_args(arguments)
     return signals.run(lambda: run(DrillOptions(**vars(found))))
