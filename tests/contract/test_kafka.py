@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Self
+from typing import Any
 
 import pytest
 from aiokafka.conn import AIOKafkaConnection
@@ -28,7 +28,6 @@ from runtime.kafka import (
     ensure_topics,
     last_headers,
 )
-from runtime.kafka.reader import Watchdog
 from runtime.settings import Settings
 from runtime.testing import MemoryKafka
 from vitals.errors import StateError
@@ -359,42 +358,3 @@ async def test_who_is_stopped_while_it_starts_leaves_no_connection(
         while not asked.empty():
             seen.append(asked.get_nowait())
         assert [connection for connection in seen if connection.connected()] == []
-
-
-class _Stuck:
-    """A consumer that is behind and gets nothing."""
-
-    def __init__(self, position: int) -> None:
-        self.at = position
-
-    def assignment(self) -> set[Any]:
-        return {_Native("vitals.readings", 0)}
-
-    async def end_offsets(self, partitions: list[Any]) -> dict[Any, int]:
-        return dict.fromkeys(partitions, 10)
-
-    async def position(self, _partition: Any) -> int:
-        return self.at
-
-
-class _Native(tuple[str, int]):
-    __slots__ = ()
-
-    def __new__(cls, topic: str, partition: int) -> Self:
-        return super().__new__(cls, (topic, partition))
-
-    topic = property(lambda self: self[0])
-    partition = property(lambda self: self[1])
-
-
-async def test_the_watchdog_ends_a_consumer_that_gets_nothing_while_there_is_something() -> None:
-    """The library has known ways to stop fetching without an error; the ward would go silently blind."""
-    watchdog, consumer = Watchdog(Settings(), stall_s=0), _Stuck(3)
-    await watchdog.check(consumer)
-    with pytest.raises(KafkaStalled, match=r"vitals\.readings/0"):
-        await watchdog.check(consumer)
-    watchdog.progress()
-    await watchdog.check(consumer)
-    consumer.at = 10
-    await watchdog.check(consumer)
-    await watchdog.check(consumer)
