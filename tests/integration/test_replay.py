@@ -58,7 +58,7 @@ async def running(settings: Settings) -> AsyncIterator[None]:
 def export(name: str = "glucose-1.csv", hours: int = 8) -> Export:
     """Five-minute readings from midnight on, with an hour's hole in the middle."""
     rows = [
-        f"06/11/2023 {minute // 60:02}:{minute % 60:02},{5 + minute % 7 / 10:g}"
+        f"{6 + minute // 1440:02}/11/2023 {minute // 60 % 24:02}:{minute % 60:02},{5 + minute % 7 / 10:g}"
         for minute in range(0, hours * 60, 5)
         if not hours * 30 <= minute < hours * 30 + 60
     ]
@@ -137,7 +137,7 @@ async def test_a_second_replay_sends_what_is_missing_and_time_does_not_go_back(s
 
 async def test_a_lost_connection_leaves_the_order_as_it_was(simulated: Settings):
     """The replay does not wait for each PUBACK; what is sent again must come behind what came before."""
-    chosen = export(hours=12)
+    chosen = export(hours=48)  # what is published ahead of the log's clock is some 8 h of it
     host, _, port = simulated.mqtt.rpartition(":")
     async with Proxy(host, int(port)) as proxy, Reader(simulated, [(READINGS, 0)]) as reader:
         through = simulated.model_copy(update={"mqtt": f"127.0.0.1:{proxy.port}"})
@@ -145,7 +145,9 @@ async def test_a_lost_connection_leaves_the_order_as_it_was(simulated: Settings)
         for hour in (2, 6):
             await clock_passes(reader, chosen.samples[0].at + hour * HOUR_US)
             proxy.cut()
-            await proxy.refused_one()
+            refused = asyncio.ensure_future(proxy.refused_one())
+            await asyncio.wait({refused, playing}, return_when=asyncio.FIRST_COMPLETED)
+            assert refused.done(), "the replay ended before it came back"
             proxy.mend()
         await playing
     log = await log_of(simulated)
