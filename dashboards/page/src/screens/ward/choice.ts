@@ -9,7 +9,7 @@ import { chosenSite, inScope } from "../../state/scope";
 import { onTick } from "../../state/watchdog";
 
 export type Panel = "acknowledge" | "shelve" | "treated" | "note" | "out" | "more";
-export const WINDOW = 60;
+export const WINDOW = 30;
 
 export const selected = signal<string | null>(null);
 export const panel = signal<{ patient: string; kind: Panel } | null>(null);

@@ -1,6 +1,6 @@
 /** The worklist: at most a window of cards is drawn, each renders only when something on it changed. */
 import { signal } from "@preact/signals";
-import type { VNode } from "preact";
+import { Component, type VNode } from "preact";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import type { Card as CardData } from "../../logic/order";
 import { nothingWords, plural } from "../../logic/words";
@@ -13,17 +13,18 @@ import { siteName } from "../../state/tiles";
 import { Card } from "./card";
 import { cards, elsewhere, frozen, hiddenByFilter, leave, limit, room, touch, WALL_CARDS_MAX, WINDOW } from "./choice";
 
-const drawn = new WeakMap<CardData, VNode>();
-
-/** The same card is the same node, and is not even compared. */
-function node(card: CardData): VNode {
-  let found = drawn.get(card);
-  if (!found) {
-    found = <Card key={card.patient} card={card} />;
-    drawn.set(card, found);
+/** Renders again only for another card; whatever else moves on it are signals. */
+class Kept extends Component<{ card: CardData }> {
+  override shouldComponentUpdate(next: { card: CardData }): boolean {
+    return next.card !== this.props.card;
   }
-  return found;
+  override render() {
+    return <Card card={this.props.card} />;
+  }
 }
+
+// Never a node that is kept and drawn again: each would hold the list it stood in before, and that its cards, for ever.
+const node = (card: CardData): VNode => <Kept key={card.patient} card={card} />;
 
 export function Worklist() {
   return wallMode.value ? <WallList /> : <DeskList />;
