@@ -19,7 +19,11 @@ function step(): void {
 export function startFlashing(): void {
   const calm = matchMedia("(prefers-reduced-motion: reduce)");
   effect(() => {
-    const flashing = [...alerts.value.values()].some((alert) => alert.priority !== "low" && isFlashing(alert));
+    let flashing = false;
+    for (const alert of alerts.value.values()) {
+      flashing = alert.priority !== "low" && isFlashing(alert);
+      if (flashing) break;
+    }
     if (flashing && !calm.matches && timer === undefined) timer = setInterval(step, HIGH_HALF_MS);
     if (!flashing && timer !== undefined) {
       clearInterval(timer);

@@ -9,7 +9,8 @@ import { chosenSite, inScope } from "../../state/scope";
 import { onTick } from "../../state/watchdog";
 
 export type Panel = "acknowledge" | "shelve" | "treated" | "note" | "out" | "more";
-export const WINDOW = 30;
+/** Cards that are drawn at first, three screens of them, and more each time the list is scrolled to its end. */
+export const WINDOW = 20;
 
 export const selected = signal<string | null>(null);
 export const panel = signal<{ patient: string; kind: Panel } | null>(null);

@@ -63,25 +63,57 @@ function DeskList() {
   useEffect(() => {
     if (shown.length < wanted.length) afterPaint(drawMore);
   });
-  useEffect(() => () => drawnPatients.clear(), []);
+  const list = useRef<HTMLOListElement>(null);
+  useEffect(() => {
+    const side = list.current?.closest(".side");
+    side?.addEventListener("scroll", atTop, { passive: true });
+    return () => {
+      side?.removeEventListener("scroll", atTop);
+      drawnPatients.clear();
+    };
+  }, []);
   return (
     <>
-      <ol class="cards" id="worklist" onPointerMove={touch} onPointerLeave={leave} data-frozen={frozen.value}>
+      <ol class="cards" id="worklist" ref={list} onPointerMove={touch} onPointerLeave={leave} data-frozen={frozen.value}>
         {shown.map(node)}
       </ol>
-      {rest > 0 ? (
-        <p class="more">
-          and {plural(rest, "more patient")} with open alerts{" "}
-          <button class="button" type="button" onClick={() => (limit.value += WINDOW)}>
-            Show {Math.min(rest, WINDOW)} more
-          </button>
-        </p>
-      ) : null}
+      {rest > 0 ? <More rest={rest} whole={shown.length === wanted.length} /> : null}
       <Nothing />
       <p class="more">
         <Hidden />
       </p>
     </>
+  );
+}
+
+const showMore = (): void => {
+  limit.value += WINDOW;
+};
+
+/** Back at its top the list is short again. */
+function atTop(event: Event): void {
+  if ((event.currentTarget as HTMLElement).scrollTop === 0) limit.value = WINDOW;
+}
+
+/** The end of what is drawn: where it is scrolled into view, the list goes on. */
+function More({ rest, whole }: { rest: number; whole: boolean }) {
+  const mark = useRef<HTMLParagraphElement>(null);
+  useEffect(() => {
+    const side = mark.current?.closest(".side");
+    if (!mark.current || !side || !whole) return undefined;
+    const watcher = new IntersectionObserver((entries) => {
+      if (side.scrollTop > 0 && entries.some((entry) => entry.isIntersecting)) showMore();
+    });
+    watcher.observe(mark.current);
+    return () => watcher.disconnect();
+  }, [whole, limit.value]);
+  return (
+    <p class="more" ref={mark}>
+      and {plural(rest, "more patient")} with open alerts{" "}
+      <button class="button" type="button" onClick={showMore}>
+        Show {Math.min(rest, WINDOW)} more
+      </button>
+    </p>
   );
 }
 
