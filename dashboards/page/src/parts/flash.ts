@@ -3,17 +3,29 @@ import { effect } from "@preact/signals";
 import { isFlashing } from "../logic/alerts";
 import { alerts } from "../state/feed";
 
-const HIGH_HALF_MS = 250;
-const MEDIUM_HALF_MS = 833;
-let timer: ReturnType<typeof setInterval> | undefined;
+/** How long each half lasts, ms, and when it last changed. */
+const halves = {
+  flashHigh: { ms: 250, at: 0 },
+  flashMedium: { ms: 833, at: 0 },
+};
+/** A half that ends so soon, ms, ends with a change of the alerts: one frame is drawn for both. */
+const EARLY_MS = 60;
+let timer: ReturnType<typeof setTimeout> | undefined;
 
-function step(): void {
+function step(early: number): void {
+  clearTimeout(timer);
   const moment = performance.now();
   const root = document.documentElement.dataset;
-  const high = Math.floor(moment / HIGH_HALF_MS) % 2 === 0 ? "on" : "off";
-  const medium = Math.floor(moment / MEDIUM_HALF_MS) % 2 === 0 ? "on" : "off";
-  if (root.flashHigh !== high) root.flashHigh = high;
-  if (root.flashMedium !== medium) root.flashMedium = medium;
+  let next = Infinity;
+  for (const name of ["flashHigh", "flashMedium"] as const) {
+    const half = halves[name];
+    if (moment - half.at >= half.ms - early) {
+      half.at = moment;
+      root[name] = root[name] === "off" ? "on" : "off";
+    }
+    next = Math.min(next, half.at + half.ms);
+  }
+  timer = setTimeout(step, next - moment, 0);
 }
 
 export function startFlashing(): void {
@@ -24,9 +36,9 @@ export function startFlashing(): void {
       flashing = alert.priority !== "low" && isFlashing(alert);
       if (flashing) break;
     }
-    if (flashing && !calm.matches && timer === undefined) timer = setInterval(step, HIGH_HALF_MS);
+    if (flashing && !calm.matches) step(timer === undefined ? 0 : EARLY_MS);
     if (!flashing && timer !== undefined) {
-      clearInterval(timer);
+      clearTimeout(timer);
       timer = undefined;
       document.documentElement.dataset.flashHigh = "on";
       document.documentElement.dataset.flashMedium = "on";
