@@ -21,7 +21,7 @@ from vitals.readings import Rows, decode, tick_rows
 from vitals.topics import BINDINGS, READINGS, REJECTED, TICK_KEY, device_id, patient_id, readings_topic, ticks_topic
 
 NOW = 1_700_000_000_000_000
-SETTINGS = BridgeSettings(partitions=2, bridge_linger_seconds=0)
+SETTINGS = BridgeSettings(partitions=2)
 TOPIC = readings_topic("", "ward-a", "cgm-1")
 
 
@@ -42,7 +42,8 @@ class SlowProducer(MemoryProducer):
 class House:
     """A broker, a Kafka and what the registry wrote: one site, one sensor on one patient."""
 
-    def __init__(self) -> None:
+    def __init__(self, linger_s: float = 0) -> None:
+        self.settings = SETTINGS.model_copy(update={"bridge_linger_seconds": linger_s})
         self.broker = MemoryBroker()
         self.kafka = MemoryKafka({READINGS: 2, REJECTED: 2, BINDINGS: 1})
         self.clock = ManualClock(NOW)
@@ -70,7 +71,7 @@ class House:
         settings = SETTINGS.model_copy(update={"clock": "simulated" if simulated else "real"})
         clocks = await service.partition_clocks(settings, self.kafka.reader([(READINGS, 0), (READINGS, 1)]))
         await service.serve(
-            SETTINGS,
+            self.settings,
             producer,
             self.kafka.reader([(BINDINGS, 0)]),
             connection,
@@ -169,11 +170,9 @@ async def test_a_failed_write_ends_the_bridge_and_the_broker_brings_everything_a
     assert house.observed() == [NOW + number for number in (*range(written), *range(3))]
 
 
-async def test_after_a_small_turn_the_next_messages_share_one(monkeypatch: pytest.MonkeyPatch):
+async def test_after_a_small_turn_the_next_messages_share_one():
     """One write, fetch and step for a few messages; the first of them had left at once."""
-    lingering = SETTINGS.model_copy(update={"bridge_linger_seconds": 0.01})
-    monkeypatch.setitem(globals(), "SETTINGS", lingering)
-    house = House()
+    house = House(linger_s=0.01)
     async with house.running() as connection:
         house.publish(NOW)
         await until(lambda: connection.counters.acknowledged == 1)

@@ -53,19 +53,8 @@ export function byBed(a: string, b: string): number {
   return collator.compare(a, b);
 }
 
-/** A card, and the alerts it was made of, in the order in which they were known. */
-interface Made {
-  of: readonly Alert[];
-  card: Card;
-}
-export type Cards = Map<string, Made>;
-
-/**
- * Cards in order. Site alerts (without a patient) are in `siteFaults`. ``before`` are the cards of the last call, and is
- * brought up to date: a card whose alerts have not changed is the same object as before. Give an empty one where
- * something else about a patient has changed.
- */
-export function worklist(alerts: Iterable<Alert>, around: Around, before: Cards = new Map()): Card[] {
+/** Cards in order. Site alerts (without a patient) are in `siteFaults`. */
+export function worklist(alerts: Iterable<Alert>, around: Around): Card[] {
   const grouped = new Map<string, Alert[]>();
   for (const alert of alerts) {
     if (alert.patient === null || !isListed(alert)) continue;
@@ -73,26 +62,19 @@ export function worklist(alerts: Iterable<Alert>, around: Around, before: Cards 
     if (group) group.push(alert);
     else grouped.set(alert.patient, [alert]);
   }
-  for (const patient of before.keys()) if (!grouped.has(patient)) before.delete(patient);
   const cards: Card[] = [];
   for (const [patient, group] of grouped) {
-    const held = before.get(patient);
-    const card = held && alike(held.of, group) ? held.card : made(patient, group, around);
-    if (card !== held?.card) before.set(patient, { of: group, card });
-    cards.push(card);
+    group.sort((a, b) => compare(a, b, around));
+    const lead = group[0];
+    if (lead) cards.push({ patient, label: lead.label, site: lead.site, alerts: group, lead });
   }
   return cards.sort((a, b) => compare(a.lead, b.lead, around));
 }
 
-function made(patient: string, group: readonly Alert[], around: Around): Card {
-  const alerts = [...group].sort((a, b) => compare(a, b, around));
-  const lead = alerts[0]!;
-  return { patient, label: lead.label, site: lead.site, alerts, lead };
-}
-
-/** The same alerts in the same order. */
-export function alike(a: readonly Alert[], b: readonly Alert[]): boolean {
-  return a.length === b.length && a.every((alert, place) => alert === b[place]);
+/** The card of before where nothing on it is different, else the new one. */
+export function same(before: Card | undefined, card: Card): Card {
+  if (before?.alerts.length !== card.alerts.length) return card;
+  return before.alerts.every((alert, place) => alert === card.alerts[place]) ? before : card;
 }
 
 export function siteFaults(alerts: Iterable<Alert>): Alert[] {

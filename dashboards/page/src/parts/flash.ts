@@ -36,7 +36,11 @@ export function startFlashing(): void {
       flashing = alert.priority !== "low" && isFlashing(alert);
       if (flashing) break;
     }
-    if (flashing && !calm.matches) step(timer === undefined ? 0 : EARLY_MS);
+    if (flashing && !calm.matches) {
+      // What begins to flash is bright first.
+      if (timer === undefined) for (const half of Object.values(halves)) half.at = performance.now();
+      step(EARLY_MS);
+    }
     if (!flashing && timer !== undefined) {
       clearTimeout(timer);
       timer = undefined;

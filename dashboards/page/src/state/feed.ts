@@ -7,7 +7,7 @@ import type { Alert, ClientCommand, CommandAnswer, Heartbeat, Service, ServerMes
 import { wait } from "../logic/backoff";
 import { forget as forgetAll, memory, take, type Effects, type Memory } from "../logic/feedcore";
 import { silence, type Phase } from "../logic/link";
-import { alike, siteFaults as faultsOf, worklist as cardsOf, type Card, type Cards } from "../logic/order";
+import { same, siteFaults as faultsOf, worklist as cardsOf, type Card } from "../logic/order";
 import { proofsAfter, type Proof } from "../logic/proofs";
 import { receipts } from "../logic/receipts";
 import { heard, setClock } from "./clock";
@@ -51,22 +51,15 @@ export const synced = signal(false);
 /** The gateway's words for itself and for who we are. */
 export const server = signal("");
 
-let madeCards: Cards = new Map();
-let madeAround: readonly unknown[] = [];
-/** Every card, in order. A card whose alerts and their order have not changed is the same object, and need not render. */
+let cardsBefore: ReadonlyMap<string, Card> = new Map();
+/** Every card, in order. A card whose alerts have not changed is the same object as before, and need not render. */
 export const worklist: ReadonlySignal<Card[]> = computed(() => {
-  const [bed, slope] = [beds.value, slopes.value];
-  const around = { bed: (patient: string) => bed.get(patient) ?? "", slope: (patient: string) => slope.get(patient) ?? null };
-  if (madeAround[0] === bed && madeAround[1] === slope) return cardsOf(alerts.value.values(), around, madeCards);
-  const before = madeCards;
-  [madeCards, madeAround] = [new Map(), [bed, slope]];
-  return cardsOf(alerts.value.values(), around, madeCards).map((card) => {
-    const old = before.get(card.patient)?.card;
-    if (!old || !alike(old.alerts, card.alerts)) return card;
-    const made = madeCards.get(card.patient);
-    if (made) made.card = old;
-    return old;
-  });
+  const cards = cardsOf(alerts.value.values(), {
+    bed: (patient) => beds.value.get(patient) ?? "",
+    slope: (patient) => slopes.value.get(patient) ?? null,
+  }).map((card) => same(cardsBefore.get(card.patient), card));
+  cardsBefore = new Map(cards.map((card) => [card.patient, card]));
+  return cards;
 });
 export const siteFaults: ReadonlySignal<Alert[]> = computed(() => faultsOf(alerts.value.values()));
 export const outOfService: ReadonlySignal<ReadonlyMap<string, Service>> = computed(

@@ -11,7 +11,7 @@ import { go, route, wallMode } from "../../state/route";
 import { chosenSite } from "../../state/scope";
 import { siteName } from "../../state/tiles";
 import { Card } from "./card";
-import { cards, elsewhere, frozen, hiddenByFilter, leave, limit, room, touch, WALL_CARDS_MAX, WINDOW } from "./choice";
+import { cards, elsewhere, frozen, hiddenByFilter, leave, limit, panel, room, touch, WALL_CARDS_MAX, WINDOW } from "./choice";
 
 /** Renders again only for another card; whatever else moves on it are signals. */
 class Kept extends Component<{ card: CardData }> {
@@ -90,9 +90,9 @@ const showMore = (): void => {
   limit.value += WINDOW;
 };
 
-/** Back at its top the list is short again. */
+/** Back at its top the list is short again, unless somebody is writing on one of its cards. */
 function atTop(event: Event): void {
-  if ((event.currentTarget as HTMLElement).scrollTop === 0) limit.value = WINDOW;
+  if ((event.currentTarget as HTMLElement).scrollTop === 0 && panel.peek() === null) limit.value = WINDOW;
 }
 
 /** The end of what is drawn: where it is scrolled into view, the list goes on. */
