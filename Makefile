@@ -60,7 +60,7 @@ drill-kill: install ## kill -9 every service at seeded moments under load, alone
 	@exec $(BIN)/python -m compose.drills.kill --seed $(SEED) $(ARGS)
 
 .PHONY: drill-stop
-drill-stop: install ## SIGSTOP every service for 20 s under load, then SIGCONT, and one for good (SEED=)
+drill-stop: install ## SIGSTOP every service for 30 s under load, then SIGCONT, and one for good (SEED=)
 	@exec $(BIN)/python -m compose.drills.stop --seed $(SEED) $(ARGS)
 
 .PHONY: drill-database

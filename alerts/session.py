@@ -42,6 +42,12 @@ RECEIPTS_BURST = 50
 """``delivered`` messages of one client beyond this rate wait unread, and what it sends after them too."""
 
 
+TURN_BYTES_MAX = 8 * 1024
+"""Sent to one client in a row; then the others have their turn. About 0.5 ms of work for changes out of a replay, and
+few enough writes: a turn after each frame would make each a write of its own.
+"""
+
+
 class Refused(ProtocolError):
     """A client that does not keep to the protocol; ``code`` is the close code it gets."""
 
@@ -104,7 +110,7 @@ class Host(Protocol):
 class Session:
     """A client that said hello. ``push`` is how the gateway speaks to it."""
 
-    __slots__ = ("_clock", "_idle", "_peer", "_queue", "_receipts", "bucket", "principal", "scope")
+    __slots__ = ("_clock", "_cut", "_idle", "_in_turn", "_peer", "_queue", "_receipts", "bucket", "principal", "scope")
 
     def __init__(self, peer: Peer, principal: Principal, clock: Clock) -> None:
         self.principal = principal
@@ -114,6 +120,8 @@ class Session:
         self._clock = clock
         self._peer = peer
         self._queue = ClientQueue()
+        self._cut = False
+        self._in_turn = 0
         self._idle: asyncio.Future[None] | None = None
         """What the sender waits for while nothing waits for it: then a frame may go straight to the socket."""
 
@@ -124,14 +132,17 @@ class Session:
 
     def push(self, frame: str) -> None:
         """Send a frame, or queue it where that would wait; a client for whom too much waits is cut off, and comes
-        back with its cursor.
+        back with its cursor. What is pushed between the cut and the end of its conversation goes nowhere.
         """
+        if self._cut:
+            return
         if self._idle and self._peer.offer(frame):
             return
         fits = self.buffered_bytes + len(frame) <= QUEUE_BYTES_MAX
         if fits and self._queue.push(frame):
             self._wake()
         else:
+            self._cut = True
             log.warning("client does not keep up: %s %s", self.principal.name, self._peer.remote)
             self._peer.abort()
 
@@ -173,12 +184,24 @@ class Session:
 
     async def _send(self, opening: Iterable[str]) -> None:
         for frame in opening:
-            await self._peer.send(frame)
+            await self._send_one(frame)
         while True:
             while (waiting := self._queue.pop()) is not None:
-                await self._peer.send(waiting)
+                await self._send_one(waiting)
             self._idle = asyncio.get_running_loop().create_future()
             await self._idle
+
+    async def _send_one(self, frame: str) -> None:
+        """Send a frame, and from time to time let everybody else have a turn.
+
+        A send waits only where the socket is full. Thousands of frames for a client that reads fast would be one step
+        of the loop, and every other client would wait for it.
+        """
+        await self._peer.send(frame)
+        self._in_turn += len(frame)
+        if self._in_turn >= TURN_BYTES_MAX:
+            self._in_turn = 0
+            await asyncio.sleep(0)
 
 
 async def converse(peer: Peer, host: Host, clock: Clock) -> None:

@@ -169,7 +169,7 @@ def _load(
         say(report.model_dump_json() if as_json else "\n".join(show.lines(report)))
         return 1 if report.differences else 0
 
-    raise SystemExit(signals.run(run))
+    raise SystemExit(signals.run(run, fast=True))
 
 
 @report_app.command(

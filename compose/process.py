@@ -21,6 +21,8 @@ from compose.errors import ProcessExited, ProcessNotReady
 SHIM = Path(__file__).with_name("shim.py")
 READY_POLL_SECONDS = 0.05
 LOG_BYTES_MAX = 32 * 1024 * 1024
+STANDS_BACK = 5
+"""Niceness of what no alert waits for: with too little CPU for all, such a process gets a third of another's share."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,7 @@ class ProcessSpec:
     ``alive`` is asked every ``alive_poll_seconds`` while it runs; when it raises OSError for ``alive_seconds`` on end,
     the process hangs. ``doom_signal`` tells it that everything is about to be stopped, so that it says so to others.
     ``env`` is laid over the parent's environment. ``death_signal`` is what the kernel sends when the parent dies.
+    ``nice`` is how far it stands back (0 to 19) where there is not enough CPU for all.
     """
 
     name: str
@@ -64,6 +67,7 @@ class ProcessSpec:
     alive_seconds: float = 30.0
     alive_poll_seconds: float = 2.0
     doom_signal: signal.Signals | None = None
+    nice: int = 0
 
     def command(self) -> list[str]:
         """Return the full argument vector, shim included; only this process may run it."""
@@ -74,6 +78,7 @@ class ProcessSpec:
             "read": self.jail.may_search,
             "root": None if self.jail.root is None else str(self.jail.root),
             "binds": self.jail.binds,
+            "nice": self.nice,
         }
         return [sys.executable, "-I", "-S", str(SHIM), json.dumps(wish), "--", *self.argv]
 

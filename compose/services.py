@@ -11,7 +11,7 @@ from http import HTTPStatus
 from pathlib import Path
 
 from compose import page
-from compose.process import ProcessSpec, python, python_env
+from compose.process import STANDS_BACK, ProcessSpec, python, python_env
 from compose.servers import probes
 from runtime.health import ask
 from runtime.service import DOOM_SIGNAL
@@ -20,6 +20,8 @@ SERVICES = ("registry", "sink", "process", "manage", "gateway", "dashboard", "br
 """Every service that runs on either clock, in the order of the start; they stop in the reverse order."""
 SHOWING = ("gateway", "dashboard")
 """Services for people: nobody needs them before a ward's history is there."""
+UNHURRIED = ("sink", "dashboard")
+"""Services that no alert waits for."""
 PROVER = "prove"
 SIMULATOR = "simulate"
 READY_S = 900.0
@@ -105,6 +107,7 @@ def service(name: str, logs: Path, environment: Mapping[str, str], health_port: 
         doom_signal=DOOM_SIGNAL,
         stop_seconds=8.0,
         ready_seconds=READY_S,
+        nice=STANDS_BACK if program in UNHURRIED else 0,
     )
 
 

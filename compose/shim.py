@@ -7,7 +7,8 @@ It imports nothing beside the standard library. The JSON object holds:
 
 ``parent``  pid that must still be alive; ``signal``  sent when it dies; ``user``  [uid, gid] or null;
 ``read``    keep the right to pass folders closed to that user; ``root``  chroot or null;
-``binds``   [[source, folder below root], ...], with source "proc" for a new /proc.
+``binds``   [[source, folder below root], ...], with source "proc" for a new /proc;
+``nice``    what is added to its niceness.
 """
 
 import contextlib
@@ -83,6 +84,7 @@ def main() -> None:
     argv = sys.argv[3:]
     die_with(wish["parent"], wish["signal"])
     try:
+        os.nice(wish["nice"])
         if wish["binds"]:
             mount(wish["binds"], wish["root"] or "")
         if wish["root"]:

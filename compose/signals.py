@@ -15,15 +15,21 @@ from vitals.errors import VigilError
 STOPPED_BY_SIGNAL = 130
 
 
-def run(main: Callable[[], Coroutine[Any, Any, int]]) -> int:
+def run(main: Callable[[], Coroutine[Any, Any, int]], *, fast: bool = False) -> int:
     """Run ``main`` to its end and return the exit code.
 
     The first signal cancels it; later ones change nothing, since every stop has a deadline of its own.
     An error of ours becomes one line on stderr (more, where everything was given up) and its exit code; a signal
-    gives 130.
+    gives 130. ``fast`` runs it on uvloop, for what takes a share of the machine that it measures.
     """
+    factory: Callable[[], asyncio.AbstractEventLoop] | None = None
+    if fast:
+        import uvloop  # commands that end at once need not load it
+
+        factory = uvloop.new_event_loop
     try:
-        return asyncio.run(_main(main))
+        with asyncio.Runner(loop_factory=factory) as runner:
+            return runner.run(_main(main))
     except VigilError as error:
         sys.stderr.write(f"vigil: {told(error)}\n")
         return exit_code(error)

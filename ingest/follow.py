@@ -14,11 +14,16 @@ CATCH_UP_S = 20.0
 
 
 class Follower:
-    """Follows with ``reader``, which reads ``registry.bindings``; `run` is a task beside everything else."""
+    """Follows with ``reader``, which reads ``registry.bindings``; `run` is a task beside everything else.
 
-    def __init__(self, reader: Reader, directory: Directory) -> None:
+    ``asker`` reads nothing and has a connection of its own: Kafka answers one connection in order, so on the reader's
+    a question waits behind a fetch for which there are no records, for up to a quarter of a second.
+    """
+
+    def __init__(self, reader: Reader, asker: Reader, directory: Directory) -> None:
         self.directory = directory
         self._reader = reader
+        self._asker = asker
         self._moved = asyncio.Event()
 
     async def run(self) -> None:
@@ -35,7 +40,7 @@ class Follower:
         """
         try:
             async with asyncio.timeout(CATCH_UP_S):
-                end = (await self._reader.end_offsets())[BINDINGS, 0]
+                end = (await self._asker.end_offsets([(BINDINGS, 0)]))[BINDINGS, 0]
                 while self.directory.position < end:
                     self._moved.clear()
                     await self._moved.wait()

@@ -30,17 +30,19 @@ async def main(settings: BridgeSettings) -> None:
     async with (
         HealthServer(settings.health_port or None, readiness, metrics, settings.health_host),
         Producer(settings, f"bridge-{settings.instance}") as producer,
-        Reader(settings, [(READINGS, partition) for partition in range(settings.partitions)]) as readings,
         Reader(settings, [(BINDINGS, 0)]) as bindings,
+        Reader(settings, []) as asker,
     ):
-        clocks = await partition_clocks(settings, readings)
-        await serve(settings, producer, bindings, connect(settings), clocks, metrics=metrics, readiness=readiness)
+        async with Reader(settings, [(READINGS, partition) for partition in range(settings.partitions)]) as readings:
+            clocks = await partition_clocks(settings, readings)
+        follower = Follower(bindings, asker, Directory(settings.partitions))
+        await serve(settings, producer, follower, connect(settings), clocks, metrics=metrics, readiness=readiness)
 
 
 async def serve(
     settings: BridgeSettings,
     producer: Producer,
-    bindings: Reader,
+    follower: Follower,
     connection: Connection,
     clocks: PartitionClocks,
     *,
@@ -48,12 +50,11 @@ async def serve(
     readiness: Readiness,
     clock: Clock | None = None,
 ) -> None:
-    """Run the bridge's tasks over its drivers: ``bindings`` reads ``registry.bindings``; ``connection`` is entered
-    here, once the directory is complete.
+    """Run the bridge's tasks over its drivers: ``connection`` is entered here, once the directory that
+    ``follower`` keeps is complete.
     """
     clock = clock or SystemClock()
-    directory = Directory(settings.partitions)
-    follower = Follower(bindings, directory)
+    directory = follower.directory
     bridge = Bridge(
         namespace=settings.namespace,
         partitions=settings.partitions,

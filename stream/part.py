@@ -7,6 +7,7 @@ together, after the ring has taken every row up to it. So a run sees what the lo
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -17,10 +18,11 @@ from stream.episodes import Writer
 from stream.medians import LOST_AFTER_US, NO_DATA, Medians
 from stream.outbox import Outbox, Where
 from stream.panes import Ring
+from stream.poll import CENSORED_HIGH, CENSORED_LOW, Part, marked
 from stream.rules import UNKNOWN, Deciding, Machines
 from stream.series import NEVER, Bools, Floats, Ints, Patients, Series, Slots
-from stream.signal import NO_WORD, SILENT, Signals, words
-from vitals.readings import Flag, Rows, event_time, late, usable
+from stream.signal import NO_WORD, SILENT, Signals
+from vitals.readings import Rows
 from vitals.units import Unit, canonical
 
 if TYPE_CHECKING:
@@ -29,12 +31,18 @@ if TYPE_CHECKING:
     from vitals.journal import Episode
     from vitals.metrics import Metric
 
-_LOW, _HIGH = int(Flag.CENSORED_LOW), int(Flag.CENSORED_HIGH)
+_LAST_UNIT = int(Unit.MMOL_L)
+_SAYS_SILENT = np.int8(SILENT)
+
+
+WAITING_MAX = 512
+"""So many rows wait together at most: the tick that ends their waiting is not held up by more than a millisecond."""
 
 
 class Batch(NamedTuple):
     """Rows of one metric in log order, all shape (n,): event and arrival µs, canonical value, what rules see,
-    censoring (0, 1 low, 2 high), usable, late, deciding, what a row says about the signal, its record and row in it.
+    censoring (0, 1 low, 2 high), usable, late, deciding, what a row says about the signal, which row of the poll it is
+    (-1: of an earlier poll); record ``p`` of the poll begins at its row ``starts[p]``.
     """
 
     slots: Slots
@@ -47,8 +55,18 @@ class Batch(NamedTuple):
     late: Bools
     deciding: Bools
     words: NDArray[np.int8]
-    record: Slots
-    row: Slots
+    at: Slots
+    starts: list[int]
+
+
+def once(slots: Slots) -> bool:
+    """Whether no slot repeats; of one or more."""
+    return len(slots) == 1 or int(np.bincount(slots).max()) == 1
+
+
+def those(mask: Bools) -> Slots | slice:
+    """An index of the rows that a mask holds: where it is all of them, one that copies nothing."""
+    return slice(None) if np.count_nonzero(mask) == len(mask) else mask.nonzero()[0]
 
 
 def deciding(slots: Slots, events: Ints, good: Bools, stale: Bools, newest: Ints) -> Bools:
@@ -56,7 +74,7 @@ def deciding(slots: Slots, events: Ints, good: Bools, stale: Bools, newest: Ints
     time of its series, of which ``newest`` (by slot) holds the greatest before these rows. All µs, shape (n,).
     """
     fresh = good & ~stale & (events > newest[slots])
-    if not fresh.any() or np.bincount(slots).max() == 1:
+    if not np.count_nonzero(fresh) or once(slots):
         return fresh
     order = np.argsort(slots, kind="stable")
     series, times, count = slots[order], events[order], len(events) + 2
@@ -98,6 +116,11 @@ class Lane:
         self.medians = Medians(self.series, self.ring)
         self.signals = Signals(self.series, self.medians)
         self.writer = Writer(patients, self.machines, self.signals)
+        self.waiting: list[tuple[Rows, Slots]] = []
+        """Rows that wait, and their slots, in log order."""
+        self.waiting_rows = 0
+        self.waiting_from = NEVER
+        """The earliest arrival among the rows that wait (µs)."""
         self.unbound = 0
         """Rows that no series of ours takes: no control record has bound a device of this metric."""
 
@@ -106,46 +129,80 @@ class Lane:
         for table in (self.series, self.ring, self.machines, self.medians, self.signals):
             table.grow(capacity)
 
-    def take(self, rows: Rows, slots: Slots, record: Slots, row: Slots) -> Slots:
-        """Take rows of this metric in log order; the slots of the series that decided, possibly repeated."""
-        known = self.series.exists[slots] & (rows["unit"] <= Unit.MMOL_L)
-        if not known.all():
-            self.unbound += int(len(known) - known.sum())
-            rows, slots, record, row = rows[known], slots[known], record[known], row[known]
+    def wait(self, part: Part) -> bool:
+        """Let rows that can change no alarm by themselves wait for more, or for a deadline; whether they do.
+
+        Of a metric without threshold rules those of series that are not silent: they could say nothing now, and the
+        step must be the same for any cut of the log into polls. Live polls hold a row or two, and hundreds of rows
+        cost little more than one.
+        """
+        rows, slots = part.rows, part.slots
+        if self.machines.rules or len(rows) + self.waiting_rows > WAITING_MAX:
+            return False
+        quiet = self.series.exists[slots] & (self.signals.level[slots] == 0) & (rows["unit"] <= _LAST_UNIT)
+        if np.count_nonzero(quiet) < len(rows):
+            return False
+        self.waiting.append((rows, slots))
+        self.waiting_rows += len(rows)
+        self.waiting_from = min(self.waiting_from, int(rows["received_at"].min()))
+        return True
+
+    def _after_waiting(self, part: Part) -> Part:
+        """The rows that wait, and then those of a part."""
+        rows, slots = zip(*self.waiting, (part.rows, part.slots), strict=True)
+        at = np.concatenate([np.full(self.waiting_rows, -1), part.at])
+        self.waiting.clear()
+        self.waiting_rows, self.waiting_from = 0, NEVER
+        return Part(np.concatenate(rows), np.concatenate(slots), at, part.starts)
+
+    def take(self, part: Part) -> Slots:
+        """Take what waits, then a part's rows; the slots of the series that decided, possibly repeated."""
+        if self.waiting:
+            part = self._after_waiting(part)
+        rows, slots, at, starts = part
+        known = self.series.exists[slots] & (rows["unit"] <= _LAST_UNIT)
+        unknown = len(rows) - int(np.count_nonzero(known))
+        if unknown:
+            self.unbound += unknown
+            rows, slots, at = rows[known], slots[known], at[known]
         if not len(rows):
             return slots
-        batch = self._classify(rows, slots, record, row)
+        batch = self._classify(Part(rows, slots, at, starts))
         self._turn_by_turn(batch)
         return self._remember(batch)
 
-    def _classify(self, rows: Rows, slots: Slots, record: Slots, row: Slots) -> Batch:
-        flags = rows["flags"]
-        low, high = (flags & _LOW) != 0, (flags & _HIGH) != 0
+    def _classify(self, part: Part) -> Batch:
+        rows, slots, at, starts = part
+        marks = marked(rows)
         values = canonical(rows["value"], rows["unit"])
-        values = np.where(low, self.series.below[slots], np.where(high, self.series.above[slots], values))
-        good = usable(rows) & np.isfinite(values)
-        events = event_time(rows)
-        stale = late(rows)
-        decides = deciding(slots, events, good, stale, self.series.last_e)
+        if np.count_nonzero(marks.censored):
+            low, high = marks.censored == CENSORED_LOW, marks.censored == CENSORED_HIGH
+            values = np.where(low, self.series.below[slots], np.where(high, self.series.above[slots], values))
+        good = marks.usable & np.isfinite(values)
+        decides = deciding(slots, marks.events, good, marks.late, self.series.last_e)
         return Batch(
             slots=slots,
-            events=events,
+            events=marks.events,
             arrivals=rows["received_at"],
             values=values,
             wholes=np.floor(values + 0.5) if self.metric.whole else values,
-            censored=np.where(low, 1, np.where(high, 2, 0)).astype(np.int8),
+            censored=marks.censored,
             usable=good,
-            late=stale,
+            late=marks.late,
             deciding=decides,
-            words=np.where(decides, SILENT, words(flags)).astype(np.int8),
-            record=record,
-            row=row,
+            words=np.where(decides, _SAYS_SILENT, marks.words),
+            at=at,
+            starts=starts,
         )
 
     def _turn_by_turn(self, batch: Batch) -> None:
         matter = self._matter(batch)
-        if not matter.any():
-            self._write(batch, np.flatnonzero(batch.usable))
+        if not np.count_nonzero(matter):
+            self._write(batch, those(batch.usable))
+            return
+        if once(batch.slots):
+            self._write(batch, those(batch.usable))
+            self._look(batch, matter.nonzero()[0])
             return
         turn = turns(batch.slots, matter)
         by_turn = np.argsort(turn, kind="stable")
@@ -153,28 +210,34 @@ class Lane:
         for first, last in pairwise(bounds):
             rows = by_turn[first:last]
             self._write(batch, rows[batch.usable[rows]])
-            looked_at = rows[matter[rows]]
-            decide = looked_at[batch.deciding[looked_at]]
-            self._decide(batch, decide)
-            self._explain(batch, looked_at[~batch.deciding[looked_at]])
+            self._look(batch, rows[matter[rows]])
+
+    def _look(self, batch: Batch, rows: Slots) -> None:
+        """Rows that matter, one per series, already in the ring."""
+        self._decide(batch, rows[batch.deciding[rows]])
+        self._explain(batch, rows[~batch.deciding[rows]])
 
     def _matter(self, batch: Batch) -> Bools:
         """Rows that can change an alarm: of a series with an open episode, or at or after one beyond a limit."""
         slots = batch.slots
         silent = self.signals.level[slots] > 0
         hot = silent | self.machines.open(slots)
-        beyond = np.flatnonzero(batch.deciding & self.machines.beyond_any(slots, batch.wholes))
-        if beyond.size:
+        beyond = (batch.deciding & self.machines.beyond_any(slots, batch.wholes)).nonzero()[0]
+        if beyond.size and once(slots):
+            hot[beyond] = True
+        elif beyond.size:
             first = np.full(len(self.patients.keys), len(slots))
             first[slots[beyond[::-1]]] = beyond[::-1]
             hot |= np.arange(len(slots)) >= first[slots]
-        speaks = silent & (batch.words > NO_WORD) & (batch.arrivals >= self.series.waits_from[slots])
-        return (hot & batch.deciding) | speaks
+        matter = hot & batch.deciding
+        if np.count_nonzero(silent):
+            matter |= silent & (batch.words > NO_WORD) & (batch.arrivals >= self.series.waits_from[slots])
+        return matter
 
-    def _write(self, batch: Batch, rows: Slots) -> None:
-        if rows.size:
-            values, wholes = batch.values[rows], batch.wholes[rows]
-            self.ring.write(batch.slots[rows], batch.events[rows], values, wholes, batch.late[rows])
+    def _write(self, batch: Batch, rows: Slots | slice) -> None:
+        slots = batch.slots[rows]
+        if slots.size:
+            self.ring.write(slots, batch.events[rows], batch.values[rows], batch.wholes[rows], batch.late[rows])
 
     def _decide(self, batch: Batch, rows: Slots) -> None:
         """Deciding readings that matter, one per series, already in the ring."""
@@ -183,15 +246,16 @@ class Lane:
         slots, events = batch.slots[rows], batch.events[rows]
         self._last(batch, rows)
         readings = Deciding(slots, events, batch.wholes[rows], self.series.gap[slots])
-        at = dict(zip(slots.tolist(), rows.tolist(), strict=True))
-        for change in self.machines.step(self.ring, readings):
+        changes = self.machines.step(self.ring, readings)
+        at = dict(zip(slots.tolist(), rows.tolist(), strict=True)) if changes else {}
+        for change in changes:
             seen = self.writer.last_seen(change.slot)
             episode = self.writer.threshold(change, seen.at, seen)
             self._emit(_where(batch, at[change.slot], seen.at), change.slot, episode)
-        silent = np.flatnonzero(self.signals.level[slots] > 0)
+        silent = self.signals.level[slots].nonzero()[0]
         if silent.size:
             over, begins = self.signals.heard(slots[silent], events[silent])
-            for at_row in np.flatnonzero(over | begins).tolist():
+            for at_row in (over | begins).nonzero()[0].tolist():
                 self._heard(batch, int(rows[silent[at_row]]), ends=bool(over[at_row]))
 
     def _heard(self, batch: Batch, row: int, *, ends: bool) -> None:
@@ -212,7 +276,7 @@ class Lane:
                 episode = self.writer.signal(slot, "reason", at)
                 self._emit(_where(batch, row, at), slot, episode)
 
-    def _last(self, batch: Batch, rows: Slots) -> None:
+    def _last(self, batch: Batch, rows: Slots | slice) -> None:
         slots = batch.slots[rows]
         self.series.dec_e[slots] = batch.events[rows]
         self.series.dec_rx[slots] = batch.arrivals[rows]
@@ -220,11 +284,13 @@ class Lane:
         self.series.dec_censored[slots] = batch.censored[rows]
 
     def _remember(self, batch: Batch) -> Slots:
-        good = batch.usable
+        good, decides = those(batch.usable), those(batch.deciding)
         np.maximum.at(self.series.last_e, batch.slots[good], batch.events[good])
-        decides = np.flatnonzero(batch.deciding)
         self._last(batch, decides)
-        counts = (batch.words > NO_WORD) & (batch.deciding | (batch.arrivals >= self.series.waits_from[batch.slots]))
+        counts = decides
+        if not isinstance(decides, slice):
+            since = batch.arrivals >= self.series.waits_from[batch.slots]
+            counts = those((batch.words > NO_WORD) & (batch.deciding | since))
         self.signals.why[batch.slots[counts]] = batch.words[counts]
         return batch.slots[decides]
 
@@ -234,7 +300,8 @@ class Lane:
     def unknown_at(self, slots: Slots) -> Ints:
         """When known open episodes of each slot turn unknown, NEVER where none is; shape of ``slots``."""
         known = (self.machines.level[slots] > 0) & (self.machines.condition[slots] != UNKNOWN)
-        return np.where(known.any(axis=1), self.series.dec_rx[slots] + self.series.gap[slots], NEVER)
+        low, high = known.T
+        return np.where(low | high, self.series.dec_rx[slots] + self.series.gap[slots], NEVER)
 
     def forgotten_at(self, slots: Slots) -> Ints:
         """When the first known open episode of a window rule turns unknown, NEVER where none is."""
@@ -243,8 +310,11 @@ class Lane:
     def deadline(self, slots: Slots) -> Ints:
         """The first deadline of each slot (µs), NEVER where there is none; shape of ``slots``."""
         due = np.minimum(self.signals.due_at(slots), self.signals.medium_at(slots))
-        due = np.minimum(due, self.forgotten_at(slots))
-        return np.minimum(due, self.unknown_at(slots))
+        if self.medians.names:
+            due = np.minimum(due, self.forgotten_at(slots))
+        if self.machines.rules:
+            due = np.minimum(due, self.unknown_at(slots))
+        return due
 
     def lose(self, slot: int, reason: str, where: Where, *, known_only: bool = False) -> None:
         """A slot's open episodes turn unknown for a reason."""
@@ -323,4 +393,8 @@ class Lane:
 
 
 def _where(batch: Batch, row: int, instant: int) -> Where:
-    return Where(int(batch.record[row]), int(batch.row[row]), instant)
+    """The cause of what a row says: its record and its number in it."""
+    at = int(batch.at[row])
+    assert at >= 0, "a row that says something does not wait"
+    record = bisect_right(batch.starts, at) - 1
+    return Where(record, at - batch.starts[record], instant)

@@ -2,32 +2,37 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from itertools import repeat
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.series import TICK_SLOT, UNKNOWN_SLOT, Ints, Patients, Slots
+from stream.series import TICK_SLOT, UNKNOWN_SLOT, Bools, Ints, Patients, Slots
+from stream.signal import OLD, words
 from vitals.metrics import TICK
-from vitals.readings import READING, Rows
+from vitals.readings import READING, Flag, Rows, event_time, late, usable
 from vitals.topics import CONTROL_HEADER
 
 if TYPE_CHECKING:
     from vitals.steps import Records
 
+CENSORED_LOW, CENSORED_HIGH = 1, 2
+_LOW, _HIGH = int(Flag.CENSORED_LOW), int(Flag.CENSORED_HIGH)
+
 
 class Poll(NamedTuple):
-    """The records of a poll. Row ``r`` is number ``row[r]`` of record ``record[r]`` and has the slot ``slots[r]``;
-    record ``p``'s rows are ``rows[starts[p]:starts[p + 1]]``. Records that are not whole rows have none.
-    ``ticks`` are the tick records by position: their (site, time µs), in order.
+    """The records of a poll. Row ``r`` is of the metric ``codes[r]`` and has the slot ``slots[r]``; record ``p``'s rows
+    are ``rows[starts[p]:starts[p + 1]]``. Records that are not whole rows have none. ``strange`` says whether there
+    may be a row without a slot. ``ticks`` are the tick records by position: their (site, time µs), in order.
     """
 
     rows: Rows
-    record: Slots
-    row: Slots
+    codes: bytes
     slots: Slots
     starts: list[int]
+    strange: bool
     ticks: dict[int, list[tuple[int, int]]]
     controls: list[int]
     broken: int
@@ -49,35 +54,68 @@ def read(records: Records, patients: Patients) -> Poll:
             key = keys[at]
             if key is not None and len(key) == 16:
                 patients.add(key)
-    lengths = np.fromiter(map(len, values), np.int64, len(values))
-    broken = np.flatnonzero(lengths % READING.itemsize).tolist()
-    if broken:
-        values = list(values)
-        for at in broken:
-            values[at] = b""
-            lengths[at] = 0
-    counts: Ints = lengths // READING.itemsize
-    interned = np.fromiter(map(patients.slot_of.get, keys, repeat(UNKNOWN_SLOT)), np.intp, len(keys))
+    sizes = list(map(len, values))
+    interned = list(map(patients.slot_of.get, keys, repeat(UNKNOWN_SLOT)))
+    slots, broken = np.array(interned, np.intp), 0
+    if sizes.count(READING.itemsize) == len(sizes):  # what nearly every poll is, and the cheaper
+        starts = list(range(len(sizes) + 1))
+    else:
+        counts, torn = np.divmod(np.array(sizes, np.int64), READING.itemsize)
+        if torn.any():
+            counts[torn > 0] = 0
+            broken = int(np.count_nonzero(torn))
+            values = [b"" if each else value for value, each in zip(values, torn.tolist(), strict=True)]
+        starts = [0, *np.cumsum(counts).tolist()]
+        slots = np.repeat(slots, counts)
     rows: NDArray[np.void] = np.frombuffer(b"".join(values), READING)
-    starts = np.concatenate([[0], np.cumsum(counts)])
-    record, slots = np.repeat(np.arange(len(keys)), counts), np.repeat(interned, counts)
-    return Poll(
-        rows=rows,
-        record=record,
-        row=np.arange(len(rows)) - np.repeat(starts[:-1], counts),
-        slots=slots,
-        starts=starts.tolist(),
-        ticks=_moves(rows, record, slots),
-        controls=controls,
-        broken=len(broken),
-    )
+    codes = rows["metric"].tobytes()
+    strange = UNKNOWN_SLOT in interned
+    ticks: dict[int, list[tuple[int, int]]] = {}
+    if TICK_SLOT in interned:
+        at = (slots == TICK_SLOT).nonzero()[0]
+        ticks = _moves(rows, starts, at)
+        strange |= sum(map(len, ticks.values())) < len(at)
+    return Poll(rows, codes, slots, starts, strange, ticks, controls, broken)
 
 
-def _moves(rows: Rows, record: Slots, slots: Slots) -> dict[int, list[tuple[int, int]]]:
-    at = np.flatnonzero(slots == TICK_SLOT)
-    at = at[rows["metric"][at] == TICK]
+def _moves(rows: Rows, starts: list[int], at: Slots) -> dict[int, list[tuple[int, int]]]:
+    ticks = rows[at]
+    columns = at.tolist(), ticks["metric"].tolist(), ticks["site"].tolist(), ticks["observed_at"].tolist()
     found: dict[int, list[tuple[int, int]]] = {}
-    columns = record[at].tolist(), rows["site"][at].tolist(), rows["observed_at"][at].tolist()
-    for position, site, time in zip(*columns, strict=True):
-        found.setdefault(position, []).append((site, time))
+    for row, metric, site, time in zip(*columns, strict=True):
+        if metric == TICK:
+            found.setdefault(bisect_right(starts, row) - 1, []).append((site, time))
     return found
+
+
+class Part(NamedTuple):
+    """Rows of one metric in log order, their slots, and which rows of the poll they are, all shape (n,); record ``p``
+    of the poll begins at its row ``starts[p]``.
+    """
+
+    rows: Rows
+    slots: Slots
+    at: Slots
+    starts: list[int]
+
+
+class Marks(NamedTuple):
+    """What the flags of rows say, all shape (n,): event time (µs), censoring (0, `CENSORED_LOW`, `CENSORED_HIGH`),
+    usable, late, and what rows that do not decide say about the signal.
+    """
+
+    events: Ints
+    censored: NDArray[np.int8]
+    usable: Bools
+    late: Bools
+    words: NDArray[np.int8]
+
+
+def marked(rows: Rows) -> Marks:
+    """What the flags of rows say."""
+    flags = rows["flags"]
+    if not np.count_nonzero(flags):  # so are nearly all, and to ask for each flag costs more than all the rest
+        none = np.zeros(len(rows), np.bool_)
+        return Marks(rows["observed_at"].copy(), none.view(np.int8), ~none, none, np.full(len(rows), OLD, np.int8))
+    censored = np.where(flags & _LOW, CENSORED_LOW, np.where(flags & _HIGH, CENSORED_HIGH, 0)).astype(np.int8)
+    return Marks(event_time(rows), censored, usable(rows), late(rows), words(flags))

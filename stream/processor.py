@@ -18,6 +18,7 @@ from stream import episodes, evaluations, poll, windows
 from stream.medians import NO_DATA
 from stream.outbox import Outbox, Where
 from stream.part import Lane
+from stream.poll import Part
 from stream.series import LONG_AGO, NEVER, Patients
 from stream.sites import MARK_EVERY_US, Site, Sites
 from vitals.control import ClockControl, PatientControl, SiteControl, decode
@@ -104,31 +105,37 @@ class Processor:
                 self._tick(moves, position)
                 begin = last
             self._mark(moves, position)
-        self._readings(batch, begin, len(batch.rows))
+        self._readings(batch, begin, len(batch.rows), wait=True)
         outputs = self._outbox.drain(records.offsets)
         self._count(batch)
         return outputs
 
     # ---- readings
 
-    def _readings(self, batch: Poll, begin: int, end: int) -> None:
-        """Take the rows from ``begin`` to ``end``."""
-        if begin >= end:
-            return
-        metrics = batch.rows["metric"][begin:end]
-        slots = batch.slots[begin:end]
+    def _readings(self, batch: Poll, begin: int, end: int, *, wait: bool = False) -> None:
+        """Take the rows from ``begin`` to ``end`` and those that wait, or let all of a metric ``wait`` if they can."""
+        codes = batch.codes[begin:end]
         for code, lane in self._lanes.items():
-            chosen = np.flatnonzero((metrics == code) & (slots >= 0)) + begin
-            if chosen.size:
-                decided = lane.take(batch.rows[chosen], batch.slots[chosen], batch.record[chosen], batch.row[chosen])
-                self._expect(lane, decided)
+            count = codes.count(code)
+            if not count and (wait or not lane.waiting):
+                continue
+            if count == len(codes) and not batch.strange:
+                part = Part(batch.rows[begin:end], batch.slots[begin:end], np.arange(begin, end), batch.starts)
+            else:
+                chosen = np.frombuffer(codes, np.uint8) == code
+                if batch.strange:
+                    chosen &= batch.slots[begin:end] >= 0
+                at = chosen.nonzero()[0] + begin
+                part = Part(batch.rows[at], batch.slots[at], at, batch.starts)
+            if not (wait and lane.wait(part)):
+                self._expect(lane, lane.take(part))
 
     def _expect(self, lane: Lane, slots: Slots) -> None:
         """Deadlines of these series may have come nearer: their sites look earlier."""
         if not slots.size:
             return
         due, where = lane.deadline(slots), self._patients.site[slots]
-        for number in np.unique(where).tolist():
+        for number in set(where.tolist()):
             site = self._sites.by_number[number]
             site.alarm_at = min(site.alarm_at, int(due[where == number].min()))
 
@@ -142,9 +149,10 @@ class Processor:
                 return False
         if self._sites.stirs(moves):
             return False
-        pending = batch.rows[begin:end]
-        arrivals = pending["received_at"][pending["metric"] != TICK]
-        return not arrivals.size or max(at for _, at in moves) < int(arrivals.min()) + DELAY_MIN_US
+        pending = min(lane.waiting_from for lane in self._lanes.values())
+        if begin < end:  # ticks among them do no harm: at worst they make one more look at what is due
+            pending = min(pending, int(batch.rows["received_at"][begin:end].min()))
+        return max(at for _, at in moves) < pending + DELAY_MIN_US
 
     def _advance(self, moves: list[tuple[int, int]]) -> list[Site]:
         """Move clocks; the sites that were heard."""
@@ -224,7 +232,7 @@ class Processor:
             (lane.signals.medium_at, lane.stay_silent),  # after the opening, which one jump of the clock may pass too
         ):
             due = due_of(slots)
-            for at in np.flatnonzero(due <= clock).tolist():
+            for at in (due <= clock).nonzero()[0].tolist():
                 act(int(slots[at]), where._replace(instant=int(due[at])))
 
     def _look_ahead(self, site: Site, slots: Slots) -> None:
@@ -367,11 +375,15 @@ class Processor:
 
     def _count(self, batch: Poll) -> None:
         counters = self.counters
-        is_reading = batch.rows["metric"] != TICK
-        counters.readings += int(is_reading.sum())
-        counters.late += int(late(batch.rows[is_reading]).sum())
-        strangers = is_reading & ((batch.slots < 0) | ~KNOWN[batch.rows["metric"]])
-        self._strangers += int(strangers.sum())
+        codes = batch.codes
+        readings = len(codes) - codes.count(TICK)
+        counters.readings += readings
+        if np.count_nonzero(batch.rows["flags"]):
+            counters.late += sum(codes[at] != TICK for at in late(batch.rows).nonzero()[0].tolist())
+        if batch.strange or sum(map(codes.count, METRIC_BY_CODE)) < readings:
+            metrics = np.frombuffer(codes, np.uint8)
+            strangers = (metrics != TICK) & ((batch.slots < 0) | ~KNOWN[metrics])
+            self._strangers += int(np.count_nonzero(strangers))
         counters.unbound = self._strangers + sum(lane.unbound for lane in self._lanes.values())
         counters.windows, counters.episodes = self._outbox.windows, self._outbox.episodes
         counters.marks = self._outbox.marks

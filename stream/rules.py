@@ -52,12 +52,14 @@ class Deciding(NamedTuple):
 class Machines(Table):
     """Limits and states of all low and high machines of one metric; columns [slot, side] or [slot, side, level]."""
 
-    FILL: ClassVar[dict[str, float]] = {"limit": -np.inf, "quick_limit": -np.inf}
+    FILL: ClassVar[dict[str, float]] = {"limit": -np.inf, "quick_limit": -np.inf, "outer": -np.inf}
 
     def __init__(self) -> None:
         self.rules: dict[tuple[int, int], ThresholdRule] = {}
         self.limit = cast("Floats", self.column("limit", np.float64, 2, 2))
         self.quick_limit = cast("Floats", self.column("quick_limit", np.float64, 2, 2))
+        self.outer = cast("Floats", self.column("outer", np.float64, 2))
+        """The limit of either level that is reached first."""
         self.on_span: Ints = np.zeros((self.capacity, 2, 2), np.int64)
         self.quick_span: Ints = np.zeros((self.capacity, 2, 2), np.int64)
         self.slow_span: Ints = np.zeros((self.capacity, 2, 2), np.int64)
@@ -85,15 +87,17 @@ class Machines(Table):
                 self.quick_span[slot, side, at] = level.quick_span_us
                 self.slow_span[slot, side, at] = level.slow_span_us
                 self.span_max = max(self.span_max, level.on_span_us, level.quick_span_us, level.slow_span_us)
+        self.outer[slot] = self.limit[slot].max(axis=1)
 
     def beyond_any(self, slots: Slots, values: Floats) -> Bools:
         """Whether values lie beyond any limit of their slot; all shape (n,)."""
-        outer = self.limit[slots].max(axis=2)
-        return np.asarray((values < outer[:, 0]) | (-values < outer[:, 1]))
+        low, high = self.outer[slots].T
+        return np.asarray((values < low) | (-values < high))
 
     def open(self, slots: Slots) -> Bools:
         """Whether each slot has an open episode; shape (n,)."""
-        return np.asarray(self.level[slots].any(axis=1))
+        low, high = self.level[slots].T
+        return np.asarray((low | high) != 0)
 
     def rank(self, slot: int) -> int:
         """The highest priority rank (1 low to 3 high) of a slot's open episodes; 0 where none is open."""
@@ -105,15 +109,17 @@ class Machines(Table):
         changes: list[Change] = []
         for side, sign in enumerate(SIGNS):
             values = readings.values * sign
-            beyond = values[:, None] < self.limit[readings.slots, side]
-            touched = np.flatnonzero((self.level[readings.slots, side] > 0) | beyond.any(axis=1))
+            touched = self.level[readings.slots, side] > 0
+            touched = (touched | (values < self.outer[readings.slots, side])).nonzero()[0]
             if touched.size:
-                changes += self._side(ring, readings.some(touched), side, values[touched], beyond[touched])
+                changes += self._side(ring, readings.some(touched), side, values[touched])
         return changes
 
-    def _side(self, ring: Ring, readings: Deciding, side: int, values: Floats, beyond: Bools) -> list[Change]:
+    def _side(self, ring: Ring, readings: Deciding, side: int, values: Floats) -> list[Change]:
         slots = readings.slots
-        against = Beyond(slots, readings.events, readings.gaps, self.limit[slots, side], beyond, SIGNS[side])
+        limits = self.limit[slots, side]
+        beyond = values[:, None] < limits
+        against = Beyond(slots, readings.events, readings.gaps, limits, beyond, SIGNS[side])
         lookback = -(-(self.span_max + int(readings.gaps.max())) // ring.pane_us) + 1
         starts = ring.run_starts(against, min(lookback, ring.size))
         level = self.level[slots, side]
@@ -121,7 +127,7 @@ class Machines(Table):
         out = np.where(moved == 2, beyond[:, 1], beyond[:, 0])
         condition = np.where(moved == 0, OVER, np.where(out, ACTIVE, RETURNING)).astype(np.int8)
         before = self.condition[slots, side]
-        opened = np.flatnonzero((level == 0) & (moved > 0))
+        opened = ((level == 0) & (moved > 0)).nonzero()[0]
         if opened.size:
             whole = ring.run_starts(against.some(opened), ring.size)
             self.opened_at[slots[opened], side] = readings.events[opened]
@@ -129,7 +135,7 @@ class Machines(Table):
         self.level[slots, side] = moved
         self.condition[slots, side] = condition
         changes = []
-        for at in np.flatnonzero((moved != level) | (condition != before)).tolist():
+        for at in ((moved != level) | (condition != before)).nonzero()[0].tolist():
             change = changed(int(level[at]), int(moved[at]), int(before[at]), int(condition[at]))
             slot = int(slots[at])
             if before[at] == UNKNOWN:

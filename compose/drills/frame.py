@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,7 @@ from vitals.errors import VigilError
 
 PARTITIONS = "2"
 """As `make demo` has it: a step's cost is per partition."""
+WRONG_ARGUMENTS = 2
 Tell = Callable[[str], None]
 
 
@@ -107,13 +108,24 @@ async def conduct(drill: Callable[[Frame], Awaitable[None]], *, as_json: bool, k
     return 0 if passed else 1
 
 
-def command_line(name: str, description: str | None) -> argparse.ArgumentParser:
+class Arguments(argparse.ArgumentParser):
+    """The arguments of a module of the drills; what it does not understand is one line on stderr and exit code 2."""
+
+    def __init__(self, name: str, description: str | None) -> None:
+        super().__init__(
+            prog=f"python -m compose.drills.{name}",
+            description=description,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong, without the whole usage."""
+        self.exit(WRONG_ARGUMENTS, f"{self.prog}: {message} (--help lists what there is)\n")
+
+
+def command_line(name: str, description: str | None) -> Arguments:
     """A drill's command line with what every drill can be asked."""
-    found = argparse.ArgumentParser(
-        prog=f"python -m compose.drills.{name}",
-        description=description,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    found = Arguments(name, description)
     found.add_argument("--json", action="store_true", dest="as_json", help="the verdict as one line")
     found.add_argument("--keep", action="store_true", help="leave the data folder")
     return found

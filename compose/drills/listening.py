@@ -12,15 +12,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import random
 import sys
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 from compose import folder, signals
 from compose.drills.crowds import Got, Joined, Record
+from compose.drills.frame import Arguments
 from runtime.clock import Clock, SystemClock
 from runtime.observe import configure_logging
 from runtime.settings import Settings
@@ -125,7 +128,7 @@ class Listener:
             self.open.pop(alert["id"], None)
         else:
             self.open[alert["id"]] = alert["version"]
-        where = partition_of(UUID(alert["patient"]).bytes, self._ready.partitions)
+        where = _partition(alert["patient"], self._ready.partitions)
         change = Got(where, _version(alert["version"]), UUID(alert["id"]), alert["change"], self._clock.now_us())
         self.events.append(change)
 
@@ -155,6 +158,12 @@ def loaded(told: dict[str, Any]) -> Record:
     return Record(told["name"], told["steady"], events, _versions(told["final"]), *told["counts"])
 
 
+@cache
+def _partition(patient: str, partitions: int) -> int:
+    """A patient's partition, worked out once: for each change it would cost this process as much as its JSON."""
+    return partition_of(UUID(patient).bytes, partitions)
+
+
 def _version(told: list[int]) -> Version:
     return (told[0], told[1])
 
@@ -165,6 +174,10 @@ def _versions(told: dict[str, list[int]]) -> dict[UUID, Version]:
 
 async def run(root: Path, name: str, seed: int, steady: int, wild: int) -> int:
     """Be those clients until they are calmed and have read to the end."""
+    with suppress(PermissionError):  # started by hand it may lead a group already
+        # Linux may share a core by sessions (autogroup). Each service has one; these clients stand for other machines,
+        # and in the drill's session the steady ones would wait for the wild and for the drill, and seem late.
+        os.setsid()
     ready = folder.read_ready(root)
     settings = folder.settings_of(ready, Settings)
     configure_logging(settings.model_copy(update={"log_level": "error"}), "drill")
@@ -200,10 +213,15 @@ def _say(what: object) -> None:
     sys.stdout.flush()
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     """The command line that `compose.drills.clients` uses."""
-    root, name, seed, steady, wild = sys.argv[1:6]
-    return signals.run(lambda: run(Path(root), name, int(seed), int(steady), int(wild)))
+    parser = Arguments("listening", __doc__)
+    parser.add_argument("root", metavar="FOLDER", type=Path)
+    parser.add_argument("name", metavar="NAME")
+    for each in ("seed", "steady", "wild"):
+        parser.add_argument(each, metavar=each.upper(), type=int)
+    found = parser.parse_args(arguments)
+    return signals.run(lambda: run(**vars(found)))
 
 
 if __name__ == "__main__":

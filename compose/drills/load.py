@@ -35,7 +35,8 @@ CROSSINGS_MIN = 1000
 CROSSINGS_HZ = 25.0
 TRY_S = 20.0
 FIRST_HZ = 500.0
-WORKERS = 2
+WORKERS, FIND_WORKERS = 1, 2
+"""Processes of devices. They share the machine with what is measured: one holds these loads easily, at less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,15 +77,15 @@ async def _loads(frame: Frame, options: DrillOptions) -> None:
                     crossings_hz=CROSSINGS_HZ,
                     seed=options.seed + number,
                 )
-                reports.append(await _run(frame, stack, plan, P99_MS))
+                reports.append(await _run(frame, stack, plan, P99_MS, WORKERS))
                 _keep(frame, reports[-1], options.out, f"{patients}-{number + 1}")
             _judge(frame, name, reports)
 
 
-async def _run(frame: Frame, stack: Stack, plan: Plan, p99_ms: float) -> Report:
+async def _run(frame: Frame, stack: Stack, plan: Plan, p99_ms: float, processes: int) -> Report:
     ready = stack.ready
     where = Where(ready.feed, ready.token, ready.health, frame.root / "logs")
-    how = How(workers=WORKERS, p99_alert_ms=p99_ms)
+    how = How(workers=processes, p99_alert_ms=p99_ms)
     with showing(live=False) as told:
         report = await run(stack.settings, plan, where, how, clock=frame.clock, tell=frame.tell, told=told)
     wanted = Thresholds(p50_alert_ms=P50_MS, p99_alert_ms=p99_ms)
@@ -133,7 +134,7 @@ async def _find(frame: Frame, options: DrillOptions) -> None:
                 seed=options.seed + len(tries),
             )
             frame.tell(f"{load:.0f} readings a second")
-            report = await _run(frame, stack, plan, LIMIT_P99_MS)
+            report = await _run(frame, stack, plan, LIMIT_P99_MS, FIND_WORKERS)
             holds = _alert(report, "p99") <= LIMIT_P99_MS and not report.counts.lost and not report.counts.open
             best, worst = (report, worst) if holds else (best, report)
             tries.append({"readings_per_second": round(load), "holds": holds, "p99_ms": _alert(report, "p99")})
@@ -181,7 +182,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--find-limit", action="store_true", help="look for the greatest load with p99 <= 250 ms")
     parser.add_argument("--patients", type=int, default=1000, help="of --find-limit")
     parser.add_argument("--out", type=Path, help="a folder for the reports, JSON and HTML")
-    return signals.run(lambda: drill(DrillOptions(**vars(parser.parse_args(arguments)))))
+    found = parser.parse_args(arguments)
+    return signals.run(lambda: drill(DrillOptions(**vars(found))), fast=True)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from compose import folder, signals
 from compose.drills.backlog import SITE, Backlog, backlogs
+from compose.drills.frame import Arguments
 from runtime.mqtt import Connection
 from runtime.observe import configure_logging
 from runtime.settings import Settings
@@ -58,10 +59,14 @@ def _say(what: object) -> None:
     sys.stdout.flush()
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     """The command line that `compose.drills.storm` uses."""
-    root, seed, devices, hours, now = sys.argv[1:6]
-    return signals.run(lambda: run(Path(root), int(seed), int(devices), float(hours), int(now)))
+    parser = Arguments("returning", __doc__)
+    parser.add_argument("root", metavar="FOLDER", type=Path)
+    for each, kind in (("seed", int), ("devices", int), ("hours", float), ("now", int)):
+        parser.add_argument(each, metavar=each.upper(), type=kind)
+    found = parser.parse_args(arguments)
+    return signals.run(lambda: run(**vars(found)))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ With ``--readme`` only the ward at a desk is taken, into that file. Progress goe
 
 from __future__ import annotations
 
-import argparse
 import shutil
 import sys
 import tempfile
@@ -21,7 +20,7 @@ from playwright.async_api import Browser
 from compose import signals
 from compose.drills import browser
 from compose.drills.browser import Scheme
-from compose.drills.frame import Tell, teller
+from compose.drills.frame import Arguments, Tell, teller
 from compose.stack import Options, Stack
 from runtime.clock import SystemClock
 
@@ -114,7 +113,7 @@ async def _shoot(chromium: Browser, link: str, shot: Shot, scheme: Scheme, path:
 
 def main(arguments: list[str] | None = None) -> int:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m compose.drills.screens", description=__doc__)
+    parser = Arguments("screens", __doc__)
     parser.add_argument("--out", type=Path, help="folder for pictures of every screen")
     parser.add_argument("--readme", type=Path, help="file for the ward at a desk")
     parser.add_argument("--wait", type=float, default=WAIT_S, help="seconds for which the ward lives first")

@@ -40,10 +40,8 @@ from vitals.metrics import MINUTE_US
 from vitals.policies import LOW
 from vitals.topics import device_id, patient_id
 
-STORM_P99_MS = 10_000.0
-"""Ticks come through the same queue as readings, so data that is ten seconds old is what a page calls stalled
-(`alerts.settings.GatewaySettings.stalled_seconds`): a site that comes back must not bring the others to that.
-"""
+STORM_P99_MS = 5_000.0
+"""As after a kill; ticks come through the same queue, and at ten seconds a page calls its data stalled."""
 QUIET_S = 15.0
 CONNECT_S = 60.0
 DIGEST_S = 150.0

@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.table import Table
 
 from compose import signals
-from compose.drills.frame import teller
+from compose.drills.frame import Arguments, teller
 from runtime.clock import SystemClock
 
 SEEDED: tuple[str, ...] = ("kill", "stop", "database", "kafka", "broker", "input", "disk", "storm", "clients")
@@ -151,11 +151,7 @@ def _names(text: str) -> list[str]:
 
 def main(arguments: list[str] | None = None) -> int:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m compose.drills.table",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = Arguments("table", __doc__)
     parser.add_argument("--seeds", type=_numbers, default=[1, 2, 3], help="seeds, with commas between")
     parser.add_argument("--only", type=_names, default=[], help="drills, with commas between")
     parser.add_argument("--json", action="store_true", dest="as_json", help="all verdicts as one line")

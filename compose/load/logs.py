@@ -1,12 +1,15 @@
 """What the log has of a load test, as it comes: readings, episodes, alerts, rejections.
 
 The clock is this process's, the machine's wall clock, at the moment at which a reader of its own has the record in
-hand; ``to_bridge`` alone is by the bridge's clock (the row's ``received_at``), which is the same machine's.
+hand; ``to_bridge`` alone is by the bridge's clock (the row's ``received_at``), which is the same machine's. That moment
+is all that is noted when a record comes: sense is made of a second's records at once, since this process shares its
+machine with what it measures.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -23,23 +26,38 @@ from vitals.alerts import Alert
 from vitals.alerts import decode as decode_alert
 from vitals.journal import Episode
 from vitals.journal import decode as decode_journal
-from vitals.readings import Rows, decode
+from vitals.readings import READING, decode
 from vitals.steps import Records
 from vitals.topics import CONTROL_HEADER, FEED, JOURNAL, READINGS, REJECTED, TICK_KEY, mqtt_root
 
 POLL_S = 0.2
+HELD_MAX = 8192
+"""So many records are held, at most, before sense is made of them."""
+NO_CROSSING = -1
 STAGES = ("received", "log", "journal", "feed", "socket")
 """Moments on an alert's way that are watched."""
 
 
 class Waiting(NamedTuple):
-    """Rows of ours that are in the log and perhaps not in the database: the offset of the last one's record, and
+    """Rows of ours that are in the log and perhaps not in the database, in its order: the offsets of their records,
     their intended times (µs UTC) and whether each counts in a latency.
     """
 
-    offset: int
+    offset: NDArray[np.int64]
     at: NDArray[np.int64]
     counts: NDArray[np.bool_]
+
+
+@dataclass(slots=True)
+class _Held:
+    """Records of readings in the order in which they came, and when each did (µs UTC); ``first`` is the first offset
+    of each partition.
+    """
+
+    values: list[bytes] = field(default_factory=list)
+    places: list[tuple[int, int, int]] = field(default_factory=list)
+    """Partition, offset, time."""
+    first: dict[int, int] = field(default_factory=dict)
 
 
 class Ledger:
@@ -57,7 +75,12 @@ class Ledger:
         self.crossings = crossings
         self.ids = {crossing.alert(start): index for index, crossing in enumerate(crossings)}
         self.times = {stage: np.zeros(len(crossings), np.int64) for stage in STAGES}
-        self._index = {(each.device, each.number): index for index, each in enumerate(crossings)}
+        self.at = np.array([each.at for each in crossings], np.int64)
+        """Intended times of the crossings, µs since the start."""
+        self._held = _Held()
+        self._index = np.full((plan.patients, int(found.number.max(initial=0)) + 1), NO_CROSSING, np.int64)
+        for index, each in enumerate(crossings):
+            self._index[each.device, each.number] = index
 
     def reached(self, stage: str, alert: str, now: int) -> None:
         """An alert of ours is there, for the first time or again."""
@@ -72,39 +95,59 @@ class Ledger:
         return np.asarray(at >= self.start + self.plan.warm_us)
 
     def readings(self, records: Records, now: int) -> None:
-        """Take records of ``vitals.readings``, of one partition in its order."""
-        values, offsets = [], []
+        """Take records of ``vitals.readings``, of one partition in its order, that came now; `digest` counts them."""
+        held, partition = self._held, records.partition
         for offset, key, value, headers in zip(
             records.offsets, records.keys, records.values, records.headers, strict=True
         ):
-            if key != TICK_KEY and not any(name == CONTROL_HEADER for name, _ in headers):
-                values.append(value)
-                offsets.append(offset)
-        if not values:
+            if key == TICK_KEY or (headers and any(name == CONTROL_HEADER for name, _ in headers)):
+                continue
+            held.first.setdefault(partition, offset)
+            held.values.append(value)
+            held.places.append((partition, offset, now))
+        if len(held.values) >= HELD_MAX:
+            self.digest()
+
+    def digest(self) -> None:
+        """Make sense of the readings that came since the last time."""
+        held, self._held = self._held, _Held()
+        if not held.values:
             return
-        rows = decode(values)
+        rows = decode(held.values)
+        count = np.array([len(value) // READING.itemsize for value in held.values])
+        partition, offset, now = np.repeat(np.array(held.places, np.int64), count, axis=0).T
         taken = self.tally.take(rows)
         place = taken.place[taken.first]
-        if not len(place):
-            return
-        at = rows["observed_at"][place]
-        self._note(rows, place, at, now)
-        queue = self.waiting.setdefault(records.partition, deque())
-        queue.append(Waiting(offsets[-1], at, self.counts(at)))
-        for where, device, number in zip(
-            place.tolist(), taken.device[taken.first].tolist(), taken.number[taken.first].tolist(), strict=True
-        ):
-            index = self._index.get((device, number))
-            if index is not None:
-                self.times["received"][index] = int(rows["received_at"][where])
-                self.times["log"][index] = now
+        at, now = rows["observed_at"][place], now[place]
+        received = rows["received_at"][place]
+        counts = self._note(at, received, now)
+        partition, offset = partition[place], offset[place]
+        for each in np.unique(partition).tolist():
+            which = partition == each
+            self.waiting.setdefault(each, deque()).append(Waiting(offset[which], at[which], counts[which]))
+        index = self._index[taken.device[taken.first], taken.number[taken.first]]
+        low = index != NO_CROSSING
+        self.times["received"][index[low]] = received[low]
+        self.times["log"][index[low]] = now[low]
+
+    @property
+    def logged(self) -> int:
+        """How many readings are in the log by now."""
+        self.digest()
+        return self.tally.logged
 
     def store(self, partition: int, position: int, now: int) -> None:
         """The database has everything of a partition before ``position``."""
+        if self._held.first.get(partition, position) < position:
+            self.digest()
         queue = self.waiting.get(partition)
-        while queue and queue[0].offset < position:
-            _, at, counts = queue.popleft()
-            self.stored += len(at)
+        while queue and queue[0].offset[0] < position:
+            first = queue.popleft()
+            end = int(np.searchsorted(first.offset, position))
+            if end < len(first.offset):
+                queue.appendleft(Waiting(first.offset[end:], first.at[end:], first.counts[end:]))
+            at, counts = first.at[:end], first.counts[:end]
+            self.stored += end
             kept = buffered(self.plan, at - self.start)
             self.to_stored.record_all(now - at[counts & ~kept])
             self.to_stored_kept.record_all(now - at[counts & kept])
@@ -120,13 +163,15 @@ class Ledger:
                 reason = headers.get("reason", "?")
                 self.reasons[reason] = self.reasons.get(reason, 0) + count
 
-    def _note(self, rows: Rows, place: NDArray[np.intp], at: NDArray[np.int64], now: int) -> None:
+    def _note(self, at: NDArray[np.int64], received: NDArray[np.int64], now: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Note latencies of rows that are in the log for the first time; returns which count."""
         counts = self.counts(at)
         kept = buffered(self.plan, at - self.start)
-        live = counts & ~kept
-        self.to_bridge.record_all(rows["received_at"][place][live] - at[live])
-        self.to_log.record_all(now - at[live])
-        self.to_log_kept.record_all(now - at[counts & kept])
+        live, late = counts & ~kept, counts & kept
+        self.to_bridge.record_all((received - at)[live])
+        self.to_log.record_all((now - at)[live])
+        self.to_log_kept.record_all((now - at)[late])
+        return counts
 
 
 async def watch_readings(reader: Reader, ledger: Ledger, clock: Clock) -> None:

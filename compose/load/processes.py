@@ -44,6 +44,7 @@ class Sampler:
 
     def __init__(self, known: Mapping[str, Sequence[psutil.Process]]) -> None:
         self._known = known
+        self._below: dict[int, psutil.Process] = {}
         self._cpu: dict[int, tuple[str, float]] = {}
         self.pss: dict[str, float] = {}
         """The most memory so far, MiB."""
@@ -69,16 +70,30 @@ class Sampler:
             if total:
                 self.pss[name] = max(self.pss.get(name, 0.0), total / 1024)
 
-    @staticmethod
-    def _family(name: str, processes: Sequence[psutil.Process]) -> list[psutil.Process]:
+    def _family(self, name: str, processes: Sequence[psutil.Process]) -> list[psutil.Process]:
         found = list(processes)
         if name == "database":  # one process per connection
             for process in processes:
                 try:
-                    found += process.children(recursive=True)
+                    found += self._children(process)
                 except psutil.Error:
                     continue
         return found
+
+    def _children(self, process: psutil.Process) -> list[psutil.Process]:
+        """Processes below one. psutil reads of every process of the machine who its parent is; Linux knows ours."""
+        try:
+            text = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text(encoding="ascii")
+        except OSError:
+            return list(process.children(recursive=True))
+        pids = [int(each) for each in text.split()]
+        for pid in pids:
+            if pid not in self._below:
+                try:
+                    self._below[pid] = psutil.Process(pid)
+                except psutil.NoSuchProcess:
+                    continue
+        return [self._below[pid] for pid in pids if pid in self._below]
 
 
 class Busy:

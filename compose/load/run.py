@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 import psutil
 
 from compose.drills.bedside import BOUND_BEFORE_US, POLICY
@@ -236,10 +235,10 @@ class Watching:
         acknowledged = merged.total("acknowledged")
 
         def logged() -> bool:
-            return ledger.tally.logged >= acknowledged and bool((ledger.times["socket"] > 0).all())
+            return ledger.logged >= acknowledged and bool((ledger.times["socket"] > 0).all())
 
         def stored() -> bool:
-            return ledger.stored >= ledger.tally.logged
+            return ledger.stored >= ledger.logged
 
         for arrived in (logged, stored):
             await self._until(arrived)
@@ -248,7 +247,7 @@ class Watching:
         """Wait for a condition while things still move."""
         moved, before = self._clock.monotonic(), -1
         while not arrived() and self._clock.monotonic() - moved < SETTLE_S:
-            now = self.ledger.tally.logged + self.ledger.stored + int((self.ledger.times["socket"] > 0).sum())
+            now = self.ledger.logged + self.ledger.stored + int((self.ledger.times["socket"] > 0).sum())
             if now != before:
                 moved, before = self._clock.monotonic(), now
             await self._clock.sleep(POLL_S)
@@ -256,7 +255,7 @@ class Watching:
 
 def to_alert(ledger: Ledger) -> tuple[Latencies, Latencies]:
     """From the intended time to the socket, of live crossings and of those that a device kept."""
-    at = np.array([each.at for each in ledger.crossings], np.int64)
+    at = ledger.at
     there = (ledger.times["socket"] > 0) & (at >= ledger.plan.warm_us)
     kept = buffered(ledger.plan, at)
     took = ledger.times["socket"] - ledger.start - at
@@ -268,6 +267,7 @@ def to_alert(ledger: Ledger) -> tuple[Latencies, Latencies]:
 
 def _report(watching: Watching, merged: Merged, socket: Socket, rows: store.Stored, how: How) -> Report:
     ledger, sampling = watching.ledger, watching.sampling
+    ledger.digest()
     live, late = to_alert(ledger)
     latencies = {
         "to_send": merged.to_send,

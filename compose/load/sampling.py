@@ -88,7 +88,7 @@ class Sampling:
             planned=sum(each.planned for each in figures),
             sent=sum(each.sent for each in figures),
             acknowledged=sum(each.acknowledged for each in figures),
-            logged=self.ledger.tally.logged,
+            logged=self.ledger.logged,
             stored=self.ledger.stored,
             alerts=reached["socket"],
             journal=reached["journal"],
@@ -201,7 +201,7 @@ def hops_of(ledger: Ledger, late_ms: float) -> tuple[Hop, ...]:
     """An alert's way in parts. Where the write to the device's socket was is not known for each: the devices' part is
     ``late_ms``, the median over all readings; the rest is by each alert's own times.
     """
-    at = np.array([each.at for each in ledger.crossings], np.int64)
+    at = ledger.at
     live = (at >= ledger.plan.warm_us) & ~buffered(ledger.plan, at)
     for each in ledger.times.values():
         live &= each > 0

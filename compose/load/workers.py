@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -78,9 +79,21 @@ class Merged:
 
     def __init__(self, parts: Iterable[Figures]) -> None:
         self._parts = list(parts)
-        self.to_send = self._latencies("to_send")
-        self.to_puback = self._latencies("to_puback")
-        self.to_puback_kept = self._latencies("to_puback_kept")
+
+    @cached_property
+    def to_send(self) -> Latencies:
+        """From the intended time to the write, of live readings."""
+        return self._latencies("to_send")
+
+    @cached_property
+    def to_puback(self) -> Latencies:
+        """From the intended time to the PUBACK, of live readings."""
+        return self._latencies("to_puback")
+
+    @cached_property
+    def to_puback_kept(self) -> Latencies:
+        """The same of readings that a device kept while it was away."""
+        return self._latencies("to_puback_kept")
 
     def total(self, name: str) -> int:
         """The sum of a count."""

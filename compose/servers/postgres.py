@@ -22,7 +22,7 @@ from pathlib import Path
 
 import psutil
 
-from compose.process import Jail, ProcessSpec, run_to_end
+from compose.process import STANDS_BACK, Jail, ProcessSpec, run_to_end
 from compose.servers import probes
 from vitals.errors import ServerMissing
 
@@ -146,6 +146,7 @@ async def prepare(install: Install, data: Path, log: Path, port: int, *, name: s
         stop_seconds=15.0,
         # at the parent's death it stops at once and takes its children with it; the log is replayed at the next start
         death_signal=signal.SIGQUIT,
+        nice=STANDS_BACK,
     )
 
 

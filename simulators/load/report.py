@@ -164,7 +164,7 @@ def missed(report: Report, wanted: Thresholds) -> Sequence[str]:
             found = report.latencies.get(f"to_{point.removesuffix('_ms')}")
             value = float("inf") if found is None else float(getattr(found, quantile))
             if value > most:
-                lines.append(f"{quantile} to_{point.removesuffix('_ms')}: {value:.1f} ms, expected at most {most:g}")
+                lines.append(f"{quantile} to_{point.removesuffix('_ms')}: {value:.1f} ms, expected at most {most:g} ms")
         elif (count := getattr(report.counts, name)) > most:
             lines.append(f"{name.replace('_', ' ')}: {count}, expected at most {most}")
     if report.counts.open:

@@ -51,7 +51,7 @@ class Tally:
         width = int(found.number.max()) + 1 if len(found.number) else 1
         self._planned = np.zeros((plan.patients, width), bool)
         self._planned[found.device, found.number] = True
-        self._seen = np.zeros((plan.patients, width), np.uint8)
+        self._seen = np.zeros((plan.patients, width), bool)
         self._low = np.zeros((plan.patients, width), bool)
         lows = found.kind == LOW
         self._low[found.device[lows], found.number[lows]] = True
@@ -72,16 +72,25 @@ class Tally:
         self.strange += int((~known).sum())
         place, device, number = place[known], device[known], number[known]
         first = np.zeros(len(place), bool)
-        for index, (who, which) in enumerate(zip(device.tolist(), number.tolist(), strict=True)):
-            if self._seen[who, which]:
-                self.duplicated += 1
-            else:
-                first[index] = True
-                self.logged += 1
-                self.reordered += bool(which < self._highest[who])
-            self._seen[who, which] = min(255, int(self._seen[who, which]) + 1)
-            self._highest[who] = max(int(self._highest[who]), which)
+        first[np.unique(device * self._seen.shape[1] + number, return_index=True)[1]] = True
+        first &= ~self._seen[device, number]
+        self.logged += int(first.sum())
+        self.duplicated += int((~first).sum())
+        self.reordered += int((first & (number < self._before(device, number))).sum())
+        self._seen[device, number] = True
+        np.maximum.at(self._highest, device, number)
         return Taken(place, device, number, first)
+
+    def _before(self, device: NDArray[np.intp], number: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The highest number of each row's device before that row."""
+        order = np.argsort(device, kind="stable")
+        level = device[order] * np.int64(self._seen.shape[1] + 1)  # above every number of the devices before
+        before = level + self._highest[device[order]]
+        running = np.maximum.accumulate(level + number[order])
+        before[1:] = np.maximum(before[1:], running[:-1])
+        found = np.empty_like(number)
+        found[order] = before - level
+        return found
 
     def low(self, device: int, number: int) -> bool:
         """Whether a message is a scripted crossing."""
@@ -89,14 +98,14 @@ class Tally:
 
     def outcome(self, opened: Iterable[tuple[int, int]]) -> Outcome:
         """The end of it; ``opened`` are the messages without PUBACK, (device, number), which may be missing."""
-        missing = self._planned & (self._seen == 0)
+        missing = self._planned & ~self._seen
         for who, which in opened:
             missing[who, which] = False
         return Outcome(self.logged, int(missing.sum()), self.duplicated, self.reordered)
 
     def lost(self, opened: Iterable[tuple[int, int]], most: int = 10) -> Sequence[str]:
         """The first few lost messages, for a person: device and number."""
-        missing = self._planned & (self._seen == 0)
+        missing = self._planned & ~self._seen
         for who, which in opened:
             missing[who, which] = False
         return [f"{name_of(int(who))} number {which}" for who, which in np.argwhere(missing)[:most]]

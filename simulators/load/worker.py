@@ -7,6 +7,7 @@ four times a second, and ``done`` with its figures; the end of stdin ends it at 
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 from bisect import bisect_right
 from typing import Literal, TypeVar
@@ -30,6 +31,8 @@ DRAIN_S = 20.0
 """How long the end waits for the last PUBACKs."""
 TURN_S = 0.001
 PROGRESS_S = 0.25
+ENCODED_EVERY = 4
+"""Every how many lines of progress the histograms are encoded anew: they are shown once a second."""
 PING_IDLE_S = 20.0
 LINE_BYTES_MAX = 64 * 1024 * 1024
 
@@ -95,6 +98,8 @@ class Worker:
         self._given = 0
         self._counts = Counts()
         self._to_send, self._to_puback, self._to_puback_kept = Latencies(), Latencies(), Latencies()
+        self._encoded: dict[str, str] = {}
+        self._told = 0
         self._back_s: float | None = None
         gate = asyncio.Semaphore(spec.last - spec.first if spec.plan.shape == "storm" else CONNECTING_MAX)
         self._broker = _broker(settings, spec, gate)
@@ -125,6 +130,10 @@ class Worker:
         opened = [index for device in self._devices for index in device.session.open] if kind == "done" else []
         opened += range(self._given, len(self._at)) if kind == "done" else ()
         counts = self._counts
+        if kind == "done" or self._told % ENCODED_EVERY == 0:
+            found = {"to_send": self._to_send, "to_puback": self._to_puback, "to_puback_kept": self._to_puback_kept}
+            self._encoded = {name: each.encoded() for name, each in found.items()}
+        self._told += 1
         return Figures(
             kind=kind,
             connected=self.connected,
@@ -136,9 +145,7 @@ class Worker:
             connects=counts.connects,
             lost=counts.lost,
             failed=counts.failed,
-            to_send=self._to_send.encoded(),
-            to_puback=self._to_puback.encoded(),
-            to_puback_kept=self._to_puback_kept.encoded(),
+            **self._encoded,
             back_s=self._back_s,
             open=tuple((self._device[index], self._number[index]) for index in opened),
         )
@@ -154,6 +161,8 @@ class Worker:
                 tasks.create_task(device.keep(), name=f"device {index}") for index, device in enumerate(self._devices)
             ]
             await self._all_connected()
+            gc.collect()
+            gc.freeze()  # thousands of devices that stay: no collection need look at them again
             say(self.figures("connected"))
             self._start = (await take(commands, Begin)).start
             beside = [

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import select
 from dataclasses import replace
 
 import pytest
 
-from runtime.web import LIMITS, Peer, PeerGone, WebUnavailable, connect, serve
+from runtime.testing.waiting import until
+from runtime.web import LIMITS, UNSENT_BYTES_MAX, Peer, PeerGone, WebLimits, WebUnavailable, connect, serve
 from vitals.errors import ProtocolError
 
 WAIT_S = 30.0
@@ -78,6 +80,50 @@ async def test_a_peer_that_never_reads_is_aborted_and_the_others_go_on() -> None
             assert await ended.get() == "/"
             assert await peer.receive() == "x" * 10_000
         deaf.transport.abort()
+
+
+async def flood_until_it_waits(peer: Peer, limits: WebLimits = QUICK) -> int:
+    """Send until some of it has not left this process; the bytes that were sent."""
+    sent = 0
+    while not peer.buffered_bytes and sent < limits.buffer_bytes_max:
+        await peer.send("x" * 1000)
+        sent += 1000
+        await asyncio.sleep(0)
+    return sent
+
+
+async def test_who_is_cut_off_learns_it_at_once_without_reading() -> None:
+    """A plain close waits behind what the kernel still holds, which goes nowhere: who does not read believes in it."""
+    kept = replace(LIMITS, stall_s=600)
+    cut = asyncio.Event()
+
+    async def abort(peer: Peer) -> None:
+        await flood_until_it_waits(peer, kept)
+        assert peer.buffered_bytes
+        peer.abort()
+        cut.set()
+
+    async with serve(abort, "127.0.0.1", 0, limits=kept) as port:
+        deaf = await deaf_client(port)
+        ended = select.poll()
+        ended.register(deaf.get_extra_info("socket").fileno(), 0)
+        await asyncio.wait_for(cut.wait(), WAIT_S)
+        await until(lambda: bool(ended.poll(0)), WAIT_S)
+    deaf.transport.abort()
+
+
+async def test_the_kernel_holds_little_for_who_does_not_read() -> None:
+    """It would take 2.8 MB of frames: beyond every limit of ours, and the work to make them is for nobody."""
+    flooded: asyncio.Queue[int] = asyncio.Queue()
+
+    async def tell(peer: Peer) -> None:
+        flooded.put_nowait(await flood_until_it_waits(peer, LIMITS))
+
+    async with serve(tell, "127.0.0.1", 0) as port:
+        deaf = await deaf_client(port)
+        sent = await asyncio.wait_for(flooded.get(), WAIT_S)
+        deaf.transport.abort()
+    assert sent < 4 * UNSENT_BYTES_MAX
 
 
 async def test_a_close_ends_although_a_peer_never_reads() -> None:

@@ -11,9 +11,12 @@ import numpy as np
 import pytest
 
 from ingest import service
+from ingest.directory import Directory
+from ingest.follow import Follower
 from ingest.settings import BridgeSettings
 from ingest.ticks import REPLAY, Tick
 from runtime.kafka import Out, Producer, Reader
+from runtime.kafka.reader import CONSUMER_OPTIONS
 from runtime.mqtt import Connection
 from runtime.observe import Metrics, Readiness
 from runtime.settings import Settings
@@ -115,6 +118,7 @@ async def killed_bridge(settings: BridgeSettings, lives: int = 1) -> None:
         DyingProducer(settings, "bridge-0") as producer,
         Reader(settings, [(READINGS, partition) for partition in range(settings.partitions)]) as readings,
         Reader(settings, [(BINDINGS, 0)]) as bindings,
+        Reader(settings, []) as asker,
     ):
         producer.lives = lives
         clocks = await service.partition_clocks(settings, readings)
@@ -122,7 +126,7 @@ async def killed_bridge(settings: BridgeSettings, lives: int = 1) -> None:
             await service.serve(
                 settings,
                 producer,
-                bindings,
+                Follower(bindings, asker, Directory(settings.partitions)),
                 service.connect(settings),
                 clocks,
                 metrics=Metrics(),
@@ -239,6 +243,28 @@ async def test_a_binding_that_is_in_the_log_is_known_before_a_reading_is_refused
         assert await rejections(ward, 1) == {
             "not_bound": [("cgm-never", f'{{"metric":"glucose","value":100,"observed_at":{START}}}'.encode())]
         }
+
+
+async def test_reading_the_registry_to_its_end_waits_behind_no_fetch(
+    ward: BridgeSettings, monkeypatch: pytest.MonkeyPatch
+):
+    """Kafka answers one connection in order: a turn with an unknown name would stand still as long as a fetch may."""
+    monkeypatch.setitem(CONSUMER_OPTIONS, "fetch_max_wait_ms", 15_000)
+    async with (
+        Reader(ward, [(BINDINGS, 0)]) as bindings,
+        Reader(ward, []) as asker,
+        asyncio.TaskGroup() as group,
+    ):
+        follower = Follower(bindings, asker, Directory(ward.partitions))
+        task = group.create_task(follower.run(), name="directory")
+        await follower.catch_up()
+        for number in range(3):  # from the first on there is a fetch at the broker
+            await bind(ward, f"late-{number}")
+            async with asyncio.timeout(10):
+                await follower.catch_up()
+                await follower.catch_up()
+            assert f"cgm-late-{number}" in follower.directory.devices
+        task.cancel()
 
 
 async def test_a_bridge_killed_between_write_and_acknowledgement_loses_nothing(

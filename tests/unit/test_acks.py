@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 
 import numpy as np
 import pytest
 
 from ingest import service
+from ingest.directory import Directory
+from ingest.follow import Follower
 from ingest.settings import BridgeSettings
 from ingest.ticks import REPLAY, Tick
-from runtime.kafka import KafkaStalled, Out
+from runtime.kafka import KafkaStalled, Out, Partition
 from runtime.observe import Metrics, Readiness
-from runtime.testing import ManualClock, MemoryBroker, MemoryConnection, MemoryKafka, MemoryProducer
+from runtime.testing import ManualClock, MemoryBroker, MemoryConnection, MemoryKafka, MemoryProducer, MemoryReader
 from vitals.devices import DEVICE_TYPES, Binding, Device, Site
 from vitals.readings import Rows, decode, tick_rows
 from vitals.topics import BINDINGS, READINGS, REJECTED, TICK_KEY, device_id, patient_id, readings_topic, ticks_topic
@@ -39,6 +41,23 @@ class SlowProducer(MemoryProducer):
         return await super().send(records)
 
 
+class Asker(MemoryReader):
+    """Counts the questions that it is asked."""
+
+    asked = 0
+
+    async def end_offsets(self, partitions: Iterable[Partition] | None = None) -> dict[Partition, int]:
+        self.asked += 1
+        return await super().end_offsets(partitions)
+
+
+class BusyReader(MemoryReader):
+    """Answers nothing beside its polls, as a connection to Kafka does that holds a fetch."""
+
+    async def end_offsets(self, partitions: Iterable[Partition] | None = None) -> dict[Partition, int]:
+        raise AssertionError(f"asked for the end of {partitions} behind a fetch")
+
+
 class House:
     """A broker, a Kafka and what the registry wrote: one site, one sensor on one patient."""
 
@@ -48,6 +67,7 @@ class House:
         self.kafka = MemoryKafka({READINGS: 2, REJECTED: 2, BINDINGS: 1})
         self.clock = ManualClock(NOW)
         self.metrics, self.readiness = Metrics(), Readiness("directory", "mqtt", "ticks")
+        self.asker = Asker(self.kafka, [])
         self.kafka.write([Out(BINDINGS, 0, b"site:ward-a", Site(name="ward-a", number=7).encode())])
         self.bind("cgm-1", "p-1")
 
@@ -73,7 +93,7 @@ class House:
         await service.serve(
             self.settings,
             producer,
-            self.kafka.reader([(BINDINGS, 0)]),
+            Follower(BusyReader(self.kafka, [(BINDINGS, 0)]), self.asker, Directory(2)),
             connection,
             clocks,
             metrics=self.metrics,
@@ -222,6 +242,21 @@ async def test_a_new_binding_is_read_before_a_reading_is_refused():
         await until(lambda: connection.counters.acknowledged == 2)
     assert house.observed() == [NOW]
     assert house.shown('vigil_bridge_rejected_total{reason="not_bound"} 1.0')
+
+
+async def test_whoever_names_unknown_devices_costs_one_question_a_turn():
+    """A question a message would let one sender hold everybody's readings back."""
+    house = House()
+    async with house.running():
+        pass
+    for number in range(100):
+        house.publish(NOW, readings_topic("", "ward-a", f"nobody-{number}"))
+    house.publish(NOW)
+    asked = house.asker.asked
+    async with house.running() as connection:
+        await until(lambda: connection.counters.acknowledged == 101)
+    assert house.asker.asked == asked + 1 + 1, "one at the start and one for the turn"
+    assert house.observed() == [NOW]
 
 
 async def test_a_tick_stands_behind_the_readings_that_came_before_it():

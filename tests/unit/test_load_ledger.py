@@ -46,6 +46,7 @@ def test_latencies_begin_at_the_intended_time_and_leave_the_warm_up_out():
     """Both are what the report's figures mean."""
     book = ledger()
     book.readings(log_of(), START + PLAN.length_us)
+    book.digest()
     measured = int((FOUND.at >= PLAN.warm_us).sum())
     assert book.tally.logged == len(FOUND.at)
     assert book.to_bridge.count == book.to_log.count == measured
@@ -70,11 +71,36 @@ def test_a_row_is_stored_when_the_sinks_position_has_passed_its_record():
     assert book.stored == book.tally.logged
 
 
+def test_sense_made_of_many_records_at_once_is_that_made_of_each_as_it_came():
+    """What is put off for the machine's sake must keep every moment, and every partition's order."""
+    records = log_of()
+    books = [ledger(), ledger()]
+    for index in range(len(records.offsets)):
+        keys, values, headers = [records.keys[index]], [records.values[index]], [records.headers[index]]
+        one = Records(READINGS, index % 2, [records.offsets[index]], keys, values, headers)
+        now = START + PLAN.length_us + 700 * index
+        for book in books:
+            book.readings(one, now)
+        books[1].digest()
+    for book in books:
+        assert book.logged == len(FOUND.at)
+        for partition in (0, 1):
+            book.store(partition, len(records.offsets) // 2, START + 2 * PLAN.length_us)
+    late, prompt = books
+    assert late.stored == prompt.stored > 0
+    for stage in ("received", "log"):
+        assert (late.times[stage] == prompt.times[stage]).all()
+        assert (late.times[stage] > 0).all()
+    for name in ("to_bridge", "to_log", "to_stored"):
+        assert getattr(late, name).curve() == getattr(prompt, name).curve()
+
+
 def test_readings_kept_during_an_outage_have_latencies_of_their_own():
     """Theirs is the outage's length, and would bury the others'."""
     plan = PLAN.model_copy(update={"shape": "outage"})
     book = ledger(plan)
     book.readings(log_of(plan), START + plan.length_us)
+    book.digest()
     assert book.to_log.count > 0
     assert book.to_log_kept.count > 0
     assert book.to_log.count + book.to_log_kept.count == int((messages(plan).at >= plan.warm_us).sum())

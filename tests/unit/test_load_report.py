@@ -99,7 +99,7 @@ def test_thresholds_name_what_they_miss():
 def test_a_latency_that_was_not_measured_keeps_no_threshold():
     """A test without a single alert must not pass as a quick one."""
     report = a_report(latencies={})
-    assert missed(report, Thresholds(p99_alert_ms=150)) == ["p99 to_alert: inf ms, expected at most 150"]
+    assert missed(report, Thresholds(p99_alert_ms=150)) == ["p99 to_alert: inf ms, expected at most 150 ms"]
 
 
 def test_two_reports_are_compared_by_ratio():
@@ -161,6 +161,19 @@ def test_the_page_is_well_formed_and_needs_nothing_else():
     assert tags.found.count("svg") == 5
     assert "A &lt;fast&gt; &amp; cheap one" in text
     assert not re.search(r"\bnan\b|\binf\b", text)
+
+
+def test_what_was_missed_is_said_first_with_its_unit_and_marked():
+    """Who opens the page after a failed run looks for why."""
+    report = a_report()
+    late = tuple(missed(report, Thresholds(p99_alert_ms=50)))
+    text = page(report.model_copy(update={"differences": late}))
+    (said,) = (line for line in text.split("<li class='bad'>")[1:])
+    assert said.startswith("To the socket, p99: ")
+    assert "expected at most 50 ms.</li>" in said
+    alert = report.latencies["to_alert"]
+    assert f"<b class='bad'>{alert.p99:.1f} ms</b><span>to the socket, p99" in text
+    assert f"<b class=''>{alert.p50:.1f} ms</b><span>to the socket, p50" in text
 
 
 def test_a_page_without_a_single_alert_is_drawn_all_the_same():

@@ -216,3 +216,24 @@ def test_turns_count_what_matters_before_each_row_of_a_series() -> None:
     slots = np.array([0, 1, 0, 0, 1, 0])
     matter = np.array([False, True, True, True, True, False])
     assert turns(slots, matter).tolist() == [0, 0, 0, 1, 1, 2]
+
+
+def test_readings_that_wait_for_more_change_no_output_and_are_counted_at_once() -> None:
+    """Heart rates of polls of one row are taken together, before anything that could tell the difference."""
+    log = Log()
+    log.site(1)
+    log.patient("ann", worn("ann", "wrist-ann", "wrist", T0 - MINUTE_US))
+    log.tick(T0)
+    for second in range(1, 700):
+        log.readings(row("ann", 150, T0 + second * SECOND_US, metric="heart_rate", device="wrist-ann"))
+        if second == 650:
+            log.tick(T0 + second * SECOND_US)
+    log.patient("ann", worn("ann", "wrist-ann", "wrist", T0 - MINUTE_US, until=T0 + 700 * SECOND_US), version=2)
+    log.tick(T0 + 1100 * SECOND_US)
+    whole, piecewise = Processor(0, 1), Processor(0, 1)
+    assert log.run(piecewise, range(len(log.keys))) == log.run(whole)
+    assert episodes(log.run(Processor(0, 1)))
+    assert piecewise.counters == whole.counters
+    half = Processor(0, 1)
+    half.step(log.records(0, 103))
+    assert half.counters.readings == 100

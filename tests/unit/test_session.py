@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import pairwise
 from typing import cast
 
 import pytest
 
 from alerts.fanout import QUEUE_BYTES_MAX
-from alerts.session import Host, Session
+from alerts.session import TURN_BYTES_MAX, Host, Session
 from runtime.clock import SystemClock
 from runtime.testing.waiting import until
 from runtime.web import Peer
@@ -22,10 +23,14 @@ class StuckPeer:
 
     def __init__(self, buffered_bytes: int) -> None:
         self.buffered_bytes = buffered_bytes
-        self.aborted = False
+        self.aborts = 0
+
+    @property
+    def aborted(self) -> bool:
+        return bool(self.aborts)
 
     def abort(self) -> None:
-        self.aborted = True
+        self.aborts += 1
 
 
 @pytest.mark.parametrize("unsent", [0, 300_000])
@@ -40,6 +45,19 @@ def test_what_waits_for_one_client_never_passes_the_limit(unsent: int):
         assert session.buffered_bytes <= QUEUE_BYTES_MAX
         assert pushed < 2000
     assert session.buffered_bytes > QUEUE_BYTES_MAX - 1000
+
+
+def test_a_client_that_is_cut_is_named_once(caplog: pytest.LogCaptureFixture):
+    """One poll of the feed may push hundreds of changes to it before its conversation ends; one line says it all."""
+    peer = StuckPeer(0)
+    session = Session(cast("Peer", peer), Principal(name="n", role="clinician", token_sha256="0" * 64), SystemClock())
+    while not peer.aborted:
+        session.push("x" * 100_000)
+    waiting = session.buffered_bytes
+    for _ in range(100):
+        session.push("x")
+    assert (peer.aborts, session.buffered_bytes) == (1, waiting)
+    assert [record.getMessage() for record in caplog.records] == ["client does not keep up: n 127.0.0.1:1"]
 
 
 class TakingPeer:
@@ -89,5 +107,26 @@ async def test_frames_keep_their_order_whether_they_wait_or_not():
     await until(lambda: len(peer.got) == 6)
     session.push("6")
     assert peer.got == ["0", "1", "2", "3", "4", "5", "6"]
+    talking.cancel()
+    await asyncio.wait({talking})
+
+
+@pytest.mark.parametrize("queued", [False, True], ids=["replayed", "queued"])
+async def test_others_have_their_turns_during_a_long_replay(queued: bool):
+    """A kernel may take thousands of frames without a wait; five resumes from far back held up all alarms for 0.5 s."""
+    peer = TakingPeer()
+    session = Session(cast("Peer", peer), Principal(name="n", role="clinician", token_sha256="0" * 64), SystemClock())
+    frames = [f"{number:1000}" for number in range(1000)]
+    if queued:
+        for frame in frames:
+            session.push(frame)
+    peer.drained.set()
+    talking = asyncio.create_task(session.talk(cast("Host", None), [] if queued else frames))
+    seen = [0]
+    while seen[-1] < len(frames):
+        await asyncio.sleep(0)
+        seen.append(len(peer.got))
+    assert max(after - before for before, after in pairwise(seen)) * 1000 <= TURN_BYTES_MAX + 1000
+    assert peer.got == frames
     talking.cancel()
     await asyncio.wait({talking})

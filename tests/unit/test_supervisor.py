@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from compose import errors, signals
+from compose import errors, services, signals
 from compose.errors import GaveUp, ProcessExited, ProcessNotReady
 from compose.process import Process, ProcessSpec, run_to_end
 from compose.supervisor import ALIVE_ASKS_MIN, Backoff, Event, Kind, Supervisor
@@ -322,3 +322,12 @@ def test_the_wait_before_a_restart_doubles_up_to_its_cap() -> None:
     """A server that is down for long is not hammered, and one that was killed once is back at once."""
     policy = Backoff(first_seconds=0.5, cap_seconds=3.0)
     assert [policy.delay(failures) for failures in range(1, 6)] == [0.5, 1.0, 2.0, 3.0, 3.0]
+
+
+async def test_what_no_alert_waits_for_stands_back(tmp_path: Path) -> None:
+    """With too little CPU for all, a chart may wait; the service that calls somebody must not."""
+    ours = os.nice(0)
+    await run_to_end(replace(spec(tmp_path, "nice"), nice=3))
+    assert (tmp_path / "it.log").read_text().strip() == str(ours + 3)
+    found = {name: services.service(name, tmp_path, {}, 1).nice for name in services.SERVICES}
+    assert {name for name, nice in found.items() if nice} == {"sink", "dashboard"}
