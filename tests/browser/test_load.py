@@ -10,7 +10,7 @@ from playwright.async_api import Browser, expect
 from dashboards.tiles import WardTile
 from runtime.testing.waiting import until
 from tests.browser.fake import Fake
-from tests.browser.fixtures import alert, patient_id, tile
+from tests.browser.fixtures import ACKNOWLEDGED, alert, patient_id, tile
 from tests.browser.pages import opened
 from vitals.metrics import SECOND_US
 
@@ -113,8 +113,31 @@ async def test_the_list_goes_on_where_it_is_scrolled_to_its_end(browser: Browser
         await note.press("Escape")
         await side.evaluate(SCROLLED, 10_000)
         await side.evaluate(SCROLLED, 0)
+        await expect(cards).to_have_count(21)  # the chosen one stays
+        await screen.shows("p.more", "29 more patients")
+
+
+async def test_a_card_that_is_written_on_stays_wherever_it_falls(browser: Browser, large: Fake):
+    """A colleague acknowledges meanwhile, and the card falls behind all that call: the sentence must not go with it."""
+    now = large.now()
+    for number in range(1, 31):
+        one = alert(number, now, version=number, announced_at=now + number)
+        large.alerts[one.id] = one
+    async with opened(browser, large.url()) as screen:
+        cards, note = screen.page.locator("#worklist > li"), screen.page.get_by_role("textbox", name="note")
         await expect(cards).to_have_count(20)
-        await screen.shows("p.more", "30 more patients")
+        chosen = await cards.nth(3).get_attribute("data-patient")
+        assert chosen
+        await cards.nth(3).focus()
+        await screen.page.keyboard.press("n")
+        await note.fill("half a sen")
+        mine = next(each for each in large.alerts.values() if str(each.patient) == chosen)
+        until_us = large.now() + 15 * 60 * SECOND_US
+        answered = ACKNOWLEDGED | {"version": (large.next_version(), 0), "acknowledged_until": until_us}
+        await large.put(mine.model_copy(update=answered))
+        await expect(cards.nth(20)).to_have_attribute("data-patient", chosen)
+        await screen.page.keyboard.type("tence")
+        await expect(note).to_have_value("half a sentence")
 
 
 async def test_cards_that_left_the_page_leave_nothing_behind(browser: Browser, large: Fake):

@@ -234,10 +234,12 @@ function flush(): void {
   afterPaint(onPainted);
 }
 
+let sleeping: ReturnType<typeof setTimeout> | undefined;
 function onPainted(): void {
+  clearTimeout(sleeping); // one waits at a time: whoever else flushes meanwhile begins a wait of its own
   const early = flushedAt + (dirtyPatients.size > PATIENTS_PER_FRAME ? BURST_FLUSH_MS : FLUSH_MS) - performance.now();
   if (early > 0 && document.visibilityState === "visible") {
-    setTimeout(onPainted, early);
+    sleeping = setTimeout(onPainted, early);
     return;
   }
   unpainted = false;

@@ -41,9 +41,15 @@ export const cards = computed<Card[]>(() => {
 export const WALL_CARDS_MAX = 12;
 /** How many cards the wall has room for; a card that is cut off says nothing, so it is counted instead. */
 export const room = signal(WALL_CARDS_MAX);
+/** Patients whose card stays drawn wherever it comes to stand: who is chosen, and who is being written about. */
+export const kept = computed<ReadonlySet<string>>(
+  () => new Set([selected.value, panel.value?.patient ?? null].filter((patient) => patient !== null)),
+);
+/** The cards to draw: the first ones, and those that are kept. */
+export const wanted = computed<Card[]>(() => cards.value.filter((card, place) => place < limit.value || kept.value.has(card.patient)));
 /** Patients whose card is drawn. */
 export const drawnCards = computed<ReadonlySet<string>>(
-  () => new Set(cards.value.slice(0, wallMode.value ? room.value : limit.value).map((card) => card.patient)),
+  () => new Set((wallMode.value ? cards.value.slice(0, room.value) : wanted.value).map((card) => card.patient)),
 );
 
 /** A pointer moves over the list: nothing may slip away under it. */
@@ -90,7 +96,7 @@ export function move(step: 1 | -1): string | null {
   const place = shown.findIndex((card) => card.patient === selected.peek());
   const next = shown[place < 0 ? 0 : Math.min(shown.length - 1, Math.max(0, place + step))];
   if (!next) return null;
-  if (shown.indexOf(next) >= limit.peek()) limit.value += WINDOW;
+  limit.value = Math.max(limit.peek(), Math.ceil((shown.indexOf(next) + 1) / WINDOW) * WINDOW);
   selected.value = next.patient;
   return next.patient;
 }

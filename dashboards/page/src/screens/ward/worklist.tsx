@@ -11,7 +11,7 @@ import { go, route, wallMode } from "../../state/route";
 import { chosenSite } from "../../state/scope";
 import { siteName } from "../../state/tiles";
 import { Card } from "./card";
-import { cards, elsewhere, frozen, hiddenByFilter, leave, limit, panel, room, touch, WALL_CARDS_MAX, WINDOW } from "./choice";
+import { cards, elsewhere, frozen, hiddenByFilter, kept, leave, limit, panel, room, touch, WALL_CARDS_MAX, wanted, WINDOW } from "./choice";
 
 /** Renders again only for another card; whatever else moves on it are signals. */
 class Kept extends Component<{ card: CardData }> {
@@ -43,7 +43,7 @@ function portion(all: readonly CardData[]): CardData[] {
   let left = NEW_PER_FRAME;
   const found: CardData[] = [];
   for (const card of all) {
-    if (!drawnPatients.has(card.patient)) {
+    if (!drawnPatients.has(card.patient) && !kept.value.has(card.patient)) {
       if (left === 0) continue;
       left -= 1;
     }
@@ -56,20 +56,25 @@ function portion(all: readonly CardData[]): CardData[] {
 
 function DeskList() {
   void again.value;
-  const all = cards.value;
-  const rest = all.length - limit.value;
-  const wanted = all.slice(0, limit.value);
-  const shown = portion(wanted);
+  const due = wanted.value;
+  const rest = cards.value.length - due.length;
+  const shown = portion(due);
   useEffect(() => {
-    if (shown.length < wanted.length) afterPaint(drawMore);
+    if (shown.length < due.length) afterPaint(drawMore);
   });
   const list = useRef<HTMLOListElement>(null);
+  // A card that moves to another place is taken out of the page for a moment, and the focus with it.
+  const focused = document.activeElement;
+  useLayoutEffect(() => {
+    if (focused instanceof HTMLElement && focused !== document.activeElement && list.current?.contains(focused)) focused.focus({ preventScroll: true });
+  });
   useEffect(() => {
     const side = list.current?.closest(".side");
     side?.addEventListener("scroll", atTop, { passive: true });
     return () => {
       side?.removeEventListener("scroll", atTop);
       drawnPatients.clear();
+      limit.value = WINDOW;
     };
   }, []);
   return (
@@ -77,7 +82,7 @@ function DeskList() {
       <ol class="cards" id="worklist" ref={list} onPointerMove={touch} onPointerLeave={leave} data-frozen={frozen.value}>
         {shown.map(node)}
       </ol>
-      {rest > 0 ? <More rest={rest} whole={shown.length === wanted.length} /> : null}
+      {rest > 0 ? <More rest={rest} whole={shown.length === due.length} /> : null}
       <Nothing />
       <p class="more">
         <Hidden />
