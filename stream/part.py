@@ -142,7 +142,7 @@ class Lane:
         quiet = self.series.exists[slots] & (self.signals.level[slots] == 0) & (rows["unit"] <= _LAST_UNIT)
         if np.count_nonzero(quiet) < len(rows):
             return False
-        self.waiting.append((rows, slots))
+        self.waiting.append((rows.copy(), slots.copy()))  # a part of a poll would hold the whole of it
         self.waiting_rows += len(rows)
         self.waiting_from = min(self.waiting_from, int(rows["received_at"].min()))
         return True

@@ -127,6 +127,8 @@ class Processor:
                     chosen &= batch.slots[begin:end] >= 0
                 at = chosen.nonzero()[0] + begin
                 part = Part(batch.rows[at], batch.slots[at], at, batch.starts)
+            if not part.at.size and (wait or not lane.waiting):  # strangers all of them
+                continue
             if not (wait and lane.wait(part)):
                 self._expect(lane, lane.take(part))
 

@@ -178,6 +178,7 @@ class Ward:
         """Whose time it is; and a battery, which nobody judges."""
         self.log.clock(self.random.choice(("real", "simulated")))
         self.log.readings(row("cyd", 55, self.now, metric="battery", device="ward-3"))
+        self.log.readings(row("stranger", 66, self.now, metric="heart_rate", device="none"))
 
     def odd(self) -> None:
         """Readings out of order, invalid, late, repeated, of nobody."""

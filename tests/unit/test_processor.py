@@ -218,6 +218,24 @@ def test_turns_count_what_matters_before_each_row_of_a_series() -> None:
     assert turns(slots, matter).tolist() == [0, 0, 0, 1, 1, 2]
 
 
+def test_readings_of_strangers_are_counted_however_the_log_is_cut() -> None:
+    """One sensor that nobody has registered must not stop the alarms of everybody in its partition."""
+    log = Log()
+    log.readings(row("stranger", 60, T0, metric="heart_rate", device="x"))
+    log.readings(row("stranger", 60, T0, device="y"))
+    log.site(1)
+    log.patient("ann", worn("ann", "wrist-ann", "wrist", T0 - MINUTE_US))
+    log.tick(T0)
+    for second in range(1, 20):
+        log.readings(row("ann", 60, T0 + second * SECOND_US, metric="heart_rate", device="wrist-ann"))
+        log.readings(row("stranger", 60, T0 + second * SECOND_US, metric="heart_rate", device="x"))
+        log.tick(T0 + second * SECOND_US)
+    whole, piecewise = Processor(0, 1), Processor(0, 1)
+    assert log.run(piecewise, range(len(log.keys))) == log.run(whole)
+    assert piecewise.counters == whole.counters
+    assert whole.counters.unbound == 21
+
+
 def test_readings_that_wait_for_more_change_no_output_and_are_counted_at_once() -> None:
     """Heart rates of polls of one row are taken together, before anything that could tell the difference."""
     log = Log()
