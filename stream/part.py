@@ -18,11 +18,10 @@ from stream.episodes import Writer
 from stream.medians import LOST_AFTER_US, NO_DATA, Medians
 from stream.outbox import Outbox, Where
 from stream.panes import Ring
-from stream.poll import CENSORED_HIGH, CENSORED_LOW, Part, marked
+from stream.rows import CENSORED_HIGH, CENSORED_LOW, WAITING_MAX, Part, Waiting, marked
 from stream.rules import UNKNOWN, Deciding, Machines
 from stream.series import NEVER, Bools, Floats, Ints, Patients, Series, Slots
 from stream.signal import NO_WORD, SILENT, Signals
-from vitals.readings import Rows
 from vitals.units import Unit, canonical
 
 if TYPE_CHECKING:
@@ -33,10 +32,6 @@ if TYPE_CHECKING:
 
 _LAST_UNIT = int(Unit.MMOL_L)
 _SAYS_SILENT = np.int8(SILENT)
-
-
-WAITING_MAX = 512
-"""So many rows wait together at most: the tick that ends their waiting is not held up by more than a millisecond."""
 
 
 class Batch(NamedTuple):
@@ -116,11 +111,7 @@ class Lane:
         self.medians = Medians(self.series, self.ring)
         self.signals = Signals(self.series, self.medians)
         self.writer = Writer(patients, self.machines, self.signals)
-        self.waiting: list[tuple[Rows, Slots]] = []
-        """Rows that wait, and their slots, in log order."""
-        self.waiting_rows = 0
-        self.waiting_from = NEVER
-        """The earliest arrival among the rows that wait (µs)."""
+        self.waiting = Waiting()
         self.unbound = 0
         """Rows that no series of ours takes: no control record has bound a device of this metric."""
 
@@ -137,29 +128,19 @@ class Lane:
         cost little more than one.
         """
         rows, slots = part.rows, part.slots
-        if self.machines.rules or len(rows) + self.waiting_rows > WAITING_MAX:
+        if not len(rows):  # strangers all of them
+            return True
+        if self.machines.rules or len(rows) + len(self.waiting) > WAITING_MAX:
             return False
         quiet = self.series.exists[slots] & (self.signals.level[slots] == 0) & (rows["unit"] <= _LAST_UNIT)
         if np.count_nonzero(quiet) < len(rows):
             return False
-        self.waiting.append((rows.copy(), slots.copy()))  # a part of a poll would hold the whole of it
-        self.waiting_rows += len(rows)
-        self.waiting_from = min(self.waiting_from, int(rows["received_at"].min()))
+        self.waiting.add(part)
         return True
-
-    def _after_waiting(self, part: Part) -> Part:
-        """The rows that wait, and then those of a part."""
-        rows, slots = zip(*self.waiting, (part.rows, part.slots), strict=True)
-        at = np.concatenate([np.full(self.waiting_rows, -1), part.at])
-        self.waiting.clear()
-        self.waiting_rows, self.waiting_from = 0, NEVER
-        return Part(np.concatenate(rows), np.concatenate(slots), at, part.starts)
 
     def take(self, part: Part) -> Slots:
         """Take what waits, then a part's rows; the slots of the series that decided, possibly repeated."""
-        if self.waiting:
-            part = self._after_waiting(part)
-        rows, slots, at, starts = part
+        rows, slots, at, starts = self.waiting.before(part)
         known = self.series.exists[slots] & (rows["unit"] <= _LAST_UNIT)
         unknown = len(rows) - int(np.count_nonzero(known))
         if unknown:

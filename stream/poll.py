@@ -9,17 +9,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.series import TICK_SLOT, UNKNOWN_SLOT, Bools, Ints, Patients, Slots
-from stream.signal import OLD, words
+from stream.series import TICK_SLOT, UNKNOWN_SLOT, Patients, Slots
 from vitals.metrics import TICK
-from vitals.readings import READING, Flag, Rows, event_time, late, usable
+from vitals.readings import READING, Rows
 from vitals.topics import CONTROL_HEADER
 
 if TYPE_CHECKING:
     from vitals.steps import Records
-
-CENSORED_LOW, CENSORED_HIGH = 1, 2
-_LOW, _HIGH = int(Flag.CENSORED_LOW), int(Flag.CENSORED_HIGH)
 
 
 class Poll(NamedTuple):
@@ -86,36 +82,3 @@ def _moves(rows: Rows, starts: list[int], at: Slots) -> dict[int, list[tuple[int
         if metric == TICK:
             found.setdefault(bisect_right(starts, row) - 1, []).append((site, time))
     return found
-
-
-class Part(NamedTuple):
-    """Rows of one metric in log order, their slots, and which rows of the poll they are, all shape (n,); record ``p``
-    of the poll begins at its row ``starts[p]``.
-    """
-
-    rows: Rows
-    slots: Slots
-    at: Slots
-    starts: list[int]
-
-
-class Marks(NamedTuple):
-    """What the flags of rows say, all shape (n,): event time (µs), censoring (0, `CENSORED_LOW`, `CENSORED_HIGH`),
-    usable, late, and what rows that do not decide say about the signal.
-    """
-
-    events: Ints
-    censored: NDArray[np.int8]
-    usable: Bools
-    late: Bools
-    words: NDArray[np.int8]
-
-
-def marked(rows: Rows) -> Marks:
-    """What the flags of rows say."""
-    flags = rows["flags"]
-    if not np.count_nonzero(flags):  # so are nearly all, and to ask for each flag costs more than all the rest
-        none = np.zeros(len(rows), np.bool_)
-        return Marks(rows["observed_at"].copy(), none.view(np.int8), ~none, none, np.full(len(rows), OLD, np.int8))
-    censored = np.where(flags & _LOW, CENSORED_LOW, np.where(flags & _HIGH, CENSORED_HIGH, 0)).astype(np.int8)
-    return Marks(event_time(rows), censored, usable(rows), late(rows), words(flags))

@@ -18,7 +18,7 @@ from stream import episodes, evaluations, poll, windows
 from stream.medians import NO_DATA
 from stream.outbox import Outbox, Where
 from stream.part import Lane
-from stream.poll import Part
+from stream.rows import Part
 from stream.series import LONG_AGO, NEVER, Patients
 from stream.sites import MARK_EVERY_US, Site, Sites
 from vitals.control import ClockControl, PatientControl, SiteControl, decode
@@ -127,8 +127,6 @@ class Processor:
                     chosen &= batch.slots[begin:end] >= 0
                 at = chosen.nonzero()[0] + begin
                 part = Part(batch.rows[at], batch.slots[at], at, batch.starts)
-            if not part.at.size and (wait or not lane.waiting):  # strangers all of them
-                continue
             if not (wait and lane.wait(part)):
                 self._expect(lane, lane.take(part))
 
@@ -151,7 +149,7 @@ class Processor:
                 return False
         if self._sites.stirs(moves):
             return False
-        pending = min(lane.waiting_from for lane in self._lanes.values())
+        pending = min(lane.waiting.since for lane in self._lanes.values())
         if begin < end:  # ticks among them do no harm: at worst they make one more look at what is due
             pending = min(pending, int(batch.rows["received_at"][begin:end].min()))
         return max(at for _, at in moves) < pending + DELAY_MIN_US

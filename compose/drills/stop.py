@@ -2,7 +2,7 @@
 
     python -m compose.drills.stop [--seed K] [--seconds S] [--patients N] [--json] [--keep]
 
-Services that do not wait for each other are stopped together, so that it takes less than seven minutes. The supervisor
+Services that do not wait for each other are stopped together, so that it takes about four minutes. The supervisor
 kills what has not answered for 30 s, counted from its last answer, and a process that wakes after 25 s finds its own
 deadlines on Kafka passed and ends itself; so a stop of 30 s, the default, may end as a kill. One more group, drawn by
 the seed, is stopped for 20 s only: the same process has to go on where it was, which is the harder case. At the end one

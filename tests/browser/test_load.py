@@ -28,6 +28,14 @@ def beat(one: WardTile, now: int, rate: float) -> WardTile:
     return one.model_copy(update={"vitals": one.vitals.model_copy(update={"heart_rate": moved})})
 
 
+def everybody_calls(fake: Fake, count: int) -> None:
+    """So many patients have an alert that was there before the page."""
+    now = fake.now()
+    for number in range(1, count + 1):
+        one = alert(number, now, version=number, announced_at=now + number)
+        fake.alerts[one.id] = one
+
+
 @pytest.fixture
 def large(fake: Fake) -> Fake:
     """Two hundred calm patients."""
@@ -92,10 +100,7 @@ async def test_a_burst_of_500_alerts_ends_right_and_is_said_as_one(browser: Brow
 
 async def test_the_list_goes_on_where_it_is_scrolled_to_its_end(browser: Browser, large: Fake):
     """Whoever scrolls through a long list must reach everybody, and the list must cost little once it is left."""
-    now = large.now()
-    for number in range(1, 51):
-        one = alert(number, now, version=number, announced_at=now + number)
-        large.alerts[one.id] = one
+    everybody_calls(large, 50)
     async with opened(browser, large.url()) as screen:
         cards, end = screen.page.locator("#worklist > li"), screen.page.locator("p.more").first
         await expect(cards).to_have_count(20)
@@ -119,10 +124,7 @@ async def test_the_list_goes_on_where_it_is_scrolled_to_its_end(browser: Browser
 
 async def test_a_card_that_is_written_on_stays_wherever_it_falls(browser: Browser, large: Fake):
     """A colleague acknowledges meanwhile, and the card falls behind all that call: the sentence must not go with it."""
-    now = large.now()
-    for number in range(1, 31):
-        one = alert(number, now, version=number, announced_at=now + number)
-        large.alerts[one.id] = one
+    everybody_calls(large, 30)
     async with opened(browser, large.url()) as screen:
         cards, note = screen.page.locator("#worklist > li"), screen.page.get_by_role("textbox", name="note")
         await expect(cards).to_have_count(20)

@@ -42,11 +42,11 @@ export const WALL_CARDS_MAX = 12;
 /** How many cards the wall has room for; a card that is cut off says nothing, so it is counted instead. */
 export const room = signal(WALL_CARDS_MAX);
 /** Patients whose card stays drawn wherever it comes to stand: who is chosen, and who is being written about. */
-export const kept = computed<ReadonlySet<string>>(
+export const pinned = computed<ReadonlySet<string>>(
   () => new Set([selected.value, panel.value?.patient ?? null].filter((patient) => patient !== null)),
 );
 /** The cards to draw: the first ones, and those that are kept. */
-export const wanted = computed<Card[]>(() => cards.value.filter((card, place) => place < limit.value || kept.value.has(card.patient)));
+export const wanted = computed<Card[]>(() => cards.value.filter((card, place) => place < limit.value || pinned.value.has(card.patient)));
 /** Patients whose card is drawn. */
 export const drawnCards = computed<ReadonlySet<string>>(
   () => new Set((wallMode.value ? cards.value.slice(0, room.value) : wanted.value).map((card) => card.patient)),

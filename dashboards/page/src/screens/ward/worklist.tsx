@@ -11,7 +11,7 @@ import { go, route, wallMode } from "../../state/route";
 import { chosenSite } from "../../state/scope";
 import { siteName } from "../../state/tiles";
 import { Card } from "./card";
-import { cards, elsewhere, frozen, hiddenByFilter, kept, leave, limit, panel, room, touch, WALL_CARDS_MAX, wanted, WINDOW } from "./choice";
+import { cards, elsewhere, frozen, hiddenByFilter, leave, limit, panel, pinned, room, touch, WALL_CARDS_MAX, wanted, WINDOW } from "./choice";
 
 /** Renders again only for another card; whatever else moves on it are signals. */
 class Kept extends Component<{ card: CardData }> {
@@ -43,7 +43,7 @@ function portion(all: readonly CardData[]): CardData[] {
   let left = NEW_PER_FRAME;
   const found: CardData[] = [];
   for (const card of all) {
-    if (!drawnPatients.has(card.patient) && !kept.value.has(card.patient)) {
+    if (!drawnPatients.has(card.patient) && !pinned.value.has(card.patient)) {
       if (left === 0) continue;
       left -= 1;
     }
