@@ -32,6 +32,15 @@ async def fake() -> AsyncIterator[Fake]:
         yield ward
 
 
+@pytest.fixture
+def large(fake: Fake) -> Fake:
+    """Two hundred calm patients."""
+    now = fake.now()
+    tiles = (fixtures.tile(number, now, fixtures.PATIENTS) for number in range(1, fixtures.PATIENTS + 1))
+    fake.tiles = {each.patient: each for each in tiles}
+    return fake
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests here share the browser, and with it one event loop."""
     for item in items:

@@ -23,6 +23,8 @@ from vitals.alerts import Alert
 from vitals.metrics import MINUTE_US, SECOND_US
 from vitals.topics import NAMESPACE
 
+PATIENTS = 200
+"""How many a large ward has."""
 SITES = (WardSite(number=1, name="ward-a"), WardSite(number=2, name="ward-b"))
 GLUCOSE_LIMITS = GlucoseLimits(target=TARGET, low1=70, low2=54, high1=250, high2=399)
 HEART_RATE_LIMITS = HeartRateLimits(low=40, high=130, extreme_low=35, extreme_high=150, applies=True)

@@ -10,14 +10,11 @@ from playwright.async_api import Browser, expect
 from dashboards.tiles import WardTile
 from runtime.testing.waiting import until
 from tests.browser.fake import Fake
-from tests.browser.fixtures import ACKNOWLEDGED, alert, patient_id, tile
+from tests.browser.fixtures import PATIENTS, alert, patient_id
 from tests.browser.pages import opened
 from vitals.metrics import SECOND_US
 
 pytestmark = pytest.mark.timeout(90)
-PATIENTS = 200
-SCROLLED = "(side, to) => new Promise((done) => (side.onscroll = () => done(), side.scrollTo(0, to)))"
-"""Scroll, and wait until the page was told."""
 
 
 def beat(one: WardTile, now: int, rate: float) -> WardTile:
@@ -26,22 +23,6 @@ def beat(one: WardTile, now: int, rate: float) -> WardTile:
     assert vital is not None
     moved = vital.model_copy(update={"value": rate, "at": now, "received_at": now})
     return one.model_copy(update={"vitals": one.vitals.model_copy(update={"heart_rate": moved})})
-
-
-def everybody_calls(fake: Fake, count: int) -> None:
-    """So many patients have an alert that was there before the page."""
-    now = fake.now()
-    for number in range(1, count + 1):
-        one = alert(number, now, version=number, announced_at=now + number)
-        fake.alerts[one.id] = one
-
-
-@pytest.fixture
-def large(fake: Fake) -> Fake:
-    """Two hundred calm patients."""
-    now = fake.now()
-    fake.tiles = {each.patient: each for each in (tile(number, now, PATIENTS) for number in range(1, PATIENTS + 1))}
-    return fake
 
 
 async def test_of_200_patients_only_the_changed_values_touch_the_document(browser: Browser, large: Fake):
@@ -96,50 +77,6 @@ async def test_a_burst_of_500_alerts_ends_right_and_is_said_as_one(browser: Brow
         # Without scrolling to it, which alone would draw more.
         await screen.page.get_by_role("button", name="Show 20 more").dispatch_event("click")
         await expect(screen.page.locator("#worklist > li")).to_have_count(40)
-
-
-async def test_the_list_goes_on_where_it_is_scrolled_to_its_end(browser: Browser, large: Fake):
-    """Whoever scrolls through a long list must reach everybody, and the list must cost little once it is left."""
-    everybody_calls(large, 50)
-    async with opened(browser, large.url()) as screen:
-        cards, end = screen.page.locator("#worklist > li"), screen.page.locator("p.more").first
-        await expect(cards).to_have_count(20)
-        await end.scroll_into_view_if_needed()
-        await expect(cards).to_have_count(40)
-        await end.scroll_into_view_if_needed()
-        await expect(cards).to_have_count(50)
-        side, note = screen.page.locator(".side"), screen.page.get_by_role("textbox", name="note")
-        await cards.nth(45).focus()
-        await screen.page.keyboard.press("n")
-        await note.fill("half a sentence")
-        await side.evaluate(SCROLLED, 0)
-        await expect(note).to_have_value("half a sentence")
-        await expect(cards).to_have_count(50)
-        await note.press("Escape")
-        await side.evaluate(SCROLLED, 10_000)
-        await side.evaluate(SCROLLED, 0)
-        await expect(cards).to_have_count(21)  # the chosen one stays
-        await screen.shows("p.more", "29 more patients")
-
-
-async def test_a_card_that_is_written_on_stays_wherever_it_falls(browser: Browser, large: Fake):
-    """A colleague acknowledges meanwhile, and the card falls behind all that call: the sentence must not go with it."""
-    everybody_calls(large, 30)
-    async with opened(browser, large.url()) as screen:
-        cards, note = screen.page.locator("#worklist > li"), screen.page.get_by_role("textbox", name="note")
-        await expect(cards).to_have_count(20)
-        chosen = await cards.nth(3).get_attribute("data-patient")
-        assert chosen
-        await cards.nth(3).focus()
-        await screen.page.keyboard.press("n")
-        await note.fill("half a sen")
-        mine = next(each for each in large.alerts.values() if str(each.patient) == chosen)
-        until_us = large.now() + 15 * 60 * SECOND_US
-        answered = ACKNOWLEDGED | {"version": (large.next_version(), 0), "acknowledged_until": until_us}
-        await large.put(mine.model_copy(update=answered))
-        await expect(cards.nth(20)).to_have_attribute("data-patient", chosen)
-        await screen.page.keyboard.type("tence")
-        await expect(note).to_have_value("half a sentence")
 
 
 async def test_cards_that_left_the_page_leave_nothing_behind(browser: Browser, large: Fake):

@@ -145,6 +145,26 @@ async def test_under_reduced_motion_nothing_flashes_and_the_border_is_thick(brow
         await screen.keep("reduced-motion")
 
 
+async def test_who_asks_for_less_motion_while_the_page_is_open_has_it_at_once(browser: Browser, busy: Fake):
+    """A wall is never reloaded: whoever turns motion off there does it because somebody feels ill now."""
+    dim = ':root[data-flash-high="off"], :root[data-flash-medium="off"]'
+    outline = "getComputedStyle(document.querySelector('.marker.flash')).outlineStyle"
+    async with opened(browser, busy.url()) as screen:
+        await screen.settled(busy)
+        await screen.shows(dim)
+        await screen.page.emulate_media(reduced_motion="reduce")
+        await expect(screen.page.locator(dim)).to_have_count(0)
+        assert await screen.page.evaluate(outline) == "solid"
+        await screen.page.evaluate(
+            "(globalThis.dimmed = 0, new MutationObserver(() => { dimmed += 1; }).observe("
+            "document.documentElement, {attributes: true, attributeFilter: ['data-flash-high', 'data-flash-medium']}))"
+        )
+        await screen.passing(2)
+        assert await screen.page.evaluate("dimmed") == 0
+        await screen.page.emulate_media(reduced_motion="no-preference")
+        await screen.shows(dim)
+
+
 async def test_flashing_is_at_most_three_a_second_and_never_the_digits(browser: Browser, busy: Fake):
     """More can start a seizure; and a value that is gone half of the time is read wrong."""
     async with opened(browser, busy.url()) as screen:

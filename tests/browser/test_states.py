@@ -6,7 +6,7 @@ from urllib.parse import unquote
 
 from playwright.async_api import Browser, expect
 
-from dashboards.tiles import Vitals
+from dashboards.tiles import Vitals, WardSite
 from tests.browser import history
 from tests.browser.fake import Fake
 from tests.browser.fixtures import ACKNOWLEDGED, MEDIUM, SIGNAL, alert, patient_id, tile, vital
@@ -195,3 +195,24 @@ async def test_what_calls_never_looks_answered_while_it_flashes(browser: Browser
         for _ in range(20):
             seen.add(await screen.card(2).locator(".marker").evaluate(fill))
         assert steady not in seen
+
+
+async def test_a_place_without_room_shows_its_beginning_and_has_its_name_whole(browser: Browser, fake: Fake):
+    """Of two wards' lists on one screen a card without its place sends somebody to the wrong ward."""
+    now = fake.now()
+    name = "intensive care and recovery, third floor, west wing"
+    fake.sites = (WardSite(number=1, name=name), WardSite(number=2, name="ward-b"))
+    async with opened(browser, fake.url(), viewport={"width": 1024, "height": 768}) as screen:
+        await fake.put(alert(2, now, label="P-with-a-long-pseudonym-0002"))
+        place = screen.card(2).locator(".site")
+        await expect(place).to_have_attribute("title", name)
+        await expect(place).to_have_text(name)
+        inner = "(at) => [at.getBoundingClientRect().width, at.getBoundingClientRect().right, parseFloat("
+        inner += "getComputedStyle(at).minWidth), at.closest('.card').getBoundingClientRect().right]"
+        width, right, least, edge = await place.evaluate(inner)
+        assert width + 0.1 >= least > 20, "four digits wide"
+        assert right <= edge
+        age = await screen.card(2).locator(".age").bounding_box()
+        assert age is not None
+        assert right <= age["x"] + 1
+        assert age["x"] + age["width"] <= edge

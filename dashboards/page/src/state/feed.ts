@@ -8,6 +8,7 @@ import { wait } from "../logic/backoff";
 import { forget as forgetAll, memory, take, type Effects, type Memory } from "../logic/feedcore";
 import { silence, type Phase } from "../logic/link";
 import { same, siteFaults as faultsOf, worklist as cardsOf, type Card } from "../logic/order";
+import { firstNeeded } from "../logic/portion";
 import { proofsAfter, type Proof } from "../logic/proofs";
 import { receipts } from "../logic/receipts";
 import { heard, setClock } from "./clock";
@@ -27,7 +28,7 @@ export const NOT_CONFIRMED_MS = 5_000;
 /** Between two flushes, ms, and while a burst is not all shown; the first change after a pause never waits. */
 const FLUSH_MS = 100;
 const BURST_FLUSH_MS = 50;
-/** Patients whose alerts change on the tiles with one frame; in a burst the others follow frame by frame. */
+/** Patients whose alerts change on the tiles with one frame; in a burst who can wait follows frame by frame. */
 const PATIENTS_PER_FRAME = 20;
 const RESYNC_EVERY_MS = 300_000;
 const HELLO_MS = 5_000;
@@ -212,7 +213,7 @@ function collect(effects: Effects): void {
 
 function flush(): void {
   if (!dirty) return;
-  const rest = dirtyAll ? [] : [...dirtyPatients].slice(PATIENTS_PER_FRAME);
+  const rest = dirtyAll ? [] : firstNeeded(dirtyPatients, known.alerts.values()).slice(PATIENTS_PER_FRAME);
   for (const patient of rest) dirtyPatients.delete(patient);
   batch(() => {
     alerts.value = new Map(known.alerts);

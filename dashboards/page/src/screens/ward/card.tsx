@@ -51,7 +51,9 @@ export function Card({ card }: { card: CardData }) {
           <bdi>{card.label}</bdi>
         </a>
         <bdi class="bed">{bed}</bdi>
-        <span class="muted small site">{siteName(card.site)}</span>
+        <span class="muted small site" title={siteName(card.site)}>
+          {siteName(card.site)}
+        </span>
         <Done subjects={subjects} />
         <span class="muted small age" title="open for">
           {open}

@@ -47,9 +47,11 @@ export const pinned = computed<ReadonlySet<string>>(
 );
 /** The cards to draw: the first ones, and those that are kept. */
 export const wanted = computed<Card[]>(() => cards.value.filter((card, place) => place < limit.value || pinned.value.has(card.patient)));
+/** Patients whose card stands on the desk's list by now: a burst is drawn frame by frame. */
+export const drawn = signal<ReadonlySet<string>>(new Set());
 /** Patients whose card is drawn. */
-export const drawnCards = computed<ReadonlySet<string>>(
-  () => new Set((wallMode.value ? cards.value.slice(0, room.value) : wanted.value).map((card) => card.patient)),
+export const drawnCards = computed<ReadonlySet<string>>(() =>
+  wallMode.value ? new Set(cards.value.slice(0, room.value).map((card) => card.patient)) : drawn.value,
 );
 
 /** A pointer moves over the list: nothing may slip away under it. */

@@ -13,9 +13,11 @@ export function Ward() {
   useEffect(() => (wallMode.value ? keepAwake() : undefined), [wallMode.value]);
   return (
     <div class="ward">
-      <section class="side" aria-label="Worklist">
-        {wallMode.value ? null : <Filters />}
-        <Worklist />
+      <section class="aside" aria-label="Worklist">
+        <div class="side">
+          {wallMode.value ? null : <Filters />}
+          <Worklist />
+        </div>
         <Lists />
       </section>
       <Tiles />

@@ -1,6 +1,7 @@
 /** The ward by keyboard: j k to choose, a g t s n o to act, Enter to open, u to take back, ? for help. */
 import { acknowledge, going, seen, undoLast } from "../../state/actions";
 import type { Alert } from "../../logic/alerts";
+import type { Card } from "../../logic/order";
 import { go, hrefPatient } from "../../state/route";
 import { session } from "../../state/session";
 import { cards, move, panel, selected, selectedCard, toggle } from "./choice";
@@ -14,8 +15,11 @@ export function answer(alert: Alert, reason = ""): void {
   void (alert.condition === "over" ? seen(alert) : acknowledge(alert, reason));
 }
 
-function focusCard(patient: string): void {
-  document.getElementById(`card-${patient}`)?.focus();
+export function focusCard(patient: string): void {
+  const card = document.getElementById(`card-${patient}`);
+  // Focusing what has the focus already would not scroll.
+  card?.scrollIntoView({ block: "nearest" });
+  card?.focus({ preventScroll: true });
 }
 
 function typing(target: EventTarget | null): boolean {
@@ -61,8 +65,11 @@ function act(event: KeyboardEvent): boolean {
 
 function command(key: string): boolean {
   if (!"agtsno".includes(key) || key.length !== 1 || !mayCommand()) return false;
-  const card = selectedCard() ?? first();
-  if (!card) return true;
+  const card = selectedCard();
+  if (!card || !inView(card.patient)) {
+    point(card ?? cards.peek()[0]);
+    return true;
+  }
   switch (key) {
     case "a":
       answer(card.lead);
@@ -86,14 +93,22 @@ function command(key: string): boolean {
   return true;
 }
 
-/** Without a choice the first key only chooses: nobody acts on a card that was not pointed at. */
-function first(): null {
-  const card = cards.peek()[0];
-  if (card) {
-    selected.value = card.patient;
-    requestAnimationFrame(() => focusCard(card.patient));
-  }
-  return null;
+/** Whether at least half of a patient's card is to be seen. */
+function inView(patient: string): boolean {
+  const card = document.getElementById(`card-${patient}`);
+  const side = card?.closest(".side");
+  if (!card || !side) return false;
+  const box = card.getBoundingClientRect();
+  const list = side.getBoundingClientRect();
+  const seen = Math.min(box.bottom, list.bottom, innerHeight) - Math.max(box.top, list.top, 0);
+  return seen >= box.height / 2;
+}
+
+/** Without a choice in view the first key only shows it: nobody acts on a card that was not pointed at, or is not seen. */
+function point(card: Card | undefined): void {
+  if (!card) return;
+  selected.value = card.patient;
+  requestAnimationFrame(() => focusCard(card.patient));
 }
 
 export function startKeys(): () => void {

@@ -11,7 +11,8 @@ import { go, route, wallMode } from "../../state/route";
 import { chosenSite } from "../../state/scope";
 import { siteName } from "../../state/tiles";
 import { Card } from "./card";
-import { cards, elsewhere, frozen, hiddenByFilter, leave, limit, panel, pinned, room, touch, WALL_CARDS_MAX, wanted, WINDOW } from "./choice";
+import { cards, drawn, elsewhere, frozen, hiddenByFilter, leave, limit, panel, pinned, room, touch, WALL_CARDS_MAX, wanted, WINDOW } from "./choice";
+import { focusCard } from "./keys";
 
 /** Renders again only for another card; whatever else moves on it are signals. */
 class Kept extends Component<{ card: CardData }> {
@@ -32,7 +33,6 @@ export function Worklist() {
 
 /** New cards that are drawn at once; the next ones follow frame by frame, so that a burst never holds the page up. */
 const NEW_PER_FRAME = 3;
-const drawnPatients = new Set<string>();
 const again = signal(0);
 const drawMore = (): void => {
   again.value += 1;
@@ -40,18 +40,9 @@ const drawMore = (): void => {
 
 /** The cards to draw now, the first ones first: those that stand already, and a few new ones. */
 function portion(all: readonly CardData[]): CardData[] {
+  const stand = drawn.peek();
   let left = NEW_PER_FRAME;
-  const found: CardData[] = [];
-  for (const card of all) {
-    if (!drawnPatients.has(card.patient) && !pinned.value.has(card.patient)) {
-      if (left === 0) continue;
-      left -= 1;
-    }
-    found.push(card);
-  }
-  drawnPatients.clear();
-  for (const card of found) drawnPatients.add(card.patient);
-  return found;
+  return all.filter((card) => stand.has(card.patient) || pinned.value.has(card.patient) || left-- > 0);
 }
 
 function DeskList() {
@@ -63,6 +54,12 @@ function DeskList() {
     if (shown.length < due.length) afterPaint(drawMore);
   });
   const list = useRef<HTMLOListElement>(null);
+  useLayoutEffect(() => {
+    if (shown.length !== drawn.peek().size || shown.some((card) => !drawn.peek().has(card.patient))) drawn.value = new Set(shown.map((card) => card.patient));
+    if (goesOn === null || !drawn.peek().has(goesOn)) return;
+    focusCard(goesOn);
+    goesOn = null;
+  });
   // A card that moves to another place is taken out of the page for a moment, and the focus with it.
   const focused = document.activeElement;
   useLayoutEffect(() => {
@@ -70,11 +67,15 @@ function DeskList() {
   });
   useEffect(() => {
     const side = list.current?.closest(".side");
-    side?.addEventListener("scroll", atTop, { passive: true });
+    const scrolled = (event: Event): void => {
+      if (side && (event.target === side || event.target === document)) shorten(side);
+    };
+    document.addEventListener("scroll", scrolled, { passive: true, capture: true });
     return () => {
-      side?.removeEventListener("scroll", atTop);
-      drawnPatients.clear();
-      limit.value = WINDOW;
+      document.removeEventListener("scroll", scrolled, { capture: true });
+      drawn.value = new Set();
+      limit.value = short = WINDOW;
+      goesOn = null;
     };
   }, []);
   return (
@@ -91,31 +92,46 @@ function DeskList() {
   );
 }
 
-const showMore = (): void => {
-  limit.value += WINDOW;
-};
+/** How many cards fill the screen while the list stands at its top. */
+let short = WINDOW;
+/** The first of the cards that were asked for by the button: the keyboard goes on there once it is drawn. */
+let goesOn: string | null = null;
+
+/** Scrolling stops within a pixel of the top where the screen's pixels are not the page's. */
+const atTop = (side: Element): boolean => side.scrollTop + scrollY <= 1;
 
 /** Back at its top the list is short again, unless somebody is writing on one of its cards. */
-function atTop(event: Event): void {
-  if ((event.currentTarget as HTMLElement).scrollTop === 0 && panel.peek() === null) limit.value = WINDOW;
+function shorten(side: Element): void {
+  if (atTop(side) && panel.peek() === null) limit.value = short;
 }
 
-/** The end of what is drawn: where it is scrolled into view, the list goes on. */
+function pressMore(): void {
+  const stand = drawn.peek();
+  goesOn = cards.peek().find((card) => !stand.has(card.patient))?.patient ?? null;
+  limit.value += WINDOW;
+}
+
+/** The end of what is drawn: while it is in view, the list goes on. */
 function More({ rest, whole }: { rest: number; whole: boolean }) {
   const mark = useRef<HTMLParagraphElement>(null);
   useEffect(() => {
-    const side = mark.current?.closest(".side");
-    if (!mark.current || !side || !whole) return undefined;
+    const end = mark.current;
+    const side = end?.closest(".side");
+    if (!end || !side || !whole) return undefined;
+    // Without a root of its own: what scrolls is the list, or on a narrow screen the page.
     const watcher = new IntersectionObserver((entries) => {
-      if (side.scrollTop > 0 && entries.some((entry) => entry.isIntersecting)) showMore();
+      // Where the focus is on the button, cards that come before it would be passed over by the next Tab.
+      if (!entries.some((entry) => entry.isIntersecting) || end.contains(document.activeElement)) return;
+      limit.value += WINDOW;
+      if (atTop(side)) short = limit.value;
     });
-    watcher.observe(mark.current);
+    watcher.observe(end);
     return () => watcher.disconnect();
   }, [whole, limit.value]);
   return (
     <p class="more" ref={mark}>
       and {plural(rest, "more patient")} with open alerts{" "}
-      <button class="button" type="button" onClick={showMore}>
+      <button class="button" type="button" onClick={pressMore}>
         Show {Math.min(rest, WINDOW)} more
       </button>
     </p>
