@@ -26,8 +26,10 @@ from vitals.protocol import Cursor
 
 CLOSED_MAX = 50_000
 """Closed alerts (and ended shelves) whose place is remembered, so that a command on one is answered ``cleared``."""
-QUEUE_BYTES_MAX = 1024 * 1024
-"""Frames waiting for one client; beyond it the connection is aborted, and comes back with its cursor."""
+QUEUE_BYTES_MAX = 832 * 1024
+"""Frames waiting in this process for one client; beyond it the connection is aborted, and comes back with its cursor.
+The rest of 1 MiB is for what the kernel has unsent.
+"""
 
 
 class Entry(NamedTuple):
@@ -243,6 +245,11 @@ class Feed:
         return Cursor(feed=self._identity, scope=scope, read=known).text()
 
 
+def frame_bytes(frame: str) -> int:
+    """Bytes of a frame in UTF-8; ASCII, as most of it is, is not encoded for that."""
+    return len(frame) if frame.isascii() else len(frame.encode())
+
+
 class ClientQueue:
     """Frames that wait for one client, bounded in bytes."""
 
@@ -255,10 +262,11 @@ class ClientQueue:
 
     def push(self, frame: str) -> bool:
         """Add a frame; False when it does not fit, and then this client cannot be served any further."""
-        if self.waiting_bytes + len(frame) > self._bytes_max:
+        size = frame_bytes(frame)
+        if self.waiting_bytes + size > self._bytes_max:
             return False
         self._frames.append(frame)
-        self.waiting_bytes += len(frame)
+        self.waiting_bytes += size
         return True
 
     def pop(self) -> str | None:
@@ -266,7 +274,7 @@ class ClientQueue:
         if not self._frames:
             return None
         frame = self._frames.popleft()
-        self.waiting_bytes -= len(frame)
+        self.waiting_bytes -= frame_bytes(frame)
         return frame
 
 

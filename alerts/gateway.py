@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import get_args
 
 from alerts import follow
 from alerts.audience import Audience
@@ -16,7 +17,7 @@ from alerts.settings import GatewaySettings, load_principals
 from runtime.clock import Clock, SystemClock
 from runtime.kafka import Producer, Reader, cluster_id
 from runtime.observe import HealthServer, Metrics, Readiness, get_logger
-from runtime.web import WebLimits, serve
+from runtime.web import Cut, CutHeard, WebLimits, serve
 from vitals.errors import ServerStalled
 from vitals.protocol import CLIENT_MESSAGE_BYTES_MAX, HEARTBEAT_SECONDS
 from vitals.topics import BINDINGS, FEED
@@ -57,7 +58,12 @@ async def main(
         audience.go_live()
         readiness.set("feed", ok=True)
         serving = serve(
-            audience.handle, settings.feed_host, settings.feed_port, origins=settings.origins, limits=LIMITS
+            audience.handle,
+            settings.feed_host,
+            settings.feed_port,
+            origins=settings.origins,
+            limits=LIMITS,
+            on_cut=_counting(metrics),
         )
         async with serving as port:
             log.info("listening", host=settings.feed_host, port=port)
@@ -83,6 +89,14 @@ def _show(metrics: Metrics, audience: Audience, feed: Feed) -> None:
     age.set_function(lambda: audience.age_s)
     unreadable = metrics.gauge("feed_unreadable_bindings", "Records of the registry skipped by the gateway")
     unreadable.set_function(lambda: audience.patients.unreadable)
+
+
+def _counting(metrics: Metrics) -> CutHeard:
+    """Counts the connections that are cut."""
+    cuts = metrics.counter("feed_cut", "Connections cut because the client did not keep up", ["reason"])
+    for reason in get_args(Cut):
+        cuts.labels(reason)  # a counter that is there from the start shows its first step
+    return lambda reason: cuts.labels(reason).inc()
 
 
 async def _catch_up(settings: GatewaySettings, reader: Reader, feed: Feed, audience: Audience) -> None:

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from pydantic import ValidationError
 
-from alerts.fanout import QUEUE_BYTES_MAX, ClientQueue, scope_of
+from alerts.fanout import QUEUE_BYTES_MAX, ClientQueue, frame_bytes, scope_of
 from alerts.requests import Request
 from runtime.clock import Clock
 from runtime.web import Peer, PeerGone
@@ -138,13 +138,13 @@ class Session:
             return
         if self._idle and self._peer.offer(frame):
             return
-        fits = self.buffered_bytes + len(frame) <= QUEUE_BYTES_MAX
+        fits = self.buffered_bytes + frame_bytes(frame) <= QUEUE_BYTES_MAX
         if fits and self._queue.push(frame):
             self._wake()
         else:
             self._cut = True
             log.warning("client does not keep up: %s %s", self.principal.name, self._peer.remote)
-            self._peer.abort()
+            self._peer.cut("bytes")
 
     def _wake(self) -> None:
         idle, self._idle = self._idle, None

@@ -1,8 +1,8 @@
 """Websockets, both ends, with the limits that keep one bad peer from hurting the others.
 
 A peer that completes the handshake and never reads is not evicted by the library: its keepalive waits in ``drain``
-like any send. So every server has a watch over the write buffers that aborts who does not keep up, and its close has
-a deadline after which connections are aborted. No compression (14 KiB a connection instead of 64), small limits.
+like any send. So every server has a watch that aborts who does not take what waits, and its close has a deadline after
+which connections are aborted. No compression (14 KiB a connection instead of 64), small limits.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Literal
 
 import structlog
 from websockets.asyncio.client import connect as ws_connect
@@ -37,6 +37,15 @@ UNSENT_BYTES_MAX = 128 * 1024
 reads nothing has 2.8 MB there (measured on loopback), in no sum of ours, and the work to make them is spent on nobody.
 """
 
+KERNEL_BYTES_MAX = UNSENT_BYTES_MAX + 64 * 1024
+"""The most that the kernel has unsent then: it looks at its mark before it takes a segment, of up to 64 KiB."""
+
+WAITING_BYTES_MAX = 1024 * 1024
+"""What may wait for one peer, in this process and unsent in the kernel together."""
+
+_TCP_INFO = struct.Struct("=24xI92xQ16xI")
+"""``struct tcp_info`` of Linux up to the unsent bytes: segments on their way, bytes acknowledged, bytes not sent."""
+
 OFFER_BYTES_MAX = 16 * 1024
 """Unsent bytes below which `Peer.offer` still writes: half of the library's high-water mark."""
 
@@ -49,10 +58,11 @@ class WebLimits:
     """Largest message taken from a peer; a larger one closes the connection (1009)."""
     received_messages_max: int = 16
     """Messages read ahead of the handler."""
-    buffer_bytes_max: int = 1024 * 1024
-    """Unsent bytes per peer; beyond it the connection is aborted."""
+    buffer_bytes_max: int = WAITING_BYTES_MAX - KERNEL_BYTES_MAX
+    """Bytes for one peer that wait in this process; beyond it the connection is aborted. The kernel's share is taken
+    off beforehand, since asking for it would be a system call for every frame of whoever is behind."""
     stall_s: float = 15.0
-    """Time that a peer may leave the write buffer above its high-water mark without taking anything."""
+    """Time in which a peer for which anything waits may take nothing, be it slow to read or out of reach."""
     ping_every_s: float = 20.0
     watch_every_s: float = 1.0
     close_s: float = 3.0
@@ -60,6 +70,14 @@ class WebLimits:
 
 
 LIMITS = WebLimits()
+
+Cut = Literal["bytes", "patience"]
+"""Why a server cuts a peer: too much waits for it, or something waits and it has taken nothing for too long."""
+CutHeard = Callable[[Cut], None]
+
+
+def _unheard(_: Cut) -> None:
+    """Nobody counts."""
 
 
 class PeerGone(ProtocolError):
@@ -78,11 +96,12 @@ class WebUnavailable(ServerUnavailable):
 class Peer:
     """One open connection, at either end."""
 
-    __slots__ = ("_connection", "_limits")
+    __slots__ = ("_connection", "_limits", "_on_cut")
 
-    def __init__(self, connection: Connection, limits: WebLimits = LIMITS) -> None:
+    def __init__(self, connection: Connection, limits: WebLimits = LIMITS, on_cut: CutHeard = _unheard) -> None:
         self._connection = connection
         self._limits = limits
+        self._on_cut = on_cut
 
     @property
     def path(self) -> str:
@@ -117,8 +136,8 @@ class Peer:
         Raises:
             PeerGone: the connection has ended, or ends now because the peer lags by more than the byte limit.
         """
-        if self.buffered_bytes + len(text) > self._limits.buffer_bytes_max:
-            self.abort()
+        if self.buffered_bytes + _bytes(text) > self._limits.buffer_bytes_max:
+            self.cut("bytes")
             raise PeerGone(1006, "too slow")
         try:
             await self._connection.send(text)
@@ -157,6 +176,16 @@ class Peer:
         """End the connection now, without a word."""
         _abort(self._connection)
 
+    def cut(self, why: Cut) -> None:
+        """End the connection now because the peer does not keep up; one that is ending already is not counted."""
+        if not self._connection.transport.is_closing():
+            self._on_cut(why)
+        self.abort()
+
+
+def _bytes(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode())
+
 
 @lru_cache(maxsize=1)
 def _frame(text: str) -> bytes:
@@ -174,11 +203,12 @@ async def serve(
     *,
     origins: Sequence[str | None] | None = None,
     limits: WebLimits = LIMITS,
+    on_cut: CutHeard = _unheard,
 ) -> AsyncIterator[int]:
     """Serve ``handler`` while the body runs; yields the port in use (give 0 for a free one).
 
     ``origins`` None allows any; name exact ones, with None in the list for clients that send none. When the body ends,
-    peers are told 1001 (come back) and after ``limits.close_s`` aborted.
+    peers are told 1001 (come back) and after ``limits.close_s`` aborted. ``on_cut`` is told of every peer that is cut.
 
     Raises:
         WebUnavailable: the port is taken.
@@ -186,7 +216,7 @@ async def serve(
 
     async def run(connection: ServerConnection) -> None:
         try:
-            await handler(Peer(connection, limits))
+            await handler(Peer(connection, limits, on_cut))
         except PeerGone:
             return
 
@@ -209,7 +239,7 @@ async def serve(
         raise WebUnavailable("cannot listen", what, "stop what uses the port, or choose another") from error
     for listening in server.sockets:  # what is accepted inherits it
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES_MAX)
-    watch = asyncio.create_task(_watch(server, limits), name="websocket watch")
+    watch = asyncio.create_task(_watch(server, limits, on_cut), name="websocket watch")
     try:
         yield int(server.sockets[0].getsockname()[1])
     finally:
@@ -218,22 +248,38 @@ async def serve(
         await _shut(server, limits)
 
 
-async def _watch(server: Server, limits: WebLimits) -> None:
-    """Abort who does not take what is sent: too many bytes, or none taken for too long."""
+async def _watch(server: Server, limits: WebLimits, on_cut: CutHeard) -> None:
+    """Abort who does not take what waits: too many bytes, or none taken for too long.
+
+    What a peer took is what its kernel acknowledged. The size of our buffer says nothing of that: it grows for a slow
+    reader that takes what it can, and is empty while the kernel holds all that a dead one leaves.
+    """
     loop = asyncio.get_running_loop()
-    stuck: dict[Any, tuple[int, float]] = {}
+    waiting: dict[ServerConnection, tuple[int, float]] = {}
     while True:
         await asyncio.sleep(limits.watch_every_s)
-        now, before, stuck = loop.time(), stuck, {}
+        now, before, waiting = loop.time(), waiting, {}
         for connection in list(server.connections):
             size = connection.transport.get_write_buffer_size()
-            if not size:
+            taken = _taken(connection, size)
+            if taken is None:
                 continue
-            last, since = before.get(connection, (0, now))
-            stuck[connection] = (size, since if size >= last else now)
-            if size > limits.buffer_bytes_max or now - stuck[connection][1] >= limits.stall_s:
+            last, since = before.get(connection, (taken, now))
+            waiting[connection] = (taken, since if taken == last else now)
+            if size > limits.buffer_bytes_max or now - waiting[connection][1] >= limits.stall_s:
                 log.warning("websocket peer does not keep up", peer=str(connection.remote_address), buffered_bytes=size)
+                on_cut("bytes" if size > limits.buffer_bytes_max else "patience")
                 _abort(connection)
+
+
+def _taken(connection: Connection, buffered_bytes: int) -> int | None:
+    """How many bytes the peer has taken since it connected; None where nothing waits for it."""
+    if connection.transport.is_closing():
+        return None
+    link: socket.socket = connection.transport.get_extra_info("socket")
+    told = link.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO.size)
+    on_the_way, taken, unsent = _TCP_INFO.unpack(told)
+    return int(taken) if buffered_bytes or on_the_way or unsent else None
 
 
 def _abort(connection: Connection) -> None:

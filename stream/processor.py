@@ -378,10 +378,10 @@ class Processor:
         codes = batch.codes
         readings = len(codes) - codes.count(TICK)
         counters.readings += readings
+        metrics = np.frombuffer(codes, np.uint8)
         if np.count_nonzero(batch.rows["flags"]):
-            counters.late += sum(codes[at] != TICK for at in late(batch.rows).nonzero()[0].tolist())
+            counters.late += int(np.count_nonzero(late(batch.rows) & (metrics != TICK)))
         if batch.strange or sum(map(codes.count, METRIC_BY_CODE)) < readings:
-            metrics = np.frombuffer(codes, np.uint8)
             strangers = (metrics != TICK) & ((batch.slots < 0) | ~KNOWN[metrics])
             self._strangers += int(np.count_nonzero(strangers))
         counters.unbound = self._strangers + sum(lane.unbound for lane in self._lanes.values())

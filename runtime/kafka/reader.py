@@ -94,8 +94,7 @@ class Reader:
         try:
             async with deadline(self._settings, REQUEST_S, "start of a reader"):
                 await start_client(self._consumer)
-                if self._assignments:
-                    self.assign(self._assignments)
+                self.assign(self._assignments)  # of none too: without it a poll would wait for a group's assignment
         except BaseException:
             await stop_consumer(self._consumer)
             raise

@@ -258,6 +258,30 @@ async def test_a_reader_knows_where_a_partition_begins_and_ends(port: Port) -> N
         assert len(values(await read(reader, 50))) == 50
 
 
+async def test_a_reader_of_no_partition_answers_questions_and_can_be_assigned_some(port: Port) -> None:
+    """The bridge asks for ends on a connection where no fetch of its own stands in the way."""
+    async with port.reader([]) as asker, port.producer() as producer:
+        assert asker.assignments == ()
+        assert await asker.poll(0.05) == []
+        await producer.send([out(2, b"%d" % index) for index in range(5)])
+        assert await asker.end_offsets() == {}
+        assert await asker.beginning_offsets() == {}
+        assert await asker.end_offsets([]) == {}
+        assert await asker.end_offsets([(TOPIC, 2), (TOPIC, 3)]) == {(TOPIC, 2): 5, (TOPIC, 3): 0}
+        assert await asker.beginning_offsets([(TOPIC, 2)]) == {(TOPIC, 2): 0}
+        assert await asker.offset_for_time((TOPIC, 2), 0) == 0
+        await producer.send([out(2, b"5")])
+        assert await asker.end_offsets([(TOPIC, 2)]) == {(TOPIC, 2): 6}
+        assert asker.assignments == ()
+        asker.assign([(TOPIC, 2)])
+        assert values(await read(asker, 6)) == [b"%d" % index for index in range(6)]
+        assert await asker.end_offsets() == {(TOPIC, 2): 6}
+        asker.assign([])
+        await producer.send([out(2, b"6")])
+        assert await asker.poll(0.3) == []
+        assert asker.assignments == ()
+
+
 async def test_the_last_header_is_found_however_far_back_it_is(port: Port) -> None:
     """A runner that starts finds its own last cause; records of people without one may lie on top in thousands."""
     async with port.producer() as producer:

@@ -212,6 +212,15 @@ def test_a_full_queue_says_so_and_a_read_one_has_room_again():
     assert [queue.pop(), queue.pop(), queue.pop()] == ["67890", "x", None]
 
 
+def test_a_queue_counts_bytes_of_what_is_sent_on_its_way_in_and_out():
+    """Names have letters beyond ASCII; what is counted in has to be counted out, or the room shrinks for ever."""
+    queue = ClientQueue(bytes_max=10)
+    assert queue.push("ääää")
+    assert queue.waiting_bytes == 8
+    assert not queue.push("äx")
+    assert (queue.pop(), queue.waiting_bytes) == ("ääää", 0)
+
+
 def ages(*, real: bool = True) -> Ages:
     return Ages(2, real=real, stalled_ms=10_000, started=100.0)
 

@@ -151,3 +151,39 @@ def test_hot_cells_are_counted_as_they_come_and_go():
         assert made.hot[0] == ((cells > 0) & ((cells < 43_001) | (cells > 127_001))).sum()
     made.heat(0, 0, 150_001)
     assert made.hot[0] == (np.abs(made.millis[0]) > 150_001).sum()
+
+
+@pytest.mark.parametrize(
+    ("values", "hot"),
+    [
+        ((60, 160), 0),
+        ((60, 160, 40, 60), 0),
+        ((160, 60), 1),
+        ((160, 60, 40, 160), 1),
+        ((160, 160, 40), 1),
+        ((40, 160), 1),
+    ],
+)
+@pytest.mark.parametrize("stale", [(), (0,), (0, 1)])
+def test_a_pane_is_hot_once_and_only_by_the_row_that_took_it(values: tuple[int, ...], hot: int, stale: tuple[int, ...]):
+    """Rows that waited come in one write: a hot row behind a calm one is in no window, and counted it would stay."""
+    together, single = Ring(HEART_RATE, timed=False), Ring(HEART_RATE, timed=False)
+    count = len(values)
+    slots = np.tile([0, 1], count)
+    events = np.repeat(T0 - SECOND_US // 2 + np.arange(count), 2)
+    beats = np.array([each for value in values for each in (float(value), 60.0)])
+    late = np.isin(np.arange(2 * count) // 2, stale)
+    for each in (together, single):
+        each.heat(0, 43_001, 127_001)
+        each.heat(1, 43_001, 127_001)
+        each.write(np.array([1]), np.array([T0 - SECOND_US]), np.array([160.0]), np.array([160.0]), np.array([False]))
+    together.write(slots, events, beats, beats, late)
+    for row in range(2 * count):
+        one = slice(row, row + 1)
+        single.write(slots[one], events[one], beats[one], beats[one], late[one])
+    assert together.hot[:2].tolist() == [hot, 1]
+    for name in ("head", "millis", "hot"):
+        assert np.array_equal(getattr(together, name), getattr(single, name))
+    after, calm = np.array([T0 + 24 * 60 * MINUTE_US] * 2), np.array([60.0, 60.0])
+    together.write(np.array([0, 1]), after, calm, calm, np.zeros(2, bool))
+    assert together.hot[:2].tolist() == [0, 0]

@@ -13,8 +13,8 @@ from tests.logs import LATE, T0, Log, episodes, row, said, windows, worn
 from vitals.causes import Cause
 from vitals.metrics import MINUTE_US, SECOND_US
 from vitals.policies import DEFAULT, LOW
-from vitals.readings import READING, Flag, Invalid
-from vitals.topics import JOURNAL, WINDOWS, patient_id
+from vitals.readings import READING, Flag, Invalid, tick_rows
+from vitals.topics import JOURNAL, TICK_KEY, WINDOWS, patient_id
 
 CGM = "t1d-uom-5min"
 
@@ -255,3 +255,42 @@ def test_readings_that_wait_for_more_change_no_output_and_are_counted_at_once() 
     half = Processor(0, 1)
     half.step(log.records(0, 103))
     assert half.counters.readings == 100
+
+
+def test_late_rows_are_counted_however_many_and_a_ticks_flags_are_not() -> None:
+    """A gateway's backlog comes late as a whole: an operator reads from the count how much nobody decided on."""
+    log = ward()
+    backlog = [row("ann", 100, T0 - at * SECOND_US, received=T0, flags=LATE) for at in range(300, 0, -1)]
+    odd = [
+        row("ann", 100, T0 + SECOND_US, flags=LATE | int(Flag.WARM_UP)),
+        row("ann", 100, T0 + 2 * SECOND_US, flags=int(Flag.BACKFILL)),
+        row("ann", 100, T0 + 3 * SECOND_US, metric="battery", flags=LATE),
+        row("stranger", 100, T0, device="x", flags=LATE),
+    ]
+    log.readings(*backlog)
+    for each in odd:
+        log.readings(each)
+    tick = tick_rows([1], T0 + 4 * SECOND_US)
+    tick["flags"] = LATE
+    log.raw(TICK_KEY, tick.tobytes())
+    log.site(2)
+    whole, piecewise = Processor(0, 1), Processor(0, 1)
+    assert log.run(piecewise, range(len(log.keys))) == log.run(whole)
+    assert piecewise.counters == whole.counters
+    assert (whole.counters.readings, whole.counters.late, whole.counters.unbound) == (304, 303, 1)
+
+
+def test_rules_that_come_later_do_not_judge_what_waited() -> None:
+    """What a reading means is decided by the rules at its place in the log, not by those of when it was taken."""
+    log = Log()
+    log.site(1)
+    lenient = DEFAULT.model_copy(update={"thresholds": ()})
+    log.patient("ann", worn("ann", "cgm-ann", CGM, T0 - MINUTE_US), policy=lenient)
+    log.tick(T0)
+    for minute in (5, 10):
+        log.readings(row("ann", 50, T0 + minute * MINUTE_US))
+    log.patient("ann", worn("ann", "cgm-ann", CGM, T0 - MINUTE_US), version=2)
+    log.readings(row("ann", 60, T0 + 15 * MINUTE_US))
+    whole, piecewise = log.run(Processor(0, 1)), log.run(Processor(0, 1), range(len(log.keys)))
+    assert piecewise == whole
+    assert [(each.at, each.level, each.change) for each in said(whole)] == [(T0 + 15 * MINUTE_US, 1, "open")]

@@ -12,7 +12,7 @@ from alerts.fanout import QUEUE_BYTES_MAX
 from alerts.session import TURN_BYTES_MAX, Host, Session
 from runtime.clock import SystemClock
 from runtime.testing.waiting import until
-from runtime.web import Peer
+from runtime.web import Cut, Peer
 from vitals.people import Principal
 
 
@@ -29,7 +29,8 @@ class StuckPeer:
     def aborted(self) -> bool:
         return bool(self.aborts)
 
-    def abort(self) -> None:
+    def cut(self, why: Cut) -> None:
+        assert why == "bytes"
         self.aborts += 1
 
 
@@ -45,6 +46,18 @@ def test_what_waits_for_one_client_never_passes_the_limit(unsent: int):
         assert session.buffered_bytes <= QUEUE_BYTES_MAX
         assert pushed < 2000
     assert session.buffered_bytes > QUEUE_BYTES_MAX - 1000
+
+
+def test_the_limit_counts_bytes_and_not_characters():
+    """A ward that writes in Chinese would otherwise have three times the limit waiting."""
+    peer = StuckPeer(0)
+    session = Session(cast("Peer", peer), Principal(name="n", role="clinician", token_sha256="0" * 64), SystemClock())
+    pushed = 0
+    while not peer.aborted:
+        session.push("病" * 1000)
+        pushed += 1
+    assert (pushed - 1) * 3000 == session.buffered_bytes
+    assert QUEUE_BYTES_MAX - 3000 < session.buffered_bytes <= QUEUE_BYTES_MAX
 
 
 def test_a_client_that_is_cut_is_named_once(caplog: pytest.LogCaptureFixture):
@@ -116,7 +129,7 @@ async def test_others_have_their_turns_during_a_long_replay(queued: bool):
     """A kernel may take thousands of frames without a wait; five resumes from far back held up all alarms for 0.5 s."""
     peer = TakingPeer()
     session = Session(cast("Peer", peer), Principal(name="n", role="clinician", token_sha256="0" * 64), SystemClock())
-    frames = [f"{number:1000}" for number in range(1000)]
+    frames = [f"{number:1000}" for number in range(QUEUE_BYTES_MAX // 1000)]
     if queued:
         for frame in frames:
             session.push(frame)
