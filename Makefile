@@ -96,8 +96,9 @@ drill-load: install ## what a stack holds: latency from reading to socket under 
 	@exec $(BIN)/python -m compose.drills.load $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 .PHONY: drills
-drills: install-dev page ## every drill with three seeds each, and a table of what they came to (ARGS="--only kill --seeds 7")
-	@exec $(BIN)/python -m compose.drills.table $(ARGS)
+drills: install-dev page ## every drill, and a table of what they came to (SEEDS=1,2,3 ONLY=kill,stop OUT=folder to go on in)
+	@exec $(BIN)/python -m compose.drills.table $(if $(SEEDS),--seeds $(SEEDS)) $(if $(ONLY),--only $(ONLY)) \
+		$(if $(OUT),--out $(OUT)) $(ARGS)
 
 .PHONY: bench
 bench: install-dev ## every benchmark beside its yardstick (ARGS="bridge fanout" for some of them; --turns 3)

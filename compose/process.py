@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
+from compose import ends
 from compose.errors import ProcessExited, ProcessNotReady
 
 SHIM = Path(__file__).with_name("shim.py")
@@ -160,8 +161,11 @@ class Process:
             return False
         return self.returncode is None
 
-    async def stop(self) -> int:
-        """Ask it to stop, kill its whole group after ``stop_seconds``; returns the return code."""
+    async def stop(self) -> int | None:
+        """Ask it to stop, kill its whole group after ``stop_seconds``; returns the return code.
+
+        None where not even SIGKILL ends it in time, which is told on stderr.
+        """
         try:
             if self.returncode is None:
                 self._send(self.spec.stop_signal)
@@ -170,7 +174,11 @@ class Process:
                         await self._child.wait()
         finally:
             self.kill()
-        return await self._child.wait()
+        return await self.killed()
+
+    async def killed(self) -> int | None:
+        """Wait for its end after `kill`; None where that does not come in time, which is told on stderr."""
+        return await ends.killed(self._child, self.spec.name)
 
     def warn(self) -> bool:
         """Tell it that everything is about to be stopped; whether it runs and can be told."""

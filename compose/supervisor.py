@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from enum import StrEnum
 from types import TracebackType
 from typing import Self
 
+from compose import ends
 from compose.errors import GaveUp, ProcessExited, ProcessNotReady, ending
 from compose.process import Process, ProcessSpec
 from compose.signals import STOPPED_BY_SIGNAL
@@ -39,6 +41,7 @@ class Kind(StrEnum):
     RESTARTING = "restarting"
     STOPPING = "stopping"
     STOPPED = "stopped"
+    UNDYING = "not even SIGKILL ends it"
     FINISHED = "finished"
     GAVE_UP = "gave up"
 
@@ -96,13 +99,18 @@ class Supervisor:
         try:
             try:
                 await self.stop_all()
-            finally:
-                await self._tasks.__aexit__(kind, error, trace)
+            except BaseException as broken:
+                # told of a calm end, the group would wait for ever for the watches of what was not stopped
+                await self._tasks.__aexit__(type(broken), broken, broken.__traceback__)
+                raise
+            await self._tasks.__aexit__(kind, error, trace)
         except BaseExceptionGroup as group:
             raise _first(group) from None
         finally:
             for process in self._processes.values():
                 process.kill()
+            for process in self._processes.values():
+                await process.killed()
 
     @property
     def processes(self) -> dict[str, Process]:
@@ -129,8 +137,7 @@ class Supervisor:
         """Stop one process for good; does nothing when it is not there."""
         watch = self._watches.pop(name, None)
         if watch is not None:
-            watch.cancel()
-            await asyncio.wait([watch])
+            await ends.cancelled(watch)
         process = self._processes.get(name)
         if process is not None:
             if process.returncode is None:
@@ -138,7 +145,10 @@ class Supervisor:
                 returncode = await process.stop()
                 stop = process.spec.stop_signal
                 clean = returncode in {0, -stop, 128 + stop, STOPPED_BY_SIGNAL}
-                self._tell(name, Kind.STOPPED, "" if clean else f"({ending(returncode)})")
+                if returncode is None:
+                    self._tell(name, Kind.UNDYING, f"(pid {process.pid})")
+                else:
+                    self._tell(name, Kind.STOPPED, "" if clean else f"({ending(returncode)})")
             self._processes.pop(name, None)
 
     async def replace(self, spec: ProcessSpec) -> None:
@@ -206,6 +216,9 @@ class Supervisor:
                 hanging.result()
                 self._tell(process.spec.name, Kind.HUNG, f"no answer for {process.spec.alive_seconds:g} s")
                 process.kill()
+                if await process.killed() is None:
+                    self._tell(process.spec.name, Kind.UNDYING, f"(pid {process.pid})")
+                    return -signal.SIGKILL
             return await ending
         finally:
             hanging.cancel()

@@ -6,17 +6,22 @@ of how the records were taken, so a test gives it records made by hand.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from datetime import UTC, datetime
+from typing import Any, NamedTuple, Self
 from uuid import UUID
 
-from vitals.alerts import Version
+from vitals.alerts import Alert, Version
 from vitals.metrics import METRIC_BY_CODE, SECOND_US
 
 NEXT_ALERT_S = 5.0
 """The next right alert after a fault comes within so long, in every partition."""
+NOTICED_S = 1.0
+"""That something is back is noticed by looking at it: the first alerts may be so much ahead of the fault's instant."""
 SHOWN_MAX = 5
 """Examples that a difference names."""
 
@@ -42,7 +47,8 @@ class Sent:
 
 
 class Crossing(NamedTuple):
-    """A reading below the limit, at the instant ``at`` (µs UTC) at which it was to leave, and the alert that it opens.
+    """A reading below the limit, at the instant ``at`` (µs UTC) at which it was to leave, and the alert that it opens:
+    with ``level`` and ``priority``, by default those of `bedside.LOW_VALUE`.
 
     With ``clears`` the reading that ends the alert was sent too.
     """
@@ -51,25 +57,67 @@ class Crossing(NamedTuple):
     partition: int
     at: int
     clears: bool = True
+    level: int = 2
+    priority: str = "high"
 
 
 class Told(NamedTuple):
-    """One change of an alert as a socket or the database has it; ``at`` is when it arrived (µs UTC), 0 in a table."""
+    """One change of an alert as a socket or the database has it; ``at`` is when it arrived (µs UTC), 0 in a table.
+
+    ``digest`` stands for all of the alert, also for what this record does not name; '' where nobody took it.
+    """
 
     alert: UUID
     version: Version
     change: str
     at: int = 0
+    digest: str = ""
+    level: int | None = None
+    priority: str = ""
+
+    @classmethod
+    def of(cls, alert: Alert, at: int = 0) -> Self:
+        """The record of a whole alert."""
+        return cls(alert.id, alert.version, alert.change, at, digest_of(alert), alert.level, alert.priority)
 
 
-class Fault(NamedTuple):
-    """Something cruel. ``at`` (µs UTC) is from when the next right alert is timed: the fault's instant, or the end of
-    one that lasts.
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something cruel. ``at`` (µs UTC) is from when alerts are timed: its instant, or the end of what lasts.
+
+    ``since`` (µs UTC) is when it began; None where the drill does not say, as if it began just before ``at``, but then
+    nobody can tell who was already late from who was held up by it. ``told`` is what the drill has seen of it.
     """
 
     what: str
     at: int
     within_s: float = NEXT_ALERT_S
+    since: int | None = None
+    told: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def within_us(self) -> int:
+        """``within_s`` in the unit of the instants."""
+        return round(self.within_s * SECOND_US)
+
+    @property
+    def began(self) -> int:
+        """An alert that was due later than this (µs UTC) may be late by this fault."""
+        return self.at - round(NOTICED_S * SECOND_US) if self.since is None else self.since
+
+
+@dataclass(slots=True)
+class Waits:
+    """How long alerts took that a fault may have held up, in seconds.
+
+    ``after`` has those whose reading left after it, from that reading on; ``through`` those whose reading had left and
+    that it held up, from the fault's instant on; ``never`` counts those that never came.
+    """
+
+    fault: Fault
+    after: list[float] = field(default_factory=list)
+    through: list[float] = field(default_factory=list)
+    never: int = 0
 
 
 @dataclass(slots=True)
@@ -159,6 +207,45 @@ def next_alerts(crossings: Iterable[Crossing], heard: Sequence[Told], fault: Fau
     return found
 
 
+def waits(crossings: Iterable[Crossing], heard: Sequence[Told], faults: Sequence[Fault]) -> list[Waits]:
+    """Every crossing's wait, with the last fault that may have held it up, in the order of the faults.
+
+    One fast alert proves little: behind it, or in the same partition, others may still stand. Whoever was already late
+    when a fault began stays with the fault before, so that no kill excuses the kill before it.
+    """
+    first = _first_openings(heard)
+    found = [Waits(fault) for fault in sorted(faults, key=lambda one: one.at)]
+    for each in crossings:
+        arrived = first.get(each.alert)
+        whose, start, due = None, 0, 0
+        for one in found:
+            fault = one.fault
+            if fault.at <= each.at:
+                whose, start = one, each.at
+            elif whose is not None and fault.since is not None and due < fault.since:
+                break
+            elif arrived is None or arrived > (fault.at if whose is None or arrived <= due else fault.began):
+                whose, start = one, fault.at
+            due = start if whose is None else start + whose.fault.within_us
+        if whose is not None and arrived is None:
+            whose.never += 1
+        elif whose is not None and arrived is not None:
+            seconds = (arrived - start) / SECOND_US
+            (whose.after if whose.fault.at <= each.at else whose.through).append(seconds)
+    return found
+
+
+def digest(body: Mapping[str, Any]) -> str:
+    """SHA-256 of an alert's JSON in canonical form: two of them are equal where everything in them is."""
+    text = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def digest_of(alert: Alert) -> str:
+    """The digest of a whole alert."""
+    return digest(alert.model_dump(mode="json"))
+
+
 def _first_openings(told: Sequence[Told]) -> dict[UUID, int]:
     found: dict[UUID, int] = {}
     for each in told:
@@ -218,6 +305,10 @@ def _alerts(account: Account, finding: Finding) -> None:
     heard, kept = ({(each.alert, each.version): each for each in told} for told in (account.heard, account.kept))
     finding.none_of("changes only on the socket", (_line(heard[key]) for key in heard.keys() - kept.keys()))
     finding.none_of("changes only in the database", (_line(kept[key]) for key in kept.keys() - heard.keys()))
+    both = heard.keys() & kept.keys()
+    finding.figures["bodies_compared"] = sum(bool(heard[key].digest and kept[key].digest) for key in both)
+    other = [_line(heard[key]) for key in both if not same(heard[key], kept[key])]
+    finding.none_of("changes that are not the same on the socket and in the database", other)
     if account.gaps:
         finding.differences.append(f"connections that missed something: {account.gaps}, expected 0")
 
@@ -231,6 +322,16 @@ def _once(crossings: Sequence[Crossing], told: Sequence[Told], where: str, findi
         finding.none_of(f"alerts with more than one {change} {where}", (each for each, n in found.items() if n > 1))
         finding.none_of(f"{change} of an alert that no crossing explains {where}", found.keys() - alerts)
     finding.none_of(f"changes twice {where}", _twice((each.alert, each.version) for each in told))
+    opens = {each.alert: (each.level, each.priority) for each in crossings}
+    known = [each for each in told if each.change == "open" and each.alert in opens and each.level is not None]
+    wrong = (each for each in known if (each.level, each.priority) != opens[each.alert])
+    lines = (f"{each.alert} with level {each.level}, {each.priority}" for each in wrong)
+    finding.none_of(f"alerts that open with another level or priority {where}", lines)
+
+
+def same(one: Told, other: Told) -> bool:
+    """Whether two records tell of the same change of the same alert, whenever it arrived."""
+    return one._replace(at=0) == other._replace(at=0)
 
 
 def _twice(values: Iterable[object]) -> list[object]:
@@ -243,11 +344,15 @@ def _line(told: Told) -> str:
 
 def _faults(account: Account, finding: Finding) -> None:
     told = finding.figures["next_alert_s"] = {}
-    for fault in account.faults:
+    listed = finding.figures["faults"] = []
+    began = min((one.identity.observed_at for sent in account.sent.values() for one in sent), default=None)
+    for wait in waits(account.crossings, account.heard, account.faults):
+        fault = wait.fault
         found = next_alerts(account.crossings, account.heard, fault)
         never = [partition for partition, seconds in found.items() if seconds is None]
         worst = max((seconds for seconds in found.values() if seconds is not None), default=None)
         told[fault.what] = None if worst is None or never else round(worst, 2)
+        listed.append(_told(wait, began) | {"next_alert_s": told[fault.what]} | fault.told)
         if never or worst is None:
             where = ", ".join(str(each) for each in never) or "any"
             finding.differences.append(f"{fault.what}: no alert came after it in partition {where}")
@@ -255,3 +360,34 @@ def _faults(account: Account, finding: Finding) -> None:
             finding.differences.append(
                 f"{fault.what}: the next right alert after {worst:.1f} s, expected at most {fault.within_s:g} s"
             )
+        _late(wait, finding)
+
+
+def _told(wait: Waits, began: int | None) -> dict[str, Any]:
+    """A fault for the verdict: when it was, by the clock and by the load's, and how long alerts took after it."""
+    fault = wait.fault
+    return {
+        "what": fault.what,
+        "at": datetime.fromtimestamp(fault.at / SECOND_US, UTC).isoformat(timespec="milliseconds"),
+        "at_s": None if began is None else round((fault.at - began) / SECOND_US, 2),
+        "lasted_s": None if fault.since is None else round((fault.at - fault.since) / SECOND_US, 2),
+        "within_s": fault.within_s,
+        "alerts_after": len(wait.after),
+        "slowest_after_s": _slowest(wait.after),
+        "alerts_through": len(wait.through),
+        "last_through_s": _slowest(wait.through),
+        "alerts_never": wait.never,
+    }
+
+
+def _slowest(seconds: Sequence[float]) -> float | None:
+    return round(max(seconds), 2) if seconds else None
+
+
+def _late(wait: Waits, finding: Finding) -> None:
+    """Those that never came are named where alerts are counted."""
+    what, most = wait.fault.what, wait.fault.within_s
+    for found, which in ((wait.after, "their reading, sent after it"), (wait.through, "it, which held them up")):
+        if late := [seconds for seconds in found if seconds > most]:
+            counted = f"{len(late)} of {len(found)} alerts later than {most:g} s after {which}"
+            finding.differences.append(f"{what}: {counted}; the last after {max(late):.1f} s")

@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from compose.ends import ended
 from compose.wiring import RegistryClient
 from runtime.clock import Clock
 from runtime.mqtt import Connection
@@ -115,9 +116,7 @@ class Bedside:
         try:
             yield
         finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+            await ended(task)
 
 
 def patient_name(index: int) -> str:

@@ -9,7 +9,7 @@ acknowledged reading may be lost, a device's order stays, and the next right ale
 return (of the bridge's, where that was stopped). The log may hold repeats: what the bridge had not acknowledged
 (receive_maximum per connection of it), and what devices had sent without having its PUBACK. Where only iotcore is
 there the drill says so and does nothing, since its sessions live in memory. Prints a JSON verdict; exit code 0 when
-it passed or was skipped.
+it passed, 77 when it was skipped.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from compose import signals
 from compose.drills import killing
 from compose.drills.duty import Duty, Load, conclude, on_duty
-from compose.drills.frame import PARTITIONS, Frame, command_line, conduct
+from compose.drills.frame import PARTITIONS, Frame, Skip, command_line, conduct
 from compose.servers import mosquitto
 from compose.stack import Options, Stack
 from ingest.settings import BridgeSettings
@@ -49,7 +49,7 @@ class DrillOptions:
 
 
 async def run(options: DrillOptions) -> int:
-    """Run the drill, print the verdict; 0 when it passed or was skipped."""
+    """Run the drill, print the verdict; 0 when it passed, 77 when it was skipped."""
     os.environ.setdefault("VIGIL_PARTITIONS", PARTITIONS)
     return await conduct(lambda frame: _drill(frame, options), as_json=options.as_json, keep=options.keep)
 
@@ -59,10 +59,7 @@ async def _drill(frame: Frame, options: DrillOptions) -> None:
     asked = {"drill": "broker", "seed": options.seed, "seconds": options.seconds, "patients": options.patients}
     frame.verdict.figures |= asked
     if mosquitto.find() is None:
-        reason = "mosquitto is not installed, and iotcore keeps its sessions in memory"
-        frame.tell(f"SKIPPED: {reason}")
-        frame.verdict.figures["skipped"] = reason
-        return
+        raise Skip("mosquitto is not installed, and iotcore keeps its sessions in memory (install mosquitto)")
     async with frame.stack(Options(root=frame.root)) as stack:
         ward = Load(patients=options.patients, seed=options.seed)
         async with on_duty(stack, frame.clock, frame.tell, ward) as duty:
@@ -85,15 +82,19 @@ async def _drill(frame: Frame, options: DrillOptions) -> None:
 
 async def _restart(frame: Frame, stack: Stack, duty: Duty) -> int:
     """SIGTERM; the supervisor starts it again. Returns how many readings had no PUBACK at that moment."""
+    since = frame.clock.now_us()
     pid, unsent = killing.strike(stack, SERVER, signal.SIGTERM), duty.unacknowledged
     back = await killing.returned(SERVER, pid, stack, frame.clock)
-    after = await duty.recovered(duty.fault("broker restarted"))
+    fault = duty.fault("broker restarted", since=since)
+    fault.told["back_s"] = back
+    after = await duty.recovered(fault)
     frame.tell(f"broker restarted: back after {back} s, next right alert after {after or -1:.1f} s")
     return unsent
 
 
 async def _restart_with_a_queue(frame: Frame, stack: Stack, duty: Duty) -> int:
     """The same while the bridge stands still, so that its queue at the broker holds what devices have a PUBACK for."""
+    since = frame.clock.now_us()
     bridge = killing.strike(stack, "bridge", signal.SIGSTOP)
     await duty.run(QUEUE_S)
     acknowledged = sum(each.acknowledged for device in duty.devices for each in device.sent)
@@ -101,7 +102,9 @@ async def _restart_with_a_queue(frame: Frame, stack: Stack, duty: Duty) -> int:
     back = await killing.returned(SERVER, pid, stack, frame.clock)
     frame.verdict.expect("the process of the bridge", stack.pid_of("bridge"), bridge)
     killing.strike(stack, "bridge", signal.SIGCONT)
-    after = await duty.recovered(duty.fault("broker restarted while the bridge stood still"))
+    fault = duty.fault("broker restarted while the bridge stood still", since=since)
+    fault.told["back_s"] = back
+    after = await duty.recovered(fault)
     frame.tell(
         f"broker restarted with a queue ({acknowledged} acknowledged so far): back after {back} s, "
         f"next right alert after {after or -1:.1f} s"
@@ -111,12 +114,12 @@ async def _restart_with_a_queue(frame: Frame, stack: Stack, duty: Duty) -> int:
 
 async def _away(frame: Frame, stack: Stack, duty: Duty, seconds: float) -> int:
     """Stopped for some seconds; devices keep what they cannot send, and send it then."""
-    unsent = duty.unacknowledged
+    unsent, since = duty.unacknowledged, frame.clock.now_us()
     async with killing.away(stack, frame.root, SERVER):
         frame.tell(f"the broker is away for {seconds:g} s")
         await duty.run(seconds)
         kept = duty.unacknowledged
-    after = await duty.recovered(duty.fault(f"broker away for {seconds:g} s"))
+    after = await duty.recovered(duty.fault(f"broker away for {seconds:g} s", since=since))
     frame.verdict.figures["kept_by_devices"] = kept
     frame.verdict.expect_at_least("readings that devices had to keep", kept, 1)
     frame.tell(f"the broker is back; devices had kept {kept}, next right alert after {after or -1:.1f} s")

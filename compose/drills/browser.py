@@ -17,9 +17,11 @@ from typing import Any, Literal
 
 import psutil
 from playwright.async_api import Browser, Page, ViewportSize, async_playwright
+from playwright.async_api import Error as PlaywrightError
 
 from vitals.errors import InputError
 
+SAID_MAX = 300
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 ARGUMENTS = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -83,7 +85,9 @@ def chromium() -> Path:
         InputError: there is none.
     """
     if named := os.environ.get("VIGIL_TEST_CHROMIUM"):
-        return Path(named)
+        if found := shutil.which(named):
+            return Path(found)
+        raise InputError("VIGIL_TEST_CHROMIUM names no program", named, "give the path of a Chromium, or unset it")
     for name in NAMES:
         if found := shutil.which(name):
             return Path(found)
@@ -95,7 +99,12 @@ def chromium() -> Path:
 async def browser() -> AsyncIterator[Browser]:
     """A headless Chromium that ends with the body."""
     async with async_playwright() as playwright:
-        found = await playwright.chromium.launch(executable_path=chromium(), args=list(ARGUMENTS))
+        program = chromium()
+        try:
+            found = await playwright.chromium.launch(executable_path=program, args=list(ARGUMENTS))
+        except PlaywrightError as error:
+            said = " ".join(error.message.split())[:SAID_MAX]
+            raise InputError("Chromium does not start", f"{program}: {said}", "try it by hand") from None
         try:
             yield found
         finally:

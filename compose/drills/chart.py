@@ -1,6 +1,7 @@
 """The chart drill: how long a chart of fourteen days takes, at the API and on the page, beside a ward at 1 Hz.
 
     python -m compose.drills.chart [--patients 20] [--rounds 5] [--every 5] [--width 1440] [--seed 1] [--json]
+    python -m compose.drills.chart --patients 5 --rounds 2
 
 A stack of its own with two weeks of readings of 20 patients, a high and a low of each metric planted in them. Asks the
 API for every chart in seeded order, then opens every patient on the real page in real Chromium. Prints a JSON verdict;

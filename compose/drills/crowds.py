@@ -16,16 +16,19 @@ from compose.drills.accounts import Finding
 from vitals.alerts import Version
 
 NONE: Version = (-1, -1)
+MISHAP_OF = 4
+"""For so many wild clients there is at least one stall, one kill and one resume; a drill of its length has far more."""
 
 
 class Kept(NamedTuple):
-    """A change in the database; ``partition`` is its patient's."""
+    """A change in the database; ``partition`` is its patient's, ``digest`` stands for all of the alert."""
 
     partition: int
     version: Version
     alert: UUID
     change: str
     closed: bool
+    digest: str = ""
 
 
 class Joined(NamedTuple):
@@ -36,13 +39,14 @@ class Joined(NamedTuple):
 
 
 class Got(NamedTuple):
-    """A change that a client received at ``at`` (µs UTC)."""
+    """A change that a client received at ``at`` (µs UTC); ``digest`` stands for all of the alert."""
 
     partition: int
     version: Version
     alert: UUID
     change: str
     at: int
+    digest: str = ""
 
 
 @dataclass(slots=True)
@@ -141,6 +145,8 @@ def _wrong(event: Got, place: Version, history: History) -> str:
         return f"{_line(wanted)} was left out before {_line(event)}"
     if (wanted.alert, wanted.change) != (event.alert, event.change):
         return f"{_line(event)} is {_line(wanted)} in the database"
+    if wanted.digest != event.digest:
+        return f"{_line(event)} is another alert in the database, in what it says"
     return ""
 
 
@@ -155,6 +161,9 @@ def judge(records: Sequence[Record], kept: Sequence[Kept], *, end: Mapping[int, 
         "client_kills": sum(each.kills for each in records),
         "client_snapshots": sum(isinstance(event, Joined) for each in records for event in each.events),
         "client_changes": sum(isinstance(event, Got) for each in records for event in each.events),
+        "bodies_compared": sum(
+            bool(event.digest) for each in records for event in each.events if isinstance(event, Got)
+        ),
         "open_at_end": len(history.open_at(history.end)),
     }
     wrong = [faults(record, history, end) for record in records]
@@ -167,28 +176,101 @@ def judge(records: Sequence[Record], kept: Sequence[Kept], *, end: Mapping[int, 
     return finding
 
 
+def judge_mishaps(records: Sequence[Record]) -> Finding:
+    """Enough of those that are not steady stalled, died and came back; else their records prove little.
+
+    Who comes back to a snapshot has not resumed: every connection with a cursor that is honoured goes on without one.
+    """
+    finding = Finding()
+    wild = [each for each in records if not each.steady]
+    snapshots = [sum(isinstance(event, Joined) for event in each.events) for each in wild]
+    counted = {
+        "stalls": sum(each.stalls for each in wild),
+        "kills": sum(each.kills for each in wild),
+        "resumes": sum(max(0, each.connections - seen) for each, seen in zip(wild, snapshots, strict=True)),
+    }
+    finding.figures["client_resumes"] = counted["resumes"]
+    least = len(wild) / MISHAP_OF
+    few = [f"{count} {what}" for what, count in counted.items() if count < least]
+    finding.none_of(f"less than one mishap of a kind for {MISHAP_OF} of the {len(wild)} wild clients", few)
+    return finding
+
+
 @dataclass(frozen=True, slots=True)
 class Deafness:
-    """What became of one client that never reads: seconds until it was cut (None: never)."""
+    """What became of one client that never reads: seconds until it was cut (None: never), and how many it may be."""
 
     name: str
     cut_s: float | None
+    within_s: float
 
 
-def judge_deaf(
-    deaf: Sequence[Deafness], *, buffered_most: float, bytes_max: int, within_s: float, sample_min: int
-) -> Finding:
-    """Each was cut in time, and at no look did more bytes wait for one client than may; they did wait at some."""
+class Look(NamedTuple):
+    """Bytes that wait for one client, the most of all: those that the gateway tells of, and those in the kernel."""
+
+    gateway: float
+    kernel: int
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Bytes that may wait for one client, and that have to have waited at some look."""
+
+    gateway_max: int
+    together_max: int
+    gateway_min: int
+    kernel_min: int
+
+
+def judge_waiting(looks: Sequence[Look], bounds: Bounds) -> Finding:
+    """At no look did more bytes wait for one client than may, and the limit was tried.
+
+    The kernel is asked itself: of what it holds the gateway knows nothing but that it took it.
+    """
+    finding = Finding()
+    gateway = max((each.gateway for each in looks), default=0.0)
+    kernel = max((each.kernel for each in looks), default=0)
+    together = max((each.gateway + each.kernel for each in looks), default=0.0)
+    finding.figures["buffered_bytes_most"] = round(gateway)
+    finding.figures["kernel_bytes_most"] = kernel
+    finding.figures["waiting_bytes_most"] = round(together)
+    for what, found, most in (("", gateway, bounds.gateway_max), (" with the kernel's", together, bounds.together_max)):
+        if found > most:
+            finding.differences.append(f"bytes that waited for one client{what}: {found:.0f}, at most {most}")
+    for what, found, least in (
+        ("gateway", gateway, bounds.gateway_min),
+        ("kernel", kernel, bounds.kernel_min),
+    ):
+        if found < least:
+            finding.differences.append(f"bytes that waited in the {what}: {found:.0f}; the limit was not tried")
+    return finding
+
+
+def judge_deaf(deaf: Sequence[Deafness]) -> Finding:
+    """Each was cut, in its time."""
     finding = Finding()
     finding.figures["deaf_cut_s"] = {each.name: each.cut_s for each in deaf}
-    finding.figures["buffered_bytes_most"] = round(buffered_most)
     finding.none_of("clients that never read and were never cut", (each.name for each in deaf if each.cut_s is None))
-    late = [f"{each.name} {each.cut_s} s" for each in deaf if each.cut_s is not None and each.cut_s > within_s]
-    finding.none_of(f"clients that never read, cut later than {within_s:g} s", late)
-    if buffered_most > bytes_max:
-        finding.differences.append(f"bytes that waited for one client: {buffered_most:.0f}, at most {bytes_max}")
-    if buffered_most < sample_min:
-        finding.differences.append(f"bytes that waited for one client: {buffered_most:.0f}; the limit was not tried")
+    late = [
+        f"{each.name} after {each.cut_s} s instead of {each.within_s:g} s"
+        for each in deaf
+        if each.cut_s is not None and each.cut_s > each.within_s
+    ]
+    finding.none_of("clients that never read and were cut late", late)
+    return finding
+
+
+def judge_cuts(burst: Mapping[str, int], cuts: Mapping[str, int], *, bytes_min: int, deaf: int) -> Finding:
+    """The gateway's own count of whom it cut, by reason: up to the end of the burst, and at the end.
+
+    That a client was cut does not say why: the patience would end each of them in the end, whatever waits.
+    """
+    finding = Finding()
+    finding.figures["clients_cut_in_burst"], finding.figures["clients_cut"] = dict(burst), dict(cuts)
+    if (found := burst.get("bytes", 0)) < bytes_min:
+        finding.differences.append(f"clients cut at the limit in bytes: {found}, expected at least {bytes_min}")
+    if (found := sum(cuts.values())) < deaf:
+        finding.differences.append(f"clients that the gateway says it cut: {found}, expected at least {deaf}")
     return finding
 
 

@@ -8,6 +8,8 @@ import os
 import select
 import socket
 import struct
+from collections.abc import Container
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
@@ -19,6 +21,7 @@ from vitals.protocol import Hello
 RECEIVE_BYTES = 4096
 """The kernel's buffer for what nobody reads, as small as it can be."""
 ANSWER_S = 10.0
+CONNECTIONS = Path("/proc/net/tcp")
 MASK = b"\0\0\0\0"
 """A client has to mask what it sends; nothing says with what."""
 
@@ -61,7 +64,14 @@ class Deaf:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.cut_s()
+        self._poll.unregister(self._socket)  # a descriptor that is closed looks as if it were cut
         self._socket.close()
+
+    @property
+    def port(self) -> int:
+        """Our end's, by which the kernel's table has the gateway's end."""
+        return int(self._socket.getsockname()[1])
 
     def cut_s(self) -> float | None:
         """Seconds until the gateway cut us off, as far as anybody has looked; None while it has not."""
@@ -80,6 +90,18 @@ class Deaf:
             "Sec-WebSocket-Version: 13",
         )
         return "\r\n".join((*lines, "", "")).encode()
+
+
+def kernel_bytes(feed: int, ports: Container[int], table: Path = CONNECTIONS) -> int:
+    """The most bytes that the kernel has at the port ``feed`` for one of the clients on ``ports``: not sent, or sent and
+    not acknowledged (``tx_queue`` of its table, hexadecimal as the ports are).
+    """
+    most = 0
+    for line in table.read_text(encoding="ascii").splitlines()[1:]:
+        _, ours, theirs, _, queues, *_ = line.split()
+        if int(ours.rpartition(":")[2], 16) == feed and int(theirs.rpartition(":")[2], 16) in ports:
+            most = max(most, int(queues.partition(":")[0], 16))
+    return most
 
 
 def frame(text: bytes) -> bytes:

@@ -6,7 +6,8 @@
 Each of the two gets a small filesystem of its own (tmpfs, which needs root), and a file that takes what is left of it.
 While the database has no room, the sink is not ready and says why, and alerts go on as if nothing were. While Kafka has
 none, no alert can come, and the bridge or Kafka itself says so; the broker keeps what devices send. When there is room
-again, everything that was acknowledged is stored. Prints a JSON verdict; exit code 0 when it passed.
+again, everything that was acknowledged is stored. Prints a JSON verdict; exit code 0 when it passed, 77 where nothing
+can be mounted: in a user namespace of its own it could be, but there a server cannot run as a user of its own.
 """
 
 from __future__ import annotations
@@ -24,12 +25,12 @@ from pathlib import Path
 from compose import signals
 from compose.drills import killing
 from compose.drills.duty import Duty, Load, conclude, on_duty
-from compose.drills.frame import PARTITIONS, Frame, command_line, conduct
+from compose.drills.frame import PARTITIONS, Frame, Skip, command_line, conduct
+from compose.ends import killed
 from compose.stack import Options, Stack
 from ingest.settings import BridgeSettings
 from runtime.health import ask
 from runtime.settings import load
-from vitals.errors import StateError
 
 SIZES_MB = {"postgres": 320, "kafka": 96}
 """Folder of the data folder -> its size; about twice what an empty one takes."""
@@ -40,6 +41,7 @@ LOUD_S = 60.0
 KAFKA_S = 10.0
 """Longest time that Kafka has no room: the supervisor gives up after six failed starts within a minute."""
 LOOK_S = 0.25
+MOUNT_S = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,7 @@ async def _database(frame: Frame, stack: Stack, duty: Duty, seconds: float) -> N
 
 async def _kafka(frame: Frame, stack: Stack, duty: Duty) -> None:
     """Take Kafka's room away; once that shows, or after a while, give it back, and alerts have to come again."""
-    pid = stack.pid_of("kafka")
+    pid, since = stack.pid_of("kafka"), frame.clock.now_us()
     filler = fill(frame.root / "kafka")
     frame.tell("Kafka has no room")
     began = frame.clock.monotonic()
@@ -113,8 +115,10 @@ async def _kafka(frame: Frame, stack: Stack, duty: Duty) -> None:
     await duty.run(KAFKA_S)
     filler.unlink()
     frame.tell("Kafka has room again")
-    await killing.returned("kafka", pid, stack, frame.clock)
-    after = await duty.recovered(duty.fault("no room for Kafka"))
+    back = await killing.returned("kafka", pid, stack, frame.clock)
+    fault = duty.fault("no room for Kafka", since=since)
+    fault.told["back_s"] = back
+    after = await duty.recovered(fault)
     frame.tell(f"alerts again {'never' if after is None else f'{after:.1f} s'} after Kafka served again")
 
 
@@ -159,19 +163,33 @@ async def _small(folder: Path, megabytes: int) -> AsyncIterator[None]:
     """A filesystem of so many MB on a folder while the body runs.
 
     Raises:
-        StateError: it cannot be mounted here.
+        Skip: it cannot be mounted here.
     """
     await asyncio.to_thread(folder.mkdir, parents=True)
     words = ("mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=0711", "tmpfs", str(folder))
-    process = await asyncio.create_subprocess_exec(*words, stderr=asyncio.subprocess.PIPE)
-    _, said = await process.communicate()
-    if process.returncode:
-        raise StateError("no small filesystem can be mounted here", said.decode().strip(), "run the drill as root")
+    if refused := await _refused(*words):
+        raise Skip(f"needs root: no small filesystem can be mounted here: {refused} (sudo make drill-disk)")
     try:
         yield
     finally:
-        process = await asyncio.create_subprocess_exec("umount", "--lazy", str(folder))
-        await process.wait()
+        if refused := await _refused("umount", "--lazy", str(folder)):
+            sys.stderr.write(f"{folder} is still mounted: {refused} (umount --lazy {folder})\n")
+
+
+async def _refused(program: str, *words: str) -> str | None:
+    """Run one of the system's programs; None where it did what it was asked, or one line that says why not."""
+    try:
+        process = await asyncio.create_subprocess_exec(program, *words, stderr=asyncio.subprocess.PIPE)
+    except OSError as error:
+        return f"{program} cannot be started: {error.strerror}"
+    try:
+        async with asyncio.timeout(MOUNT_S):
+            _, said = await process.communicate()
+    except TimeoutError:
+        process.kill()
+        await killed(process, program)
+        return f"{program} did not end within {MOUNT_S:g} s"
+    return " ".join(said.decode(errors="replace").split()) or "no reason given" if process.returncode else None
 
 
 def main(arguments: list[str] | None = None) -> int:

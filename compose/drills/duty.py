@@ -20,7 +20,7 @@ import heapq
 import os
 import random
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from itertools import count
 from typing import NamedTuple
@@ -30,6 +30,7 @@ import numpy as np
 
 from compose.drills import ledger
 from compose.drills.accounts import (
+    NEXT_ALERT_S,
     Account,
     Crossing,
     Fault,
@@ -52,12 +53,14 @@ from compose.drills.bedside import (
 )
 from compose.drills.frame import Frame, Tell, percentiles
 from compose.drills.watching import Recorder
+from compose.ends import ended
 from compose.stack import Stack
 from compose.wiring import RegistryClient
 from runtime.clock import Clock
 from runtime.mqtt import Connection
 from runtime.settings import Settings
 from simulators.registry import Wearer, enrol
+from vitals.alerts import Version
 from vitals.devices import DEVICE_TYPES
 from vitals.journal import episode_id
 from vitals.metrics import METRIC_BY_NAME, SECOND_US
@@ -150,10 +153,11 @@ class Duty:
         if self._playing.done():
             self._playing.result()
 
-    def fault(self, what: str, within_s: float | None = None) -> Fault:
-        """The next right alert is timed from now on."""
-        now = self._clock.now_us()
-        fault = Fault(what, now) if within_s is None else Fault(what, now, within_s)
+    def fault(self, what: str, within_s: float = NEXT_ALERT_S, *, since: int | None = None) -> Fault:
+        """Alerts are timed from now on; ``since`` (µs UTC) is when it began. What a drill sees of it goes to its
+        ``told``, and with that into the verdict.
+        """
+        fault = Fault(what, self._clock.now_us(), within_s, since)
         self.faults.append(fault)
         return fault
 
@@ -207,12 +211,12 @@ class Duty:
         device.sent.append(sent)
         self.unacknowledged += 1
 
-        def ended(future: asyncio.Future[None]) -> None:
+        def answered(future: asyncio.Future[None]) -> None:
             if not future.cancelled() and future.exception() is None:
                 sent.acknowledged = True
                 self.unacknowledged -= 1
 
-        device.connection.publish_nowait(device.topic, payload.encode()).add_done_callback(ended)
+        device.connection.publish_nowait(device.topic, payload.encode()).add_done_callback(answered)
 
     async def _play(self) -> None:
         began = self._clock.now_us()
@@ -251,7 +255,7 @@ class Duty:
         patients = {patient_id(device.patient) for device in self.devices}
         kept = await ledger.kept(self._settings, set(sent), patients, self._clock)
         changes = {(each.alert, each.version) for each in kept.changes}
-        await self._wait("every change on the socket", lambda: changes <= {key[:2] for key in self._heard(patients)})
+        await self._wait("every change on the socket", lambda: changes <= self._had())
         return Account(
             sent=sent,
             logged=logged,
@@ -267,12 +271,11 @@ class Duty:
     def _ended(self) -> set[UUID]:
         return {alert.id for alert in self.recorder.changes if alert.change == "clear"}
 
+    def _had(self) -> set[tuple[UUID, Version]]:
+        return {(alert.id, alert.version) for _, alert in self.recorder.everything}
+
     def _heard(self, patients: set[UUID]) -> list[Told]:
-        return [
-            Told(alert.id, alert.version, alert.change, at)
-            for at, alert in self.recorder.everything
-            if alert.patient in patients
-        ]
+        return [Told.of(alert, at) for at, alert in self.recorder.everything if alert.patient in patients]
 
     async def _wait(self, what: str, done: ledger.Condition) -> None:
         if await ledger.within(SETTLE_S, done, self._clock):
@@ -289,9 +292,7 @@ class Duty:
         try:
             yield
         finally:
-            self._playing.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._playing
+            await ended(self._playing)
 
 
 @asynccontextmanager

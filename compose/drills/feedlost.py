@@ -1,6 +1,7 @@
 """The feed-lost drill: four ways to stop looking, and whether the page says so in time, in words, and gets over it.
 
     python -m compose.drills.feedlost [--only gateway --only network ...] [--json]
+    python -m compose.drills.feedlost --only gateway
 
 The gateway stopped; the network gone silent (a proxy that passes nothing on); the processor stopped; one of two
 processors stopped, so that one partition stalls. While each lasts patients go low; when it is over, every one of those
@@ -28,6 +29,7 @@ from compose.drills import browser
 from compose.drills.bedside import Bedside, bedside
 from compose.drills.frame import Frame, Tell, Verdict, command_line, conduct
 from compose.drills.watching import until
+from compose.ends import cancelled
 from compose.servers import probes
 from compose.stack import Options, Stack
 from runtime.clock import SystemClock
@@ -242,8 +244,7 @@ async def _listed(setting: Setting) -> str:
                 return f"{len(theirs - ours)} too many, {len(ours - theirs)} missing"
             await setting.clock.sleep(0.2)
     finally:
-        task.cancel()
-        await asyncio.wait({task})
+        await cancelled(task)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -24,19 +24,36 @@ from vitals.errors import VigilError
 PARTITIONS = "2"
 """As `make demo` has it: a step's cost is per partition."""
 WRONG_ARGUMENTS = 2
+SKIPPED = 77
+"""Exit code of a drill that this machine cannot do; as automake's tests have it."""
 Tell = Callable[[str], None]
+
+
+class Skip(Exception):
+    """This machine cannot do the drill; the text says why and what to do. Raised before anything cruel is done."""
 
 
 @dataclass(slots=True)
 class Verdict:
-    """``figures`` as printed, and ``differences``, a line each; without any the drill has passed."""
+    """``figures`` as printed, and ``differences``, a line each; without any the drill has passed.
+
+    ``skipped`` is why nothing was tried: then it has neither passed nor failed.
+    """
 
     figures: dict[str, Any] = field(default_factory=dict)
     differences: list[str] = field(default_factory=list)
+    skipped: str | None = None
+
+    @property
+    def passed(self) -> bool:
+        """Whether something was tried and all was as expected."""
+        return self.skipped is None and not self.differences
 
     def as_json(self) -> dict[str, Any]:
-        """The verdict for a program."""
-        return {"pass": not self.differences, **self.figures, "differences": self.differences}
+        """The verdict for a program; ``pass`` is null where nothing was tried."""
+        if self.skipped is not None:
+            return {"pass": None, "skipped": self.skipped, **self.figures, "differences": self.differences}
+        return {"pass": self.passed, **self.figures, "differences": self.differences}
 
     def expect(self, what: str, found: object, wanted: object) -> None:
         """Note a difference unless they are equal."""
@@ -83,29 +100,35 @@ def teller(clock: Clock) -> Tell:
 
 
 async def conduct(drill: Callable[[Frame], Awaitable[None]], *, as_json: bool, keep: bool) -> int:
-    """Run a drill and print its verdict; 0 when it passed.
+    """Run a drill and print its verdict; 0 when it passed, `SKIPPED` where this machine cannot do it, else 1.
 
     An error of ours is a difference, and what was measured before it is still told. The data folder stays where the
     drill did not pass, and with ``keep``.
     """
     clock = SystemClock()
     frame = Frame(clock, Path(tempfile.mkdtemp(prefix="vigil-drill-")), teller(clock))
-    passed = False
+    over = False
     try:
         await drill(frame)
-        passed = not frame.verdict.differences
+        over = frame.verdict.passed
+    except Skip as skip:
+        frame.tell(f"SKIPPED  {skip}")
+        frame.verdict.skipped = str(skip)
+        over = True
     except VigilError as error:
         frame.tell("the drill did not get to its end")
         frame.verdict.differences.append(str(error))
     finally:
-        if passed and not keep:
+        if over and not keep:
             shutil.rmtree(frame.root)
         else:
             frame.tell(f"logs and data are in {frame.root}")
     for line in frame.verdict.differences:
         frame.tell(f"DIFFERENCE  {line}")
     sys.stdout.write(json.dumps(frame.verdict.as_json(), indent=None if as_json else 2) + "\n")
-    return 0 if passed else 1
+    if frame.verdict.skipped is not None:
+        return SKIPPED
+    return 0 if frame.verdict.passed else 1
 
 
 class Arguments(argparse.ArgumentParser):

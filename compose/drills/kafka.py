@@ -6,7 +6,8 @@
 Without Kafka the broker keeps what devices send; services end, are started again and wait for it, which must not make
 the supervisor give up. Once Kafka serves again, everything is written, once per identity
 in the database and in each device's order in the log, and the next right alert is on the socket within 5 s, in
-every partition. Prints a JSON verdict; exit code 0 when it passed.
+every partition. Whoever went low meanwhile waits at the broker, for longer than any rule allows, and no longer than
+until 5 s after Kafka serves again: the verdict has these apart. Prints a JSON verdict; exit code 0 when it passed.
 """
 
 from __future__ import annotations
@@ -55,16 +56,19 @@ async def _drill(frame: Frame, options: DrillOptions) -> None:
         ward = Load(patients=options.patients, seed=options.seed)
         async with on_duty(stack, frame.clock, frame.tell, ward) as duty:
             await duty.run(QUIET_S)
+            began = frame.clock.now_us()
             async with killing.away(stack, frame.root, SERVER):
                 frame.tell(f"Kafka is away for {options.seconds:g} s")
                 await duty.run(options.seconds)
-            await _back(frame, duty, f"Kafka away for {options.seconds:g} s")
+                over = frame.clock.monotonic()
+            back = round(frame.clock.monotonic() - over, 1)
+            await _back(frame, duty, f"Kafka away for {options.seconds:g} s", began, back)
             await duty.run(chance.uniform(2.0, 8.0))
+            began = frame.clock.now_us()
             pid = killing.strike_all(stack, SERVER)
             frame.tell("kill -9 Kafka")
             back = await killing.returned(SERVER, pid, stack, frame.clock)
-            frame.tell(f"Kafka serves again after {back} s")
-            await _back(frame, duty, "kill -9 Kafka")
+            await _back(frame, duty, "kill -9 Kafka", began, back)
             await duty.run(QUIET_S)
             account = await duty.settled()
         restarts = killing.restarts(stack)
@@ -75,9 +79,13 @@ async def _drill(frame: Frame, options: DrillOptions) -> None:
     conclude(frame, duty, account, repeats_max=repeats_max)
 
 
-async def _back(frame: Frame, duty: Duty, what: str) -> None:
-    after = await duty.recovered(duty.fault(what, WITHIN_S))
-    frame.tell(f"{what}: next right alert {'never' if after is None else f'{after:.1f} s'} after it served again")
+async def _back(frame: Frame, duty: Duty, what: str, since: int, back_s: float) -> None:
+    """Kafka, away ``since`` (µs UTC), serves again, so many seconds after it could be started: wait for alerts."""
+    fault = duty.fault(what, WITHIN_S, since=since)
+    fault.told["back_s"] = back_s
+    after = await duty.recovered(fault)
+    alert = "never" if after is None else f"{after:.1f} s"
+    frame.tell(f"{what}: served again after {back_s} s, next right alert {alert} after that")
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -4,8 +4,9 @@
     python -m compose.drills.kill --seed 3 --json
 
 The supervisor brings each back. Nothing may be lost or come twice, a device's order stays, and the next right alert
-(of a crossing sent after the kill) is on the socket within 5 s, in every partition. The log may hold repeats: at most
-the bridge's receive_maximum per kill of the bridge. Prints a JSON verdict; exit code 0 when it passed.
+(of a crossing sent after the kill) is on the socket within 5 s, in every partition; so is every other one sent after
+it, and within 5 s of the kill every one that was on its way. The log may hold repeats: at most the bridge's
+receive_maximum per kill of the bridge. Prints a JSON verdict; exit code 0 when it passed.
 """
 
 from __future__ import annotations
@@ -75,9 +76,12 @@ async def _drill(frame: Frame, options: DrillOptions) -> None:
 async def _kill(frame: Frame, stack: Stack, duty: Duty, names: tuple[str, ...]) -> None:
     """Kill one or two at once, and wait until they answer and alerts come again."""
     what = "kill -9 " + " and ".join(names)
+    records = await killing.log_records(stack.settings)
+    began = frame.clock.now_us()
     pids = {name: killing.strike(stack, name) for name in names}
-    fault = duty.fault(what)
+    fault = duty.fault(what, since=began)
     back = [await killing.returned(name, pid, stack, frame.clock) for name, pid in pids.items()]
+    fault.told.update(back_s=round(sum(back), 1), log_records_at_kill=records)
     after = await duty.recovered(fault)
     alert = "no alert" if after is None else f"next right alert after {after:.1f} s"
     frame.tell(f"{what}: answers again after {sum(back):.1f} s, {alert}")

@@ -12,7 +12,7 @@ import random
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,14 @@ from typing import Any
 import psutil
 
 from compose import services
+from compose.process import Process
 from compose.servers import probes
 from compose.stack import Stack
 from runtime.clock import Clock
-from vitals.errors import ServerStalled
+from runtime.kafka import Reader
+from runtime.settings import Settings
+from vitals.errors import ServerStalled, StateError
+from vitals.topics import READINGS
 
 BACK_S = 90.0
 POLL_S = 0.1
@@ -66,9 +70,8 @@ async def carry_out(
         for kill in kills:
             while share() < kill.at:
                 await clock.sleep(POLL_S)
-            pid = stack.pid_of(kill.service)
+            pid = strike(stack, kill.service)
             tell(f"kill -9 {kill.service} (pid {pid}) at {share():.0%} of the replay")
-            os.kill(pid, signal.SIGKILL)
             tasks.create_task(_back(kill, pid, stack, clock), name=f"{kill.service} comes back")
 
 
@@ -76,15 +79,17 @@ async def _back(kill: Kill, pid: int, stack: Stack, clock: Clock) -> None:
     kill.away_seconds = await returned(kill.service, pid, stack, clock)
 
 
-async def returned(name: str, pid: int, stack: Stack, clock: Clock) -> float:
-    """Wait until a service or server has another process than ``pid`` and answers; how many seconds that took.
+async def returned(name: str, pid: int | None, stack: Stack, clock: Clock) -> float:
+    """Wait until a service or server has another process than ``pid``, which runs and answers; how many seconds that
+    took. With None any process will do.
 
     Raises:
         ServerStalled: it does not come back.
     """
     began = clock.monotonic()
     while True:
-        if stack.pid_of(name) != pid and await answers(name, stack):
+        process = stack.supervisor.processes[name]
+        if process.pid != pid and process.returncode is None and await answers(name, stack):
             return round(clock.monotonic() - began, 1)
         if clock.monotonic() - began > BACK_S:
             raise ServerStalled("what was killed does not come back", name, "see its log")
@@ -107,23 +112,50 @@ async def answers(name: str, stack: Stack) -> bool:
 
 
 def strike(stack: Stack, name: str, number: signal.Signals = signal.SIGKILL) -> int:
-    """Send a signal to the process of a service or server; its process id."""
-    pid = stack.pid_of(name)
-    os.kill(pid, number)
-    return pid
+    """Send a signal to the process of a service or server, if it has not just ended; its process id."""
+    process = stack.supervisor.processes[name]
+    hit(process, number)
+    return process.pid
+
+
+def hit(process: Process, number: signal.Signals) -> bool:
+    """Send a signal to a process; whether it was there to get it.
+
+    Between a process's end and the start of the next the supervisor still has the old one: its id is nobody's, or by
+    now somebody else's.
+    """
+    if process.returncode is not None:
+        return False
+    try:
+        os.kill(process.pid, number)
+    except ProcessLookupError:  # it has been waited for in another thread, and this one has not heard of it yet
+        return False
+    return True
 
 
 def strike_all(stack: Stack, name: str) -> int:
     """``kill -9`` a server and every process that it has started, as a crash of them all; its process id."""
-    pid = stack.pid_of(name)
-    process = psutil.Process(pid)
-    family = [process, *process.children(recursive=True)]
+    process = stack.supervisor.processes[name]
+    family: list[psutil.Process] = []
+    if process.returncode is None:
+        with suppress(psutil.NoSuchProcess):
+            first = psutil.Process(process.pid)
+            family = [first, *first.children(recursive=True)]
     for each in family:
-        try:
+        with suppress(psutil.NoSuchProcess):
             each.kill()
-        except psutil.NoSuchProcess:
-            continue
-    return pid
+    return process.pid
+
+
+async def log_records(settings: Settings) -> int:
+    """How long the log of readings is: what recovers reads from it.
+
+    Raises:
+        ServerError: Kafka does not answer.
+    """
+    keys = [(READINGS, partition) for partition in range(settings.partitions)]
+    async with Reader(settings, keys) as reader:
+        return sum((await reader.end_offsets()).values())
 
 
 @asynccontextmanager
@@ -134,17 +166,35 @@ async def away(stack: Stack, root: Path, server: str) -> AsyncIterator[None]:
 
     Raises:
         ProcessExited, ProcessNotReady: it does not start again.
+        StateError: another program has taken its port.
     """
     spec = stack.supervisor.processes[server].spec
     known: dict[str, int] = json.loads((root / "run" / "ports.json").read_text(encoding="utf-8"))
     with ExitStack() as held:
         await stack.supervisor.stop(server)
         for name in PORTS[server]:
-            port = held.enter_context(socket.socket())
-            port.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            port.bind((probes.HOST, known[name]))
+            held.enter_context(occupied(known[name]))
         yield
     await stack.supervisor.start(spec)
+
+
+def occupied(port: int) -> socket.socket:
+    """A socket on a port, on which nobody is served.
+
+    Raises:
+        StateError: another program has the port.
+    """
+    found = socket.socket()
+    found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        found.bind((probes.HOST, port))
+    except OSError as error:
+        found.close()
+        remedy = "see who has it: ss -ltnp; then run the drill again"
+        raise StateError(
+            "a server's port cannot be held while it is away", f"{port}: {error.strerror}", remedy
+        ) from None
+    return found
 
 
 async def dismiss(stack: Stack, names: Sequence[str] = ALL) -> None:

@@ -95,4 +95,4 @@ async def kept(settings: Settings, devices: set[UUID], patients: set[UUID], cloc
         cursor = await database.execute(REJECTED)
         row = await cursor.fetchone()
     assert row is not None
-    return Kept(readings, [Told(alert.id, alert.version, alert.change) for alert in alerts], row[0])
+    return Kept(readings, [Told.of(alert) for alert in alerts], row[0])

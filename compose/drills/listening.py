@@ -1,11 +1,12 @@
 """Clients of the feed as a process of their own: some read steadily, others stall, are killed and come back, by a seed.
 
     python -m compose.drills.listening FOLDER NAME SEED STEADY WILD
+    python -m compose.drills.listening /tmp/vigil-drill-abc wild 1 0 20
 
 They share nothing with Vigil's own clients but the socket: they parse, fold and keep their cursor by docs/feed.md.
 
 Says a cursor on stdout when all are welcome. A line on stdin, the last version of each partition as JSON, calms them:
-all come back, read until there, write their records into FOLDER and say the file's name.
+all come back, read until there, write their records into FOLDER and say the file's name. They end with their stdin.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from typing import Any
 from uuid import UUID
 
 from compose import folder, signals
+from compose.drills.accounts import digest
+from compose.drills.children import Line, attended
 from compose.drills.crowds import Got, Joined, Record
 from compose.drills.frame import Arguments
 from runtime.clock import Clock, SystemClock
@@ -116,12 +119,12 @@ class Listener:
                     self.events.append(Joined(self.read, _versions(self.open)))
                     return
             case "change":
-                self._change(message["alert"])
+                self._change(message["alert"], text)
             case _:
                 pass
         self.cursor = message.get("cursor") or self.cursor
 
-    def _change(self, alert: dict[str, Any]) -> None:
+    def _change(self, alert: dict[str, Any], text: str) -> None:
         if not alert["patient"]:
             return
         if alert["closed"]:
@@ -129,7 +132,8 @@ class Listener:
         else:
             self.open[alert["id"]] = alert["version"]
         where = _partition(alert["patient"], self._ready.partitions)
-        change = Got(where, _version(alert["version"]), UUID(alert["id"]), alert["change"], self._clock.now_us())
+        version, what = _version(alert["version"]), alert["change"]
+        change = Got(where, version, UUID(alert["id"]), what, self._clock.now_us(), _digest(alert, text))
         self.events.append(change)
 
     def as_json(self) -> dict[str, Any]:
@@ -138,7 +142,7 @@ class Listener:
         told = [
             [list(map(list, each.read.items())), {str(alert): version for alert, version in each.open.items()}]
             if isinstance(each, Joined)
-            else [each.partition, each.version, str(each.alert), each.change, each.at]
+            else [each.partition, each.version, str(each.alert), each.change, each.at, each.digest]
             for each in self.events
         ]
         counts = (record.connections - 1, record.stalls, record.kills, record.gaps)
@@ -153,8 +157,8 @@ def loaded(told: dict[str, Any]) -> Record:
             read, opened = each
             events.append(Joined({number: _version(at) for number, at in read}, _versions(opened)))
         else:
-            where, version, alert, change, at = each
-            events.append(Got(where, _version(version), UUID(alert), change, at))
+            where, version, alert, change, at, body = each
+            events.append(Got(where, _version(version), UUID(alert), change, at, body))
     return Record(told["name"], told["steady"], events, _versions(told["final"]), *told["counts"])
 
 
@@ -162,6 +166,17 @@ def loaded(told: dict[str, Any]) -> Record:
 def _partition(patient: str, partitions: int) -> int:
     """A patient's partition, worked out once: for each change it would cost this process as much as its JSON."""
     return partition_of(UUID(patient).bytes, partitions)
+
+
+_DIGESTS: dict[str, str] = {}
+"""By the text of an alert: all clients get the same ones, and a digest costs twice what their JSON does."""
+
+
+def _digest(alert: dict[str, Any], text: str) -> str:
+    body = text[text.index('"alert"') :]
+    if body not in _DIGESTS:
+        _DIGESTS[body] = digest(alert)
+    return _DIGESTS[body]
 
 
 def _version(told: list[int]) -> Version:
@@ -173,7 +188,11 @@ def _versions(told: dict[str, list[int]]) -> dict[UUID, Version]:
 
 
 async def run(root: Path, name: str, seed: int, steady: int, wild: int) -> int:
-    """Be those clients until they are calmed and have read to the end."""
+    """Be those clients until they are calmed and have read to the end, or the drill has gone."""
+    return await attended(lambda line: _run(line, root, name, seed=seed, steady=steady, wild=wild))
+
+
+async def _run(line: Line, root: Path, name: str, *, seed: int, steady: int, wild: int) -> int:
     with suppress(PermissionError):  # started by hand it may lead a group already
         # Linux may share a core by sessions (autogroup). Each service has one; these clients stand for other machines,
         # and in the drill's session the steady ones would wait for the wild and for the drill, and seem late.
@@ -191,7 +210,7 @@ async def run(root: Path, name: str, seed: int, steady: int, wild: int) -> int:
         while not all(each.cursor for each in found):
             await clock.sleep(POLL_S)
         _say(found[0].cursor)
-        end = {int(number): _version(at) for number, at in json.loads(await _line()).items()}
+        end = {int(number): _version(at) for number, at in json.loads(await line()).items()}
         for each in found:
             each.calm.set()
         while not all(each.read.get(number, (-1, -1)) >= at for each in found for number, at in end.items()):
@@ -202,10 +221,6 @@ async def run(root: Path, name: str, seed: int, steady: int, wild: int) -> int:
     await asyncio.to_thread(path.write_text, json.dumps([each.as_json() for each in found]), "utf-8")
     _say(str(path))
     return 0
-
-
-async def _line() -> str:
-    return await asyncio.to_thread(sys.stdin.readline)
 
 
 def _say(what: object) -> None:

@@ -2,6 +2,7 @@
 
     python -m compose.drills.load [--seed 1] [--seconds 60] [--runs 1] [--out FOLDER] [--json]
     python -m compose.drills.load --find-limit [--patients 1000] [--json]
+    python -m compose.drills.load --seconds 20 --seed 2
 
 Two loads: 5,000 patients at 0.2 Hz, and 200 at 1 Hz, each with more than a thousand scripted crossings below 54, over
 one MQTT connection a patient. Passes when p50 <= 25 ms and p99 <= 150 ms to the socket, nothing is lost, stored twice

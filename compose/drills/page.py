@@ -1,6 +1,7 @@
 """The page drill: from a reading's publish to the change on the page, what the page costs, and a burst of alerts.
 
     python -m compose.drills.page [--patients 200] [--seconds 60] [--cycle 10] [--burst 500] [--json]
+    python -m compose.drills.page --patients 50 --seconds 20
 
 A stack of its own, 200 patients at 1 Hz, each low once every ten seconds, real Chromium on the real page. The burst
 comes twice: once while browser and servers share the machine, for what arrives and when; and once as a clinician's

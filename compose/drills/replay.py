@@ -1,6 +1,7 @@
 """The replay drill: a real person's month through a stack of its own, checked row by row and change by change.
 
     python -m compose.drills.replay [--kill] [--file FILE] [--seed K] [--json]
+    python -m compose.drills.replay --kill --seed 2
 
 With ``--kill`` each service in turn is killed with ``kill -9`` at a seeded moment, and the same is expected.
 Prints a JSON verdict; exit code 0 when it passed. Progress goes to stderr.

@@ -1,9 +1,11 @@
 """The devices of the storm drill as a process of their own, so that they do not delay the ward that it times.
 
     python -m compose.drills.returning FOLDER SEED DEVICES HOURS NOW
+    python -m compose.drills.returning /tmp/vigil-drill-abc 1 100 24 1764028800000000
 
 Connects them all to the stack in FOLDER, says ``ready`` on stdout, waits for a line on stdin, publishes everything that
 they kept since NOW (µs UTC) as fast as the broker takes it, and says how many readings the broker has acknowledged.
+They end with their stdin.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from pathlib import Path
 
 from compose import folder, signals
 from compose.drills.backlog import SITE, Backlog, backlogs
+from compose.drills.children import Line, attended
 from compose.drills.frame import Arguments
 from runtime.mqtt import Connection
 from runtime.observe import configure_logging
@@ -27,10 +30,13 @@ CONNECTING = 20
 
 
 async def run(root: Path, seed: int, devices: int, hours: float, now: int) -> int:
-    """Be those devices; 0 once every reading has its PUBACK."""
+    """Be those devices; 0 once every reading has its PUBACK. They end where the drill has gone."""
+    return await attended(lambda line: _run(line, root, backlogs(seed, devices, hours, now)))
+
+
+async def _run(line: Line, root: Path, found: list[Backlog]) -> int:
     settings = folder.tool_settings(root, Settings)
     configure_logging(settings.model_copy(update={"log_level": "error"}), "drill")
-    found = backlogs(seed, devices, hours, now)
     few = asyncio.Semaphore(CONNECTING)
     async with AsyncExitStack() as held:
 
@@ -40,7 +46,7 @@ async def run(root: Path, seed: int, devices: int, hours: float, now: int) -> in
 
         connections = await asyncio.gather(*(connected(each) for each in found))
         _say("ready")
-        await asyncio.to_thread(sys.stdin.readline)
+        await line()
         counts = await asyncio.gather(
             *(_send(settings, backlog, connection) for backlog, connection in zip(found, connections, strict=True))
         )

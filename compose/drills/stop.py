@@ -1,6 +1,7 @@
 """The stop drill: every service is stopped (SIGSTOP) and let go on (SIGCONT), under load.
 
     python -m compose.drills.stop [--seed K] [--seconds S] [--patients N] [--json] [--keep]
+    python -m compose.drills.stop --seconds 20 --seed 2
 
 Services that do not wait for each other are stopped together, so that it takes about four minutes. The supervisor
 kills what has not answered for 30 s, counted from its last answer, and a process that wakes after 25 s finds its own
@@ -8,8 +9,9 @@ deadlines on Kafka passed and ends itself; so a stop of 30 s, the default, may e
 the seed, is stopped for 20 s only: the same process has to go on where it was, which is the harder case. At the end one
 service, drawn by the seed, is stopped and never let go on: the supervisor must notice and start another.
 Whatever happens, nothing may be lost or come twice, a device's order stays, and the next right alert (of a crossing
-sent after the SIGCONT, or after the supervisor's kill of the last one) is on the socket within 5 s, in every
-partition. Prints a JSON verdict; exit code 0 when it passed.
+sent after the SIGCONT, or after the supervisor's kill where that came first) is on the socket within 5 s, in every
+partition, as is every other one, and all that waited for it. While a service stands still through which no alert goes,
+every alert is there within 5 s of its reading. Prints a JSON verdict; exit code 0 when it passed.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from compose import signals
 from compose.drills import killing
 from compose.drills.duty import Duty, Load, conclude, on_duty
 from compose.drills.frame import PARTITIONS, Frame, command_line, conduct
+from compose.process import Process
 from compose.stack import Options, Stack
 from ingest.settings import BridgeSettings
 from runtime.settings import load
@@ -37,6 +40,7 @@ WAKING_S = 20.0
 """A stop that every process outlives."""
 MARGIN_S = 10.0
 """So much around the supervisor's patience either outcome is right."""
+LOOK_S = 0.1
 NOTICED_S = 15.0
 """The supervisor notices a process that hangs at most so long after its patience has ended."""
 
@@ -81,47 +85,79 @@ async def _drill(frame: Frame, options: DrillOptions) -> None:
 
 
 async def _stop(frame: Frame, stack: Stack, duty: Duty, names: tuple[str, ...], seconds: float) -> None:
-    """Stop some services for so long, and wait until alerts come again."""
-    what = f"SIGSTOP {' and '.join(names)}"
-    frame.tell(f"{what} for {seconds:g} s")
-    pids = {name: killing.strike(stack, name, signal.SIGSTOP) for name in names}
-    await duty.run(seconds)
-    for name, pid in pids.items():
-        if stack.pid_of(name) == pid:
-            killing.strike(stack, name, signal.SIGCONT)
-    fault = duty.fault(what)
+    """Stop some services for so long, and wait until alerts come again.
+
+    What goes through a service that stands still waits for its SIGCONT, however long that is: no 5 s can hold for it.
+    So its alerts are timed from there, or from the supervisor's kill where that comes first. No alert goes through the
+    others, so all of them are timed from the SIGSTOP on.
+    """
+    what = f"SIGSTOP {' and '.join(names)} for {seconds:g} s"
+    seen = await _ready(frame, stack, names)
+    frame.tell(what)
+    began = frame.clock.now_us()
+    processes = {name: _halt(frame, stack, name) for name in names}
+    waits = not set(names).isdisjoint(IN_THE_WAY)
+    if not waits:
+        duty.fault(f"{what}, meanwhile", since=began)
+    deadline = frame.clock.monotonic() + seconds
+    while (left := deadline - frame.clock.monotonic()) > 0 and not all(map(_over, processes.values())):
+        await duty.run(min(LOOK_S, left))
+    since = began if waits else frame.clock.now_us()
+    for process in processes.values():
+        killing.hit(process, signal.SIGCONT)
+    fault = duty.fault(what, since=since)
+    back = [await killing.returned(name, None, stack, frame.clock) for name in names]
     after = await duty.recovered(fault)
-    for name, pid in pids.items():
-        patience = stack.supervisor.processes[name].spec.alive_seconds
+    which = {name: "another" if _over(process) else "the same" for name, process in processes.items()}
+    fault.told.update(seen, back_s=round(sum(back), 1), process_afterwards=which)
+    for name, process in processes.items():
+        patience = process.spec.alive_seconds
         if seconds <= patience - MARGIN_S:
-            frame.verdict.expect(f"{what}: the process of {name} afterwards", _which(stack, name, pid), "the same")
+            frame.verdict.expect(f"{what}: the process of {name} afterwards", which[name], "the same")
         if seconds >= patience + MARGIN_S:
-            frame.verdict.expect(f"{what}: the process of {name} afterwards", _which(stack, name, pid), "another")
-    outcome = ", ".join(f"{name} by {_which(stack, name, pid)} process" for name, pid in pids.items())
+            frame.verdict.expect(f"{what}: the process of {name} afterwards", which[name], "another")
+    outcome = ", ".join(f"{name} by {found} process" for name, found in which.items())
     alert = "no alert" if after is None else f"next right alert after {after:.1f} s"
     frame.tell(f"{what}: over, {alert}; {outcome}")
 
 
-def _which(stack: Stack, name: str, pid: int) -> str:
-    return "the same" if stack.pid_of(name) == pid else "another"
+async def _ready(frame: Frame, stack: Stack, names: tuple[str, ...]) -> dict[str, int]:
+    """Wait until they run and answer: who was let go on may have ended since. Returns what the fault is told."""
+    for name in names:
+        await killing.returned(name, None, stack, frame.clock)
+    return {"log_records_at_kill": await killing.log_records(stack.settings)}
+
+
+def _halt(frame: Frame, stack: Stack, name: str) -> Process:
+    """SIGSTOP a service; its process, which a restart does not replace here."""
+    process = stack.supervisor.processes[name]
+    frame.verdict.expect(f"{name} is there to be stopped", killing.hit(process, signal.SIGSTOP), wanted=True)
+    return process
+
+
+def _over(process: Process) -> bool:
+    """Whether it has ended: its id alone does not tell, since the supervisor keeps it until the next one starts."""
+    return process.returncode is not None
 
 
 async def _hang(frame: Frame, stack: Stack, duty: Duty, name: str) -> None:
     """Stop one for good; the supervisor has to notice and to start another."""
+    seen = await _ready(frame, stack, (name,))
     frame.tell(f"SIGSTOP {name} for good")
-    pid = killing.strike(stack, name, signal.SIGSTOP)
-    before = stack.supervisor.processes[name]
+    since = frame.clock.now_us()
+    before = _halt(frame, stack, name)
     began = frame.clock.monotonic()
     patience = before.spec.alive_seconds + NOTICED_S
-    while before.returncode is None and frame.clock.monotonic() - began < patience:
-        await duty.run(0.1)
+    while not _over(before) and frame.clock.monotonic() - began < patience:
+        await duty.run(LOOK_S)
     noticed = round(frame.clock.monotonic() - began, 1)
     frame.verdict.figures["hung_noticed_s"] = {name: noticed}
-    if before.returncode is None:
+    if not _over(before):
         frame.verdict.expect(f"SIGSTOP {name} for good", "not noticed", f"within {patience:g} s")
-        killing.strike(stack, name)
-    fault = duty.fault(f"{name} hung for good")
-    await killing.returned(name, pid, stack, frame.clock)
+        killing.hit(before, signal.SIGKILL)
+    fault = duty.fault(f"{name} hung for good", since=since)
+    back = await killing.returned(name, before.pid, stack, frame.clock)
+    fault.told.update(seen, back_s=back, noticed_s=noticed)
     after = await duty.recovered(fault)
     frame.tell(f"{name} killed by the supervisor after {noticed} s, next right alert after {after or -1:.1f} s")
 

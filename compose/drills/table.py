@@ -1,10 +1,12 @@
 """All drills, each with several seeds, one after another: a table, or JSON.
 
-    python -m compose.drills.table [--seeds 1,2,3] [--only kill,stop] [--json]
+    python -m compose.drills.table [--seeds 1,2,3] [--only kill,stop] [--out FOLDER] [--json]
     python -m compose.drills.table --only clients --seeds 7
 
-Each drill is a process of its own with a stack of its own. Exit code 0 when all passed. A drill that does not end is
-ended after 15 minutes, and did not pass.
+Each drill is a process of its own with a stack of its own. A drill that does not end is ended after 15 minutes, and did
+not pass. Each result goes into FOLDER (a new one below /tmp unless given) as soon as it is there, beside what the drill
+said; with a FOLDER that has results, only what it has none of is run, so that a run that was broken off goes on.
+Exit code 0 when every drill that this machine can do passed, 77 when it can do none of them, else 1.
 """
 
 from __future__ import annotations
@@ -13,16 +15,16 @@ import argparse
 import asyncio
 import json
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
 
 from compose import signals
-from compose.drills.frame import Arguments, teller
+from compose.drills.frame import SKIPPED, Arguments, teller
+from compose.drills.results import Outcome, Results, outcome, summary, table
+from compose.ends import terminated
 from runtime.clock import SystemClock
 
 SEEDED: tuple[str, ...] = ("kill", "stop", "database", "kafka", "broker", "input", "disk", "storm", "clients")
@@ -32,28 +34,8 @@ ONCE: tuple[str, ...] = ("load", "page", "feedlost", "chart")
 REPLAYS: Mapping[str, tuple[str, ...]] = {"replay": ("--kill",)}
 """Drills with a seed that need more to be cruel."""
 SECONDS_MAX = 15 * 60.0
-SHOWN_MAX = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What one run of a drill came to; ``seed`` None where it takes none."""
-
-    drill: str
-    seed: int | None
-    passed: bool
-    seconds: float
-    verdict: Mapping[str, Any]
-
-    @property
-    def differences(self) -> list[str]:
-        """What was not as expected, a line each."""
-        return list(self.verdict.get("differences", []))
-
-    def as_json(self) -> dict[str, Any]:
-        """The outcome for a program."""
-        rest = {"drill": self.drill, "seed": self.seed, "seconds": self.seconds}
-        return rest | {"pass": self.passed} | {"verdict": dict(self.verdict)}
+END_S = 120.0
+"""How long a drill may take to stop its stack: a dozen processes, one after another, most of them at once."""
 
 
 def runs(only: Sequence[str], seeds: Sequence[int]) -> list[tuple[str, int | None, list[str]]]:
@@ -70,75 +52,70 @@ def runs(only: Sequence[str], seeds: Sequence[int]) -> list[tuple[str, int | Non
     return found
 
 
-def outcome(drill: str, seed: int | None, code: int | None, printed: bytes, seconds: float) -> Outcome:
-    """The outcome of a process that ended with ``code`` (None: it did not end) and printed a verdict, or none.
-
-    Passed is only what says so twice, by its exit code and in its verdict.
-    """
-    try:
-        verdict = json.loads(printed)
-    except ValueError:
-        verdict = None
-    if code is None:
-        verdict = {"differences": [f"did not end within {SECONDS_MAX:g} s"]}
-    elif not isinstance(verdict, dict):
-        verdict = {"differences": [f"no verdict; ended with {code}"]}
-    return Outcome(drill, seed, code == 0 and verdict.get("pass") is True, round(seconds, 1), verdict)
+def exit_code(outcomes: Sequence[Outcome]) -> int:
+    """0 when all passed that this machine can do, `SKIPPED` where it can do none, else 1."""
+    if not outcomes or any(each.failed for each in outcomes):
+        return 1
+    return 0 if any(each.passed for each in outcomes) else SKIPPED
 
 
-def table(outcomes: Sequence[Outcome]) -> Table:
-    """The outcomes as a person reads them."""
-    found = Table("drill", "seed", "verdict", "seconds", "what was not as expected", title="drills")
-    for each in outcomes:
-        lines = each.differences
-        more = [f"and {len(lines) - SHOWN_MAX} more"] if len(lines) > SHOWN_MAX else []
-        skipped = each.passed and "skipped" in each.verdict
-        word = "skipped" if skipped else "pass" if each.passed else "[bold red]MISSED[/]"
-        seed = "" if each.seed is None else str(each.seed)
-        found.add_row(each.drill, seed, word, f"{each.seconds:.0f}", "\n".join([*lines[:SHOWN_MAX], *more]))
-    return found
-
-
-async def run(only: Sequence[str], seeds: Sequence[int], *, as_json: bool) -> int:
-    """Run the drills, print what they came to; 0 when all passed."""
+async def run(only: Sequence[str], seeds: Sequence[int], *, as_json: bool, out: Path | None = None) -> int:
+    """Run the drills, print what they came to, also where it is broken off; the exit code."""
     clock = SystemClock()
     tell = teller(clock)
-    outcomes: list[Outcome] = []
-    for drill, seed, arguments in runs(only, seeds):
-        tell(f"drill {drill}" + ("" if seed is None else f", seed {seed}"))
-        began = clock.monotonic()
-        code, printed = await _drill(drill, arguments)
-        outcomes.append(outcome(drill, seed, code, printed, clock.monotonic() - began))
-        for line in outcomes[-1].differences:
-            tell(f"  DIFFERENCE  {line}")
-    if as_json:
-        sys.stdout.write(json.dumps([each.as_json() for each in outcomes]) + "\n")
-    else:
-        Console().print(table(outcomes))
-    return 0 if outcomes and all(each.passed for each in outcomes) else 1
+    results = Results(out or Path(tempfile.mkdtemp(prefix="vigil-drills-")))
+    planned = runs(only, seeds)
+    known = results.read()
+    outcomes = [known[drill, seed] for drill, seed, _ in planned if (drill, seed) in known]
+    left = [each for each in planned if each[:2] not in known]
+    tell(f"{len(planned)} runs of drills, results in {results.folder}")
+    if outcomes:
+        tell(f"{len(outcomes)} of them have one already, and are not run again")
+    try:
+        for number, (drill, seed, arguments) in enumerate(left, len(outcomes) + 1):
+            tell(f"{number} of {len(planned)}: drill {drill}" + ("" if seed is None else f", seed {seed}"))
+            began = clock.monotonic()
+            printed, log = results.printed(drill, seed), results.log(drill, seed)
+            code = await _drill(drill, arguments, printed, log)
+            said = await asyncio.to_thread(printed.read_bytes)
+            found = outcome(drill, seed, code, said, clock.monotonic() - began, seconds_max=SECONDS_MAX, log=log)
+            outcomes.append(found)
+            results.add(found)
+            tell(f"  {found.word} after {found.seconds:.0f} s" + (f"; it said: {log}" if found.failed else ""))
+            for line in found.differences:
+                tell(f"  DIFFERENCE  {line}")
+    finally:
+        if as_json:
+            sys.stdout.write(json.dumps([each.as_json() for each in outcomes]) + "\n")
+        else:
+            Console().print(table(outcomes))
+        tell(summary(outcomes, len(planned), results.folder))
+    return exit_code(outcomes)
 
 
-async def _drill(drill: str, arguments: Sequence[str]) -> tuple[int | None, bytes]:
-    """Exit code and verdict of one drill; its own progress is not shown. None where it had to be ended."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", f"compose.drills.{drill}", "--json", *arguments,
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
-    )  # fmt: skip
+async def _drill(drill: str, arguments: Sequence[str], printed: Path, log: Path) -> int | None:
+    """Exit code of one drill, whose verdict goes into ``printed`` and progress into ``log``; None where it had to be
+    ended.
+    """
+    with printed.open("wb") as out, log.open("wb") as errors:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", f"compose.drills.{drill}", "--json", *arguments, stdout=out, stderr=errors
+        )
     try:
         async with asyncio.timeout(SECONDS_MAX):
-            printed, _ = await process.communicate()
+            return await process.wait()
     except TimeoutError:
-        return None, b""
+        return None
     finally:
         if process.returncode is None:
-            with suppress(ProcessLookupError):
-                process.terminate()
-            await process.wait()
-    return process.returncode, printed
+            await terminated(process, f"drill {drill}", END_S)
 
 
 def _numbers(text: str) -> list[int]:
-    return [int(each) for each in text.split(",")]
+    try:
+        return [int(each) for each in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of whole numbers like 1,2,3") from None
 
 
 def _names(text: str) -> list[str]:
@@ -154,9 +131,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser = Arguments("table", __doc__)
     parser.add_argument("--seeds", type=_numbers, default=[1, 2, 3], help="seeds, with commas between")
     parser.add_argument("--only", type=_names, default=[], help="drills, with commas between")
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="folder for results; what has one there is not run")
     parser.add_argument("--json", action="store_true", dest="as_json", help="all verdicts as one line")
     found = parser.parse_args(arguments)
-    return signals.run(lambda: run(found.only, found.seeds, as_json=found.as_json))
+    return signals.run(lambda: run(found.only, found.seeds, as_json=found.as_json, out=found.out))
 
 
 if __name__ == "__main__":

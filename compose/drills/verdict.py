@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from compose.drills.accounts import digest_of
 from compose.drills.frame import Verdict
 from compose.drills.killing import Kill
 from compose.drills.watching import Key, Recorder, key_of
@@ -98,7 +99,7 @@ def judge(
         "duplicates_on_socket": recorder.duplicates + len(recorder.changes) - len(on_socket),
         "connections_of_client": recorder.connections,
         "changes_in_database": stored.change_rows,
-        "socket_equals_database": on_socket == stored.changes,
+        "socket_equals_database": not differing(on_socket, stored.changes),
         "low_expected": None if expected is None else len(expected),
         "low_seen": len(seen),
         "low_equal": None if expected is None else seen == expected,
@@ -127,7 +128,11 @@ def differing(on_socket: dict[Key, Alert], in_database: dict[Key, Alert]) -> lis
     lines = [f"only on the socket: {_line(on_socket[key])}" for key in on_socket.keys() - in_database.keys()]
     lines += [f"only in the database: {_line(in_database[key])}" for key in in_database.keys() - on_socket.keys()]
     both = on_socket.keys() & in_database.keys()
-    lines += [f"not the same: {_line(on_socket[key])}" for key in both if on_socket[key] != in_database[key]]
+    lines += [
+        f"not the same: {_line(on_socket[key])}"
+        for key in both
+        if digest_of(on_socket[key]) != digest_of(in_database[key])
+    ]
     return _shortened(sorted(lines))
 
 

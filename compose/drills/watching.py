@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from uuid import UUID
 
 from alerts.client import Event, FeedClient
 from alerts.view import FeedView
+from compose.ends import ended
 from runtime.clock import Clock
 from runtime.database import AsyncConnection
 from runtime.kafka import Reader
@@ -83,9 +84,7 @@ class Recorder:
             await until(lambda: self._client.connected, "the gateway does not welcome us", self._clock, CONNECT_S)
             yield
         finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+            await ended(task)
 
     def _handle(self, event: Event) -> None:
         match event:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 from alerts.client import Event, FeedClient
 from alerts.view import FeedView
 from compose.drills.watching import until
+from compose.ends import ended
 from compose.load.logs import Ledger
 from runtime.clock import Clock
 from vitals.protocol import Change, ServerEvent, Snapshot, Welcome
@@ -60,9 +61,7 @@ class Socket:
                 await task
             yield
         finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+            await ended(task)
 
     def _handle(self, event: Event) -> None:
         now = self._clock.now_us()

@@ -130,9 +130,8 @@ class Ledger:
         self.times["received"][index[low]] = received[low]
         self.times["log"][index[low]] = now[low]
 
-    @property
     def logged(self) -> int:
-        """How many readings are in the log by now."""
+        """How many readings are in the log by now; makes sense first of what has come, as `digest`."""
         self.digest()
         return self.tally.logged
 

@@ -235,10 +235,10 @@ class Watching:
         acknowledged = merged.total("acknowledged")
 
         def logged() -> bool:
-            return ledger.logged >= acknowledged and bool((ledger.times["socket"] > 0).all())
+            return ledger.logged() >= acknowledged and bool((ledger.times["socket"] > 0).all())
 
         def stored() -> bool:
-            return ledger.stored >= ledger.logged
+            return ledger.stored >= ledger.logged()
 
         for arrived in (logged, stored):
             await self._until(arrived)
@@ -247,7 +247,7 @@ class Watching:
         """Wait for a condition while things still move."""
         moved, before = self._clock.monotonic(), -1
         while not arrived() and self._clock.monotonic() - moved < SETTLE_S:
-            now = self.ledger.logged + self.ledger.stored + int((self.ledger.times["socket"] > 0).sum())
+            now = self.ledger.logged() + self.ledger.stored + int((self.ledger.times["socket"] > 0).sum())
             if now != before:
                 moved, before = self._clock.monotonic(), now
             await self._clock.sleep(POLL_S)

@@ -88,7 +88,7 @@ class Sampling:
             planned=sum(each.planned for each in figures),
             sent=sum(each.sent for each in figures),
             acknowledged=sum(each.acknowledged for each in figures),
-            logged=self.ledger.logged,
+            logged=self.ledger.logged(),
             stored=self.ledger.stored,
             alerts=reached["socket"],
             journal=reached["journal"],

@@ -12,6 +12,7 @@ from typing import Literal
 
 from pydantic import ValidationError
 
+from compose.ends import killed
 from compose.process import opened, python, python_env
 from runtime.settings import Settings
 from simulators.load.histogram import Latencies
@@ -71,7 +72,7 @@ class LoadWorker:
                 await self._process.wait()
         except TimeoutError:
             self._process.kill()
-            await self._process.wait()
+            await killed(self._process, f"a worker of the load ({self._log.name})")
 
 
 class Merged:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from compose.drills.crowds import Deafness, Got, History, Joined, Kept, Record, faults, judge, judge_deaf
+from compose.drills.crowds import Got, History, Joined, Kept, Record, faults, judge
 from compose.drills.deaf import frame
 
 A, B, C = (UUID(int=number) for number in (1, 2, 3))
@@ -80,24 +80,6 @@ def test_a_client_without_a_record_and_an_empty_run_are_found():
     """Nothing compared with nothing is equal, and proves nothing."""
     assert "clients with a record" in str(judge([record()], KEPT, end=END, clients=2).differences)
     assert "proves nothing" in str(judge([Record("c", steady=True)], [], end=END, clients=1).differences)
-
-
-@pytest.mark.parametrize(
-    ("cut_s", "most", "said"),
-    [
-        (None, 900.0, "never cut"),
-        (61.0, 900.0, "cut later"),
-        (5.0, 1001.0, "at most 1000"),
-        (5.0, 10.0, "was not tried"),
-    ],
-)
-def test_a_client_that_costs_too_much_is_found(cut_s: float | None, most: float, said: str):
-    """Not cut, cut late, too many bytes, or a limit that nothing came near."""
-    found = judge_deaf([Deafness("d", cut_s)], buffered_most=most, bytes_max=1000, within_s=60, sample_min=500)
-    assert len(found.differences) == 1
-    assert said in found.differences[0]
-    right = judge_deaf([Deafness("d", 5.0)], buffered_most=900, bytes_max=1000, within_s=60, sample_min=500)
-    assert right.differences == []
 
 
 def test_a_hello_is_a_frame_that_a_server_reads():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import io
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import compose.drills
 
 FOLDER = Path(compose.drills.__file__).parent
 PROGRAMS = sorted(path.stem for path in FOLDER.glob("*.py") if '__name__ == "__main__"' in path.read_text("utf-8"))
+SEEDED = [name for name in PROGRAMS if 'add_argument("--seed"' in (FOLDER / f"{name}.py").read_text("utf-8")]
 DOUBTFUL = "--nonsense"
 
 
@@ -44,4 +46,36 @@ def test_a_wrong_option_is_one_line_and_exit_code_2(name: str):
     code, out, errors = told(name, DOUBTFUL)
     assert (code, out) == (2, "")
     assert errors.startswith(f"python -m compose.drills.{name}: ")
+    assert errors.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_help_has_an_example_that_can_be_typed(name: str):
+    """A line of brackets tells what there is, not what somebody would want; it has to be understood too."""
+    _, out, _ = told(name, "--help")
+    begin = f"    python -m compose.drills.{name} "
+    examples = [line for line in out.splitlines() if line.startswith(begin)]
+    plain = [line for line in examples if not re.search(r"\[|[A-Z]{3}", line)]
+    assert plain, examples
+
+
+@pytest.mark.parametrize("name", SEEDED)
+@pytest.mark.parametrize("seed", ["seven", "1.5", ""])
+def test_a_seed_that_is_no_number_is_one_line(name: str, seed: str):
+    """It is the option that everybody types, and `make` passes it on as it is."""
+    code, out, errors = told(name, f"--seed={seed}")
+    assert (code, out) == (2, "")
+    assert f"argument --seed: invalid int value: {seed!r}" in errors
+    assert errors.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("argument", "why"),
+    [("--seeds=1,x", "'1,x' is no list of whole numbers"), ("--only=kil", "no drill kil; there are")],
+)
+def test_the_table_says_what_it_does_not_understand(argument: str, why: str):
+    """The name of a function of ours helps nobody."""
+    code, out, errors = told("table", argument)
+    assert (code, out) == (2, "")
+    assert why in errors
     assert errors.count("\n") == 1

@@ -83,7 +83,7 @@ def test_sense_made_of_many_records_at_once_is_that_made_of_each_as_it_came():
             book.readings(one, now)
         books[1].digest()
     for book in books:
-        assert book.logged == len(FOUND.at)
+        assert book.logged() == len(FOUND.at)
         for partition in (0, 1):
             book.store(partition, len(records.offsets) // 2, START + 2 * PLAN.length_us)
     late, prompt = books
