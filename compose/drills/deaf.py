@@ -93,7 +93,7 @@ class Deaf:
 
 
 def kernel_bytes(feed: int, ports: Container[int], table: Path = CONNECTIONS) -> int:
-    """The most bytes that the kernel has at the port ``feed`` for one of the clients on ``ports``: not sent, or sent and
+    """The most bytes that the kernel has at the port ``feed`` for one of the clients on ``ports``, not sent or
     not acknowledged (``tx_queue`` of its table, hexadecimal as the ports are).
     """
     most = 0

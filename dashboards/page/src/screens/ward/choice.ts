@@ -1,6 +1,7 @@
 /** Which card is chosen, which panel is open on it, and the order as it is shown. */
 import { computed, effect, signal } from "@preact/signals";
 import { filtered } from "../../logic/filter";
+import { reached, WINDOW } from "../../logic/growth";
 import { freeze, FREEZE_MS, rank, type Card } from "../../logic/order";
 import { worklist } from "../../state/feed";
 import { filters } from "../../state/prefs";
@@ -9,8 +10,6 @@ import { chosenSite, inScope } from "../../state/scope";
 import { onTick } from "../../state/watchdog";
 
 export type Panel = "acknowledge" | "shelve" | "treated" | "note" | "out" | "more";
-/** Cards that are drawn at first, three screens of them, and more each time the list is scrolled to its end. */
-export const WINDOW = 20;
 
 export const selected = signal<string | null>(null);
 export const panel = signal<{ patient: string; kind: Panel } | null>(null);
@@ -92,14 +91,20 @@ export function selectedCard(): Card | null {
   return cards.peek().find((card) => card.patient === selected.peek()) ?? null;
 }
 
+/** Somebody stands on the card of a patient: the list is drawn beyond it. */
+export function reach(patient: string): void {
+  const place = cards.peek().findIndex((card) => card.patient === patient);
+  limit.value = Math.max(limit.peek(), reached(place));
+}
+
 /** Move the choice by one; from none to the first. Returns the chosen patient. */
 export function move(step: 1 | -1): string | null {
   const shown = cards.peek();
   const place = shown.findIndex((card) => card.patient === selected.peek());
   const next = shown[place < 0 ? 0 : Math.min(shown.length - 1, Math.max(0, place + step))];
   if (!next) return null;
-  limit.value = Math.max(limit.peek(), Math.ceil((shown.indexOf(next) + 1) / WINDOW) * WINDOW);
   selected.value = next.patient;
+  reach(next.patient);
   return next.patient;
 }
 

@@ -5,6 +5,7 @@ import type { Card } from "../../logic/order";
 import { go, hrefPatient } from "../../state/route";
 import { session } from "../../state/session";
 import { cards, move, panel, selected, selectedCard, toggle } from "./choice";
+import { focusCard, isSeen } from "./view";
 
 export function mayCommand(): boolean {
   return session.value?.role === "clinician";
@@ -13,13 +14,6 @@ export function mayCommand(): boolean {
 /** The one obvious answer: acknowledge what calls, see what is over. */
 export function answer(alert: Alert, reason = ""): void {
   void (alert.condition === "over" ? seen(alert) : acknowledge(alert, reason));
-}
-
-export function focusCard(patient: string): void {
-  const card = document.getElementById(`card-${patient}`);
-  // Focusing what has the focus already would not scroll.
-  card?.scrollIntoView({ block: "nearest" });
-  card?.focus({ preventScroll: true });
 }
 
 function typing(target: EventTarget | null): boolean {
@@ -66,7 +60,7 @@ function act(event: KeyboardEvent): boolean {
 function command(key: string): boolean {
   if (!"agtsno".includes(key) || key.length !== 1 || !mayCommand()) return false;
   const card = selectedCard();
-  if (!card || !inView(card.patient)) {
+  if (!card || !isSeen(card.patient)) {
     point(card ?? cards.peek()[0]);
     return true;
   }
@@ -91,17 +85,6 @@ function command(key: string): boolean {
       break;
   }
   return true;
-}
-
-/** Whether at least half of a patient's card is to be seen. */
-function inView(patient: string): boolean {
-  const card = document.getElementById(`card-${patient}`);
-  const side = card?.closest(".side");
-  if (!card || !side) return false;
-  const box = card.getBoundingClientRect();
-  const list = side.getBoundingClientRect();
-  const seen = Math.min(box.bottom, list.bottom, innerHeight) - Math.max(box.top, list.top, 0);
-  return seen >= box.height / 2;
 }
 
 /** Without a choice in view the first key only shows it: nobody acts on a card that was not pointed at, or is not seen. */

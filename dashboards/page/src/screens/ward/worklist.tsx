@@ -1,7 +1,8 @@
 /** The worklist: at most a window of cards is drawn, each renders only when something on it changed. */
-import { signal } from "@preact/signals";
+import { signal, useSignal } from "@preact/signals";
 import { Component, type VNode } from "preact";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
+import { isTop, portion, WINDOW } from "../../logic/growth";
 import type { Card as CardData } from "../../logic/order";
 import { nothingWords, plural } from "../../logic/words";
 import { synced } from "../../state/feed";
@@ -11,8 +12,8 @@ import { go, route, wallMode } from "../../state/route";
 import { chosenSite } from "../../state/scope";
 import { siteName } from "../../state/tiles";
 import { Card } from "./card";
-import { cards, drawn, elsewhere, frozen, hiddenByFilter, leave, limit, panel, pinned, room, touch, WALL_CARDS_MAX, wanted, WINDOW } from "./choice";
-import { focusCard } from "./keys";
+import { cards, drawn, elsewhere, frozen, hiddenByFilter, leave, limit, panel, pinned, reach, room, touch, WALL_CARDS_MAX, wanted } from "./choice";
+import { focusCard } from "./view";
 
 /** Renders again only for another card; whatever else moves on it are signals. */
 class Kept extends Component<{ card: CardData }> {
@@ -38,18 +39,15 @@ const drawMore = (): void => {
   again.value += 1;
 };
 
-/** The cards to draw now, the first ones first: those that stand already, and a few new ones. */
-function portion(all: readonly CardData[]): CardData[] {
-  const stand = drawn.peek();
-  let left = NEW_PER_FRAME;
-  return all.filter((card) => stand.has(card.patient) || pinned.value.has(card.patient) || left-- > 0);
-}
+/** A card that only moves gets its focus back, and nobody came to it. */
+let putBack = false;
 
 function DeskList() {
   void again.value;
   const due = wanted.value;
   const rest = cards.value.length - due.length;
-  const shown = portion(due);
+  const kept = pinned.value;
+  const shown = portion(due, (patient) => drawn.peek().has(patient) || kept.has(patient), NEW_PER_FRAME);
   useEffect(() => {
     if (shown.length < due.length) afterPaint(drawMore);
   });
@@ -63,7 +61,10 @@ function DeskList() {
   // A card that moves to another place is taken out of the page for a moment, and the focus with it.
   const focused = document.activeElement;
   useLayoutEffect(() => {
-    if (focused instanceof HTMLElement && focused !== document.activeElement && list.current?.contains(focused)) focused.focus({ preventScroll: true });
+    if (!(focused instanceof HTMLElement) || focused === document.activeElement || !list.current?.contains(focused)) return;
+    putBack = true;
+    focused.focus({ preventScroll: true });
+    putBack = false;
   });
   useEffect(() => {
     const side = list.current?.closest(".side");
@@ -80,7 +81,7 @@ function DeskList() {
   }, []);
   return (
     <>
-      <ol class="cards" id="worklist" ref={list} onPointerMove={touch} onPointerLeave={leave} data-frozen={frozen.value}>
+      <ol class="cards" id="worklist" ref={list} onFocusIn={arrive} onPointerMove={touch} onPointerLeave={leave} data-frozen={frozen.value}>
         {shown.map(node)}
       </ol>
       {rest > 0 ? <More rest={rest} whole={shown.length === due.length} /> : null}
@@ -92,13 +93,19 @@ function DeskList() {
   );
 }
 
+/** The focus comes to a card, or to something on it: what follows is drawn before the next Tab, also where cards were left out. */
+function arrive(event: FocusEvent): void {
+  const patient = event.target instanceof Element ? event.target.closest<HTMLElement>("[data-patient]")?.dataset.patient : undefined;
+  if (patient && !putBack) reach(patient);
+}
+
 /** How many cards fill the screen while the list stands at its top. */
 let short = WINDOW;
 /** The first of the cards that were asked for by the button: the keyboard goes on there once it is drawn. */
 let goesOn: string | null = null;
 
 /** Scrolling stops within a pixel of the top where the screen's pixels are not the page's. */
-const atTop = (side: Element): boolean => side.scrollTop + scrollY <= 1;
+const atTop = (side: Element): boolean => isTop(side.scrollTop + scrollY);
 
 /** Back at its top the list is short again, unless somebody is writing on one of its cards. */
 function shorten(side: Element): void {
@@ -114,24 +121,25 @@ function pressMore(): void {
 /** The end of what is drawn: while it is in view, the list goes on. */
 function More({ rest, whole }: { rest: number; whole: boolean }) {
   const mark = useRef<HTMLParagraphElement>(null);
+  // Where the focus is on the button, cards that come before it would be passed over by the next Tab.
+  const held = useSignal(false);
   useEffect(() => {
     const end = mark.current;
     const side = end?.closest(".side");
-    if (!end || !side || !whole) return undefined;
+    if (!end || !side || !whole || held.value) return undefined;
     // Without a root of its own: what scrolls is the list, or on a narrow screen the page.
     const watcher = new IntersectionObserver((entries) => {
-      // Where the focus is on the button, cards that come before it would be passed over by the next Tab.
-      if (!entries.some((entry) => entry.isIntersecting) || end.contains(document.activeElement)) return;
+      if (!entries.some((entry) => entry.isIntersecting)) return;
       limit.value += WINDOW;
       if (atTop(side)) short = limit.value;
     });
     watcher.observe(end);
     return () => watcher.disconnect();
-  }, [whole, limit.value]);
+  }, [whole, limit.value, held.value]);
   return (
     <p class="more" ref={mark}>
       and {plural(rest, "more patient")} with open alerts{" "}
-      <button class="button" type="button" onClick={pressMore}>
+      <button class="button" type="button" onClick={pressMore} onFocus={() => (held.value = true)} onBlur={() => (held.value = false)}>
         Show {Math.min(rest, WINDOW)} more
       </button>
     </p>
