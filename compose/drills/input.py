@@ -5,9 +5,10 @@
 
 Among them are valid readings, single and in batches, changed bytes, cut ends, wrong types, topics, devices, clocks and
 numbers, deep and huge ones, repeats and conflicts. Beside them a small ward goes on, whose alerts have to be on time.
-What was sent must be what was stored, repeated, in conflict and rejected, per topic and in the whole; whatever was
-rejected is found with its digest and its bytes; no payload or pseudonym stands in a log file; no service ended. What
-is beyond the broker's own limit is counted apart. Prints a JSON verdict; exit code 0 when it passed.
+What was sent must be what was stored, repeated, in conflict and rejected, per topic and in the whole; what is valid is
+stored with its value, and whatever was rejected is found with its digest and its bytes; no payload or pseudonym stands
+in a log file; no service ended. What is beyond the broker's own limit is counted apart. Prints a JSON verdict; exit
+code 0 when it passed.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,18 +24,21 @@ from uuid import UUID
 
 from compose import signals
 from compose.drills import killing, ledger, shots
-from compose.drills.duty import Load, conclude, on_duty
+from compose.drills.duty import Duty, Load, conclude, on_duty
 from compose.drills.frame import PARTITIONS, Frame, command_line, conduct
-from compose.drills.shots import Gun, Outcome, Rejected, Shot
+from compose.drills.outcome import Outcome, Place, Rejected, Value, judge
+from compose.drills.shots import Gun, Shot
 from compose.servers.mosquitto import HEADER_BYTES_MAX, PAYLOAD_BYTES_MAX
 from compose.stack import Options, Stack
 from compose.wiring import RegistryClient
+from runtime.clock import Clock
 from runtime.database import connect
 from runtime.kafka import Reader, Records
 from runtime.mqtt import Connection
 from runtime.settings import Settings
 from simulators.registry import Wearer, enrol
 from vitals.devices import DEVICE_TYPES
+from vitals.errors import ServerStalled
 from vitals.metrics import MINUTE_US
 from vitals.readings import decode
 from vitals.topics import CONTROL_HEADER, READINGS, REJECTED, device_id, partition_of, readings_topic
@@ -45,6 +49,9 @@ PROBE_P99_MS = 5000.0
 """As long as the next right alert may take after the kill of a service."""
 CONNECTIONS = 10
 UNACKNOWLEDGED_MAX = 4000
+SLOWER_MAX = 4.0
+"""Publishing may take so many times what it takes at the rate, and `ANSWER_S` for the last PUBACKs."""
+ANSWER_S = 60.0
 OVERSIZED = 3
 REFUSED_S = 20.0
 QUIET_S = 3.0
@@ -52,6 +59,10 @@ TURN_S = 0.02
 TURN_SHOTS = 20
 READ_S = 60.0
 POLL_S = 0.2
+STORED = """
+SELECT device, metric, (extract(epoch FROM observed_at) * 1000000)::bigint, value, unit FROM vigil.readings
+WHERE device = ANY(%s::uuid[])
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +93,7 @@ async def _drill(frame: Frame, options: DrillOptions) -> None:
         ) as duty:
             await duty.run(QUIET_S)
             began = frame.clock.monotonic()
-            await _fire(frame, settings, fired)
+            await _fire(frame, settings, fired, duty)
             frame.verdict.figures["sent_s"] = round(frame.clock.monotonic() - began, 1)
             refused = await _oversized(frame, settings)
             # the ward's last readings stand behind all of this in the broker's queue
@@ -92,7 +103,7 @@ async def _drill(frame: Frame, options: DrillOptions) -> None:
         restarts = killing.restarts(stack)
     outcome.leaks = await asyncio.to_thread(_leaks, frame.root / "logs")
     account.rejected = sum(each.topic in topics for each in outcome.rejected)
-    found = shots.judge(outcome)
+    found = judge(outcome)
     frame.verdict.figures |= {"restarts": restarts, **found.figures}
     frame.verdict.differences += found.differences
     frame.verdict.expect("services started again", restarts, {})
@@ -111,28 +122,68 @@ async def _register(settings: Settings, now: int) -> None:
     await enrol(RegistryClient(settings), shots.SITE, wearers)
 
 
-async def _fire(frame: Frame, settings: Settings, fired: list[Shot]) -> None:
-    """Publish all of it at the rate, each topic on one connection, and wait for the last PUBACK."""
+class _Battery:
+    """Connections that fire, and what has no PUBACK yet; ``duty`` is the ward beside them."""
+
+    def __init__(self, connections: list[Connection], duty: Duty, clock: Clock, limit_s: float) -> None:
+        self._connections = connections
+        self._duty = duty
+        self._clock = clock
+        self._limit_s = limit_s
+        self._began = clock.monotonic()
+        self._failed: list[BaseException] = []
+        self.waiting: set[asyncio.Future[None]] = set()
+
+    @property
+    def elapsed_s(self) -> float:
+        """How long it has been firing."""
+        return self._clock.monotonic() - self._began
+
+    def fire(self, shot: Shot) -> None:
+        """Publish a shot; all of a topic go over one connection, in order."""
+        connection = self._connections[partition_of(shot.topic.encode(), len(self._connections))]
+        future = connection.publish_nowait(shot.topic, shot.payload)
+        self.waiting.add(future)
+        future.add_done_callback(self._answered)
+
+    def _answered(self, future: asyncio.Future[None]) -> None:
+        self.waiting.discard(future)
+        if not future.cancelled() and (error := future.exception()) is not None:
+            self._failed.append(error)
+
+    async def turn(self, seconds: float) -> None:
+        """Let the ward go on: what ends it ends the drill too, and so does a PUBACK that is lost or does not come.
+
+        Raises:
+            ServerStalled: the broker does not acknowledge in time what it was given.
+        """
+        if self._failed:
+            raise self._failed[0]
+        if self.elapsed_s > self._limit_s:
+            missing = f"{len(self.waiting)} payloads without PUBACK after {self._limit_s:.0f} s"
+            raise ServerStalled("the broker does not acknowledge", missing, "see the logs of mosquitto and bridge")
+        await self._duty.run(seconds)
+
+
+async def _fire(frame: Frame, settings: Settings, fired: list[Shot], duty: Duty) -> None:
+    """Publish all of it at the rate and wait for the last PUBACK."""
     async with AsyncExitStack() as held:
         connections = [
             await held.enter_async_context(Connection(settings, f"hostile-{number}", forget=True))
             for number in range(CONNECTIONS)
         ]
-        waiting: set[asyncio.Future[None]] = set()
-        began = frame.clock.monotonic()
+        battery = _Battery(connections, duty, frame.clock, len(fired) / RATE_HZ * SLOWER_MAX + ANSWER_S)
         for number, shot in enumerate(fired):
-            while number > (frame.clock.monotonic() - began) * RATE_HZ or len(waiting) > UNACKNOWLEDGED_MAX:
-                await frame.clock.sleep(TURN_S)
-            connection = connections[partition_of(shot.topic.encode(), CONNECTIONS)]
-            future = connection.publish_nowait(shot.topic, shot.payload)
-            waiting.add(future)
-            future.add_done_callback(waiting.discard)
+            while number > battery.elapsed_s * RATE_HZ or len(battery.waiting) > UNACKNOWLEDGED_MAX:
+                await battery.turn(TURN_S)
+            battery.fire(shot)
             if number % TURN_SHOTS == 0:  # this process also watches over the stack
-                await frame.clock.sleep(0)
+                await battery.turn(0)
             if number % 20_000 == 0:
                 frame.tell(f"{number} of {len(fired)} payloads sent")
-        if waiting:
-            await asyncio.gather(*waiting)
+        while battery.waiting:
+            await battery.turn(TURN_S)
+        await battery.turn(0)
 
 
 async def _oversized(frame: Frame, settings: Settings) -> int:
@@ -153,10 +204,9 @@ async def _oversized(frame: Frame, settings: Settings) -> int:
 async def _outcome(stack: Stack, fired: list[Shot], refused: int) -> Outcome:
     """What log and database have of it."""
     settings = stack.settings
-    names = {device_id(shots.device_name(number)): shots.device_name(number) for number in range(shots.DEVICES)}
-    logged: Counter[str] = Counter()
-    again = differing = 0
-    first: dict[tuple[UUID, int, int], tuple[float, int]] = {}
+    names = [shots.device_name(number) for number in range(shots.DEVICES)]
+    topics = {device_id(name): readings_topic(settings.namespace, shots.SITE, name) for name in names}
+    logged: defaultdict[Place, list[Value]] = defaultdict(list)
     rejected: list[Rejected] = []
     for records in await _read(settings):
         await asyncio.sleep(0)
@@ -164,21 +214,16 @@ async def _outcome(stack: Stack, fired: list[Shot], refused: int) -> Outcome:
             rejected += _rejections(records)
             continue
         for device, metric, at, value, unit in _rows(records):
-            if device not in names:
-                continue
-            logged[readings_topic(settings.namespace, shots.SITE, names[device])] += 1
-            known = first.setdefault((device, metric, at), (value, unit))
-            again += known == (value, unit)
-            differing += known != (value, unit)
-    again -= len(first)
+            if device in topics:
+                logged[Place(topics[device], metric, at)].append(Value(value, unit))
     async with await connect(settings.database_url, autocommit=True, application="vigil drill") as database:
-        ids = [str(device) for device in names]
-        cursor = await database.execute(b"SELECT count(*) FROM vigil.readings WHERE device = ANY(%s::uuid[])", [ids])
-        ((stored,),) = await cursor.fetchall()
+        cursor = await database.execute(STORED.encode(), [[str(device) for device in topics]])
+        rows = await cursor.fetchall()
         cursor = await database.execute(b"SELECT sum(duplicates)::bigint FROM vigil.sink_positions")
         ((duplicates,),) = await cursor.fetchall()
         cursor = await database.execute(b"SELECT topic, digest, payload, source IS NOT NULL FROM vigil.rejected")
         kept = await cursor.fetchall()
+    stored = [(Place(topics[device], metric, at), Value(value, unit)) for device, metric, at, value, unit in rows]
     conflicts = sum(source for *_, source in kept)
     in_database = Counter((topic, digest) for topic, digest, _, source in kept if not source)
     bytes_of = {(topic, digest): bytes(payload) for topic, digest, payload, source in kept if not source}
@@ -188,7 +233,7 @@ async def _outcome(stack: Stack, fired: list[Shot], refused: int) -> Outcome:
         in_database[key] -= 1
         if in_database[key] >= 0:
             left.append(each._replace(payload=bytes_of[key]))
-    return Outcome(fired, logged, stored, duplicates, conflicts, again, differing, left, refused, OVERSIZED)
+    return Outcome(fired, logged, stored, duplicates, conflicts, left, refused, OVERSIZED)
 
 
 async def _read(settings: Settings) -> list[Records]:

@@ -1,22 +1,16 @@
-"""What the input drill sends, payloads of every kind with what may become of each, and its judge. Pure.
+"""What the input drill sends: payloads of every kind, with what may become of each. Pure.
 
 An *element* is a reading of a batch, or a whole payload where that is no batch. `elements` counts with Python's own
-parser, so that nothing of Vigil's codec says how many there were. Per topic, the rows in the log and the rejected
-elements must be the elements that were sent; in the whole, rows in the database, duplicates, conflicts and rejected
-ones must be. No payload may vanish: one that is surely rejected is found by its SHA-256 and its bytes.
+parser, so that nothing of Vigil's codec says how many there were; `compose.drills.outcome` judges what became of them.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import random
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple
 
-from compose.drills.accounts import Finding
 from vitals.metrics import MINUTE_US, SECOND_US
 from vitals.topics import mqtt_root, presence_topic, readings_topic, ticks_topic
 
@@ -41,16 +35,6 @@ class Shot(NamedTuple):
     payload: bytes
     kind: str
     fate: Fate
-
-
-class Rejected(NamedTuple):
-    """A row of ``vigil.rejected`` that came from the bridge: ``readings`` elements for one reason."""
-
-    topic: str
-    reason: str
-    digest: str
-    payload: bytes
-    readings: int
 
 
 def device_name(number: int) -> str:
@@ -255,97 +239,3 @@ class Gun:
         before = self._chance.choice(self._sent)
         data = json.loads(before.payload)
         return self._shot("conflict", data | {"value": data["value"] + 100}, "either", before.topic)
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What became of all of it. ``logged`` are rows in the log by device topic; ``rejected`` those of the bridge.
-
-    ``stored``, ``duplicates`` and ``conflicts`` are the database's, of these devices; ``again`` and ``differing`` are
-    what the log itself has of repeated identities, with the same value and with another. ``leaks`` are places in logs.
-    """
-
-    shots: Sequence[Shot]
-    logged: Mapping[str, int]
-    stored: int
-    duplicates: int
-    conflicts: int
-    again: int
-    differing: int
-    rejected: Sequence[Rejected]
-    refused_by_broker: int = 0
-    oversized: int = 0
-    leaks: Sequence[str] = ()
-
-
-def digest(payload: bytes) -> str:
-    """SHA-256, as ``vitals.rejected`` has it."""
-    return hashlib.sha256(payload).hexdigest()
-
-
-def judge(found: Outcome) -> Finding:
-    """The sum of outcomes is the sum of inputs, topic by topic and in the whole, and what was rejected can be found."""
-    finding = Finding()
-    heard = [shot for shot in found.shots if shot.fate not in {"silent", "unheard"}]
-    sizes = {shot.payload: 0 for shot in heard}
-    sizes = {payload: elements(payload) for payload in sizes}
-    sent: Counter[str] = Counter()
-    for shot in heard:
-        sent[shot.topic] += sizes[shot.payload]
-    rejected: Counter[str] = Counter()
-    for each in found.rejected:
-        rejected[each.topic] += each.readings
-    reasons: Counter[str] = Counter()
-    for each in found.rejected:
-        reasons[each.reason] += each.readings
-    outcomes = found.stored + found.duplicates + found.conflicts + sum(rejected.values())
-    finding.figures |= {
-        "payloads": len(found.shots) + found.oversized,
-        "kinds": dict(Counter(shot.kind for shot in found.shots)),
-        "elements": sum(sent.values()),
-        "accepted": found.stored,
-        "duplicates": found.duplicates,
-        "conflicts": found.conflicts,
-        "rejected_elements": sum(rejected.values()),
-        "rejected_by_reason": dict(reasons.most_common()),
-        "ticks_of_others": sum(shot.fate == "silent" for shot in found.shots),
-        "topics_nobody_reads": sum(shot.fate == "unheard" for shot in found.shots),
-        "refused_by_broker": found.refused_by_broker,
-        "outcomes": outcomes,
-    }
-    if outcomes != sum(sent.values()):
-        finding.differences.append(f"sum of outcomes: {outcomes}, sum of inputs: {sum(sent.values())}")
-    wrong = [
-        f"{topic[:60]}: {sent[topic]} sent, {found.logged.get(topic, 0)} rows, {rejected[topic]} rejected"
-        for topic in sent.keys() | found.logged.keys() | rejected.keys()
-        if sent[topic] != found.logged.get(topic, 0) + rejected[topic]
-    ]
-    finding.none_of("topics whose outcomes are not their inputs", wrong)
-    pairs = ((found.duplicates, found.again, "duplicates"), (found.conflicts, found.differing, "conflicts"))
-    finding.none_of(
-        "not what the log has", (f"{what}: {said}, {known} in the log" for said, known, what in pairs if said != known)
-    )
-    if found.refused_by_broker != found.oversized:
-        finding.differences.append(f"refused by the broker: {found.refused_by_broker}, expected {found.oversized}")
-    _findable(found, finding)
-    finding.none_of("payloads or pseudonyms in log files", found.leaks)
-    return finding
-
-
-def _findable(found: Outcome, finding: Finding) -> None:
-    """Each that is surely rejected is kept, with its bytes; nothing is kept that was not sent."""
-    digests = {(shot.topic, digest(shot.payload)): shot for shot in found.shots}
-    kept = {(each.topic, each.digest): each.payload for each in found.rejected}
-    surely = {key for key, shot in digests.items() if shot.fate == "rejected"}
-    finding.figures["surely_rejected"] = len(surely)
-    finding.none_of(
-        "rejected and not to be found", (f"{digests[key].kind} {key[1][:12]}" for key in surely - kept.keys())
-    )
-    never = kept.keys() - digests.keys()
-    finding.none_of("found, but never sent", (f"{topic[:40]} {value[:12]}" for topic, value in never))
-    bytes_wrong = [
-        key[1][:12]
-        for key, payload in kept.items()
-        if key in digests and payload != digests[key].payload[:KEPT_BYTES_MAX]
-    ]
-    finding.none_of("kept with other bytes than were sent", bytes_wrong)

@@ -6,20 +6,24 @@ from dataclasses import replace
 
 import pytest
 
-from compose.drills.shots import Gun, Outcome, Rejected, Shot, digest, elements, judge
+from compose.drills.outcome import Outcome, Place, Rejected, Value, digest, judge, reading
+from compose.drills.shots import Gun, Shot, elements
+from vitals.codecs import Parsed
 from vitals.codecs.json import decode
 
 NOW = 1_700_000_000_000_000
-GOOD = Shot("t/1", b'{"metric":"glucose"}', "valid", "stored")
+GOOD = Shot("t/1", b'{"metric":"glucose","value":48,"observed_at":7}', "valid", "stored")
 BAD = Shot("t/2", b"{", "truncated", "rejected")
 SILENT = Shot("t/3", b"[]", "tick", "silent")
+PLACE, VALUE = reading(GOOD)
+OTHER_PLACE, OTHER_VALUE = Place("t/1", PLACE.metric, 8), Value(49, VALUE.unit)
 
 
 @pytest.fixture
 def outcome() -> Outcome:
-    """One stored twice, one rejected, one of which nothing is kept."""
+    """One stored and repeated, one rejected, one of which nothing is kept."""
     rejected = [Rejected("t/2", "malformed", digest(b"{"), b"{", 1)]
-    return Outcome([GOOD, GOOD, BAD, SILENT], {"t/1": 2}, 1, 1, 0, 1, 0, rejected)
+    return Outcome([GOOD, GOOD, BAD, SILENT], {PLACE: [VALUE, VALUE]}, [(PLACE, VALUE)], 1, 0, rejected)
 
 
 def test_a_right_sum_passes(outcome: Outcome):
@@ -30,15 +34,23 @@ def test_a_right_sum_passes(outcome: Outcome):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"stored": 0}, "sum of outcomes"),
-        ({"logged": {"t/1": 1}}, "topics whose outcomes"),
-        ({"logged": {"t/1": 2, "t/9": 1}}, "topics whose outcomes"),
+        ({"stored": []}, "sum of outcomes"),
+        ({"stored": []}, "in the log and not in the database"),
+        ({"stored": [(PLACE, VALUE), (PLACE, VALUE)]}, "twice in the database"),
+        ({"stored": [(PLACE, VALUE), (OTHER_PLACE, VALUE)]}, "in the database, but not in the log"),
+        ({"stored": [(PLACE, OTHER_VALUE)]}, "another value than came first"),
+        ({"stored": [(PLACE, Value(48, VALUE.unit + 1))]}, "another value than came first"),
+        ({"logged": {PLACE: [VALUE]}}, "topics whose outcomes"),
+        ({"logged": {PLACE: [VALUE, VALUE], Place("t/9", 1, 7): [VALUE]}}, "topics whose outcomes"),
+        ({"logged": {PLACE: [VALUE, OTHER_VALUE]}}, "with their value as often as sent"),
+        ({"shots": [BAD, SILENT]}, "nothing valid was sent"),
         ({"rejected": []}, "not to be found"),
+        ({"rejected": [Rejected("t/1", "malformed", digest(GOOD.payload), GOOD.payload, 1)]}, "valid and rejected"),
         ({"rejected": [Rejected("t/2", "malformed", "00", b"{", 1)]}, "never sent"),
         ({"rejected": [Rejected("t/2", "malformed", digest(b"{"), b"[", 1)]}, "other bytes"),
         ({"rejected": [Rejected("t/2", "malformed", digest(b"{"), b"{", 2)]}, "sum of outcomes"),
-        ({"again": 0}, "not what the log has"),
-        ({"stored": 0, "conflicts": 1}, "not what the log has"),
+        ({"duplicates": 0}, "not what the log has"),
+        ({"duplicates": 0, "conflicts": 1}, "not what the log has"),
         ({"oversized": 1}, "refused by the broker"),
         ({"leaks": ["bridge.log:7"]}, "log files"),
     ],
@@ -64,3 +76,14 @@ def test_elements_are_counted_as_the_codec_tells_them():
     """Two programs that share no parser agree on how many readings a payload has; where they differ, one loses some."""
     for shot in Gun(7, NOW).shots(1500):
         assert elements(shot.payload) == len(decode(shot.payload)), shot.payload[:200]
+
+
+def test_a_valid_payload_names_its_reading_as_the_codec_does():
+    """The judge looks for it under this name: another one would be missed, or never looked for."""
+    valid = [shot for shot in Gun(3, NOW).shots(1500) if shot.fate == "stored"]
+    assert valid
+    for shot in valid:
+        (element,) = decode(shot.payload)
+        assert isinstance(element, Parsed)
+        place, value = reading(shot)
+        assert (place.topic, place.observed_at, value.value) == (shot.topic, element.observed_at, element.value)
