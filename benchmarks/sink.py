@@ -108,10 +108,10 @@ async def run(turns: int) -> Result:
     batch, _ = sink.read_readings(given)
     with tempfile.TemporaryDirectory(prefix="vigil-bench-", ignore_cleanup_errors=True) as folder:
         file = Path(folder) / "rows.bin"
-        file.write_bytes(sink.readings_copy(batch, numbered=False))
+        file.write_bytes(b"".join(sink.readings_copy(batch, numbered=False)))
         sorted_file = Path(folder) / "sorted.bin"
         heads = sink.take(batch, sink.identities(batch.rows).first)
-        sorted_file.write_bytes(sink.readings_copy(heads, numbered=False))
+        sorted_file.write_bytes(b"".join(sink.readings_copy(heads, numbered=False)))
         async with _database(Path(folder)) as (url, server):
             numbers = iter(range(1000))
 

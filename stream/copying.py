@@ -1,7 +1,7 @@
-"""PostgreSQL's binary COPY, built from arrays: one structured array is the whole buffer, no Python per row.
+"""PostgreSQL's binary COPY, built from arrays: a structured array is many rows, no Python per row.
 
-Format: PostgreSQL documentation, *COPY*, "Binary Format". Every column here has a fixed width and is not NULL,
-so a row is: field count (int16), then per field its length (int32) and its bytes, big-endian.
+Format: PostgreSQL documentation, *COPY*, "Binary Format": `SIGNATURE`, rows, `TRAILER`. Every column here has a fixed
+width and is not NULL, so a row is: field count (int16), then per field its length (int32) and its bytes, big-endian.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ def layout(columns: Columns) -> np.dtype[np.void]:
     return np.dtype(fields)
 
 
-def buffer(columns: Columns, values: Mapping[str, NDArray[Any] | int]) -> bytes:
-    """The whole COPY of ``values``: arrays of one shape (n,) by column, or one int for all rows.
+def encoded(columns: Columns, values: Mapping[str, NDArray[Any] | int]) -> bytes:
+    """The rows of a COPY of ``values``: arrays of one shape (n,) by column, or one int for all rows.
 
     At least one value is an array. Numbers must fit their columns: what does not is our bug.
     """
@@ -47,7 +47,7 @@ def buffer(columns: Columns, values: Mapping[str, NDArray[Any] | int]) -> bytes:
     for name, kind in columns:
         rows[f"{name}:length"] = np.dtype(kind).itemsize
         rows[name] = values[name]
-    return SIGNATURE + rows.tobytes() + TRAILER
+    return rows.tobytes()
 
 
 def timestamp(times_us: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -101,6 +101,9 @@ ON CONFLICT (patient, metric, width, bucket) DO UPDATE SET
 """
 
 
+NOTHING_STORED = Stored(np.zeros(0, np.intp), np.zeros(0), np.zeros(0, np.int64))
+
+
 class _Overtaken(Exception):
     """Another process has moved a position; leaves the transaction, and `Store.write` says None."""
 
@@ -170,9 +173,9 @@ class Store:
         fits = sink.storable(work.batch)
         kept, refused = sink.take(work.batch, fits), sink.take(work.batch, ~fits)
         settled = await self._store_readings(kept)
-        await self._roll_up(kept, settled)
         if len(work.windows):
-            await self._copy(COPY_WINDOWS, sink.windows_copy(work.windows, self._log))
+            async with self._copying(COPY_WINDOWS, [sink.windows_copy(work.windows, self._log)]):
+                pass
             await self._connection.execute(MERGE_WINDOWS)
         await store_messages.write_changes(self._connection, self._log, work.changes)
         await store_messages.write_set_aside(self._connection, self._log, work.set_aside)
@@ -197,32 +200,44 @@ class Store:
         await self._connection.execute(COUNT, [*columns, self._cluster])
 
     async def _store_readings(self, batch: Batch) -> Settled:
+        """Store what is new of a batch, and join it to the roll-ups."""
         found = sink.identities(batch.rows)
+        if not len(found.first):
+            return sink_work.settle(batch, found, NOTHING_STORED)
         heads = sink.take(batch, found.first)
-        stored = Stored(np.zeros(0, np.intp), np.zeros(0), np.zeros(0, np.int64))
-        if len(heads.rows):
-            try:
-                async with self._connection.transaction():
-                    await self._copy(COPY_READINGS, sink.readings_copy(heads, numbered=False))
-            except UniqueViolation:
-                stored = await self._merge(heads)
-        return sink_work.settle(batch, found, stored)
-
-    async def _roll_up(self, batch: Batch, settled: Settled) -> None:
-        columns = sink_rollups.added(batch.rows[settled.new])
-        if columns[0]:
-            await self._connection.execute(MERGE_ROLLUPS, columns)
+        try:
+            async with (
+                self._connection.transaction(),
+                self._copying(COPY_READINGS, sink.readings_copy(heads, numbered=False)),
+            ):
+                settled = sink_work.settle(batch, found, NOTHING_STORED)
+                added = sink_rollups.added(heads.rows)
+        except UniqueViolation:
+            settled = sink_work.settle(batch, found, await self._merge(heads))
+            added = sink_rollups.added(batch.rows[settled.new])
+        if added[0]:
+            await self._connection.execute(MERGE_ROLLUPS, added)
+        return settled
 
     async def _merge(self, heads: Batch) -> Stored:
-        await self._copy(COPY_INCOMING, sink.readings_copy(heads, numbered=True))
+        async with self._copying(COPY_INCOMING, sink.readings_copy(heads, numbered=True)):
+            pass
         await self._connection.execute(INSERT_INCOMING)
         rows = await (await self._connection.execute(STORED_BEFORE)).fetchall()
         numbers, values, units = zip(*rows, strict=True) if rows else ((), (), ())
         return Stored(np.array(numbers, np.intp), np.array(values, np.float64), np.array(units, np.int64))
 
-    async def _copy(self, statement: str, data: bytes) -> None:
+    @asynccontextmanager
+    async def _copying(self, statement: str, pieces: Iterable[bytes]) -> AsyncIterator[None]:
+        """Send a COPY; the body runs while the server still works on it, and its end waits for the server.
+
+        Raises:
+            UniqueViolation: at the end, if a row is there already.
+        """
         async with self._connection.cursor() as cursor, cursor.copy(statement.encode()) as copy:
-            await copy.write(data)
+            for piece in pieces:
+                await copy.write(piece)
+            yield
 
     async def _names_of(self, kept: Batch, settled: Settled, refused: Batch) -> Callable[[Batch, int], str]:
         rows = np.concatenate([kept.rows["device"][settled.conflict], refused.rows["device"]])

@@ -75,7 +75,7 @@ def test_the_buffer_says_of_every_row_what_the_row_says(given_rows: list[Any], s
     """PostgreSQL takes any bytes of the right length: a wrong byte order would store wrong glucose silently."""
     rows = rows_of(given_rows)
     batch = batch_of(rows, sizes)
-    found = parse(sink.readings_copy(batch, numbered=True), sink.NUMBERED_COLUMNS)
+    found = parse(b"".join(sink.readings_copy(batch, numbered=True)), sink.NUMBERED_COLUMNS)
     assert len(found) == len(rows)
     for number, (fields, row) in enumerate(zip(found, rows, strict=True)):
         said = dict(zip([name for name, _ in sink.NUMBERED_COLUMNS], fields, strict=True))

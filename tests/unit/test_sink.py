@@ -66,7 +66,20 @@ def test_no_records_are_no_rows():
     stored = Stored(nothing.astype(np.intp), nothing, nothing.astype(np.int64))
     assert not broken
     assert len(sink_work.settle(batch, found, stored).new) == 0
-    assert sink.readings_copy(batch, numbered=False) == copying.SIGNATURE + copying.TRAILER
+    assert b"".join(sink.readings_copy(batch, numbered=False)) == copying.SIGNATURE + copying.TRAILER
+
+
+def test_a_copy_in_pieces_is_one_copy():
+    """The server takes rows while the next ones are made; a row's number must not begin anew with each piece."""
+    count = 2 * sink.PIECE_ROWS + 1
+    rows = to_rows([reading(T0 + number) for number in range(count)])
+    batch, _ = sink.read_readings([records(READINGS, (b"p", rows.tobytes(), ()), first=4)])
+    head, *pieces, tail = sink.readings_copy(batch, numbered=True)
+    assert (head, tail) == (copying.SIGNATURE, copying.TRAILER)
+    assert len(pieces) == 3
+    found = np.frombuffer(b"".join(pieces), copying.layout(sink.NUMBERED_COLUMNS))
+    assert found["n"].tolist() == list(range(count))
+    assert (found["observed_at"] - found["observed_at"][0]).tolist() == list(range(count))
 
 
 def test_a_conflict_says_both_values_and_where_it_stood():
