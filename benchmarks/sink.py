@@ -62,10 +62,9 @@ def polls(rows: int) -> list[Records]:
 async def by_sink(url: str, given: list[Records], log: str) -> None:
     """Store all of it in transactions of the sink, decoding and sorting included; ``log`` names the log."""
     async with Store.open(url, log) as store:
-        position = await store.positions([(READINGS, 0)])
-        for records in given:
-            await store.write(sink_work.gather([records], position), _nowhere)
-            position = {(READINGS, 0): records.offsets[-1] + 1}
+        works = sink_work.Works(given, await store.positions([(READINGS, 0)]), BATCH_RECORDS * READING.itemsize)
+        for work in works:
+            await store.write(work, _nowhere, works.look_ahead)
 
 
 async def _nowhere(_refusals: list[Refusal]) -> None:

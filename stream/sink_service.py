@@ -7,7 +7,7 @@ positions, so nothing is lost and nothing is stored twice.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from runtime.clock import Clock, SystemClock
 from runtime.database import DatabaseUnavailable, connect
@@ -15,10 +15,9 @@ from runtime.database_errors import may_pass
 from runtime.database_log import log_name
 from runtime.kafka import Assigned, GroupConsumer, Out, Producer, Records, Revoked, cluster_id
 from runtime.observe import HealthServer, Metrics, Readiness
-from stream import sink_work
 from stream.sink import Broken, Refusal
 from stream.sink_settings import SinkSettings
-from stream.sink_work import SOURCES, Partition
+from stream.sink_work import SOURCES, Partition, Work, Works
 from stream.store import Store
 from vitals.errors import StateError
 from vitals.topics import BINDINGS, REJECTED, partition_of
@@ -95,17 +94,17 @@ class Sink:
                         polls.append(event)
             self._readiness.set("kafka", True)
             await self._look()
-            for part in sink_work.split(polls, self._settings.sink_transaction_bytes_max):
-                if not await self._store(store, part):
+            for records in polls:
+                self._notice_gap(records)
+            works = Works(polls, self._positions, self._settings.sink_transaction_bytes_max)
+            for work in works:
+                if not await self._store(store, work, works.look_ahead):
                     break
             if sum(len(records.offsets) for records in polls) < SMALL_RECORDS:
                 await self._clock.sleep(self._settings.sink_linger_seconds)
 
-    async def _store(self, store: Store, polls: list[Records]) -> bool:
-        for records in polls:
-            self._notice_gap(records)
-        work = sink_work.gather(polls, self._positions)
-        tallies = await store.write(work, self._publish)
+    async def _store(self, store: Store, work: Work, meanwhile: Callable[[], None]) -> bool:
+        tallies = await store.write(work, self._publish, meanwhile)
         if tallies is None:
             log.warning("another sink has stored these records; going on where the database is")
             await self._seek(store, self._consumer.assigned)

@@ -116,6 +116,32 @@ def gather(polls: Iterable[Records], positions: Mapping[Partition, int]) -> Work
     return Work(moves, batch, windows, changes, set_aside, rejected, registered, broken)
 
 
+class Works(Iterator[Work]):
+    """The work of a poll in parts of at most ``bytes_max`` bytes; ``positions`` says where the database stands.
+
+    `look_ahead` makes the next one early, while somebody else is at work.
+    """
+
+    def __init__(self, polls: Iterable[Records], positions: Mapping[Partition, int], bytes_max: int) -> None:
+        self._parts = split(polls, bytes_max)
+        self._positions = dict(positions)
+        self._ahead: Work | None = None
+
+    def look_ahead(self) -> None:
+        """Make the next one now, if there is one and it is not made yet."""
+        part = next(self._parts, None) if self._ahead is None else None
+        if part is not None:
+            self._ahead = gather(part, self._positions)
+            self._positions.update({(move.topic, move.partition): move.next for move in self._ahead.moves})
+
+    def __next__(self) -> Work:
+        self.look_ahead()
+        work, self._ahead = self._ahead, None
+        if work is None:
+            raise StopIteration
+        return work
+
+
 def settle(batch: Batch, found: Identities, stored: Stored) -> Settled:
     """Judge every row of ``batch`` by what stands under its identity: the database's row, else the batch's first."""
     value = batch.rows["value"][found.first]

@@ -149,11 +149,14 @@ class Store:
             found = {(topic, number): position for topic, number, position in await cursor.fetchall()}
         return {key: found[key] for key in wanted}
 
-    async def write(self, work: Work, publish: Publish) -> dict[Partition, Tally] | None:
+    async def write(
+        self, work: Work, publish: Publish, meanwhile: Callable[[], None] = lambda: None
+    ) -> dict[Partition, Tally] | None:
         """Store ``work`` in one transaction; what each partition's counters grew by.
 
         None: another process stores one of the partitions, nothing was written; read the positions again.
-        ``publish`` is awaited before the commit with what the database's content makes a conflict.
+        ``publish`` is awaited before the commit with what the database's content makes a conflict. ``meanwhile`` is
+        called while the server takes readings, if there are any.
 
         Raises:
             DatabaseUnavailable: nothing was written, or the answer was lost: read the positions again.
@@ -161,18 +164,18 @@ class Store:
         try:
             with self._statements():
                 async with self._connection.transaction():
-                    return await self._write(work, publish)
+                    return await self._write(work, publish, meanwhile)
         except _Overtaken:
             return None
 
     def _statements(self) -> AbstractContextManager[None]:
         return statements(self._url, self._connection, seconds_max=self._seconds_max)
 
-    async def _write(self, work: Work, publish: Publish) -> dict[Partition, Tally]:
+    async def _write(self, work: Work, publish: Publish, meanwhile: Callable[[], None]) -> dict[Partition, Tally]:
         await self._swap(work.moves)
         fits = sink.storable(work.batch)
         kept, refused = sink.take(work.batch, fits), sink.take(work.batch, ~fits)
-        settled = await self._store_readings(kept)
+        settled = await self._store_readings(kept, meanwhile)
         if len(work.windows):
             async with self._copying(COPY_WINDOWS, [sink.windows_copy(work.windows, self._log)]):
                 pass
@@ -199,7 +202,7 @@ class Store:
         columns: list[Any] = [list(column) for column in zip(*rows, strict=True)]
         await self._connection.execute(COUNT, [*columns, self._cluster])
 
-    async def _store_readings(self, batch: Batch) -> Settled:
+    async def _store_readings(self, batch: Batch, meanwhile: Callable[[], None]) -> Settled:
         """Store what is new of a batch, and join it to the roll-ups."""
         found = sink.identities(batch.rows)
         if not len(found.first):
@@ -212,6 +215,7 @@ class Store:
             ):
                 settled = sink_work.settle(batch, found, NOTHING_STORED)
                 added = sink_rollups.added(heads.rows)
+                meanwhile()
         except UniqueViolation:
             settled = sink_work.settle(batch, found, await self._merge(heads))
             added = sink_rollups.added(batch.rows[settled.new])

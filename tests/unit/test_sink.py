@@ -169,3 +169,19 @@ def test_a_move_begins_where_the_database_stands_and_ends_behind_the_last_record
     """A compacted topic has holes: the first record's offset is not the position."""
     poll = records(BINDINGS, (b"device:x", None, ()), (b"device:x", None, ()), first=20)
     assert sink_work.gather([poll], {(BINDINGS, 0): 12}).moves == [Move(BINDINGS, 0, 12, 22)]
+
+
+@pytest.mark.parametrize("early", [False, True])
+def test_work_made_ahead_is_the_work_made_in_time(early: bool):
+    """Each part begins where the one before it ends, also while that one is still being stored."""
+    value = to_rows([reading(T0)]).tobytes()
+    poll = records(READINGS, *[(b"p", value, ())] * 5, first=5)
+    works = sink_work.Works([poll], {(READINGS, 0): 4}, 2 * len(value))
+    found = []
+    for work in works:
+        if early:
+            works.look_ahead()
+            works.look_ahead()
+        found.append((work.moves, work.batch.offset.tolist()))
+    assert [offsets for _, offsets in found] == [[5, 6], [7, 8], [9]]
+    assert [moves for moves, _ in found] == [[Move(READINGS, 0, *ends)] for ends in ((4, 7), (7, 9), (9, 10))]
