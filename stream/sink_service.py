@@ -6,6 +6,7 @@ positions, so nothing is lost and nothing is stored twice.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Iterable
 
@@ -27,6 +28,8 @@ log = logging.getLogger("vigil.sink")
 RETRY_SECONDS_FIRST = 0.5
 LAG_SECONDS = 5.0
 """Pause between two looks at how far behind the log the database is."""
+HANGS_SECONDS = 10.0
+"""A transaction that takes longer hangs: nothing is stored, and whoever looks must see it."""
 SMALL_RECORDS = 1000
 """A poll with fewer records than this has caught up, and may linger."""
 
@@ -58,6 +61,8 @@ class Sink:
         self._positions: dict[Partition, int] = {}
         self._failures = 0
         self._connected = False
+        self._began: float | None = None
+        """When the open transaction began (monotonic seconds)."""
 
     async def run(self) -> None:
         """Connect, store, and connect again whenever the database comes back; for ever.
@@ -79,6 +84,14 @@ class Sink:
                 self._readiness.set("database", False, str(error))
                 log.warning("%s; nothing is lost, trying again", error)
                 await self._wait()
+
+    async def watch(self) -> None:
+        """Say so while a transaction hangs; for ever."""
+        while True:
+            took = 0.0 if self._began is None else self._clock.monotonic() - self._began
+            if took > HANGS_SECONDS:
+                self._readiness.set("database", False, f"a transaction has taken {took:.0f} s")
+            await self._clock.sleep(1.0)
 
     async def _store_all(self, store: Store) -> None:
         await self._seek(store, self._consumer.assigned)
@@ -104,7 +117,12 @@ class Sink:
                 await self._clock.sleep(self._settings.sink_linger_seconds)
 
     async def _store(self, store: Store, work: Work, meanwhile: Callable[[], None]) -> bool:
-        tallies = await store.write(work, self._publish, meanwhile)
+        self._began = self._clock.monotonic()
+        try:
+            tallies = await store.write(work, self._publish, meanwhile)
+        finally:
+            self._began = None
+        self._readiness.set("database", True)
         if tallies is None:
             log.warning("another sink has stored these records; going on where the database is")
             await self._seek(store, self._consumer.assigned)
@@ -207,4 +225,6 @@ async def main(settings: SinkSettings) -> None:
             readiness=readiness,
             metrics=metrics,
         )
-        await sink.run()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(sink.run(), name="sink")
+            tasks.create_task(sink.watch(), name="sink's watch")

@@ -108,9 +108,10 @@ async def running_sink(settings: SinkSettings, readiness: Readiness | None = Non
             metrics=Metrics(),
         )
         async with asyncio.TaskGroup() as tasks:
-            task = tasks.create_task(sink.run(), name="sink")
+            beside = [tasks.create_task(sink.run(), name="sink"), tasks.create_task(sink.watch(), name="sink's watch")]
             yield
-            task.cancel()
+            for task in beside:
+                task.cancel()
 
 
 async def send(settings: Settings, records: Sequence[Out]) -> list[int]:
