@@ -13,7 +13,9 @@ RULES = Path(__file__).parents[2] / "dashboards" / "page" / "src" / "screens" / 
 def test_the_page_names_the_silence_that_calls():
     """A nurse who reads 20 min waits so long; if the engine calls after another time, she distrusts both."""
     source = RULES.read_text(encoding="utf-8")
-    found = re.search(r"SILENT: Record<Metric, number> = \{ glucose: (\d+) \* MINUTE, heart_rate: (\d+) \* MINUTE \}", source)
+    found = re.search(
+        r"SILENT: Record<Metric, number> = \{ glucose: (\d+) \* MINUTE, heart_rate: (\d+) \* MINUTE \}", source
+    )
     assert found is not None
     minutes = tuple(metric.silent_us // MINUTE_US for metric in (GLUCOSE, HEART_RATE))
     assert tuple(map(int, found.groups())) == minutes

@@ -2,7 +2,7 @@
 import "uplot/dist/uPlot.min.css";
 import "./patient.css";
 import { effect, useSignalEffect } from "@preact/signals";
-import { useEffect, useMemo } from "preact/hooks";
+import { useEffect, useLayoutEffect, useMemo, useRef } from "preact/hooks";
 import { isId } from "../../logic/address";
 import type { Alert } from "../../logic/alerts";
 import type { Tile } from "../../logic/live";
@@ -179,8 +179,14 @@ function Problem({ model }: { model: PatientModel }) {
 function Open({ model }: { model: PatientModel }) {
   const list = alertsOf(model.id).value;
   const ordered = [...list].sort((a, b) => rank(a) - rank(b) || a.opened_at - b.opened_at);
+  const here = useRef<HTMLElement>(null);
+  // An alert that is answered moves down: it is taken out of the page for a moment, and the focus with it.
+  const focused = document.activeElement;
+  useLayoutEffect(() => {
+    if (focused instanceof HTMLElement && focused !== document.activeElement && here.current?.contains(focused)) focused.focus({ preventScroll: true });
+  });
   return (
-    <section class="patient-alerts" aria-labelledby="open-title">
+    <section class="patient-alerts" aria-labelledby="open-title" ref={here}>
       <h3 id="open-title">Open alerts <span class="quiet">{list.length}</span></h3>
       {list.length === 0 && <p class="quiet">None. No alert is open for this patient.</p>}
       {ordered.map((alert, i) => <Card key={alert.id} alert={alert} model={model} first={i === 0} />)}

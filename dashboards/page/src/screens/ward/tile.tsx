@@ -182,7 +182,7 @@ function State({ id, lead, shelved, out }: StateProps) {
       {alert ? <Marker alert={alert} /> : resting ? <ShelfMarker shelf={resting} /> : null}
       {service ? (
         <b class="outword">
-          {alert ? "OUT" : "OUT OF SERVICE"} until {hhmm(service.until)}
+          OUT{alert ? null : <span class="long"> OF SERVICE</span>} until {hhmm(service.until)}
         </b>
       ) : null}
       {has ? (
