@@ -141,6 +141,7 @@ class Stack:
             health=self._health,
             tokens_file=people,
             told={"feed": options.feed_url or feed, "live": options.live_url or live},
+            simulated_patients=options.patients > 0,
         )
         self._progress("migrating topics and schema")
         await migrate.run(self._reached())

@@ -33,6 +33,8 @@ class SessionOut(Message):
     feed_url: str
     live_url: str
     clock: Literal["real", "simulated"]
+    simulated_patients: bool
+    """Nobody is ill: a simulator plays the ward, on whatever clock."""
     version: str
 
 

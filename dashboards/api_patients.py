@@ -38,6 +38,7 @@ async def session(context: Ctx, principal: Who) -> SessionOut:
         feed_url=context.settings.feed_url,
         live_url=context.live_url,
         clock=context.settings.clock,
+        simulated_patients=context.settings.simulated_patients,
         version=context.version,
     )
 

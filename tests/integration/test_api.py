@@ -73,6 +73,7 @@ async def test_a_session_says_who_one_is_and_where_the_sockets_are(board: Board)
     """The page knows nothing but its token; everything else is told."""
     found = (await board.get("/api/session")).json
     assert (found["name"], found["role"], found["lead"], found["sites"]) == ("nurse", "clinician", True, [1])
+    assert found["simulated_patients"] is False
     assert found["live_url"] == f"ws://127.0.0.1:{board.live}/live"
     assert (await board.get("/api/session", "wall")).json["sites"] is None
 

@@ -63,6 +63,7 @@ function Filters({ filter }: { filter: Signal<Filter> }) {
   );
 }
 
+/** The page's own regions say what calls and what was answered: a second voice for the same change would be noise. */
 function List({ shown, older, filtered }: { shown: ReadonlySignal<Entry[]>; older: OlderChanges; filtered: boolean }) {
   const log = useRef<HTMLDivElement>(null);
   const before = useRef<readonly Entry[]>([]);
@@ -101,7 +102,7 @@ function List({ shown, older, filtered }: { shown: ReadonlySignal<Entry[]>; olde
       {top.value > row.value && (
         <button type="button" class="button feed-newest" onClick={() => { if (log.current !== null) log.current.scrollTop = 0; }}>↑ Newest</button>
       )}
-      <div class="feed-log" role="log" aria-label="Changes of alerts, newest first" aria-live={top.value < row.value ? "polite" : "off"} aria-relevant="additions"
+      <div class="feed-log" role="log" aria-label="Changes of alerts, newest first" aria-live="off"
         tabIndex={0} ref={log} onScroll={onScroll}>
         <ol class="feed-rows" style={{ height: `${list.length * row.value}px` }}>
           {list.slice(from, to).map((entry, i) => (

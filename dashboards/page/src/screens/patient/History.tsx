@@ -6,6 +6,7 @@ import { now } from "../../state/clock";
 import { glucoseUnit } from "../../state/prefs";
 import type { Entry } from "../feed/entries";
 import { changeWords, ruleWords } from "../feed/words";
+import type { Knowledge } from "./knowledge";
 import type { PatientModel } from "./model";
 import { shownIn } from "./units";
 import { rangeWords } from "./view";
@@ -31,13 +32,20 @@ export function History({ model }: { model: PatientModel }) {
         </p>
       )}
       {model.history.value.more === true && <p class="problem">Only the newest changes fit here: choose a shorter range to see the older ones.</p>}
-      {list.length === 0 && <p class="quiet">No changes of alerts in this span.</p>}
+      <Holds knowledge={model.knowledge.value} empty={list.length === 0} />
       <ol class="changes">
         {list.map((entry) => <Line key={entry.key} entry={entry} onShow={() => model.show(entry.at)} />)}
       </ol>
       {more > 0 && <button type="button" class="button" onClick={() => { whole.value = true; }}>Show {more} more</button>}
     </section>
   );
+}
+
+/** An empty list is good news only where the answer has come. */
+function Holds({ knowledge, empty }: { knowledge: Knowledge; empty: boolean }) {
+  if (knowledge === "unknown") return <p class="problem">The history of this span is not known now. {empty ? "" : "Only what this page has seen itself stands here."}</p>;
+  if (knowledge === "asking") return <p class="quiet">Loading the history of this span.</p>;
+  return empty ? <p class="quiet">No changes of alerts in this span.</p> : null;
 }
 
 function Line({ entry, onShow }: { entry: Entry; onShow: () => void }) {

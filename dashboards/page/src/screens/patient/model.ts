@@ -10,6 +10,7 @@ import { now } from "../../state/clock";
 import { alertsOf, changes } from "../../state/feed";
 import { spark, tileSignal } from "../../state/tiles";
 import { joined, toEntry, type AlertFields, type Entry } from "../feed/entries";
+import { knowledge, type Knowledge } from "./knowledge";
 import type { Policy } from "./rules";
 import { METRICS, fromSpark, livePoint, withLive, freshUs, type Limits, type LiveVital, type Metric, type Series } from "./series";
 import { alertSpans, type AlertSpan, type WholeAlert } from "./spans";
@@ -73,6 +74,10 @@ export class PatientModel {
   readonly history = signal<AlertsAnswer>({ alerts: [], changes: [] });
   readonly record = signal<PatientRecord | null>(null);
   readonly chart = signal<Loading>({ phase: "loading", why: "", asked: 0 });
+  /** The span of the last good answer. */
+  private readonly answered = signal<Span | null>(null);
+  /** What an empty chart or history means now. */
+  readonly knowledge: ReadonlySignal<Knowledge>;
   readonly recordProblem = signal("");
   /** The server knows no such patient in this person's scope. */
   readonly nobody = signal(false);
@@ -104,6 +109,7 @@ export class PatientModel {
       return Math.ceil(now.value / step) * step;
     });
     this.span = computed(() => spanOf(this.view.value, moved.value));
+    this.knowledge = computed(() => knowledge(this.chart.value.phase, this.answered.value, this.span.value));
     const live = computed(() => changes.value.filter((alert) => alert.patient === id).map(toEntry));
     const older = computed(() => this.history.value.changes.map(toEntry));
     this.entries = computed(() => joined(live.value, older.value));
@@ -171,6 +177,7 @@ export class PatientModel {
         this.series.heart_rate.value = this.kept(heart);
         this.series.glucose.value = this.kept(glucose);
         this.history.value = history;
+        this.answered.value = span;
         this.chart.value = { phase: "ok", why: "", asked };
       });
     } catch (error) {

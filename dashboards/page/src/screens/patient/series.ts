@@ -35,6 +35,8 @@ export interface Series {
   readonly flags: readonly number[];
   readonly gaps: readonly (readonly [number, number])[];
   readonly limits: Limits | null;
+  /** The page's own memory, one value in five minutes: what lies between them is not known. */
+  readonly remembered?: true;
 }
 
 /** A value as the tiles socket tells it, reduced to what a chart needs. */
@@ -164,7 +166,7 @@ export function fromSpark(metric: Metric, points: readonly (readonly [number, nu
   });
   return {
     ...emptySeries(metric, from, to), raw: false, bucket_us: bucket, t, min: values, max: values, last: values,
-    n: t.map(() => 1), flags: t.map(() => 0), gaps,
+    n: t.map(() => 1), flags: t.map(() => 0), gaps, remembered: true,
   };
 }
 
