@@ -52,12 +52,12 @@ class Board(NamedTuple):
     page: int
     live: int
 
-    async def get(self, path: str, who: str | None = "nurse", **query: Any) -> Answer:
+    async def get(self, path: str, who: str | None = "nurse", method: str = "GET", **query: Any) -> Answer:
         """GET a path as somebody; ``from_`` is the parameter ``from``."""
         named = {name.rstrip("_"): value for name, value in query.items()}
         target = path + ("?" + urlencode(named) if named else "")
         token = TOKENS.get(who or "", who or "")
-        return await request(self.page, target, {"Authorization": f"Bearer {token}"} if who else {})
+        return await request(self.page, target, {"Authorization": f"Bearer {token}"} if who else {}, method)
 
     @asynccontextmanager
     async def tiles(self, who: str = "nurse") -> AsyncIterator[Peer]:

@@ -100,7 +100,7 @@ def _series(metric: str, start: int, end: int) -> Any:
         "n": [5] * len(times),
         "flags": late,
         "gaps": [gap] if start < gap[0] else [],
-        "limits": GLUCOSE_LIMITS if glucose else HEART_RATE_LIMITS,
+        "limits": [(start, GLUCOSE_LIMITS if glucose else HEART_RATE_LIMITS)],
     }
     return SeriesOut.model_validate(given).model_dump(mode="json", by_alias=True)
 

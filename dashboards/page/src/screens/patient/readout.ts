@@ -32,7 +32,9 @@ export function chartWords(model: PatientModel): string {
     const series = model.series[metric].value;
     const shown = shownIn(metric, glucoseUnit.value);
     if (series === null) return `${NAMES[metric]}: loading.`;
-    return summaryWords(NAMES[metric], series, shown.number, shown.unit, (at) => when(at, now.peek()));
+    const summary = summaryWords(NAMES[metric], series, shown.number, shown.unit, (at) => when(at, now.peek()));
+    const changed = series.limits.slice(1).map(([from]) => when(from, now.peek()));
+    return changed.length === 0 ? summary : `${summary} Its limits changed at ${changed.join(", ")}.`;
   });
   return told.join(" ");
 }
