@@ -168,14 +168,18 @@ class ServiceOut(Message):
 
 
 class HopOut(Message):
-    """One hop of the way of a reading: records a second, records not yet taken, age of the newest record in ms (of logs
-    that the dashboard does not read itself: since when none came, as seen at the looks).
+    """One hop of the way of a reading: records a second over the last 30 s, records not yet taken, age of the newest
+    record in ms (of logs that the dashboard does not read itself: since when none came, as seen at the looks), and how
+    long it took in the last minute: the median and the 99th percentile in ms. ``why``: of what is null, the reason.
     """
 
     name: str
     per_second: float | None
     lag: int | None
     age_ms: int | None
+    p50_ms: int | None
+    p99_ms: int | None
+    why: dict[str, str]
 
 
 class PartitionOut(Message):

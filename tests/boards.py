@@ -16,6 +16,7 @@ from dashboards.tiles import TilesFrame, WardFrame, decode_server
 from runtime.clock import SystemClock
 from runtime.kafka import Out, Producer
 from runtime.settings import Settings
+from runtime.testing.waiting import until
 from runtime.web import Peer, WebLimits, connect
 from vitals.devices import DEVICE_TYPES, Binding, Device, Site
 from vitals.people import digest_of
@@ -136,3 +137,12 @@ async def write(settings: Settings, records: Sequence[Out]) -> None:
     """Write records to Kafka."""
     async with Producer(settings, "test") as producer:
         await producer.send(records)
+
+
+async def knowing(board: Board, who: str, patients: int) -> None:
+    """Wait until the ward is read."""
+
+    async def known() -> bool:
+        return len((await board.get("/api/patients", who)).json["patients"]) == patients
+
+    await until(known)
