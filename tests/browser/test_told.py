@@ -27,7 +27,7 @@ async def test_out_of_service_is_a_line_in_the_feed_and_in_the_patients_history(
     """Whoever asks why nobody was called reads it where the calls stand."""
     now = busy.now()
     out = Service(
-        version=busy.next_version(), patient=patient_id(9), label="scanned", site=1, since=now,
+        version=(busy.next_version(), 0), patient=patient_id(9), label="scanned", site=1, since=now,
         until=now + 60 * MINUTE_US, by="Mia", reason="scan",
     )  # fmt: skip
     async with opened(browser, busy.url()) as screen:
@@ -37,7 +37,7 @@ async def test_out_of_service_is_a_line_in_the_feed_and_in_the_patients_history(
         line = screen.page.locator(".feed-row", has_text="out of service by Mia")
         await expect(line).to_contain_text("scanned")
         await expect(line).to_contain_text("SERVICE")
-        back = {"version": busy.next_version(), "until": now + MINUTE_US, "ended": True}
+        back = {"version": (busy.next_version(), 0), "until": now + MINUTE_US, "ended": True}
         await busy.serve_out(out.model_copy(update=back))
         await expect(screen.page.locator(".feed-row", has_text="back in service")).to_have_count(1)
         await screen.go(f"#/patient/{patient_id(9)}")
@@ -60,9 +60,7 @@ async def test_a_chart_says_when_its_limits_changed(browser: Browser, busy: Fake
     async with opened(browser, busy.url()) as screen:
         await screen.go(f"#/patient/{patient_id(9)}")
         await screen.shows(".patient-chart canvas")
-        await expect(screen.page.locator("#chart-title, .chart figcaption").first).to_contain_text(
-            "Its limits changed at"
-        )
+        await expect(screen.page.locator(".chart figcaption")).to_contain_text("Its limits changed at")
 
 
 async def test_operations_says_why_a_number_is_not_there(browser: Browser, busy: Fake):
