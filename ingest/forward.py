@@ -51,15 +51,20 @@ class Forwarder:
         self._rejected = metrics.counter("bridge_rejected", "Readings or payloads in vitals.rejected", ["reason"])
         for reason in get_args(Reason):
             self._rejected.labels(reason)  # a counter that is there from the start shows its first step
+        waiting = metrics.gauge("bridge_waiting_messages", "MQTT messages at hand that Kafka does not have yet")
+        waiting.set_function(lambda: self._at_hand)
+        self._at_hand = 0
         self._ticks = metrics.counter("bridge_ticks", "Ticks written to every partition")
 
     async def run(self) -> None:
         """Forward for ever. Raises what Kafka or MQTT raise, with the messages at hand not acknowledged."""
         while True:
             messages = await self._connection.take()
+            self._at_hand = len(messages)
             decisions = await self._decide(messages)
             await self._producer.send([Out(*record) for decision in decisions for record in decision.records])
             self._connection.ack(messages)
+            self._at_hand = 0
             self._count(decisions)
             if self._linger_s and len(messages) < CAUGHT_UP_MESSAGES:
                 await self._clock.sleep(self._linger_s)

@@ -59,6 +59,7 @@ class Sink:
         self._looked_at = -LAG_SECONDS
         self._stored: dict[Partition, int] = {}
         self._positions: dict[Partition, int] = {}
+        self._clocks: dict[int, int] = {}
         self._failures = 0
         self._connected = False
         self._began: float | None = None
@@ -109,7 +110,7 @@ class Sink:
             await self._look()
             for records in polls:
                 self._notice_gap(records)
-            works = Works(polls, self._positions, self._settings.sink_transaction_bytes_max)
+            works = Works(polls, self._positions, self._settings.sink_transaction_bytes_max, self._clocks)
             for work in works:
                 if not await self._store(store, work, works.look_ahead):
                     break

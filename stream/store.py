@@ -182,6 +182,7 @@ class Store:
             await self._connection.execute(MERGE_WINDOWS)
         await store_messages.write_changes(self._connection, self._log, work.changes)
         await store_messages.write_set_aside(self._connection, self._log, work.set_aside)
+        await store_messages.write_policies(self._connection, self._log, work.policies)
         await store_messages.write_rejected(self._connection, self._log, work.rejected)
         await store_messages.write_registered(self._connection, self._log, work.registered)
         tallies = sink_work.tallies(work, settled, refused, kept)

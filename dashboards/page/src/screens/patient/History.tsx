@@ -52,9 +52,9 @@ function Line({ entry, onShow }: { entry: Entry; onShow: () => void }) {
   const unit = glucoseUnit.value;
   const time = (at: number): string => when(at, now.peek());
   return (
-    <li class={entry.announced ? "change change-call" : "change"} data-priority={entry.priority} data-category={entry.category}>
+    <li class={entry.announced ? "change change-call" : "change"} data-priority={entry.aside ? undefined : entry.priority} data-category={entry.category}>
       <button type="button" class="change-time" onClick={onShow} aria-label={`${time(entry.at)}, show on the chart`}>{time(entry.at)}</button>
-      <span class="change-sign">{entry.category === "technical" ? "TECH" : SIGN[entry.priority]}</span>
+      <span class="change-sign">{entry.aside ? "" : entry.category === "technical" ? "TECH" : SIGN[entry.priority]}</span>
       <span class="change-words">
         <b>{ruleWords(entry.rule, entry.level, entry.metric)}</b>{" "}
         {changeWords(entry, time, (value, metric) => shownIn(metric, unit).number(value))}

@@ -9,7 +9,7 @@ import { ApiError, api } from "../../state/session";
 import { now } from "../../state/clock";
 import { alertsOf, changes } from "../../state/feed";
 import { spark, tileSignal } from "../../state/tiles";
-import { joined, toEntry, type AlertFields, type Entry } from "../feed/entries";
+import { entryOf, joined, toEntry, type AlertFields, type Entry } from "../feed/entries";
 import { knowledge, type Knowledge } from "./knowledge";
 import type { Policy } from "./rules";
 import { METRICS, fromSpark, livePoint, withLive, freshUs, type Limits, type LiveVital, type Metric, type Series } from "./series";
@@ -110,13 +110,13 @@ export class PatientModel {
     });
     this.span = computed(() => spanOf(this.view.value, moved.value));
     this.knowledge = computed(() => knowledge(this.chart.value.phase, this.answered.value, this.span.value));
-    const live = computed(() => changes.value.filter((alert) => alert.patient === id).map(toEntry));
+    const live = computed(() => changes.value.filter((change) => change.patient === id).map(entryOf));
     const older = computed(() => this.history.value.changes.map(toEntry));
     this.entries = computed(() => joined(live.value, older.value));
     this.spans = computed(() => {
       const whole = new Map<string, WholeAlert>(this.history.value.alerts.map((alert) => [alert.id, alert]));
       for (const alert of changes.value) {
-        if (alert.patient === id && (whole.get(alert.id)?.at ?? 0) < alert.at) whole.set(alert.id, alert);
+        if (alert.kind === "alert" && alert.patient === id && (whole.get(alert.id)?.at ?? 0) < alert.at) whole.set(alert.id, alert);
       }
       for (const alert of alertsOf(id).value) whole.set(alert.id, alert);
       return alertSpans(whole.values(), this.entries.value);
@@ -224,7 +224,7 @@ export class PatientModel {
     for (const metric of this.remembered) {
       const vital = tileSignal(this.id).peek()?.vitals[metric];
       const found = fromSpark(metric, spark(this.id).peek()[metric], span.from, span.to);
-      this.series[metric].value = { ...this.kept(found), limits: vital?.limits ?? null, interval_us: vital?.interval_us ?? null };
+      this.series[metric].value = { ...this.kept(found), limits: vital?.limits ? [[span.from, vital.limits]] : [], interval_us: vital?.interval_us ?? null };
     }
   }
 

@@ -34,7 +34,9 @@ export function chartWords(model: PatientModel): string {
     const known = model.knowledge.value;
     if (series === null || known === "asking") return `${NAMES[metric]}: loading.`;
     const words = known === "known" && series.remembered !== true ? summaryWords : heldWords;
-    return words(NAMES[metric], series, shown.number, shown.unit, (at) => when(at, now.peek()));
+    const summary = words(NAMES[metric], series, shown.number, shown.unit, (at) => when(at, now.peek()));
+    const changed = series.limits.slice(1).map(([from]) => when(from, now.peek()));
+    return changed.length === 0 ? summary : `${summary} Its limits changed at ${changed.join(", ")}.`;
   });
   return told.join(" ");
 }

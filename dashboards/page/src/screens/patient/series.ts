@@ -34,7 +34,8 @@ export interface Series {
   readonly n: readonly number[];
   readonly flags: readonly number[];
   readonly gaps: readonly (readonly [number, number])[];
-  readonly limits: Limits | null;
+  /** What held then: each from its time on to the next. */
+  readonly limits: readonly (readonly [number, Limits])[];
   /** The page's own memory, one value in five minutes: what lies between them is not known. */
   readonly remembered?: true;
 }
@@ -67,7 +68,7 @@ export function gapUs(metric: Metric, interval: number | null): number {
 export function emptySeries(metric: Metric, from: number, to: number): Series {
   return {
     metric, unit: metric === "glucose" ? "mg/dL" : "/min", from, to, interval_us: null, bucket_us: 0, raw: true,
-    t: [], min: [], max: [], last: [], n: [], flags: [], gaps: [], limits: null,
+    t: [], min: [], max: [], last: [], n: [], flags: [], gaps: [], limits: [],
   };
 }
 
