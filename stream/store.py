@@ -15,6 +15,7 @@ import numpy as np
 from pydantic import SecretStr
 
 from runtime.database import AsyncConnection, connect
+from runtime.database_arrays import Packed, accept_packed
 from runtime.database_errors import UniqueViolation, statements
 from stream import sink, sink_rollups, sink_work, store_messages
 from stream.copying import Columns
@@ -87,11 +88,9 @@ WHERE excluded.log <> t.log OR (excluded.v_offset, excluded.v_ordinal) > (t.v_of
 """
 MERGE_ROLLUPS = """
 INSERT INTO vigil.rollups AS t (patient, metric, width, bucket, min, max, last, first_at, last_at, n, marks)
-SELECT patient, metric, width, timestamptz 'epoch' + bucket * interval '1 microsecond', min, max, last,
-    coalesce(timestamptz 'epoch' + first_at * interval '1 microsecond', 'infinity'),
-    coalesce(timestamptz 'epoch' + last_at * interval '1 microsecond', '-infinity'), n, marks
-FROM unnest(%s::uuid[], %s::smallint[], %s::smallint[], %s::bigint[], %s::float8[], %s::float8[], %s::float8[],
-    %s::bigint[], %s::bigint[], %s::int[], %s::smallint[])
+SELECT patient, metric, width, bucket, min, max, last, first_at, last_at, n, marks
+FROM unnest(%s::uuid[], %s::smallint[], %s::smallint[], %s::timestamptz[], %s::float8[], %s::float8[], %s::float8[],
+    %s::timestamptz[], %s::timestamptz[], %s::int[], %s::smallint[])
     AS m (patient, metric, width, bucket, min, max, last, first_at, last_at, n, marks)
 ON CONFLICT (patient, metric, width, bucket) DO UPDATE SET
     min = least(t.min, excluded.min), max = greatest(t.max, excluded.max),
@@ -132,6 +131,7 @@ class Store:
             StateError: the schema is missing.
         """
         async with await connect(url, autocommit=True, application="vigil sink") as connection:
+            accept_packed(connection)
             with statements(url, connection, seconds_max=seconds_max):
                 await connection.execute(REGISTER_LOG, [cluster])
                 row = await (await connection.execute(LOG_ID, [cluster])).fetchone()
@@ -220,8 +220,8 @@ class Store:
         except UniqueViolation:
             settled = sink_work.settle(batch, found, await self._merge(heads))
             added = sink_rollups.added(batch.rows[settled.new])
-        if added[0]:
-            await self._connection.execute(MERGE_ROLLUPS, added)
+        if added:
+            await self._connection.execute(MERGE_ROLLUPS, [Packed(*each) for each in added])
         return settled
 
     async def _merge(self, heads: Batch) -> Stored:
