@@ -19,6 +19,7 @@ from vitals.devices import Device, Site
 from vitals.errors import CodecError, ServerStalled
 from vitals.messages import Message
 from vitals.registry import Answer, ClockSet, Command, DeviceAdd, PolicySet, SiteAdd, decode
+from vitals.steps import Records
 from vitals.topics import BINDINGS, COMMANDS
 
 ANSWER_S = 20.0
@@ -63,6 +64,19 @@ async def devices(settings: Settings) -> list[Device]:
 async def sites(settings: Settings) -> list[Site]:
     """Every site with its number, by name."""
     return await _registered(settings, b"site:", Site)
+
+
+async def log(settings: Settings) -> list[Records]:
+    """All of ``registry.commands`` as it stands now, commands and answers in order."""
+    found: list[Records] = []
+    async with Reader(settings, [(COMMANDS, 0)]) as reader:
+        end = (await reader.end_offsets())[COMMANDS, 0]
+        position = (await reader.beginning_offsets())[COMMANDS, 0]
+        while position < end:
+            for records in await reader.poll(POLL_S):
+                found.append(records)
+                position = records.offsets[-1] + 1
+    return found
 
 
 async def patients(settings: Settings) -> list[PatientControl]:

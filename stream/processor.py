@@ -362,6 +362,8 @@ class Processor:
             lane.end_silence(slot, where)
             if not lane.series.bound[slot]:
                 lane.lose(slot, DEVICE_REMOVED, where)
+        elif not lane.signals.rule[slot] and lane.signals.level[slot]:
+            lane.end_silence(slot, where._replace(instant=max(site.clock, int(lane.signals.opened_at[slot]))))
 
     # ---- housekeeping
 

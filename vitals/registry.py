@@ -55,12 +55,18 @@ class DeviceUnbind(Message):
 
 
 class PolicySet(Message):
-    """Give a patient (pseudonym) who wears something a policy of their own; the registry numbers its version."""
+    """Give a patient (pseudonym) who wears something a policy of their own; the registry numbers its version.
+
+    ``base`` is the version that it was made from: refused where another is in force by now; None asks for no such
+    check. ``by`` is who says so, for the history.
+    """
 
     kind: Literal["policy_set"] = "policy_set"
     id: UUID
     patient: str
     policy: Policy
+    base: int | None = None
+    by: str = Field(default="", max_length=128)
 
 
 class ClockSet(Message):
