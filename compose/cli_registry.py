@@ -88,7 +88,14 @@ def device_unbind(
     data: Data = ROOT,
 ) -> None:
     """End a device's binding at a time."""
-    _execute(data, lambda now: DeviceUnbind(id=uuid4(), device=device, until=_instant(until, now, "--until")))
+
+    def unbind(now: int | None) -> DeviceUnbind:
+        at = _instant(until, now, "--until")
+        if now is not None and at > now:
+            raise InputError("an end that lies ahead", f"--until {until}", "say it once the device is off: it ends now")
+        return DeviceUnbind(id=uuid4(), device=device, until=at)
+
+    _execute(data, unbind)
 
 
 @device_app.command("list", epilog="Example:  vigil device list --json")
