@@ -21,11 +21,10 @@ from vitals.policies import DEFAULT, Policy
 from vitals.policy_edits import RULES, edited
 from vitals.policy_files import parse
 from vitals.policy_text import Difference, differences, table
-from vitals.registry import PolicySet
+from vitals.registry import BY_CHARACTERS_MAX, PolicySet
 
 FILE_BYTES_MAX = 256 * 1024
 """A policy is some 3 KB of JSON."""
-BY_CHARACTERS_MAX = 128
 ANY_CHANGE = (
     "Any other change, times in minutes: low.1.for=10, high.2.lead=none, high=off. "
     f"Rules: {', '.join(RULES)}. May be given more than once."

@@ -16,7 +16,7 @@ from compose.output import say
 from runtime.settings import Settings
 from vitals.devices import DEVICE_TYPES, Device
 from vitals.errors import InputError
-from vitals.registry import Command, DeviceAdd, DeviceBind, DeviceUnbind, SiteAdd
+from vitals.registry import BY_CHARACTERS_MAX, Command, DeviceAdd, DeviceBind, DeviceClose, DeviceUnbind, SiteAdd
 
 Data = Annotated[Path, typer.Option("--data", help="The data folder of the running stack.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -96,6 +96,18 @@ def device_unbind(
         return DeviceUnbind(id=uuid4(), device=device, until=at)
 
     _execute(data, unbind)
+
+
+@device_app.command("close", epilog="Example:  vigil device close cgm-7 --by dr-a")
+def device_close(
+    device: str,
+    by: Annotated[str, typer.Option(help="Who decided it, for the log; no patient's name.")] = "",
+    data: Data = ROOT,
+) -> None:
+    """Close the alerts that wait for a new device since this one was taken off: there will be none, or it is over."""
+    if len(by) > BY_CHARACTERS_MAX:
+        raise InputError(f"a name of more than {BY_CHARACTERS_MAX} characters", by[:32], "give a shorter one")
+    _execute(data, lambda _: DeviceClose(id=uuid4(), device=device, by=by))
 
 
 @device_app.command("list", epilog="Example:  vigil device list --json")

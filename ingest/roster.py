@@ -13,7 +13,7 @@ from vitals.metrics import METRIC_BY_NAME
 from vitals.policies import DEFAULT, Policy
 from vitals.proof import POLICY as SYNTHETIC
 from vitals.proof import is_proof
-from vitals.registry import ClockSet, DeviceAdd, DeviceBind, DeviceUnbind, PolicySet, SiteAdd
+from vitals.registry import ClockSet, DeviceAdd, DeviceBind, DeviceClose, DeviceUnbind, PolicySet, SiteAdd
 from vitals.topics import NAME, device_id, patient_id
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -93,6 +93,19 @@ class Roster:
             raise Refused(f"device {device.name} is bound since {_shown(last.since)}; end it later than that")
         ended = last.model_copy(update={"until": command.until})
         return self._wear(device, (*device.bindings[:-1], ended), last.patient)
+
+    def close(self, command: DeviceClose) -> PatientControl:
+        """Close what is open of a device that is off; its last wearer's new control record."""
+        device = self._device(command.device)
+        last = device.bindings[-1] if device.bindings else None
+        if last is None:
+            raise Refused(f"device {device.name} was never bound to anybody")
+        if last.until is None:
+            raise Refused(f"device {device.name} is bound to {last.label} since {_shown(last.since)}; unbind it first")
+        control = self._controls[last.patient]
+        control = control.model_copy(update={"closings": control.closings + 1, "version": control.version + 1})
+        self._controls[control.patient] = control
+        return control
 
     def set_policy(self, command: PolicySet) -> tuple[bool, PatientControl]:
         """Give a patient a policy of their own, under the next version; later bindings keep it.
@@ -180,6 +193,7 @@ class Roster:
             worn=tuple(sorted([*others, *own], key=lambda worn: (worn.binding.since, worn.name))),
             policy=old.policy if old else DEFAULT,
             bed=bed or (old.bed if old else ""),
+            closings=old.closings if old else 0,
         )
         self.devices[device.name] = device
         self._controls[patient] = control

@@ -169,6 +169,13 @@ class Machines(Table):
         self.reasons[slot, side] = reason
         return Change(slot, side, "unknown" if known else "reason", level)
 
+    def close(self, slot: int, side: int) -> Change:
+        """An open episode ends without a reading: somebody closed it."""
+        was = int(self.level[slot, side])
+        self.level[slot, side], self.condition[slot, side] = 0, OVER
+        self.reasons.pop((slot, side), None)
+        return Change(slot, side, "clear", was)
+
     def regain(self, slot: int, side: int, value: float) -> Change | None:
         """An unknown episode is known again by its last deciding value, without a new reading."""
         level = int(self.level[slot, side])

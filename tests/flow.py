@@ -1,6 +1,6 @@
 """The whole flow beside a test: registry, bridge, processor, manager and sink on real servers, and worn devices.
 
-On simulated time the test makes time, a minute at a tick; on real time a bridge's clock may run fast or jump.
+On simulated time the test makes time, a minute at a tick; on real time whoever wears a device steps the clocks of all.
 """
 
 from __future__ import annotations
@@ -52,27 +52,30 @@ def on(*pairs: tuple[str, str]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize(("mqtt", "database_url"), pairs, indirect=True)
 
 
-class FastClock(SystemClock):
-    """The machine's clock from now on, ``speed`` times as fast and ``ahead_us`` ahead; `jump` moves it."""
+class SteppedClock(SystemClock):
+    """A clock whose time passes in `step` alone, so that a machine that stands still makes nobody late; whoever sleeps
+    by it sleeps a ``speed``-th of the time.
+    """
 
-    def __init__(self, speed: float = 1.0, ahead_us: int = 0) -> None:
-        self._speed, self._start, self._begun = speed, super().now_us() + ahead_us, super().monotonic()
+    def __init__(self, speed: float, behind: SteppedClock | None = None, ahead_us: int = 0) -> None:
+        self._speed, self._behind = speed, behind
+        self._now = ahead_us if behind else super().now_us()
 
     def now_us(self) -> int:
-        return self._start + round((super().monotonic() - self._begun) * self._speed * 1e6)
+        """Wall time of a device or a bridge."""
+        return self._now + (self._behind.now_us() if self._behind else 0)
 
     async def sleep(self, seconds: float) -> None:
+        """Wait for less."""
         await super().sleep(seconds / self._speed)
 
-    def jump(self, us: int) -> None:
+    def step(self, us: int) -> None:
         """Let so much time have passed."""
-        self._start += us
+        self._now += us
 
-    def ahead(self, us: int) -> FastClock:
-        """A clock that is ahead of this one by so much, and runs as it does."""
-        other = FastClock(self._speed)
-        other._start, other._begun = self._start + us, self._begun
-        return other
+    def ahead(self, us: int) -> SteppedClock:
+        """A clock that is always so much ahead of this one."""
+        return SteppedClock(self._speed, self, us)
 
 
 class Flow:

@@ -320,12 +320,15 @@ class Oracle(MedianRules):
         if before is not None and before.version >= control.version:
             return
         series = {} if before is None else before.series
-        patient = Patient(control.label, control.site, control.version, control.policy, series)
+        closes = control.closings > (0 if before is None else before.closings)
+        patient = Patient(control.label, control.site, control.version, control.policy, series, control.closings)
         self.patients[key] = patient
         site = self.site(control.site)
         for metric in METRIC_BY_CODE.values():
             if metric.name in ("heart_rate", "glucose"):
                 self.wear(key, metric, control, site)
+                if closes and metric.code in patient.series:
+                    self.close_removed(key, patient.series[metric.code], site)
 
     def wear(self, key: bytes, metric: Metric, control: PatientControl, site: Site) -> None:
         mine = [each for each in control.worn if any(s.metric == metric.name for s in each.type.streams)]
@@ -357,6 +360,15 @@ class Oracle(MedianRules):
         self.hush(key, series, at)
         if not bound:
             self.lose(key, series, "device removed", at)
+
+    def close_removed(self, key: bytes, series: Series, site: Site) -> None:
+        at = max(site.clock, series.worn.binding.until or NEVER_TICKED)
+        for side, machine in series.machines.items():
+            if machine.reason == "device removed":
+                was, machine.level, machine.condition, machine.reason = machine.level, 0, "over", "closed"
+                self.episode(key, series, side, "clear", at=at, was=was)
+                machine.reason = ""
+        self.close_medians(key, series, at)
 
     def take_rules(self, patient: Patient, series: Series) -> None:
         for side in ("low", "high"):

@@ -12,7 +12,7 @@ import pytest
 from runtime.settings import Settings
 from runtime.testing.waiting import until
 from tests.boards import dashboard
-from tests.flow import IOTCORE, MOSQUITTO, FastClock, Flow, bridge, flow, minute_us, on, told
+from tests.flow import IOTCORE, MOSQUITTO, Flow, SteppedClock, bridge, flow, minute_us, on, told
 from tests.integration.storage_data import rows, stored_to_the_end
 from tests.integration.test_api import knowing
 from vitals.metrics import MINUTE_US, SECOND_US
@@ -100,23 +100,24 @@ STORED = "SELECT (extract(epoch FROM observed_at) * 1000000)::bigint, flags FROM
 
 
 class Wearer:
-    """Who wears a heart rate band on p-1: it sends each second of its clock, all that have passed in one message."""
+    """Who wears a heart rate band on p-1 and makes time pass: it sends each second, those of a jump by the minute."""
 
-    def __init__(self, made: Flow, clock: FastClock) -> None:
+    def __init__(self, made: Flow, clock: SteppedClock) -> None:
         self._flow, self._clock = made, clock
         self.sent: list[int] = []
         self.rate = 70
 
     async def wear(self) -> None:
-        """Send for ever."""
+        """Let seconds pass, and send them, for ever."""
         last = self._clock.now_us() // SECOND_US
         while True:
+            self._clock.step(SECOND_US)
             now = self._clock.now_us() // SECOND_US
             seconds = [second * SECOND_US for second in range(last + 1, now + 1)]
             for first in range(0, len(seconds), 60):
                 part = seconds[first : first + 60]
-                self.sent += part
                 await self._flow.publish("band-1", *((at, self.rate) for at in part), metric="heart_rate")
+                self.sent += part
             last = now
             await self._clock.sleep(1)
 
@@ -131,9 +132,11 @@ class Wearer:
 
 
 @asynccontextmanager
-async def worn(settings: Settings, bridges: tuple[str, ...] = ("0",)) -> AsyncIterator[tuple[Flow, FastClock, Wearer]]:
-    """The whole flow on real time, forty times as fast, without a bridge; p-1 wears a band, p-2 a sensor."""
-    clock = FastClock(speed=40)
+async def worn(
+    settings: Settings, bridges: tuple[str, ...] = ("0",)
+) -> AsyncIterator[tuple[Flow, SteppedClock, Wearer]]:
+    """The whole flow on real time, at most forty times as fast, without a bridge; p-1 wears a band, p-2 a sensor."""
+    clock = SteppedClock(speed=40)
     async with flow(settings, bridges) as made:
         now = clock.now_us()
         for device, kind, patient in (("band-1", "wrist", "p-1"), ("cgm-2", "t1d-uom-5min", "p-2")):
@@ -182,9 +185,9 @@ async def test_nobody_is_called_silent_after_a_bridge_was_stopped_for_10_minutes
             await made.passed(clock.now_us() + MINUTE_US)
         stopped = clock.now_us()
         await made.publish("cgm-2", (stopped, 100))
-        clock.jump(5 * MINUTE_US)
+        clock.step(5 * MINUTE_US)
         await made.publish("cgm-2", (clock.now_us(), 101))
-        clock.jump(5 * MINUTE_US)
+        clock.step(5 * MINUTE_US)
         back = clock.now_us()
         await until(lambda: wearer.sent[-1] >= back - SECOND_US)
         async with bridge(topics, clock):

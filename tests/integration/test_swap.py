@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from uuid import uuid4
 
 import pytest
 
@@ -11,8 +12,9 @@ from tests.flow import IOTCORE, MOSQUITTO, Flow, bridge, bridge_settings, flow, 
 from tests.integration.storage_data import rows
 from tests.integration.test_bridge import killed_bridge
 from vitals.readings import Flag
+from vitals.registry import DeviceClose
 
-pytestmark = [pytest.mark.timeout(90), on(MOSQUITTO, IOTCORE)]
+pytestmark = pytest.mark.timeout(90)
 
 
 @pytest.fixture
@@ -25,6 +27,7 @@ async def ward(topics: Settings, mqtt: str, database_url: str) -> AsyncIterator[
         yield made
 
 
+@on(MOSQUITTO, IOTCORE)
 async def test_a_redelivery_after_a_swap_reaches_the_patient_who_wore_the_device_then(ward: Flow):
     """The bridge dies between write and acknowledgement, the sensor moves to another patient, and the broker brings
     everything again, with what the sensor's phone still held: the low stays with the one whose it was.
@@ -60,6 +63,7 @@ async def test_a_redelivery_after_a_swap_reaches_the_patient_who_wore_the_device
     ]
 
 
+@on(MOSQUITTO)
 async def test_an_open_episode_of_a_removed_device_stays_unknown_until_a_new_one_decides(ward: Flow):
     """Neither what the old sensor still held nor the hour in which the new one warms up may end the low."""
     await ward.add("cgm-2", "libre")
@@ -89,3 +93,23 @@ async def test_an_open_episode_of_a_removed_device_stays_unknown_until_a_new_one
     assert {alert.device for alert in alerts if alert.change in {"known", "clear"}} == {"cgm-2"}
     assert [flags for _, _, minute, _, flags in stored if 8 <= minute <= 9] == [Flag.LATE] * 2
     assert {flags for _, device, minute, _, flags in stored if device == "cgm-2" and minute < 75} == {Flag.WARM_UP}
+
+
+@on(IOTCORE)
+async def test_an_open_episode_of_a_removed_device_ends_when_somebody_closes_it(ward: Flow):
+    """The patient went home without a sensor: its last low would otherwise stand on the screens for ever."""
+    async with bridge(ward.settings):
+        await ward.until(5)
+        await ward.reads("cgm-1", 5, 45)
+        await ward.until(10)
+        await ward.unbind("cgm-1", minute_us(10))
+        await ward.until(12)
+        await ward.passed(minute_us(12))
+        await ward.do(DeviceClose(id=uuid4(), device="cgm-1"))
+        alerts = await ward.ends(15)
+    assert told(alerts, "p-1") == [
+        ("low", 5, "open", "high", ""),
+        ("low", 10, "unknown", "high", "device removed"),
+        ("low", 12, "clear", "high", "closed"),
+    ]
+    assert alerts[-1].closed

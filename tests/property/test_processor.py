@@ -94,6 +94,7 @@ class Ward:
         self.now = T0
         self.hearts = (self.heart,) * 3 if self.random.random() < 0.4 else ()
         self.sites = [1, 2] if self.random.random() < 0.7 else [1]
+        self.closings = 0
         self.versions = dict.fromkeys([*PEOPLE, *HEARTS], 1)
         for number in self.sites:
             self.log.site(number)
@@ -106,7 +107,10 @@ class Ward:
         item = heart_device(name, since, until) if name in HEARTS else worn(name, device, kind, since, until)
         policy = self.random.choice((DEFAULT, DEFAULT, QUICK, BARE, WIDE)) if self.versions[name] > 1 else DEFAULT
         at = site if site in self.sites else 1
-        self.log.patient(name, item, version=self.versions[name], site=at, policy=policy)
+        if self.versions[name] > 1 and self.random.random() < 0.3:
+            self.closings += 1
+        version = self.versions[name]
+        self.log.patient(name, item, version=version, site=at, policy=policy, closings=self.closings)
 
     def act(self) -> None:
         """One random piece of a ward's life."""

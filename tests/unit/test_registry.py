@@ -21,6 +21,7 @@ from vitals.registry import (
     Command,
     DeviceAdd,
     DeviceBind,
+    DeviceClose,
     DeviceUnbind,
     PolicySet,
     SiteAdd,
@@ -329,6 +330,22 @@ def test_a_synthetic_patient_has_the_synthetic_policy_and_nobody_else(log: Log):
     assert log.bind("cgm-1", name) == log.policy(name, PROOF) == log.bind("cgm-2", "p-1") == ""
     assert log.policy(name, DEFAULT) == f"patient {name} is synthetic and keeps its own policy"
     assert log.policy("p-1", PROOF).startswith("rule 'proof' is unknown")
+
+
+def test_what_a_removed_device_left_open_is_closed_once_it_is_off(log: Log):
+    """Somebody went home, or died: no device will ever decide. A device that is worn has nothing to close."""
+    close = DeviceClose(id=UUID(int=900), device="cgm-1")
+    assert log.say(close) == "device cgm-1 was never bound to anybody"
+    assert log.bind("cgm-1", "p-1") == ""
+    assert log.say(close.model_copy(update={"id": UUID(int=901)})).endswith("unbind it first")
+    assert log.unbind("cgm-1", AT + HOUR) == ""
+    outputs = log.do(close.model_copy(update={"id": UUID(int=902)}))
+    assert [(output.topic, output.stage) for output in outputs] == [(READINGS, 0), (BINDINGS, 1), (COMMANDS, 2)]
+    told = control.decode(outputs[0].value)
+    assert isinstance(told, PatientControl)
+    assert (told.label, told.closings, told.version) == ("p-1", 1, 3)
+    assert log.bind("cgm-2", "p-1", AT + HOUR) == log.policy("p-1", OWN) == ""
+    assert log.patient("p-1").closings == 1, "what is kept is no new closing"
 
 
 def test_a_bed_is_kept_until_another_is_said(log: Log):
