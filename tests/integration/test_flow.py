@@ -174,7 +174,7 @@ async def test_two_bridges_3_s_apart_decide_once(topics: Settings, mqtt: str, da
     assert {flags for _, flags in kept} == {0}
 
 
-@on(MOSQUITTO, IOTCORE)
+@on(IOTCORE)
 async def test_nobody_is_called_silent_after_a_bridge_was_stopped_for_10_minutes(
     topics: Settings, mqtt: str, database_url: str
 ):
