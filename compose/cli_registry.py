@@ -98,16 +98,16 @@ def device_unbind(
     _execute(data, unbind)
 
 
-@device_app.command("close", epilog="Example:  vigil device close cgm-7 --by dr-a")
+@device_app.command("close", epilog="Example:  vigil device close --patient bed-12 --by dr-a")
 def device_close(
-    device: str,
+    patient: Annotated[str, typer.Option(help="The patient's pseudonym.")],
     by: Annotated[str, typer.Option(help="Who decided it, for the log; no patient's name.")] = "",
     data: Data = ROOT,
 ) -> None:
-    """Close the alerts that wait for a new device since this one was taken off: there will be none, or it is over."""
+    """Close a patient's alerts that wait for a new device since one was taken off: there will be none."""
     if len(by) > BY_CHARACTERS_MAX:
         raise InputError(f"a name of more than {BY_CHARACTERS_MAX} characters", by[:32], "give a shorter one")
-    _execute(data, lambda _: DeviceClose(id=uuid4(), device=device, by=by))
+    _execute(data, lambda _: DeviceClose(id=uuid4(), patient=patient, by=by))
 
 
 @device_app.command("list", epilog="Example:  vigil device list --json")

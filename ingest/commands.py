@@ -18,7 +18,7 @@ from vitals.control import PatientControl
 from vitals.devices import Device, Site
 from vitals.errors import CodecError, ServerStalled
 from vitals.messages import Message
-from vitals.registry import Answer, ClockSet, Command, DeviceAdd, PolicySet, SiteAdd, decode
+from vitals.registry import Answer, ClockSet, Command, DeviceAdd, DeviceClose, PolicySet, SiteAdd, decode
 from vitals.steps import Records
 from vitals.topics import BINDINGS, COMMANDS
 
@@ -88,7 +88,7 @@ def _key(command: Command) -> bytes:
     match command:
         case SiteAdd() | DeviceAdd():
             return command.name.encode()
-        case PolicySet():
+        case PolicySet() | DeviceClose():
             return command.patient.encode()
         case ClockSet():
             return b"clock"

@@ -95,14 +95,12 @@ class Roster:
         return self._wear(device, (*device.bindings[:-1], ended), last.patient)
 
     def close(self, command: DeviceClose) -> PatientControl:
-        """Close what is open of a device that is off; its last wearer's new control record."""
-        device = self._device(command.device)
-        last = device.bindings[-1] if device.bindings else None
-        if last is None:
-            raise Refused(f"device {device.name} was never bound to anybody")
-        if last.until is None:
-            raise Refused(f"device {device.name} is bound to {last.label} since {_shown(last.since)}; unbind it first")
-        control = self._controls[last.patient]
+        """Close what is open of a patient's devices that are off; the patient's new control record."""
+        _check_name("patient", command.patient)
+        _check_by(command.by)
+        control = self.control_of(command.patient)
+        if control is None or all(worn.binding.until is None for worn in control.worn):
+            raise Refused(f"no device was taken off {command.patient}; vigil device unbind")
         control = control.model_copy(update={"closings": control.closings + 1, "version": control.version + 1})
         self._controls[control.patient] = control
         return control
@@ -113,8 +111,9 @@ class Roster:
         Whether anything changed (the rules in force, set again, change nothing), and the patient's control record.
         """
         _check_name("patient", command.patient)
+        _check_by(command.by)
         _check_policy(command.patient, command.policy)
-        control = self._controls.get(patient_id(command.patient))
+        control = self.control_of(command.patient)
         if control is None:
             raise Refused(f"patient {command.patient} wears nothing yet; vigil device bind")
         if command.base not in {None, control.policy.version}:
@@ -221,6 +220,11 @@ def _check_policy(patient: str, policy: Policy) -> None:
             raise Refused(f"patient {patient} is synthetic and keeps its own policy")
     elif (beyond := violation(policy)) is not None:
         raise Refused(beyond)
+
+
+def _check_by(by: str) -> None:
+    if not by.isprintable():
+        raise Refused(f"{by[:64]!a} is no name for who decided it")
 
 
 def _check_time(what: str, at: int) -> None:

@@ -58,11 +58,11 @@ class DeviceUnbind(Message):
 
 
 class DeviceClose(Message):
-    """Close what is open since a device was taken off its patient: nobody waits for the next device any more."""
+    """Close what is open of a patient (pseudonym) since a device was taken off: nobody waits for the next any more."""
 
     kind: Literal["device_close"] = "device_close"
     id: UUID
-    device: str
+    patient: str
     by: str = Field(default="", max_length=BY_CHARACTERS_MAX)
 
 

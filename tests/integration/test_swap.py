@@ -105,7 +105,7 @@ async def test_an_open_episode_of_a_removed_device_ends_when_somebody_closes_it(
         await ward.unbind("cgm-1", minute_us(10))
         await ward.until(12)
         await ward.passed(minute_us(12))
-        await ward.do(DeviceClose(id=uuid4(), device="cgm-1"))
+        await ward.do(DeviceClose(id=uuid4(), patient="p-1"))
         alerts = await ward.ends(15)
     assert told(alerts, "p-1") == [
         ("low", 5, "open", "high", ""),

@@ -273,12 +273,16 @@ def test_a_refused_command_moves_no_version(log: Log):
 
 def test_what_a_removed_device_left_open_is_closed_once_it_is_off(log: Log):
     """Somebody went home, or died: no device will ever decide. A device that is worn has nothing to close."""
-    close = DeviceClose(id=UUID(int=900), device="cgm-1")
-    assert log.say(close) == "device cgm-1 was never bound to anybody"
+
+    def close(number: int, by: str = "") -> DeviceClose:
+        return DeviceClose(id=UUID(int=900 + number), patient="p-1", by=by)
+
+    assert log.say(close(0)) == "no device was taken off p-1; vigil device unbind"
     assert log.bind("cgm-1", "p-1") == ""
-    assert log.say(close.model_copy(update={"id": UUID(int=901)})).endswith("unbind it first")
-    assert log.unbind("cgm-1", AT + HOUR) == ""
-    outputs = log.do(close.model_copy(update={"id": UUID(int=902)}))
+    assert log.say(close(1)) == "no device was taken off p-1; vigil device unbind"
+    assert log.unbind("cgm-1", AT + HOUR) == log.bind("cgm-1", "p-2", AT + HOUR) == ""
+    assert log.say(close(2, "a\nb")) == "'a\\nb' is no name for who decided it"
+    outputs = log.do(close(3))
     assert [(output.topic, output.stage) for output in outputs] == [(READINGS, 0), (BINDINGS, 1), (COMMANDS, 2)]
     told = control.decode(outputs[0].value)
     assert isinstance(told, PatientControl)
