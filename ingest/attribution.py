@@ -52,6 +52,8 @@ def attribute(
         flags = _CLOCK_SUSPECT
         worn = device.worn_at(received_at) or worn
         e = received_at = _received(worn, clocks, observed_at)
+        if e < worn.doubt_until:
+            flags |= _LATE
     if not worn.covers(e):
         return _not_bound(device, reading)
     if received_at - e > sends.late_after_us or _taken_off(worn, taken or clocks, observed_at):

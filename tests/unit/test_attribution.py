@@ -127,6 +127,20 @@ def test_what_a_device_brings_after_it_was_taken_off_is_late():
     assert row(ends_later, reading(at=NOW)).flags == 0
 
 
+def test_a_suspect_reading_decides_nothing_just_after_its_device_changed_its_wearer():
+    """Brought again it counts at its second arrival, which is the next patient's: one's low would page for another."""
+    kind, ahead = DEVICE_TYPES["meter"], NOW + HOUR_US
+    handed_on = laid_out(kind, ("p-1", SINCE, NOW - MINUTE_US), ("p-2", NOW - MINUTE_US, None))
+    found = row(handed_on, reading(at=ahead))
+    assert (found.patient, found.flags) == (patient_id("p-2"), Flag.CLOCK_SUSPECT | Flag.LATE)
+    assert row(handed_on, reading(at=ahead), now=NOW + 9 * MINUTE_US).flags == Flag.CLOCK_SUSPECT
+    assert row(handed_on, reading(at=NOW)).flags == 0
+    again = laid_out(kind, ("p-1", SINCE, NOW - MINUTE_US), ("p-1", NOW - MINUTE_US, None))
+    assert row(again, reading(at=ahead)).flags == Flag.CLOCK_SUSPECT
+    first = laid_out(kind, ("p-1", NOW - MINUTE_US, None))
+    assert row(first, reading(at=ahead)).flags == Flag.CLOCK_SUSPECT
+
+
 def test_a_bridge_that_is_behind_knows_that_a_device_was_taken_off():
     """It came before the device was off and is taken after; the patient's log says already that the device is off."""
     off = NOW - MINUTE_US
