@@ -15,7 +15,7 @@ FORMAT = 1
 POINTS: Mapping[str, str] = {
     "to_send": "written to the device's socket",
     "to_puback": "acknowledged by the broker",
-    "to_bridge": "taken by the bridge (its clock: received_at)",
+    "to_bridge": "arrived at the bridge (its clock, or its tick behind: received_at)",
     "to_log": "in the hands of a reader of vitals.readings",
     "to_stored": "committed in the database (positions asked for every 50 ms)",
     "to_alert": "the alert in the hands of a client of the feed",

@@ -18,7 +18,7 @@ from vitals.devices import DEVICE_TYPES
 from vitals.journal import Episode, Mark
 from vitals.journal import decode as decode_journal
 from vitals.metrics import MINUTE_US, SECOND_US
-from vitals.policies import DEFAULT, HEART_RATES
+from vitals.policies import DEFAULT, HEART_RATES, LOW
 from vitals.readings import Flag, Invalid, Rows
 from vitals.steps import Output
 from vitals.topics import JOURNAL
@@ -48,6 +48,22 @@ QUICK = DEFAULT.model_copy(
 )
 """Other limits under the same names; one rule is gone."""
 BARE = DEFAULT.model_copy(update={"windows": ()})
+WIDE = DEFAULT.model_copy(
+    update={
+        "thresholds": (
+            LOW.model_copy(
+                update={
+                    "levels": (
+                        LOW.levels[0].model_copy(update={"limit": 60, "quick_limit": 64}),
+                        LOW.levels[1].model_copy(update={"limit": 50, "quick_limit": 50, "slow_span_us": 0}),
+                    )
+                }
+            ),
+        ),
+        "signals": DEFAULT.signals[1:],
+    }
+)
+"""Other limits, and no rule for high glucose nor for silence of glucose."""
 HEARTS = {
     "cyd": ("ward-3", "ward", 2, SECOND_US),
     "dan": ("wrist-4", "wrist", 1, SECOND_US),
@@ -78,6 +94,7 @@ class Ward:
         self.now = T0
         self.hearts = (self.heart,) * 3 if self.random.random() < 0.4 else ()
         self.sites = [1, 2] if self.random.random() < 0.7 else [1]
+        self.closings = 0
         self.versions = dict.fromkeys([*PEOPLE, *HEARTS], 1)
         for number in self.sites:
             self.log.site(number)
@@ -88,9 +105,12 @@ class Ward:
     def bind(self, name: str, since: int, until: int | None = None) -> None:
         device, kind, site, _ = HEARTS[name] if name in HEARTS else PEOPLE[name]
         item = heart_device(name, since, until) if name in HEARTS else worn(name, device, kind, since, until)
-        policy = self.random.choice((DEFAULT, DEFAULT, QUICK, BARE)) if self.versions[name] > 1 else DEFAULT
+        policy = self.random.choice((DEFAULT, DEFAULT, QUICK, BARE, WIDE)) if self.versions[name] > 1 else DEFAULT
         at = site if site in self.sites else 1
-        self.log.patient(name, item, version=self.versions[name], site=at, policy=policy)
+        if self.versions[name] > 1 and self.random.random() < 0.3:
+            self.closings += 1
+        version = self.versions[name]
+        self.log.patient(name, item, version=version, site=at, policy=policy, closings=self.closings)
 
     def act(self) -> None:
         """One random piece of a ward's life."""
