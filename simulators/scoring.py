@@ -116,10 +116,10 @@ def events(trace: Trace, limit: float, side: Side) -> list[Event]:
 
 
 def _crossing(trace: Trace, signed: NDArray[np.float64], edge: float, right: int) -> int:
-    """When (µs) the line between a reading and the one before it crosses an edge."""
+    """When (µs, rounded down) the line between a reading and the one before it crosses an edge, a half: in integers."""
     left = right - 1
-    share = (signed[left] - edge) / (signed[left] - signed[right])
-    return int(trace.at[left] + share * (trace.at[right] - trace.at[left]))
+    above, fall = int(2 * (signed[left] - edge)), int(2 * (signed[left] - signed[right]))
+    return int(trace.at[left]) + int(trace.at[right] - trace.at[left]) * above // fall
 
 
 def refractory(times: Iterable[int], span_us: int = REFRACTORY_US) -> list[int]:

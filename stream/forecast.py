@@ -34,7 +34,8 @@ BEFORE, NOW = -0.723, 1.716
 STEP_MINUTES = 5
 CLAMP = (36.0, 400.0)
 """mg/dL: AR2 says nothing from values below the first, and forecasts nothing beyond either."""
-HORIZON_MINUTES = 20
+HORIZON = (5, 10, 15, 20)
+"""The minutes ahead at which a predicted low is looked for."""
 LOOK_BACK_US = 15 * MINUTE_US
 LOOK_BACK_INTERVALS = 3
 PANES = 45
@@ -172,11 +173,12 @@ def known(past: Past) -> Bools:
     return np.asarray(points & firm & past.filled[:, -1])
 
 
-def predicts_low(forecast: Forecast, past: Past, limit: float, horizon_minutes: int = HORIZON_MINUTES) -> Bools:
-    """Whether the newest reading is not below a limit (whole mg/dL) and the forecast is, within the horizon; (n,)."""
-    minutes = range(STEP_MINUTES, horizon_minutes + 1, STEP_MINUTES)
-    lowest = forecast.ahead(past, minutes).min(axis=1)  # NaN stays NaN, and is below nothing
-    return np.asarray((now(past) >= limit) & (np.floor(lowest + 0.5) < limit))
+def falls_below(here: Floats, ahead: Floats, limit: float) -> Bools:
+    """Whether values that are not below a limit (whole mg/dL) will be, by a forecast: ``here`` has shape (n,), what the
+    forecast says ``ahead`` (n, minutes).
+    """
+    lowest = ahead.min(axis=1)  # NaN stays NaN, and is below nothing
+    return np.asarray((np.floor(here + 0.5) >= limit) & (np.floor(lowest + 0.5) < limit))
 
 
 def pasts(events: Ints, values: Floats, interval_us: int, panes: int = PANES) -> Iterator[tuple[slice, Past]]:

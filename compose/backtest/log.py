@@ -60,7 +60,7 @@ def build(patient: str, exports: Sequence[Export], policy: Policy | None) -> Per
     """
     registry, directory = RegistryStep(1), Directory(1)
     controls: list[Output] = []
-    for number, command in enumerate(_commands(patient, exports, policy)):
+    for number, command in enumerate(commands(patient, exports, policy)):
         controls += _obeyed(registry, directory, number, command)
     items = merged(exports)
     first_tick = floor_to(items[0].at, STEP_US)
@@ -94,7 +94,9 @@ def build(patient: str, exports: Sequence[Export], policy: Policy | None) -> Per
     )
 
 
-def _commands(patient: str, exports: Sequence[Export], policy: Policy | None) -> Iterator[Command]:
+def commands(patient: str, exports: Sequence[Export], policy: Policy | None) -> Iterator[Command]:
+    """What the registry is asked, in order: clock, site, each export's device and its binding, and the policy."""
+
     def identity(what: str) -> UUID:
         return uuid5(NAMESPACE, f"backtest:{what}")
 

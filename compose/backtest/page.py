@@ -8,7 +8,7 @@ from html import escape
 from compose.backtest.report import Estimate, Person, Population, Report, Score
 from compose.backtest.strips import STYLE as STRIP_STYLE
 from compose.backtest.strips import days, key
-from simulators.exports import Export, local_minute
+from simulators.exports import ZONE, Export, local_minute
 from simulators.load.page import STYLE
 
 EXTRA = """
@@ -57,15 +57,16 @@ def _population(population: Population) -> str:
 def _person(person: Person, exports: Sequence[Export]) -> str:
     own = [each for each in exports if each.device in person.files and each.metric == "glucose"]
     begin, end = local_minute(person.begin)[:10], local_minute(person.end)[:10]
-    under = f"{', '.join(person.files)} · {person.population} · {begin} to {end} · local time of {_ZONE}"
+    under = f"{', '.join(person.files)} · {person.population} · {begin} to {end} · local time of {ZONE.key}"
     strips = "".join(days(export, person.marks, person.spells) for export in own)
     return (
         f"<section class='person'><h2>{escape(person.patient)}</h2><p class='dim'>{escape(under)}</p>{_tiles(person)}"
-        f"<div class='card wide'>{_scores(person.scores)}{_errors(person)}</div>{strips}</section>"
+        f"{_scored(person)}{strips}</section>"
     )
 
 
-_ZONE = "Europe/London"
+def _scored(person: Person) -> str:
+    return f"<div class='card wide'>{_scores(person.scores)}{_errors(person)}</div>" if person.scores else ""
 
 
 def _tiles(person: Person) -> str:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from compose.backtest import feed, fold
 from compose.backtest.log import PersonLog, build
-from compose.backtest.predicting import ALARMING, errors, predicted_lows
+from compose.backtest.predicting import ALARMING, Floats, errors, foreseen, predicted_lows
 from compose.backtest.report import (
     Announced,
     EpisodeCount,
@@ -77,7 +77,8 @@ def test(patient: str, exports: Sequence[Export], policy: Policy | None, default
     log, rules = build(patient, exports, policy), policy or default
     folded = fold.fold(log, rules)
     trace, values = traced(log)
-    alarms = _alarms(trace, values, folded.alerts, rules)
+    said = foreseen(trace, values)
+    alarms = _alarms(trace, said, folded.alerts, rules)
     judgements, marks, spells = _judged(trace, alarms, folded.alerts)
     every = [sample.at for export in exports for sample in export.samples]
     person = Person(
@@ -94,14 +95,14 @@ def test(patient: str, exports: Sequence[Export], policy: Policy | None, default
         episodes=_episodes(folded),
         announced=_announced(folded.alerts),
         scores=tuple(scored(each, seed) for each in judgements),
-        rmse_30=errors(trace, values),
+        rmse_30=errors(trace, values, said),
         marks=marks,
         spells=spells,
     )
     return Tested(person, judgements)
 
 
-def traced(log: PersonLog) -> tuple[Trace, NDArray[np.float64]]:
+def traced(log: PersonLog) -> tuple[Trace, Floats]:
     """The deciding readings of glucose: as rules see them, and in mg/dL unrounded (censored ones as rules see them)."""
     streams = [stream for export in log.exports if (stream := export.type.stream(GLUCOSE.name)) is not None]
     if not streams:
@@ -117,7 +118,7 @@ def traced(log: PersonLog) -> tuple[Trace, NDArray[np.float64]]:
 
 
 def _alarms(
-    trace: Trace, values: NDArray[np.float64], alerts: Iterable[Alert], rules: Policy
+    trace: Trace, said: dict[str, Floats], alerts: Iterable[Alert], rules: Policy
 ) -> list[tuple[Target, str, list[int]]]:
     """Every kind of alarm (µs UTC, ascending) beside the events it is judged by."""
     alerts, found = list(alerts), []
@@ -127,7 +128,7 @@ def _alarms(
         if names:
             found.append((target, f"rule {names[0]}", scoring.refractory(sorted(calls))))
         found += [
-            (target, f"predicted {name}", predicted_lows(trace, values, name, target.limit))
+            (target, f"predicted {name}", predicted_lows(trace, said[name], target.limit))
             for name in (ALARMING if target.side == "low" else ())
         ]
     return found

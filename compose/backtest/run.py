@@ -8,7 +8,7 @@ from compose.backtest.person import Tested, pooled, scored, test
 from compose.backtest.report import Population, Report
 from runtime.clock import Clock
 from simulators.exports import Export
-from stream.forecast import HORIZON_MINUTES
+from stream.forecast import HORIZON
 from vitals.errors import InputError
 from vitals.policies import DEFAULT, Policy
 
@@ -41,7 +41,7 @@ def run(
     return Report(
         seed=seed,
         policy=(policy or DEFAULT).version,
-        horizon_minutes=HORIZON_MINUTES,
+        horizon_minutes=HORIZON[-1],
         people=tuple(each.person for each in tested),
         populations=_populations(tested, seed),
         seconds=round(clock.monotonic() - began, 2),

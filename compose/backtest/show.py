@@ -34,8 +34,9 @@ def show(report: Report, console: Console) -> None:
     for person in report.people:
         for line in person_lines(person):
             console.print(line, highlight=False, soft_wrap=True)
-        console.print(scores_table(person.scores))
-    for population in report.populations:
+        if person.scores:
+            console.print(scores_table(person.scores))
+    for population in report.populations if len(report.people) > 1 else ():
         console.print(population_line(population), highlight=False, soft_wrap=True)
         console.print(scores_table(population.scores))
     console.print(foot(report), highlight=False, soft_wrap=True)
