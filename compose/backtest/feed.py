@@ -69,18 +69,31 @@ def needed(log: PersonLog, policy: Policy) -> Numbers:
 
 
 def hot(log: PersonLog, policy: Policy) -> NDArray[np.bool_]:
-    """Which rows may have an open episode of glucose: beyond a limit, or within the time that ends it; (n,)."""
+    """Which rows may find an episode of glucose open: beyond a limit, or within the time that ends it; a hole puts that
+    off. Shape of the rows.
+    """
     rows, found, calm = log.rows, np.zeros(len(log.rows), np.bool_), 0
-    interval = max(stream.interval_us for export in log.exports for stream in export.type.streams)
     values = np.floor(canonical(rows["value"], rows["unit"]) + 0.5)
     for rule in policy.thresholds:
         for level in rule.levels if rule.metric == GLUCOSE.name else ():
             found |= values < level.limit if rule.side == "low" else values > level.limit
-            calm = max(calm, level.slow_span_us + interval)
+            calm = max(calm, level.slow_span_us)
     found &= rows["metric"] == GLUCOSE.code
+    intervals = [stream.interval_us for export in log.exports for stream in export.type.streams]
+    calm += max(map(GLUCOSE.gap_of_us, intervals)) + max(intervals)
     times = rows["received_at"]
-    last = np.maximum.accumulate(np.where(found, times, LONG_AGO))
-    return np.asarray(times - last <= calm)
+    warm: NDArray[np.bool_] = times - np.maximum.accumulate(np.where(found, times, LONG_AGO)) <= calm
+    for row in _behind_holes(log):
+        if warm[row - 1]:
+            warm[row : np.searchsorted(times, times[row] + calm, side="right")] = True
+    return warm
+
+
+def _behind_holes(log: PersonLog) -> list[int]:
+    """The rows behind a hole of glucose, ascending."""
+    step = min(stream.interval_us for export in log.exports for stream in export.type.streams)
+    holes: list[int] = (np.flatnonzero(np.diff(log.rows["received_at"]) > GLUCOSE.gap_of_us(step)) + 1).tolist()
+    return holes
 
 
 def polls(log: PersonLog, ticks: Numbers, cuts: Numbers) -> Iterator[Records]:
@@ -109,10 +122,13 @@ def polls(log: PersonLog, ticks: Numbers, cuts: Numbers) -> Iterator[Records]:
 
 
 def cuts(log: PersonLog, policy: Policy) -> Numbers:
-    """Where to cut: calm rows stay together, for they are taken in arrays; rows with an episode are taken in turns."""
-    warm = hot(log, policy)
-    found = np.flatnonzero(np.diff(warm)) + 1
-    return np.unique(np.concatenate([found, np.arange(POLL_ROWS_MAX, len(warm), POLL_ROWS_MAX)]))
+    """Where to cut: calm rows stay together, for they are taken in arrays. Of a poll that begins with an open episode,
+    or with a silence that its first row ends, every row is taken in turn.
+    """
+    count, holes = len(log.rows), np.array(_behind_holes(log), np.int64)
+    turns = np.flatnonzero(np.diff(hot(log, policy))) + 1
+    found = np.unique(np.concatenate([turns, holes, holes + 1, np.arange(POLL_ROWS_MAX, count, POLL_ROWS_MAX)]))
+    return found[found < count]
 
 
 def _records(offsets: range | list[int], part: list[Entry]) -> Records:
