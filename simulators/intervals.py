@@ -7,6 +7,7 @@ and events of one day are not independent of each other.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -99,8 +100,7 @@ def intervals(units: Sequence[Counts], seed: int, resamples: int = RESAMPLES) ->
     found: dict[str, tuple[float, float] | None] = dict.fromkeys(RATIOS)
     if len(units) < 2:
         return found
-    drawn = np.random.default_rng(seed).multinomial(len(units), np.full(len(units), 1 / len(units)), size=resamples)
-    sums: NDArray[np.float64] = drawn @ np.array(units)
+    sums: NDArray[np.float64] = _drawn(len(units), seed, resamples) @ np.array(units)
     column = {name: sums[:, place] for place, name in enumerate(Counts._fields)}
     for name, wanted in RATIOS.items():
         below = np.sum([column[each] for each in wanted.below], axis=0)
@@ -110,3 +110,10 @@ def intervals(units: Sequence[Counts], seed: int, resamples: int = RESAMPLES) ->
             low, high = np.percentile(values, [(100 - PERCENT) / 2, (100 + PERCENT) / 2]).tolist()
             found[name] = low, high
     return found
+
+
+@lru_cache(maxsize=4)
+def _drawn(units: int, seed: int, resamples: int) -> NDArray[np.float64]:
+    """How often each unit is in each resample, shape (resamples, units); every score of a person asks for the same."""
+    draws = np.random.default_rng(seed).multinomial(units, np.full(units, 1 / units), size=resamples)
+    return draws.astype(np.float64)

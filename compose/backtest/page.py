@@ -35,7 +35,7 @@ def page(report: Report, exports: Sequence[Export]) -> str:
     body = [
         f"<h1>{escape(title)}</h1><p class='dim'>{escape(under)}</p><p class='dim'>{escape(READ_ME)}</p>",
         key(),
-        *(_population(each) for each in report.populations if len(each.patients) > 1),
+        *(_population(each) for each in report.populations),
         *(_person(person, exports) for person in report.people),
     ]
     return (

@@ -126,7 +126,7 @@ def _alarms(
         names = [rule.name for rule in rules.thresholds if (rule.metric, rule.side) == (GLUCOSE.name, target.side)]
         calls = [alert.at for alert in alerts if alert.announced and alert.change in CALLS and alert.rule in names]
         if names:
-            found.append((target, f"rule {names[0]}", scoring.refractory(sorted(calls))))
+            found.append((target, f"rule {names[-1]}", scoring.refractory(sorted(calls))))
         found += [
             (target, f"predicted {name}", predicted_lows(trace, said[name], target.limit))
             for name in (ALARMING if target.side == "low" else ())

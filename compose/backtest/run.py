@@ -49,7 +49,9 @@ def run(
 
 
 def _populations(tested: Sequence[Tested], seed: int) -> tuple[Population, ...]:
-    """People with devices of one type are one population, and no population is ever pooled with another."""
+    """People with devices of one type are one population, and no population is ever pooled with another; one person
+    is none.
+    """
     groups: dict[str, list[Tested]] = {}
     for each in tested:
         if each.judgements:
@@ -63,4 +65,5 @@ def _populations(tested: Sequence[Tested], seed: int) -> tuple[Population, ...]:
             ),
         )
         for name, group in sorted(groups.items())
+        if len(group) > 1
     )

@@ -36,7 +36,7 @@ def show(report: Report, console: Console) -> None:
             console.print(line, highlight=False, soft_wrap=True)
         if person.scores:
             console.print(scores_table(person.scores))
-    for population in report.populations if len(report.people) > 1 else ():
+    for population in report.populations:
         console.print(population_line(population), highlight=False, soft_wrap=True)
         console.print(scores_table(population.scores))
     console.print(foot(report), highlight=False, soft_wrap=True)
@@ -80,8 +80,7 @@ def person_lines(person: Person) -> Iterator[str]:
 
 def population_line(population: Population) -> str:
     """Which people, and what was drawn for the intervals."""
-    drawn = "intervals by drawing people" if len(population.patients) > 1 else "one person: no interval"
-    return f"[bold]population {population.name}[/bold]  {', '.join(population.patients)}  ({drawn})"
+    return f"[bold]all with {population.name}[/bold]  {', '.join(population.patients)}  (intervals by drawing people)"
 
 
 def scores_table(scores: Sequence[Score]) -> Table:

@@ -263,10 +263,11 @@ def test_populations_are_never_pooled_with_each_other():
     """A sensor of 15 min foresees less: one figure over both would be nobody's."""
     slow = export({15 * at: 110.0 for at in range(400)}, 15, name="9")
     found = report_of(course(10, 5), slow, export({5 * at: 110.0 for at in range(400)}, name="8"))
-    assert {each.name: each.patients for each in found.populations} == {
-        "t1d-uom-15min": ("p9",),
-        "t1d-uom-5min": ("p7", "p8"),
-    }
+    assert {each.name: each.patients for each in found.populations} == {"t1d-uom-5min": ("p7", "p8")}
+    both = {(score.target, score.alarm): score for score in found.populations[0].scores}
+    alone = {(score.target, score.alarm): score for score in found.people[0].scores}
+    assert both["below 70", "predicted ar2"].hits == alone["below 70", "predicted ar2"].hits
+    assert both["below 70", "predicted ar2"].false_per_day.value == 0.0
 
 
 def test_a_wrist_alone_has_no_scores():
