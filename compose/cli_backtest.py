@@ -46,6 +46,9 @@ def backtest(
     from simulators.replay import read
     from vitals.policy_files import parse
 
+    for out in (json_out, plot):
+        if out is not None and not out.absolute().parent.is_dir():
+            raise InputError("cannot write the file", str(out), "its folder is not there")
     rules = None if policy is None else parse(_text(policy), policy.name)
     report = run(read(files), rules, seed=seed, clock=SystemClock(), progress=say_aside)
     if json_out is not None and str(json_out) != "-":

@@ -299,6 +299,8 @@ def test_the_command_says_in_one_line_what_is_wrong(tmp_path: Path):
         assert "mine.json" in str(error.value)
     with pytest.raises(InputError, match="cannot read the file"):
         cli_backtest.backtest([tmp_path / "glucose-1.csv"])
+    with pytest.raises(InputError, match="its folder is not there"):
+        cli_backtest.backtest([tmp_path / "glucose-1.csv"], plot=tmp_path / "nowhere" / "out.html")
 
 
 def test_the_command_writes_json_and_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
