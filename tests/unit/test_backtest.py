@@ -57,8 +57,8 @@ def regular(values: list[float], interval: int = 5) -> Export:
     return export({interval * at: value for at, value in enumerate(values)}, interval)
 
 
-def folded(one: Export, policy: Policy = DEFAULT, *, every_tick: bool = False) -> Folded:
-    log = build(one.patient, [one], None if policy is DEFAULT else policy)
+def folded(*exports: Export, policy: Policy = DEFAULT, every_tick: bool = False) -> Folded:
+    log = build(exports[0].patient, exports, None if policy is DEFAULT else policy)
     return fold(log, policy, every_tick=every_tick)
 
 
@@ -71,37 +71,34 @@ def changes(found: Folded, rule: str = "low") -> list[tuple[int, str, int]]:
     ]
 
 
-def same(one: Export, policy: Policy = DEFAULT) -> None:
+def same(*exports: Export, policy: Policy = DEFAULT) -> None:
     """Few ticks and many cuts say what every tick and one poll say."""
-    sparse, dense = folded(one, policy), folded(one, policy, every_tick=True)
+    sparse, dense = folded(*exports, policy=policy), folded(*exports, policy=policy, every_tick=True)
     assert sparse.episodes == dense.episodes
     bodies = [[alert.model_dump(exclude=VERSIONS) for alert in each.alerts] for each in (sparse, dense)]
     assert bodies[0] == bodies[1]
 
 
-def published(one: Export) -> list[tuple[bytes | None, bytes]]:
+def published(*exports: Export) -> list[tuple[bytes | None, bytes]]:
     """The records of ticks and readings that a bridge makes of what a replay publishes, tick by tick."""
     registry, directory = RegistryStep(1), Directory(1)
-    for number, command in enumerate(log_commands(one)):
-        for output in registry.step(Records("registry.commands", 0, [number], [None], [command], [()])):
+    for number, command in enumerate(commands("p7", exports, None)):
+        for output in registry.step(Records("registry.commands", 0, [number], [None], [command.encode()], [()])):
             if output.topic == BINDINGS:
                 directory.take([directory.position], [output.key], [output.value])
     clocks = PartitionClocks(1, simulated=True)
     bridge = Bridge(namespace="", partitions=1, publisher=REPLAY, directory=directory, clocks=clocks)
-    items = merged([one])
+    items = merged(exports)
     times = np.array([item.at for item in items], np.int64)
     records: list[Record] = []
     for slot in slots(times, None, items[-1].at + TAIL_US, STEP_US):
         tick = json.dumps({"tick": slot.tick, "sites": [SITE]}).encode()
         records += bridge.decide(ticks_topic("", REPLAY), tick, 0).records
         for item in items[slot.first : slot.last]:
-            text = payload(one, item).encode()
-            records += bridge.decide(readings_topic("", SITE, one.device), text, 0).records
+            export = exports[item.device]
+            text = payload(export, item).encode()
+            records += bridge.decide(readings_topic("", SITE, export.device), text, 0).records
     return [(record.key, record.value) for record in records if record.topic == READINGS]
-
-
-def log_commands(one: Export) -> list[bytes]:
-    return [command.encode() for command in commands(one.patient, [one], None)]
 
 
 def records_of(log: PersonLog) -> list[tuple[bytes | None, bytes]]:
@@ -116,9 +113,24 @@ def records_of(log: PersonLog) -> list[tuple[bytes | None, bytes]]:
 MESSY = export({-0.4: 300, 4: 90, 4.0001: 95, 9: 39, 14: 0.1, 19: 0, 24: 2000, 24.5: 401, 200: 60, 205: 50, 206: 50})
 
 
+WRIST = Export(
+    "wrist-7",
+    "p7",
+    "heart_rate",
+    "/min",
+    DEVICE_TYPES["wrist-5min"],
+    tuple(
+        Sample(T0 + at * 5 * MINUTE_US + 1_000_000, float(value), at + 2)
+        for at, value in enumerate([70] * 4 + [150] * 9 + [0, 500, 70])
+    ),
+    0,
+)
+
+
 def test_the_log_is_what_a_replay_writes_through_a_bridge():
     """Row by row: received_at, flags, order and ticks; else a backtest is of another system."""
     assert records_of(build("p7", [MESSY], None)) == published(MESSY)
+    assert records_of(build("p7", [MESSY, WRIST], None)) == published(MESSY, WRIST)
 
 
 def test_flags_are_the_bridges():
@@ -174,6 +186,13 @@ def test_few_ticks_decide_what_every_tick_decides(one: Export):
     same(one)
 
 
+def test_a_person_with_a_wrist_is_told_of_both():
+    """Two devices of a person are one log; one's polls are cut for the other's sake, and nothing else changes."""
+    same(MESSY, WRIST)
+    rules = {alert.rule for alert in folded(MESSY, WRIST).alerts}
+    assert {"heart_rate_high", "low", "signal"} <= rules
+
+
 POLICY = DEFAULT.model_copy(
     update={
         "signals": tuple(signal.model_copy(update={"medium_after_us": 7 * MINUTE_US}) for signal in DEFAULT.signals),
@@ -199,7 +218,7 @@ def test_few_ticks_decide_what_every_tick_decides_for_any_readings(
         at += step * interval * MINUTE_US + (7_000_000 if value % 5 == 0 else 0)
         samples.append(Sample(at, float(value), line))
     kind = DEVICE_TYPES[KIND[interval]]
-    same(Export("glucose-7", "p7", "glucose", "mg/dL", kind, tuple(samples), 0), policy)
+    same(Export("glucose-7", "p7", "glucose", "mg/dL", kind, tuple(samples), 0), policy=policy)
 
 
 def test_a_policy_of_another_kind_gets_every_tick():
