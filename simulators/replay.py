@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -71,8 +72,7 @@ class Report:
         return json.dumps(asdict(self) | {"seconds": round(self.seconds, 1)})
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(NamedTuple):
     """One row on its way: event time (µs UTC), the number of its export, the value as in the file, and a counter."""
 
     at: int
@@ -225,10 +225,14 @@ class Replay:
         self._pace.publish(self._topics[item.device], payload(self._exports[item.device], item))
 
 
+def not_worn(export: Export, item: Item) -> bool:
+    """Whether a row says that its device was not worn: a wrist's 0."""
+    return export.metric == "heart_rate" and item.value == 0
+
+
 def payload(export: Export, item: Item) -> str:
     """What a device of the export publishes for one of its rows."""
-    # a wrist's 0 means that it is not worn
-    contact = ',"contact":false' if export.metric == "heart_rate" and item.value == 0 else ""
+    contact = ',"contact":false' if not_worn(export, item) else ""
     return (
         f'{{"metric":"{export.metric}","value":{item.value!r},"unit":"{export.unit}",'
         f'"observed_at":{item.at},"seq":{item.sequence}{contact}}}'

@@ -38,8 +38,6 @@ HORIZON = (5, 10, 15, 20)
 """The minutes ahead at which a predicted low is looked for."""
 LOOK_BACK_US = 15 * MINUTE_US
 LOOK_BACK_INTERVALS = 3
-PANES = 45
-"""Panes of a `Past` that are enough for every device of up to 15 min."""
 CHUNK = 8192
 
 
@@ -181,7 +179,13 @@ def falls_below(here: Floats, ahead: Floats, limit: float) -> Bools:
     return np.asarray((np.floor(here + 0.5) >= limit) & (np.floor(lowest + 0.5) < limit))
 
 
-def pasts(events: Ints, values: Floats, interval_us: int, panes: int = PANES) -> Iterator[tuple[slice, Past]]:
+def panes_of(interval_us: int) -> int:
+    """How many panes the past of a device of this interval needs: no forecast looks further back."""
+    before = max(STEP_MINUTES * MINUTE_US, interval_us) + interval_us * 22 // 10
+    return max(LOOK_BACK_US, LOOK_BACK_INTERVALS * interval_us, before) // GLUCOSE.pane_us + 1
+
+
+def pasts(events: Ints, values: Floats, interval_us: int) -> Iterator[tuple[slice, Past]]:
     """The pasts of one series at each of its readings, in slices of them: event times (µs) that grow, and mg/dL.
 
     A pane keeps its first reading, as in the ring (`stream.panes`); at a second one in its pane the past is that of
@@ -189,7 +193,7 @@ def pasts(events: Ints, values: Floats, interval_us: int, panes: int = PANES) ->
     """
     if not len(events):
         return
-    pane = GLUCOSE.pane_us
+    pane, panes = GLUCOSE.pane_us, panes_of(interval_us)
     numbers = -(-events // pane)
     assert (np.diff(events) > 0).all(), "event times grow"
     numbers -= numbers[0] - (panes - 1)

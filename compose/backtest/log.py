@@ -1,11 +1,12 @@
 """One person's part of ``vitals.readings`` as the replay on simulated time would write it, in memory.
 
-The registry's own step makes the control records, the replay's payloads go through the bridge's own decisions. Ticks
-are a minute apart, numbered as if all of them were there; which of them are made is the feed's matter (`feed.py`).
+The registry's own step makes the control records; whose reading each is, and its flags, the bridge's own attribution
+says. Ticks are a minute apart, numbered as if all of them were there; which are made is the feed's matter (`feed.py`).
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from uuid import UUID, uuid5
@@ -13,21 +14,22 @@ from uuid import UUID, uuid5
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.bridge import Bridge
+from ingest.attribution import attribute
 from ingest.directory import Directory
 from ingest.registry import RegistryStep
-from ingest.ticks import REPLAY, PartitionClocks
 from simulators.exports import Export
 from simulators.pacing import TICK_STEP_S_MAX, floor_to
-from simulators.replay import SITE, TAIL_MINUTES, merged, payload, wearer
+from simulators.replay import SITE, TAIL_MINUTES, merged, not_worn, wearer
+from vitals.codecs import Parsed, Rejected
 from vitals.errors import InputError
-from vitals.metrics import MINUTE_US, SECOND_US
+from vitals.metrics import METRIC_BY_NAME, MINUTE_US, SECOND_US
 from vitals.policies import Policy
-from vitals.readings import Rows, decode
+from vitals.readings import Flag, Rows, decode
 from vitals.registry import Answer, ClockSet, Command, DeviceAdd, DeviceBind, PolicySet, SiteAdd
 from vitals.registry import decode as decode_answer
 from vitals.steps import Output, Records
-from vitals.topics import BINDINGS, COMMANDS, NAMESPACE, READINGS, readings_topic
+from vitals.topics import BINDINGS, COMMANDS, NAMESPACE, READINGS
+from vitals.units import UNIT_BY_NAME
 
 STEP_US = TICK_STEP_S_MAX * SECOND_US
 TAIL_US = TAIL_MINUTES * MINUTE_US
@@ -62,24 +64,25 @@ def build(patient: str, exports: Sequence[Export], policy: Policy | None) -> Per
     controls: list[Output] = []
     for number, command in enumerate(commands(patient, exports, policy)):
         controls += _obeyed(registry, directory, number, command)
+    devices = [directory.devices[export.device] for export in exports]
+    metrics = [(METRIC_BY_NAME[export.metric], UNIT_BY_NAME[export.unit]) for export in exports]
     items = merged(exports)
     first_tick = floor_to(items[0].at, STEP_US)
     ticks = -(-(items[-1].at + TAIL_US - first_tick) // STEP_US) + 1
-    clocks = PartitionClocks(1, simulated=True)
-    bridge = Bridge(namespace="", partitions=1, publisher=REPLAY, directory=directory, clocks=clocks)
-    topics = [readings_topic("", SITE, export.device) for export in exports]
     values: list[bytes] = []
     tick_of: list[int] = []
-    rejected: dict[str, int] = {}
+    rejected: Counter[str] = Counter()
     for item in items:
-        tick = (item.at - first_tick) // STEP_US
-        clocks.advance(first_tick + tick * STEP_US)
-        decision = bridge.decide(topics[item.device], payload(exports[item.device], item).encode(), 0)
-        kept = [record.value for record in decision.records if record.topic == READINGS]
-        values += kept
-        tick_of += [tick] * len(kept)
-        for reason, count in decision.rejected:
-            rejected[str(reason)] = rejected.get(str(reason), 0) + count
+        number = (item.at - first_tick) // STEP_US
+        metric, unit = metrics[item.device]
+        flags = int(Flag.CONTACT_LOST) if not_worn(exports[item.device], item) else 0
+        reading = Parsed(0, metric, item.value, unit, item.at, item.sequence, flags)
+        placed = attribute(devices[item.device], reading, [first_tick + number * STEP_US])
+        if isinstance(placed, Rejected):
+            rejected[placed.reason] += 1
+        else:
+            values.append(placed[1])
+            tick_of.append(number)
     return PersonLog(
         patient=patient,
         exports=tuple(exports),
@@ -90,7 +93,7 @@ def build(patient: str, exports: Sequence[Export], policy: Policy | None) -> Per
         first_tick=first_tick,
         ticks=ticks,
         site=directory.sites[SITE],
-        rejected=rejected,
+        rejected=dict(rejected),
     )
 
 

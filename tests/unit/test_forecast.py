@@ -8,10 +8,11 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 
-from stream.forecast import FORECASTS, HORIZON, PANES, Past, earlier, falls_below, known, now, pasts
+from stream.forecast import FORECASTS, HORIZON, Past, earlier, falls_below, known, now, panes_of, pasts
 from stream.panes import Ring
 from vitals.metrics import GLUCOSE, MINUTE_US
 
+PANES = panes_of(15 * MINUTE_US)
 Points = Mapping[int, float]
 """Minutes before now -> mg/dL."""
 
@@ -145,7 +146,7 @@ def test_the_pasts_of_a_series_are_what_the_ring_holds_at_each_reading():
         for row, at in enumerate(range(*part.indices(len(events)))):
             ring.write(seen, events[[at]], values[[at]], np.floor(values[[at]] + 0.5), np.zeros(1, np.bool_))
             end = -(-int(events[at]) // MINUTE_US) * MINUTE_US
-            millis, filled = ring.window(seen, end, PANES * MINUTE_US)
+            millis, filled = ring.window(seen, end, panes_of(5 * MINUTE_US) * MINUTE_US)
             assert (found.filled[row] == filled[0]).all()
             assert (found.millis[row] == millis[0]).all()
 
