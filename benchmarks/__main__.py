@@ -14,7 +14,7 @@ import os
 
 from benchmarks.frame import Result, progress
 
-NAMES = ("step", "bridge", "sink", "fanout", "latency")
+NAMES = ("step", "backtest", "bridge", "sink", "fanout", "latency")
 
 
 def main() -> None:

@@ -230,6 +230,7 @@ async def test_an_unknown_alert_is_hatched_wherever_it_stands(browser: Browser, 
         for place in places:
             await screen.shows(f"{place} .marker", "not known now", "LOW")
             assert "gradient" in await background(screen, f"{place} .marker")
+        await screen.shows(f"#card-{patient_id(3)} .head .marker", "LOW")
         assert "gradient" not in await background(screen, f"#card-{patient_id(3)} .head .marker")
         await screen.shows(':root[data-flash-medium="off"]')
         assert "gradient" in await background(screen, f"{places[0]} .marker"), "also while it is dim"
