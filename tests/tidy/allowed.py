@@ -57,7 +57,7 @@ DRIVERS: dict[str, str] = {
 LIBRARIES: dict[str, tuple[str, ...]] = {
     "aiokafka": ("runtime/kafka/",),
     "paho": ("runtime/mqtt.py", "runtime/mqtt_socket.py", "runtime/testing/mqtt.py"),
-    "psycopg": ("runtime/database.py", "runtime/database_errors.py"),
+    "psycopg": ("runtime/database.py", "runtime/database_arrays.py", "runtime/database_errors.py"),
     "psycopg_pool": ("runtime/database.py",),
     "structlog": ("runtime/",),
     "prometheus_client": ("runtime/observe.py",),

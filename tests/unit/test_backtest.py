@@ -195,7 +195,7 @@ def test_a_person_with_a_wrist_is_told_of_both():
 
 POLICY = DEFAULT.model_copy(
     update={
-        "signals": tuple(signal.model_copy(update={"medium_after_us": 7 * MINUTE_US}) for signal in DEFAULT.signals),
+        "signals": tuple(signal.model_copy(update={"medium_after_us": 13 * MINUTE_US}) for signal in DEFAULT.signals),
         "thresholds": DEFAULT.thresholds[:1],
     }
 )
