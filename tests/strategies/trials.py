@@ -7,12 +7,11 @@ from typing import NamedTuple
 
 from stream.processor import Processor
 from tests.logs import Log
-from tests.oracle_bytes import outputs
+from tests.oracle_bytes import WINDOW_BYTES, outputs
 from tests.strategies.acts import lived
 from tests.strategies.facts import Witness
 from tests.strategies.wards import Plan
 from vitals.causes import NONE
-from vitals.journal import decode
 from vitals.steps import Output
 from vitals.topics import JOURNAL, WINDOWS
 
@@ -106,5 +105,5 @@ def difference(expected: list[Output], found: list[Output]) -> str | None:
 
 def shown(output: Output) -> str:
     """An output for people: its cause, and what it says."""
-    what = decode(output.value) if output.topic == JOURNAL else output.value.hex()
-    return f"{output.cause.offset}.{output.cause.ordinal} {output.key!r} {what!r}"
+    what = output.value.decode() if output.topic == JOURNAL else [*WINDOW_BYTES.iter_unpack(output.value)]
+    return f"{output.cause.offset}.{output.cause.ordinal} of {output.topic}/{output.partition}, {output.key!r}: {what}"
