@@ -43,11 +43,14 @@ class Progress:
 
     def __init__(self, count: int) -> None:
         self.count, self.began = count, time.monotonic()
-        self.told = self.began
+        self.told, self.named = self.began, 0
 
     def __call__(self, tally: Tally) -> None:
-        """After a block."""
+        """After a block; what is wrong is named at once."""
         now = time.monotonic()
+        for failure in tally.failures[self.named :]:
+            sys.stderr.write(f"--log {failure.plan} is wrong\n")
+        self.named = len(tally.failures)
         if now < self.told + EVERY_SECONDS and tally.logs < self.count:
             return
         self.told = now

@@ -106,7 +106,7 @@ def blocks(seed: int, count: int, workers: int) -> Iterator[Tally]:
             pool.shutdown(cancel_futures=True)
 
 
-def run(seed: int, count: int, workers: int, progress: Callable[[Tally], None] = lambda _: None) -> Tally:
+def run(seed: int, count: int, workers: int = 1, progress: Callable[[Tally], None] = lambda _: None) -> Tally:
     """Try ``count`` logs; tell ``progress`` after each block. It ends early after `FAILURES_MAX` failures."""
     whole = Tally()
     for each in blocks(seed, count, workers):
