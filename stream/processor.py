@@ -171,11 +171,11 @@ class Processor:
             site = self._sites.add(number)
             if at <= site.clock:
                 continue
-            if site.clock == LONG_AGO:
-                site.closed = {spec.code: windows.last_end(spec, at) for spec in WINDOWS}
-                site.evaluated = evaluations.last_due(at)
-                self._next_window(site, self._patients.of_site(number))
+            begins = site.clock == LONG_AGO
             site.clock = at
+            if begins:
+                site.catch_up()
+                self._next_window(site, self._patients.of_site(number))
             heard.append(site)
             if site.silent_at is not None:
                 self._site_heard(site, Where(position, row, at))
@@ -335,6 +335,7 @@ class Processor:
         before = self._sites.by_number.get(int(self._patients.site[slot]))
         self._patients.site[slot] = control.site
         site = self._sites.add(control.site)
+        site.catch_up()
         worn = tuple(self._patients.shared_type(each) for each in control.worn)
         closes = control.closings > self._patients.closings[slot]
         self._patients.closings[slot] = control.closings

@@ -9,7 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from stream.evaluations import last_due
 from stream.series import LONG_AGO, NEVER
+from stream.windows import last_end
+from vitals.windows import WINDOWS
 
 SITE_SILENT_US = 10_000_000
 MARK_EVERY_US = 1_000_000
@@ -36,6 +39,14 @@ class Site:
     """The newest window end that this clock has closed, by window code."""
     evaluated: int = LONG_AGO
     """The newest T at which this clock has evaluated window rules."""
+
+    def catch_up(self) -> None:
+        """Count as closed and evaluated what the clock has passed: only where nobody is was it passed over, and who
+        moves here has had it at the site before.
+        """
+        if self.clock > LONG_AGO:
+            self.closed = {spec.code: last_end(spec, self.clock) for spec in WINDOWS}
+            self.evaluated = last_due(self.clock)
 
 
 class Sites:

@@ -112,13 +112,13 @@ class Log:
         part = slice(first, end)
         return Records(READINGS, 0, offsets, self.keys[part], self.values[part], self.headers[part])
 
-    def run(self, step: Step, cuts: Iterable[int] = ()) -> list[Output]:
-        """All outputs of the log, polled in pieces that end at ``cuts``."""
-        bounds = [0, *sorted(set(cuts)), len(self.keys)]
+    def run(self, step: Step, cuts: Iterable[int] = (), first: int = 0, last: int | None = None) -> list[Output]:
+        """All outputs of the records from ``first`` to ``last``, polled in pieces that end at ``cuts``."""
+        bounds = [first, *sorted(set(cuts)), len(self.keys) if last is None else last]
         outputs = []
-        for first, last in pairwise(bounds):
-            if first < last:
-                outputs += step.step(self.records(first, last))
+        for begin, end in pairwise(bounds):
+            if begin < end:
+                outputs += step.step(self.records(begin, end))
         return outputs
 
 

@@ -1,23 +1,26 @@
 """What the processor must say about a log: a plain-Python program, one row at a time, that imports nothing of stream.
 
 Written from RULES and DESIGN with dictionaries and loops. It knows no batches, so it cannot get them wrong.
-Every output is a plain tuple, ``Told``; the numbers in it are exact.
+Every output is a plain tuple, ``Told``; the numbers in it are exact, and `tests.oracle_bytes` writes them as the log
+has them.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Literal
 
 from tests.oracle_medians import NEVER_TICKED, MedianRules, Patient, Site, Told
-from tests.oracle_series import Deciding, Series, beyond
+from tests.oracle_series import Closed, Deciding, Series, beyond
 from vitals.control import ClockControl, PatientControl, decode
+from vitals.journal import Episode, Mark, episode_id
 from vitals.metrics import METRIC_BY_CODE, Metric
 from vitals.metrics import SECOND_US as SECOND
-from vitals.policies import PRIORITY_RANK, ThresholdRule
+from vitals.policies import PRIORITY_RANK, SIGNAL_RESPONSES, ThresholdRule
 from vitals.readings import INVALID_SHIFT, UNUSABLE_MASK, Flag, Invalid
 from vitals.readings import decode as decode_rows
 from vitals.steps import Records
+from vitals.topics import MARK_KEY
 from vitals.units import Unit, canonical_scalar
 from vitals.windows import WINDOWS, WindowSpec
 
@@ -70,7 +73,10 @@ class Oracle(MedianRules):
             series.fill(at, value, late=bool(flags & Flag.LATE))
         if decides:
             whole = math.floor(value + 0.5) if series.metric.whole else value
-            series.last = Deciding(at, arrival, whole)
+            censored: Literal["low", "high"] | None = None
+            if flags & (Flag.CENSORED_LOW | Flag.CENSORED_HIGH):
+                censored = "low" if flags & Flag.CENSORED_LOW else "high"
+            series.last = Deciding(at, arrival, whole, censored)
             series.signal.why = ""
             self.decide(key, series, series.last)
         else:
@@ -144,11 +150,13 @@ class Oracle(MedianRules):
         machine, rule = series.machines[side], series.rules[side]
         shown = rule.levels[(machine.level or was) - 1]
         last = series.heard()
-        names = (series.worn.name, series.metric.name, rule.name)
-        self.tell(
-            at, key, names, rule.name, change, machine.level, machine.condition, shown.priority, at,
-            machine.opened_at, machine.since, last.value, last.at, shown.limit, machine.reason,
+        episode = self.about(
+            key, series, rule.name, machine.opened_at, category="physiological", level=machine.level,
+            condition=machine.condition, priority=shown.priority, change=change, at=at, since=machine.since,
+            value=last.value, value_at=last.at, limit=shown.limit, censored=last.censored, reason=machine.reason,
+            response=shown.response,
         )  # fmt: skip
+        self.tell(at, key, episode)
 
     def lose(self, key: bytes, series: Series, reason: str, at: int) -> None:
         for side, machine in series.machines.items():
@@ -190,17 +198,17 @@ class Oracle(MedianRules):
         if any(self.sites[number].clock - self.sites[number].marked >= SECOND for number, _ in moves):
             for site in self.sites.values():
                 site.marked = site.clock
-            clocks = tuple((n, site.clock) for n, site in self.sites.items() if site.clock != NEVER_TICKED)
-            self.tell(0, b"", ("", "", ""), "mark", self.simulated, *clocks)
+            clocks = {n: site.clock for n, site in self.sites.items() if site.clock != NEVER_TICKED}
+            self.tell(0, MARK_KEY, Mark(sites=clocks, simulated=self.simulated))
 
     def of_site(self, number: int) -> list[tuple[bytes, Series]]:
         mine = [(key, patient) for key, patient in self.patients.items() if patient.site == number]
         return [(key, series) for key, patient in mine for series in patient.series.values()]
 
-    def site(self, number: int) -> Site:
-        if number not in self.sites:
-            self.sites[number] = Site()
-        return self.sites[number]
+    def site(self, number: int, name: str = "") -> Site:
+        site = self.sites.setdefault(number, Site())
+        site.name = name or site.name
+        return site
 
     def watch(self, number: int, moved: list[int]) -> None:
         site = self.sites[number]
@@ -246,10 +254,17 @@ class Oracle(MedianRules):
         mine = [each for each in patient.policy.thresholds if each.metric == series.metric.name and each.side == side]
         return mine[-1] if mine else None
 
-    def site_episode(self, number: int, change: str, at: int, opened_at: int) -> None:
+    def site_episode(self, number: int, change: Literal["open", "clear"], at: int, opened_at: int) -> None:
         if number % self.partitions == self.partition:
-            order = (self.row, at, b"", "", "", "site_silent", len(self.pending))
-            self.pending.append((order, Told(self.offset, "", f"site {number}", (change, at, opened_at))))
+            over = change == "clear"
+            episode = Episode(
+                id=episode_id(f"site:{number}", None, "site_silent", opened_at), patient=None,
+                label=self.sites[number].name, site=number, device=None, metric=None, rule="site_silent",
+                category="technical", level=0 if over else 3, condition="over" if over else "active",
+                priority="high", change=change, at=at, opened_at=opened_at, since=opened_at, value=None,
+                value_at=None, unit="", limit=None, reason="silent", policy=0, response=SIGNAL_RESPONSES["high"],
+            )  # fmt: skip
+            self.tell(at, b"site:%d" % number, episode)
 
     def deadlines(self, key: bytes, patient: Patient, series: Series, clock: int) -> None:
         if series.last is not None and series.last.arrival + series.gap <= clock:
@@ -287,7 +302,7 @@ class Oracle(MedianRules):
         return (clock - spec.close_after_us) // spec.step_us * spec.step_us
 
     def close(self, number: int, site: Site, clock: int) -> None:
-        closing: dict[tuple[int, bytes], list[tuple[Any, ...]]] = {}
+        closing: dict[tuple[int, bytes], list[Closed]] = {}
         for spec in WINDOWS:
             last = self.last_end(spec, clock)
             reach = spec.metric.panes * spec.metric.pane_us
@@ -300,7 +315,7 @@ class Oracle(MedianRules):
                             closing.setdefault((end + spec.close_after_us, key), []).append(found)
             site.closed[spec.code] = last
         for (at, key), rows in closing.items():
-            self.tell(at, key, ("", "", ""), "windows", *rows)
+            self.tell(at, key, tuple(rows))
 
     # ---- control records
 
@@ -313,7 +328,7 @@ class Oracle(MedianRules):
             self.simulated = control.clock == "simulated"
             return
         if not isinstance(control, PatientControl):
-            self.site(control.number)
+            self.site(control.number, control.name)
             return
         key = control.patient.bytes
         before = self.patients.get(key)
