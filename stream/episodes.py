@@ -48,7 +48,7 @@ class Writer:
         """A low or high episode after a change at ``at``; a cleared one keeps its last level's limit and priority."""
         patients, series, machines = self.patients, self.signals.series, self.machines
         slot, side = change.slot, change.side
-        rule = machines.rules[slot, side]
+        rule = machines.rule(slot, side)
         level = int(machines.level[slot, side])
         shown = rule.levels[(level or change.was) - 1]
         opened_at = int(machines.opened_at[slot, side])

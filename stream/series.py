@@ -6,19 +6,19 @@ Slots never leave the process and never order anything: outputs are ordered by t
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vitals.policies import Policy
+from vitals.snapshots import State
 from vitals.topics import TICK_KEY
 
 if TYPE_CHECKING:
     from vitals.control import WornDevice
-    from vitals.devices import DeviceType
     from vitals.metrics import Metric
-    from vitals.policies import Policy
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -56,6 +56,23 @@ class Table:
                 setattr(self, name, new)
         self.capacity = capacity
 
+    def rows(self, order: Slots) -> State:
+        """The rows of these slots, column by column, for a snapshot."""
+        return {name: value[order] for name, value in vars(self).items() if isinstance(value, np.ndarray)}
+
+    def put(self, rows: State) -> None:
+        """Take the rows of a snapshot, the first of them slot 0; there is room for them.
+
+        Raises:
+            ValueError, KeyError: the columns are not this table's.
+        """
+        for name, own in vars(self).items():
+            if isinstance(own, np.ndarray):
+                column = rows[name]
+                if column.dtype != own.dtype or column.shape[1:] != own.shape[1:]:
+                    raise ValueError(f"column {name} is {column.dtype}{column.shape}, not {own.dtype}{own.shape}")
+                own[: len(column)] = column
+
     def _rows(
         self, name: str, capacity: int, dtype: np.dtype[np.generic], shape: tuple[int, ...]
     ) -> NDArray[np.generic]:
@@ -76,7 +93,6 @@ class Patients(Table):
         self.policies: list[Policy | None] = []
         self.site: Ints = np.zeros(self.capacity, np.int64)
         self._policies: dict[Policy, Policy] = {}
-        self._types: dict[DeviceType, DeviceType] = {}
 
     def add(self, key: bytes) -> int:
         """The slot of a 16-byte key, a new one where it has none yet; the caller grows the tables."""
@@ -94,10 +110,6 @@ class Patients(Table):
         """An equal policy that is kept once for all who have it."""
         return self._policies.setdefault(policy, policy)
 
-    def shared_type(self, worn: WornDevice) -> WornDevice:
-        """The worn device with its type kept once for all who wear one."""
-        return worn.model_copy(update={"type": self._types.setdefault(worn.type, worn.type)})
-
     def of_site(self, site: int) -> Slots:
         """Slots of the patients at a site, ascending; shape (n,)."""
         return np.flatnonzero(self.site[: len(self.keys)] == site)
@@ -107,6 +119,44 @@ class Patients(Table):
         policy = self.policies[slot]
         assert policy is not None, "series exist only from a control record on"
         return policy
+
+    def order(self) -> Slots:
+        """The slots of all who have a control record, by key: whatever order they came in, snapshots have this one."""
+        known = [(key, slot) for slot, (key, policy) in enumerate(zip(self.keys, self.policies, strict=True)) if policy]
+        return np.array([slot for _, slot in sorted(known)], np.intp)
+
+    def state(self, order: Slots) -> State:
+        """What is known of the patients at these slots; policies stand once each."""
+        slots, policies = order.tolist(), dict[Policy, int]()
+        numbers = [policies.setdefault(self.policy(slot), len(policies)) for slot in slots]
+        return {
+            "keys": np.frombuffer(b"".join(self.keys[slot] for slot in slots), "V16"),
+            "labels": [self.labels[slot] for slot in slots],
+            "versions": np.array([self.versions[slot] for slot in slots], np.int64),
+            "policies": list(policies),
+            "policy": np.array(numbers, np.int32),
+            "rows": self.rows(order),
+        }
+
+    def restore(self, state: State) -> None:
+        """Take the patients of a snapshot; of none before."""
+        policies = [self.shared(Policy.model_validate(each)) for each in state["policies"]]
+        self.grow(max(CAPACITY, len(state["keys"])))
+        for key in state["keys"]:
+            self.add(key.tobytes())
+        self.labels[:] = state["labels"]
+        self.versions[:] = state["versions"].tolist()
+        self.policies[:] = [policies[number] for number in state["policy"].tolist()]
+        self.put(state["rows"])
+
+
+class Worn(NamedTuple):
+    """A device worn by somebody: its name and id (16 bytes), and its binding (µs; until None while it lasts)."""
+
+    name: str
+    device: bytes
+    since: int
+    until: int | None
 
 
 class Series(Table):
@@ -126,7 +176,7 @@ class Series(Table):
 
     def __init__(self, metric: Metric) -> None:
         self.metric = metric
-        self.devices: dict[int, WornDevice] = {}
+        self.worn: dict[int, Worn] = {}
         for name in ("interval", "gap", "silent_after", "waits_from", "last_e", "dec_e", "dec_rx"):
             setattr(self, name, self.column(name, np.int64))
         self.exists: Bools = np.zeros(self.capacity, np.bool_)
@@ -156,12 +206,13 @@ class Series(Table):
             self.bound[slot] = False
             return changed
         mine.sort(key=lambda device: (device.binding.until is None, device.binding.since, device.name))
-        current, before = mine[-1], self.devices.get(slot)
-        bound = current.binding.until is None
+        current, before = mine[-1], self.worn.get(slot)
+        now = Worn(current.name, current.device.bytes, current.binding.since, current.binding.until)
+        bound = now.until is None
         changed = bound != self.bound[slot] or (
-            before is not None and (before.device, before.binding.since) != (current.device, current.binding.since)
+            before is not None and (before.device, before.since) != (now.device, now.since)
         )
-        self.devices[slot] = current
+        self.worn[slot] = now
         self.exists[slot] = True
         self.bound[slot] = bound
         self._set(slot, current)
@@ -180,8 +231,21 @@ class Series(Table):
 
     def device_name(self, slot: int) -> str | None:
         """The name of the device worn now, or last."""
-        worn = self.devices.get(slot)
+        worn = self.worn.get(slot)
         return None if worn is None else worn.name
+
+    def state(self, order: Slots) -> State:
+        """The series of these slots, and which devices they have, by their new numbers."""
+        found = [(number, self.worn.get(slot)) for number, slot in enumerate(order.tolist())]
+        worn = [(number, each.name, each.device.hex(), each.since, each.until) for number, each in found if each]
+        return {"rows": self.rows(order), "worn": worn}
+
+    def restore(self, state: State) -> None:
+        """Take the series of a snapshot."""
+        self.put(state["rows"])
+        self.worn = {
+            slot: Worn(name, bytes.fromhex(device), since, until) for slot, name, device, since, until in state["worn"]
+        }
 
     def base(self, slots: Slots) -> Ints:
         """From when silence counts (µs): the last deciding arrival or the end of warm-up; shape of ``slots``."""

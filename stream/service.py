@@ -14,7 +14,8 @@ from runtime.clock import Clock, SystemClock
 from runtime.kafka import GroupConsumer, Producer
 from runtime.observe import HealthServer, Metrics, Readiness
 from runtime.runner import Runner, RunnerSpec
-from stream.processor import Counters, Processor, factory
+from stream.counters import Counters
+from stream.processor import Processor, factory
 from stream.settings import ProcessSettings
 from vitals.steps import Records
 from vitals.topics import JOURNAL, READINGS, WINDOWS
