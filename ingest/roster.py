@@ -11,6 +11,7 @@ from vitals.devices import Binding, Device, DeviceType, Site
 from vitals.metrics import METRIC_BY_NAME
 from vitals.policies import DEFAULT, Policy
 from vitals.registry import ClockSet, DeviceAdd, DeviceBind, DeviceUnbind, PolicySet, SiteAdd
+from vitals.snapshots import State
 from vitals.topics import NAME, device_id, patient_id
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -36,6 +37,22 @@ class Roster:
         self.devices: dict[str, Device] = {}
         self.clock: Literal["real", "simulated"] | None = None
         self._controls: dict[UUID, PatientControl] = {}
+
+    def state(self) -> State:
+        """Everything, each in the order in which it came."""
+        return {
+            "sites": list(self.sites.values()),
+            "devices": list(self.devices.values()),
+            "clock": self.clock,
+            "controls": list(self._controls.values()),
+        }
+
+    def restore(self, state: State) -> None:
+        """Take a snapshot; of nothing known before."""
+        self.sites = {site.name: site for site in map(Site.model_validate, state["sites"])}
+        self.devices = {device.name: device for device in map(Device.model_validate, state["devices"])}
+        self.clock = state["clock"]
+        self._controls = {each.patient: each for each in map(PatientControl.model_validate, state["controls"])}
 
     def add_site(self, command: SiteAdd) -> Site:
         """Give a new site the next number."""

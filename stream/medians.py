@@ -321,7 +321,8 @@ class Medians(Table):
 
     def state(self, order: Slots) -> State:
         """The machines of these slots; what is open, and why it is unknown, by their new numbers."""
-        places = [(number, slot, column) for number, slot in enumerate(order.tolist()) for column in self._told(slot)]
+        open_now = np.argwhere(self.level[order] != 0).tolist()
+        places = [(number, int(order[number]), column) for number, column in open_now]
         shown = [(number, column, self.shown[slot, column]) for number, slot, column in places]
         reasons = [(number, column, self.reasons.get((slot, column))) for number, slot, column in places]
         return {
@@ -330,10 +331,6 @@ class Medians(Table):
             "shown": [(number, column, self._numbers[each.rule], *each[1:]) for number, column, each in shown],
             "reasons": [each for each in reasons if each[2] is not None],
         }
-
-    def _told(self, slot: int) -> list[int]:
-        """The columns in which a slot has an open episode."""
-        return self.level[slot].nonzero()[0].tolist()
 
     def restore(self, state: State) -> None:
         """Take the machines of a snapshot. Every rule was known by name first, so its columns come in their order."""

@@ -102,7 +102,7 @@ class Machines(Table):
 
     def rule(self, slot: int, side: int) -> ThresholdRule:
         """The rule of a machine that has, or had, one."""
-        return self.kinds[self.kind[slot, side] - 1]
+        return self.kinds[int(self.kind[slot, side]) - 1]
 
     def beyond_any(self, slots: Slots, values: Floats) -> Bools:
         """Whether values lie beyond any limit of their slot; all shape (n,)."""

@@ -79,7 +79,7 @@ def encode(state: State) -> list[memoryview]:
     head = msgspec.json.encode({"columns": kinds, "state": tree})
     parts = [memoryview(_LENGTH.pack(len(head)) + head)]
     # a view as bytes: of a column without cells there is none to be had
-    return parts + [memoryview(column.reshape(-1).view(np.uint8)) for column in columns if column.size]
+    return parts + [column.reshape(-1).view(np.uint8).data for column in columns if column.size]
 
 
 def decode(data: bytes) -> State:

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import pairwise
+from uuid import UUID
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from alerts.manager import AlertManager
+from ingest.registry import RegistryStep
 from stream.processor import Processor
+from tests.property.test_manager import batch, journals, placed
 from tests.property.test_processor import made, seeds
+from vitals.devices import DEVICE_TYPES
+from vitals.messages import Message
+from vitals.policies import DEFAULT, LOW
+from vitals.registry import ClockSet, DeviceAdd, DeviceBind, DeviceUnbind, PolicySet, SiteAdd
 from vitals.snapshots import CHUNK_BYTES_MAX, chunks, decode, encode
 from vitals.steps import Output, Records, Step
+from vitals.topics import COMMANDS
 
 relaxed = settings(max_examples=15, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 Slice = Callable[[int, int], Records]
@@ -62,6 +71,47 @@ def test_a_processor_goes_on_from_a_snapshot_as_if_it_had_never_stopped(seed: in
     """A snapshot that left one thing out would page wrongly after a restart, and nobody would see why."""
     log = made(seed, acts)
     check(lambda: Processor(0, 1), log.records, len(log.keys), cuts)
+
+
+cuts_of_journals = st.lists(st.integers(min_value=0, max_value=40), min_size=1, max_size=4)
+
+
+@settings(relaxed, max_examples=60)
+@given(messages=journals, cuts=cuts_of_journals)
+def test_a_manager_goes_on_from_a_snapshot_as_if_it_had_never_stopped(messages: list[Message], cuts: list[int]) -> None:
+    """Shelves, answers, debts of a call and every timer: what is lost here calls nobody, or everybody again."""
+    rows = placed(messages)
+    check(lambda: AlertManager(0), lambda first, last: batch(rows[first:last]), len(rows), cuts)
+
+
+NAMES = st.sampled_from(["a", "b", "not a name"])
+TIMES = st.sampled_from([1_699_228_800_000_000, 1_699_228_860_000_000, 5])
+KINDS = st.sampled_from([DEVICE_TYPES["dexcom"], DEVICE_TYPES["ward"]])
+POLICIES = st.sampled_from([DEFAULT, DEFAULT.model_copy(update={"thresholds": (LOW,)})])
+IDS = st.integers(0, 30).map(lambda number: UUID(int=number))
+COMMANDS_GIVEN = st.one_of(
+    st.builds(SiteAdd, id=IDS, name=NAMES),
+    st.builds(DeviceAdd, id=IDS, name=NAMES, site=NAMES, type=KINDS),
+    st.builds(DeviceBind, id=IDS, device=NAMES, patient=NAMES, since=TIMES, bed=st.sampled_from(["", "12"])),
+    st.builds(DeviceUnbind, id=IDS, device=NAMES, until=TIMES),
+    st.builds(PolicySet, id=IDS, patient=NAMES, policy=POLICIES),
+    st.builds(ClockSet, id=IDS, clock=st.sampled_from(["real", "simulated"])),
+).map(lambda command: command.encode())
+COMMAND_LOGS = st.lists(
+    COMMANDS_GIVEN | st.sampled_from([b"{}", b'{"id": "%s"}' % (b"0" * 32)]), min_size=1, max_size=40
+)
+
+
+@settings(relaxed, max_examples=60)
+@given(values=COMMAND_LOGS, cuts=cuts_of_journals)
+def test_a_registry_goes_on_from_a_snapshot_as_if_it_had_never_stopped(values: list[bytes], cuts: list[int]) -> None:
+    """A device bound twice, or a command done again, is a reading of the wrong patient."""
+
+    def read(first: int, last: int) -> Records:
+        count = last - first
+        return Records(COMMANDS, 0, list(range(first, last)), [b"k"] * count, values[first:last], [()] * count)
+
+    check(lambda: RegistryStep(2), read, len(values), cuts)
 
 
 def test_pieces_are_whole_but_the_last() -> None:
