@@ -13,7 +13,7 @@ import os
 
 from benchmarks.frame import progress
 
-NAMES = ("step", "bridge", "sink", "fanout", "latency")
+NAMES = ("step", "restore", "bridge", "sink", "fanout", "latency")
 
 
 def main() -> None:

@@ -321,7 +321,7 @@ class Medians(Table):
 
     def state(self, order: Slots) -> State:
         """The machines of these slots; what is open, and why it is unknown, by their new numbers."""
-        open_now = np.argwhere(self.level[order] != 0).tolist()
+        open_now = np.argwhere(self.level.take(order, axis=0) != 0).tolist()
         places = [(number, int(order[number]), column) for number, column in open_now]
         shown = [(number, column, self.shown[slot, column]) for number, slot, column in places]
         reasons = [(number, column, self.reasons.get((slot, column))) for number, slot, column in places]

@@ -85,7 +85,7 @@ class Ring(Table):
         """The panes of these slots. Where a cell is empty, nothing of what was in it is left."""
         rows = super().rows(order)
         if self.timed:
-            rows["before_end"] = np.where(rows["millis"] != 0, rows["before_end"], np.int32(0))
+            rows["before_end"][rows["millis"] == 0] = 0
         return rows
 
     def put(self, rows: State) -> None:

@@ -330,7 +330,7 @@ class Processor:
     def _make_room(self) -> None:
         needed = len(self._patients.keys)
         if needed > self._patients.capacity:
-            capacity = needed + needed // 4 + 16
+            capacity = needed + needed // 8 + 16
             self._patients.grow(capacity)
             for lane in self._lanes.values():
                 lane.grow(capacity)

@@ -192,13 +192,12 @@ class Machines(Table):
 
     def state(self, order: Slots) -> State:
         """The machines of these slots; reasons by their new numbers."""
-        slots = enumerate(order.tolist())
-        found = [(number, side, self.reasons.get((slot, side))) for number, slot in slots for side in (0, 1)]
+        unknown = np.argwhere(self.condition.take(order, axis=0) == UNKNOWN).tolist()
         return {
             "kinds": list(self.kinds),
             "rows": self.rows(order),
             "span_max": self.span_max,
-            "reasons": [each for each in found if each[2] is not None],
+            "reasons": [(number, side, self.reasons[int(order[number]), side]) for number, side in unknown],
         }
 
     def restore(self, state: State) -> None:

@@ -6,6 +6,7 @@ Slots never leave the process and never order anything: outputs are ordered by t
 
 from __future__ import annotations
 
+from base64 import b64decode
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 from uuid import UUID
 
@@ -58,7 +59,7 @@ class Table:
 
     def rows(self, order: Slots) -> State:
         """The rows of these slots, column by column, for a snapshot."""
-        return {name: value[order] for name, value in vars(self).items() if isinstance(value, np.ndarray)}
+        return {name: value.take(order, axis=0) for name, value in vars(self).items() if isinstance(value, np.ndarray)}
 
     def put(self, rows: State) -> None:
         """Take the rows of a snapshot, the first of them slot 0; there is room for them.
@@ -87,7 +88,6 @@ class Patients(Table):
     def __init__(self) -> None:
         self.slot_of: dict[bytes | None, int] = {TICK_KEY: TICK_SLOT}
         self.keys: list[bytes] = []
-        self.ids: list[UUID] = []
         self.labels: list[str] = []
         self.versions: list[int] = []
         self.policies: list[Policy | None] = []
@@ -100,7 +100,6 @@ class Patients(Table):
         if slot is None:
             slot = self.slot_of[key] = len(self.keys)
             self.keys.append(key)
-            self.ids.append(UUID(bytes=key))
             self.labels.append("")
             self.versions.append(0)
             self.policies.append(None)
@@ -113,6 +112,10 @@ class Patients(Table):
     def of_site(self, site: int) -> Slots:
         """Slots of the patients at a site, ascending; shape (n,)."""
         return np.flatnonzero(self.site[: len(self.keys)] == site)
+
+    def id(self, slot: int) -> UUID:
+        """The id of a patient."""
+        return UUID(bytes=self.keys[slot])
 
     def policy(self, slot: int) -> Policy:
         """The policy of a patient whose control record has been read."""
@@ -127,14 +130,16 @@ class Patients(Table):
 
     def state(self, order: Slots) -> State:
         """What is known of the patients at these slots; policies stand once each."""
-        slots, policies = order.tolist(), dict[Policy, int]()
-        numbers = [policies.setdefault(self.policy(slot), len(policies)) for slot in slots]
+        slots, numbers = order.tolist(), dict[int, int]()
+        policies = [self.policy(slot) for slot in slots]
+        # equal ones are one object, and to hash its parts 10,000 times would hold up the loop for half a second
+        policy = [numbers.setdefault(id(each), len(numbers)) for each in policies]
         return {
             "keys": np.frombuffer(b"".join(self.keys[slot] for slot in slots), "V16"),
             "labels": [self.labels[slot] for slot in slots],
             "versions": np.array([self.versions[slot] for slot in slots], np.int64),
-            "policies": list(policies),
-            "policy": np.array(numbers, np.int32),
+            "policies": list({id(each): each for each in policies}.values()),
+            "policy": np.array(policy, np.int32),
             "rows": self.rows(order),
         }
 
@@ -236,15 +241,14 @@ class Series(Table):
 
     def state(self, order: Slots) -> State:
         """The series of these slots, and which devices they have, by their new numbers."""
-        found = [(number, self.worn.get(slot)) for number, slot in enumerate(order.tolist())]
-        worn = [(number, each.name, each.device.hex(), each.since, each.until) for number, each in found if each]
-        return {"rows": self.rows(order), "worn": worn}
+        return {"rows": self.rows(order), "worn": [self.worn.get(slot) for slot in order.tolist()]}
 
     def restore(self, state: State) -> None:
         """Take the series of a snapshot."""
         self.put(state["rows"])
         self.worn = {
-            slot: Worn(name, bytes.fromhex(device), since, until) for slot, name, device, since, until in state["worn"]
+            slot: Worn(name, b64decode(device), since, until)
+            for slot, (name, device, since, until) in ((slot, each) for slot, each in enumerate(state["worn"]) if each)
         }
 
     def base(self, slots: Slots) -> Ints:

@@ -131,7 +131,6 @@ async def test_a_crash_between_two_outputs_of_one_record_loses_none(topics: Sett
 
 async def test_a_log_without_its_beginning_is_refused(topics: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """Half a log gives a wrong state that looks right; without a snapshot there is nothing to start from."""
-
     asked = Reader.beginning_offsets
 
     async def cut(self: Reader, partitions: Iterable[Partition] | None = None) -> dict[Partition, int]:
