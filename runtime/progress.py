@@ -6,21 +6,26 @@ from collections.abc import Mapping
 
 STALLED_SECONDS = 60.0
 """Longer than every deadline of a write or a question to Kafka, so that their error is the one we see."""
+LOOK_SECONDS_MAX = 15.0
+"""What the time between two looks counts at most: a process that was itself stopped has seen nothing stand."""
 
 
 class Progress:
-    """Remembers where each partition was, and since when (monotonic seconds)."""
+    """Remembers where each partition was, and how long it has stood there behind its log (s)."""
 
     def __init__(self, stalled_seconds: float = STALLED_SECONDS) -> None:
         self._stalled_seconds = stalled_seconds
-        self._seen: dict[int, tuple[int, float]] = {}
+        self._stood: dict[int, tuple[int, float]] = {}
+        self._looked_at = 0.0
 
     def stuck(self, positions: Mapping[int, int], ends: Mapping[int, int], now: float) -> list[int]:
-        """The partitions whose position has stood for too long while the log's end lay beyond it."""
-        seen: dict[int, tuple[int, float]] = {}
+        """The partitions that have stood for too long while the log's end lay beyond; ``now`` in monotonic seconds."""
+        passed = min(now - self._looked_at, LOOK_SECONDS_MAX)
+        self._looked_at = now
+        stood: dict[int, tuple[int, float]] = {}
         for partition, position in positions.items():
-            before, since = self._seen.get(partition, (-1, now))
+            before, seconds = self._stood.get(partition, (-1, 0.0))
             stands = position == before and position < ends[partition]
-            seen[partition] = (position, since if stands else now)
-        self._seen = seen
-        return sorted(each for each, (_, since) in seen.items() if now - since >= self._stalled_seconds)
+            stood[partition] = (position, seconds + passed if stands else 0.0)
+        self._stood = stood
+        return sorted(each for each, (_, seconds) in stood.items() if seconds >= self._stalled_seconds)

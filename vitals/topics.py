@@ -45,7 +45,7 @@ _MIB = 1024 * 1024
 _BY_SIZE = (("retention.bytes", str(128 * _MIB)), ("segment.bytes", str(32 * _MIB)))
 """Snapshots go by size: some are always there, however long nobody wrote one, and a partition holds 160 MiB at most.
 
-A snapshot of 10,000 patients in one partition is 65 MB, half of that once Kafka has it compressed.
+A snapshot of 10,000 patients in one partition is 65 MB, 10 to 25 of them as Kafka has it, compressed.
 """
 
 TOPICS = (

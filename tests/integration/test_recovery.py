@@ -29,16 +29,13 @@ def every(settings: Settings, seconds: float) -> Settings:
     return settings.model_copy(update={"snapshot_seconds": seconds})
 
 
-async def offsets(settings: Settings, partition: int = 1) -> list[int]:
-    """What the whole snapshots of a partition stand for, the most first."""
+async def saved(settings: Settings, at: int, partition: int = 1) -> bool:
+    """Whether the newest whole snapshot of a partition is of this position."""
     async with Reader(settings, []) as reader:
         found = intact(reader, (MANAGER_SNAPSHOTS, partition), Sum.FORMAT, range(1, 1 << 40))
-        return [snapshot.offset async for snapshot in found]
-
-
-async def saved(settings: Settings, at: int, partition: int = 1) -> bool:
-    """Whether there is a snapshot of this position."""
-    return at in await offsets(settings, partition)
+        snapshot = await anext(found, None)
+        await found.aclose()
+    return snapshot is not None and snapshot.offset == at
 
 
 async def forget(settings: Settings, before: int) -> None:
