@@ -18,10 +18,11 @@ from alerts.memory import Bounded, Memory
 from alerts.tracking import Now, Shelved, Tracked, called
 from vitals.alerts import Answer, FeedMark, Refusal, Service
 from vitals.causes import NONE, Cause, of_headers
+from vitals.codecs.state import State, reading
 from vitals.errors import CodecError
 from vitals.journal import Command, Episode, Mark, Tick, decode
 from vitals.messages import Message
-from vitals.snapshots import Format, State, reading
+from vitals.snapshots import Format
 from vitals.steps import Output, Records
 from vitals.topics import FEED, MARK_KEY
 

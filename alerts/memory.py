@@ -11,9 +11,9 @@ from pydantic import TypeAdapter
 from alerts.timers import Timers
 from alerts.tracking import Shelved, Tracked
 from vitals.alerts import Alert, Service, Shelf
+from vitals.codecs.state import State
 from vitals.journal import Episode
 from vitals.proof import RULE as PROOF
-from vitals.snapshots import State
 
 _TRACKED, _SHELVED, _SERVICE = TypeAdapter(Tracked), TypeAdapter(Shelved), TypeAdapter(Service)
 K = TypeVar("K")

@@ -22,9 +22,10 @@ from runtime.kafka import Partition, Producer, Reader
 from runtime.settings import Settings
 from runtime.snapshots import intact, write
 from stream.processor import Processor
+from vitals.codecs.state import State, decode, encode
 from vitals.metrics import GLUCOSE, HEART_RATE, MINUTE_US, SECOND_US
 from vitals.readings import tick_rows
-from vitals.snapshots import State, chunks, decode, encode
+from vitals.snapshots import chunks
 from vitals.topics import CONTROL_HEADER, PROCESSOR_SNAPSHOTS, TICK_KEY, patient_id
 
 PATIENTS = 10_000

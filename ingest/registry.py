@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from ingest.roster import Refused, Roster
 from vitals.causes import Cause
+from vitals.codecs.state import State, reading
 from vitals.control import ClockControl, PatientControl, SiteControl
 from vitals.devices import Device, Site
 from vitals.messages import Message
@@ -29,7 +30,7 @@ from vitals.registry import (
     SiteAdd,
     decode,
 )
-from vitals.snapshots import Format, State, reading
+from vitals.snapshots import Format
 from vitals.steps import Output, Records
 from vitals.topics import BINDINGS, COMMANDS, CONTROL_HEADER, READINGS, partition_of
 

@@ -6,12 +6,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal
 from uuid import UUID
 
+from vitals.codecs.state import State
 from vitals.control import PatientControl, WornDevice
 from vitals.devices import Binding, Device, DeviceType, Site
 from vitals.metrics import METRIC_BY_NAME
 from vitals.policies import DEFAULT, Policy
 from vitals.registry import ClockSet, DeviceAdd, DeviceBind, DeviceUnbind, PolicySet, SiteAdd
-from vitals.snapshots import State
 from vitals.topics import NAME, device_id, patient_id
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

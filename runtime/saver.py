@@ -15,8 +15,9 @@ import structlog
 from runtime.kafka import Producer
 from runtime.observe import Metrics
 from runtime.snapshots import write
+from vitals.codecs.state import State
 from vitals.errors import ServerError
-from vitals.snapshots import Format, State
+from vitals.snapshots import Format
 from vitals.steps import Step
 
 log = structlog.get_logger()

@@ -14,21 +14,9 @@ import structlog
 from pydantic import ValidationError
 
 from runtime.kafka import Out, Partition, Producer, Reader
+from vitals.codecs.state import State, decode, encode
 from vitals.errors import CodecError
-from vitals.snapshots import (
-    CHUNK_KEY,
-    MANIFEST_KEY,
-    Format,
-    Manifest,
-    Piece,
-    State,
-    check,
-    chunks,
-    decode,
-    digest,
-    encode,
-    joined,
-)
+from vitals.snapshots import CHUNK_KEY, MANIFEST_KEY, Format, Manifest, Piece, check, chunks, digest, joined
 from vitals.steps import Records
 
 log = structlog.get_logger()

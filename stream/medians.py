@@ -26,9 +26,9 @@ from vitals.windows import (
 )
 
 if TYPE_CHECKING:
+    from vitals.codecs.state import State
     from vitals.journal import EpisodeChange
     from vitals.policies import Policy
-    from vitals.snapshots import State
 
 Cells = NDArray[np.int32]
 NO_DATA = "no data"

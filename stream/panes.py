@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from stream.series import LONG_AGO, Bools, Floats, Ints, Slots, Table
 
 if TYPE_CHECKING:
+    from vitals.codecs.state import State
     from vitals.metrics import Metric
-    from vitals.snapshots import State
 
 MILLIS_MAX = 2_000_000
 """No valid value lies above 2,000 canonical units; a cell saturates there."""

@@ -28,10 +28,10 @@ from vitals.units import Unit, canonical
 if TYPE_CHECKING:
     from stream.medians import Moved
     from stream.rules import Change
+    from vitals.codecs.state import State
     from vitals.control import WornDevice
     from vitals.journal import Episode
     from vitals.metrics import Metric
-    from vitals.snapshots import State
 
 DEVICE_REMOVED = "device removed"
 _LAST_UNIT = int(Unit.MMOL_L)

@@ -22,11 +22,12 @@ from stream.part import Lane
 from stream.rows import Part
 from stream.series import LONG_AGO, NEVER, Patients
 from stream.sites import MARK_EVERY_US, Site, Sites
+from vitals.codecs.state import State, reading
 from vitals.control import ClockControl, PatientControl, SiteControl, decode
 from vitals.errors import CodecError
 from vitals.journal import Mark
 from vitals.metrics import METRICS
-from vitals.snapshots import Format, State, reading
+from vitals.snapshots import Format
 from vitals.steps import Output, Records
 from vitals.windows import EVALUATE_AFTER_US, EVALUATE_EVERY_US, WINDOWS
 

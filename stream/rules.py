@@ -18,9 +18,9 @@ from vitals.policies import PRIORITY_RANK, ThresholdRule
 
 if TYPE_CHECKING:
     from stream.panes import Ring
+    from vitals.codecs.state import State
     from vitals.journal import Condition, EpisodeChange
     from vitals.policies import Policy
-    from vitals.snapshots import State
 
 SIDES = ("low", "high")
 SIGNS = (1, -1)

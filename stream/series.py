@@ -13,8 +13,8 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
+from vitals.codecs.state import State
 from vitals.policies import Policy
-from vitals.snapshots import State
 from vitals.topics import TICK_KEY
 
 if TYPE_CHECKING:

@@ -1,37 +1,20 @@
-"""Snapshots as bytes: a step's state as plain data, its pieces in a topic, and the manifest that holds them together.
+"""Snapshots in a topic: the bytes of a step's state (`vitals.codecs.state`) in chunks, and what holds them together.
 
-A state is a tree of what JSON has, with numpy columns as values of its dictionaries and frozen `Message`s anywhere.
-As bytes it is the length of a head (u64, little-endian), the head, and the columns one after the other as they lie in
-memory. The head is JSON: ``columns`` (dtype and shape of each) and ``state``, in which a column is
-``{"column": number}``. The same state is always the same bytes, so two owners of a partition write the same.
-
-In the topic come the pieces (key ``chunk``, at most `CHUNK_BYTES_MAX` each), then the manifest (key ``manifest``). Only
-the manifest makes a snapshot of them: a writer that dies in the middle leaves pieces that nobody reads.
+First the chunks (key ``chunk``, at most `CHUNK_BYTES_MAX` each), then the manifest (key ``manifest``). Only that makes
+a snapshot of them: a writer that dies in the middle leaves chunks that nobody reads.
 """
 
 from __future__ import annotations
 
 import hashlib
-import struct
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any, Literal, NamedTuple, TypeAlias
-
-import msgspec
-import numpy as np
-from numpy.typing import NDArray
-from pydantic import ValidationError
+from typing import Literal, NamedTuple
 
 from vitals.errors import CodecError
 from vitals.messages import Message
 
-State: TypeAlias = dict[str, Any]
-Column: TypeAlias = NDArray[np.generic]
-
 CHUNK_BYTES_MAX = 512 * 1024
 CHUNK_KEY, MANIFEST_KEY = b"chunk", b"manifest"
-_LENGTH = struct.Struct("<Q")
-_DECODER = msgspec.json.Decoder()
 
 
 class Format(NamedTuple):
@@ -60,58 +43,6 @@ class Manifest(Message):
     offset: int
     size: int
     chunks: tuple[Piece, ...]
-
-
-def encode(state: State) -> list[memoryview]:
-    """The bytes of a state in parts, columns uncopied where they lie in one piece."""
-    columns: list[Column] = []
-
-    def plain(value: object) -> object:
-        if isinstance(value, np.ndarray):
-            columns.append(np.ascontiguousarray(value))
-            return {"column": len(columns) - 1}
-        if isinstance(value, Message):
-            return msgspec.Raw(value.encode())
-        raise TypeError(f"{type(value).__name__} is no plain data")
-
-    tree = msgspec.Raw(msgspec.json.encode(state, enc_hook=plain))
-    kinds = [(column.dtype.str, column.shape) for column in columns]
-    head = msgspec.json.encode({"columns": kinds, "state": tree})
-    parts = [memoryview(_LENGTH.pack(len(head)) + head)]
-    # a view as bytes: of a column without cells there is none to be had
-    return parts + [column.reshape(-1).view(np.uint8).data for column in columns if column.size]
-
-
-def decode(data: bytes) -> State:
-    """The state in a snapshot's bytes; its columns are views that cannot be written.
-
-    Raises:
-        CodecError: these are not the bytes of a state.
-    """
-    with reading():
-        (length,) = _LENGTH.unpack_from(data)
-        head = _DECODER.decode(data[_LENGTH.size : _LENGTH.size + length])
-        begin, columns = _LENGTH.size + length, []
-        for name, shape in head["columns"]:
-            kind, count = np.dtype(name), int(np.prod(shape, dtype=np.int64))
-            if kind.hasobject:
-                raise CodecError("a snapshot's column is no plain data", name)
-            columns.append(np.frombuffer(data, kind, count, begin).reshape(shape) if count else np.zeros(shape, kind))
-            begin += count * kind.itemsize
-        if begin != len(data):
-            raise CodecError("a snapshot has another length than its columns", f"{len(data)} bytes, not {begin}")
-        state: State = head["state"]
-        _place(state, columns)
-        return state
-
-
-def _place(tree: State, columns: Sequence[Column]) -> None:
-    for name, value in tree.items():
-        if isinstance(value, dict):
-            if value.keys() == {"column"}:
-                tree[name] = columns[value["column"]]
-            else:
-                _place(value, columns)
 
 
 def chunks(parts: Sequence[memoryview], size: int = CHUNK_BYTES_MAX) -> Iterator[bytes]:
@@ -163,17 +94,3 @@ def check(manifest: Manifest, known: Format) -> None:
     if manifest.format != known.version:
         age = "a newer" if manifest.format > known.version else "an older"
         raise CodecError(f"a snapshot is of {age} format", f"{manifest.format}, this version knows {known.version}")
-
-
-@contextmanager
-def reading() -> Iterator[None]:
-    """Turn what goes wrong where a state does not hold what it should into a `CodecError`."""
-    try:
-        yield
-    except (LookupError, TypeError, ValueError, AttributeError, struct.error, msgspec.DecodeError) as error:
-        if isinstance(error, ValidationError):
-            first = error.errors(include_input=False, include_url=False)[0]
-            text = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-        else:
-            text = f"{type(error).__name__}: {error}"
-        raise CodecError("a snapshot does not hold what it should", text[:200].replace("\n", " ")) from error

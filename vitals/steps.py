@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import ClassVar, NamedTuple, Protocol
 
 from vitals.causes import Cause
-from vitals.snapshots import Format, State
+from vitals.codecs.state import State
+from vitals.snapshots import Format
 
 Headers = tuple[tuple[str, bytes], ...]
 

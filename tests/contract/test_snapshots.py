@@ -15,7 +15,8 @@ from runtime.settings import Settings
 from runtime.snapshots import Snapshot, intact, write
 from runtime.testing import MemoryKafka
 from tests.contract.test_kafka import RealKafka
-from vitals.snapshots import CHUNK_KEY, MANIFEST_KEY, Format, Manifest, Piece, State, digest
+from vitals.codecs.state import State
+from vitals.snapshots import CHUNK_KEY, MANIFEST_KEY, Format, Manifest, Piece, digest
 from vitals.topics import TopicSpec
 
 TOPIC = "contract.snapshots"

@@ -49,10 +49,13 @@ async def forget(settings: Settings, before: int) -> None:
         await admin.close()
 
 
-async def live(settings: Settings, numbers: range) -> int:
-    """Put numbers into the log, run until there is a snapshot behind them; how many records were stepped over."""
+async def live(settings: Settings, numbers: range, instance: str = "0") -> int:
+    """Put numbers into the log, run until there is a snapshot behind them; how many records were stepped over.
+
+    A member of another name than the one before would wait for the end of that one's session.
+    """
     await put(settings, numbers)
-    async with running(every(settings, OFTEN)) as runner:
+    async with running(every(settings, OFTEN), instance) as runner:
         await until(lambda: runner.positions.get(1) == numbers.stop)
         await until(lambda: saved(settings, numbers.stop))
         return runner.steps[1].stepped
@@ -156,7 +159,7 @@ async def test_what_a_zombie_writes_late_is_dropped_by_readers(topics: Settings)
         found = await written(topics)
         assert len(found) == 2 * len(expected(40))
         assert once(found) == expected(40)
-    assert await live(topics, range(40, 50)) == 10
+    assert await live(topics, range(40, 50), "a") == 10
     assert once(await written(topics)) == expected(50)
 
 
@@ -169,7 +172,7 @@ async def test_two_owners_at_once_leave_each_output_once_and_snapshots_that_are_
             await until(lambda: {one.positions.get(1), two.positions.get(1)} == {first + 10})  # noqa: B023 - as above
         await until(lambda: saved(topics, 100))
     assert once(await written(topics)) == expected(100)
-    assert await live(topics, range(100, 120)) == 20
+    assert await live(topics, range(100, 120), "a") == 20
     assert once(await written(topics)) == expected(120)
 
 

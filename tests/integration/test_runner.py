@@ -16,8 +16,9 @@ from runtime.runner import Runner, RunnerSpec
 from runtime.settings import Settings
 from runtime.testing.waiting import until
 from vitals.causes import Cause, of_headers
+from vitals.codecs.state import State, reading
 from vitals.errors import StateError
-from vitals.snapshots import Format, State, reading
+from vitals.snapshots import Format
 from vitals.steps import Output, Records
 from vitals.topics import FEED, JOURNAL, MANAGER_SNAPSHOTS
 

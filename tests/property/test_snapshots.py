@@ -12,13 +12,16 @@ from hypothesis import strategies as st
 from alerts.manager import AlertManager
 from ingest.registry import RegistryStep
 from stream.processor import Processor
+from tests.alerting import command, episode, mark
 from tests.property.test_manager import batch, journals, placed
 from tests.property.test_processor import made, seeds
+from vitals.codecs.state import decode, encode
 from vitals.devices import DEVICE_TYPES
+from vitals.errors import CodecError
 from vitals.messages import Message
 from vitals.policies import DEFAULT, LOW
 from vitals.registry import ClockSet, DeviceAdd, DeviceBind, DeviceUnbind, PolicySet, SiteAdd
-from vitals.snapshots import CHUNK_BYTES_MAX, chunks, decode, encode
+from vitals.snapshots import CHUNK_BYTES_MAX, chunks
 from vitals.steps import Output, Records, Step
 from vitals.topics import COMMANDS
 
@@ -102,16 +105,75 @@ COMMAND_LOGS = st.lists(
 )
 
 
+REGISTERED = [
+    each.encode()
+    for each in (
+        SiteAdd(id=UUID(int=100), name="a"),
+        DeviceAdd(id=UUID(int=101), name="a", site="a", type=DEVICE_TYPES["dexcom"]),
+        DeviceAdd(id=UUID(int=102), name="b", site="a", type=DEVICE_TYPES["ward"]),
+        DeviceBind(id=UUID(int=103), device="a", patient="a", since=1_699_228_800_000_000),
+    )
+]
+"""The beginning of each log: without it nearly everything that follows is refused."""
+
+
+def commands(values: list[bytes], first: int = 0, last: int | None = None) -> Records:
+    """The records of a log of commands from ``first`` to ``last``."""
+    part = values[first:last]
+    return Records(COMMANDS, 0, list(range(first, first + len(part))), [b"k"] * len(part), part, [()] * len(part))
+
+
 @settings(relaxed, max_examples=60)
 @given(values=COMMAND_LOGS, cuts=cuts_of_journals)
 def test_a_registry_goes_on_from_a_snapshot_as_if_it_had_never_stopped(values: list[bytes], cuts: list[int]) -> None:
     """A device bound twice, or a command done again, is a reading of the wrong patient."""
+    values = REGISTERED + values
+    check(lambda: RegistryStep(2), lambda first, last: commands(values, first, last), len(values), cuts)
 
-    def read(first: int, last: int) -> Records:
-        count = last - first
-        return Records(COMMANDS, 0, list(range(first, last)), [b"k"] * count, values[first:last], [()] * count)
 
-    check(lambda: RegistryStep(2), read, len(values), cuts)
+def spoilt(data: bytes, at: int, new: bytes) -> bytes:
+    """Bytes with others in their midst, ``at`` a place that may lie beyond them."""
+    at %= len(data)
+    return data[:at] + new + data[at + len(new) :]
+
+
+@settings(relaxed, max_examples=200)
+@given(
+    which=st.sampled_from(["processor", "manager", "registry"]),
+    changes=st.lists(st.tuples(st.integers(0, 1 << 20), st.binary(min_size=1, max_size=12)), min_size=1, max_size=3),
+)
+def test_whatever_the_bytes_are_a_step_takes_them_or_says_so_in_one_line(
+    which: str, changes: list[tuple[int, bytes]]
+) -> None:
+    """Any other error would end the process at each start, and an older snapshot would never be tried."""
+    make, data = STEPS[which]
+    for at, new in changes:
+        data = spoilt(data, at, new)
+    told = ""
+    try:
+        make().restore(decode(data))
+    except CodecError as error:
+        told = str(error)
+    assert "\n" not in told
+
+
+def _some() -> dict[str, tuple[Callable[[], Step], bytes]]:
+    """A step of each kind that has something to remember, and the bytes of its state."""
+    log = made(seed=1, acts=40)
+    steps: dict[str, tuple[Callable[[], Step], Records]] = {
+        "processor": (lambda: Processor(0, 1), log.records()),
+        "manager": (lambda: AlertManager(0), batch(placed([episode("open", 1), mark(2, 1), command("note", 1)]))),
+        "registry": (lambda: RegistryStep(2), commands(REGISTERED)),
+    }
+    found = {}
+    for name, (make, records) in steps.items():
+        step = make()
+        step.step(records)
+        found[name] = (make, as_bytes(step))
+    return found
+
+
+STEPS = _some()
 
 
 def test_pieces_are_whole_but_the_last() -> None:

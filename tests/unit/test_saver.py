@@ -15,7 +15,8 @@ from runtime.saver import HAND_OVER_BYTES_MAX, Saver
 from runtime.testing import ManualClock, MemoryKafka
 from runtime.testing.kafka import MemoryProducer
 from runtime.testing.waiting import until
-from vitals.snapshots import MANIFEST_KEY, Format, Manifest, State
+from vitals.codecs.state import State
+from vitals.snapshots import MANIFEST_KEY, Format, Manifest
 from vitals.steps import Output, Records
 
 TOPIC = "tested.snapshots"
