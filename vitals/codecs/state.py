@@ -8,6 +8,7 @@ columns one after the other as they lie in memory. The head is JSON: ``columns``
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -26,6 +27,8 @@ Column: TypeAlias = NDArray[np.generic]
 
 _LENGTH = struct.Struct("<Q")
 _DECODER = msgspec.json.Decoder()
+_KIND = re.compile(r"[<|][bifuV]\d{1,2}")
+"""Numbers, truth values and plain bytes; numpy's other names for a dtype are a language of their own."""
 _ERROR_CHARACTERS_MAX = 200
 
 
@@ -60,9 +63,9 @@ def decode(data: bytes) -> State:
         head = _DECODER.decode(data[_LENGTH.size : _LENGTH.size + length])
         begin, columns = _LENGTH.size + length, []
         for name, shape in head["columns"]:
+            if not _KIND.fullmatch(name):
+                raise CodecError("a snapshot's column is of no kind that we write", name[:_ERROR_CHARACTERS_MAX])
             kind, count = np.dtype(name), int(np.prod(shape, dtype=np.int64))
-            if kind.hasobject:
-                raise CodecError("a snapshot's column is no plain data", name)
             columns.append(np.frombuffer(data, kind, count, begin).reshape(shape) if count else np.zeros(shape, kind))
             begin += count * kind.itemsize
         if begin != len(data):
