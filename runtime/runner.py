@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -29,10 +29,9 @@ from runtime.kafka import (
 )
 from runtime.observe import Metrics
 from runtime.progress import Progress
+from runtime.recovery import Begun, begun, check
 from runtime.saver import Saver
-from runtime.snapshots import intact
 from vitals import causes
-from vitals.errors import CodecError, StateError
 from vitals.steps import Output, Records, Step
 
 if TYPE_CHECKING:
@@ -99,7 +98,9 @@ class Runner(Generic[S]):
         self._spec = spec
         self._monotonic = monotonic
         self._on_batch = on_batch
-        self._metrics = metrics or Metrics()
+        self._metrics = metrics = metrics or Metrics()
+        self._restored_offset = metrics.gauge("snapshot_restored_offset", "Where the replay began", ["partition"])
+        self._restore_seconds = metrics.gauge("snapshot_restore_seconds", "How long the restore took", ["partition"])
         self._owned: dict[int, _Owned[S]] = {}
         self._parked: dict[int, _Owned[S]] = {}
         """Partitions between their revocation and the next assignment, which may give them back."""
@@ -154,67 +155,35 @@ class Runner(Generic[S]):
         await asyncio.sleep(0)  # a long backlog must not keep the group's heartbeat waiting
 
     async def _assign(self, consumer: GroupConsumer, saver: Saver, event: Assigned) -> None:
-        taken: dict[int, _Owned[S]] = {}
         async with Reader(self._settings, []) as reader:
             firsts = await reader.beginning_offsets(event.partitions)
             ends = await reader.end_offsets(event.partitions)
-            for place in event.partitions:
-                owned = await self._take(reader, saver, place, range(firsts[place], ends[place] + 1))
-                taken[place[1]] = owned
-                consumer.seek(*place, owned.position)
+        taken: dict[int, _Owned[S]] = {}
+        for place in event.partitions:
+            owned = await self._take(saver, place, range(firsts[place], ends[place] + 1))
+            taken[place[1]] = owned
+            consumer.seek(*place, owned.position)
         self._parked.clear()
         # All at once: with only the first of them taken, `recovered` would be true too early.
         self._owned.update(taken)
 
-    async def _take(self, reader: Reader, saver: Saver, place: Partition, positions: range) -> _Owned[S]:
-        """A step for a partition, as far as a snapshot or an earlier ownership brings it; the log has ``positions``."""
+    async def _take(self, saver: Saver, place: Partition, positions: range) -> _Owned[S]:
+        """A partition of ours, as far on as a snapshot or an earlier ownership brings it; its log has ``positions``."""
         topic, partition = place
-        began, end = self._monotonic(), positions.stop - 1
-        step, position, size = await self._restored(reader, partition, positions)
-        if position not in positions:
-            raise StateError(
-                "a log has lost its beginning",
-                f"{topic}/{partition} starts at offset {positions.start}, and no snapshot of {self._spec.snapshots} "
-                "reaches beyond",
-                "restore the topics, or start with an empty data folder",
-            )
-        seconds = self._monotonic() - began
-        self._show(partition, position, seconds)
+        snapshots, since = self._spec.snapshots, self._monotonic()
+        left = self._parked.get(partition)
+        parked = None if left is None else Begun(left.step, left.position)
+        made = partial(self._spec.make, partition)
+        step, position, size = await begun(self._settings, (snapshots, partition), made, parked, positions)
+        check(place, snapshots, position, positions)
+        seconds = self._monotonic() - since
+        self._restored_offset.labels(str(partition)).set(position)
+        self._restore_seconds.labels(str(partition)).set(seconds)
         saver.took(partition, position, size)
         written = {name: await self._last_cause(name, partition) for name in self._spec.tails}
-        told = {"snapshot_bytes": size, "seconds": round(seconds, 3)}
-        log.info("partition taken", topic=topic, partition=partition, replay_from=position, replay_to=end, **told)
-        return _Owned(step, written, recovered_at=end, position=position)
-
-    async def _restored(self, reader: Reader, partition: int, positions: range) -> tuple[S, int, int]:
-        """The step that is furthest on, its position, and the bytes of the snapshot behind it.
-
-        One that was ours until just now is as good as a snapshot: it is the fold of the records before its position.
-        """
-        parked = self._parked.get(partition)
-        if parked is not None and parked.position in positions:
-            step, position = parked.step, parked.position
-        else:
-            step, position = self._spec.make(partition), 0
-        usable = range(max(position + 1, positions.start), positions.stop)
-        async with aclosing(intact(reader, (self._spec.snapshots, partition), step.FORMAT, usable)) as snapshots:
-            async for snapshot in snapshots:
-                made = self._spec.make(partition)
-                try:
-                    await asyncio.to_thread(made.restore, snapshot.state)
-                except CodecError as error:
-                    where = {"topic": self._spec.snapshots, "partition": partition}
-                    log.warning("snapshot passed over", **where, error=str(error))
-                else:
-                    return made, snapshot.offset, snapshot.size
-        return step, position, 0
-
-    def _show(self, partition: int, position: int, seconds: float) -> None:
-        metrics, label = self._metrics, str(partition)
-        offset = metrics.gauge("snapshot_restored_offset", "Where the replay of a partition began", ["partition"])
-        offset.labels(label).set(position)
-        took = metrics.gauge("snapshot_restore_seconds", "How long the last restore of a partition took", ["partition"])
-        took.labels(label).set(seconds)
+        told = {"replay_from": position, "replay_to": positions.stop - 1, "snapshot_bytes": size}
+        log.info("partition taken", topic=topic, partition=partition, **told, seconds=round(seconds, 3))
+        return _Owned(step, written, recovered_at=positions.stop - 1, position=position)
 
     async def _last_cause(self, name: str, partition: int) -> causes.Cause:
         header = await last_headers(self._settings, name, partition, causes.HEADER)
@@ -224,6 +193,9 @@ class Runner(Generic[S]):
         gone = {partition: self._owned.pop(partition) for _, partition in event.partitions if partition in self._owned}
         self._parked |= gone
         await saver.hand_over({partition: (owned.step, owned.position) for partition, owned in gone.items()})
+        for gauge in (self._restored_offset, self._restore_seconds):
+            for partition in gone:
+                gauge.remove(str(partition))
         for topic, partition in event.partitions:
             log.info("partition given back", topic=topic, partition=partition)
 

@@ -95,7 +95,7 @@ async def test_a_gap_between_the_snapshots_and_the_log_is_refused(topics: Settin
     with pytest.raises(ExceptionGroup) as caught:
         async with running(topics) as runner:
             await until(lambda: runner.recovered)
-    assert caught.group_contains(StateError, match=r"journal/1 starts at offset 35, and no snapshot of alerts\.snap")
+    assert caught.group_contains(StateError, match=r"journal/1 starts at offset 35, and no snapshot in alerts\.snap")
 
 
 async def test_a_rebalance_costs_who_keeps_a_partition_nothing(topics: Settings) -> None:

@@ -13,12 +13,14 @@ from alerts.manager import AlertManager
 from ingest.registry import RegistryStep
 from stream.processor import Processor
 from tests.alerting import command, episode, mark
+from tests.logs import T0, Log, row, worn
 from tests.property.test_manager import batch, journals, placed
 from tests.property.test_processor import made, seeds
 from vitals.codecs.state import decode, encode
 from vitals.devices import DEVICE_TYPES
 from vitals.errors import CodecError
 from vitals.messages import Message
+from vitals.metrics import MINUTE_US, SECOND_US
 from vitals.policies import DEFAULT, LOW
 from vitals.registry import ClockSet, DeviceAdd, DeviceBind, DeviceUnbind, PolicySet, SiteAdd
 from vitals.snapshots import CHUNK_BYTES_MAX, chunks
@@ -74,6 +76,29 @@ def test_a_processor_goes_on_from_a_snapshot_as_if_it_had_never_stopped(seed: in
     """A snapshot that left one thing out would page wrongly after a restart, and nobody would see why."""
     log = made(seed, acts)
     check(lambda: Processor(0, 1), log.records, len(log.keys), cuts)
+
+
+def test_a_snapshot_tells_nothing_of_how_the_log_was_polled() -> None:
+    """Rows that wait, lower bounds on deadlines, who was a stranger when: two owners poll differently."""
+    log = Log()
+    log.site(1)
+    log.readings(row("bob", 100, T0))
+    for name in ("ann", "bob"):
+        log.patient(name, worn(name, f"ward-{name}", "ward", T0 - 90 * MINUTE_US))
+    log.tick(T0)
+    for minute in range(1, 4):
+        at = T0 + minute * MINUTE_US
+        log.readings(row("bob", 100 + minute, at), row("bob", 70, at, metric="heart_rate"))
+        log.readings(row("ann", 70, at, metric="heart_rate"), row("nobody", 70, at, metric="heart_rate"))
+        log.tick(T0 + minute * SECOND_US)
+    log.readings(row("ann", 99, T0 + 5 * MINUTE_US))
+    log.readings(row("ann", 98, T0 + 9 * MINUTE_US), row("ann", 80, T0 + 9 * MINUTE_US, metric="heart_rate"))
+    found = set()
+    for cuts in ([], range(len(log.keys)), range(0, len(log.keys), 2)):
+        step = Processor(0, 1)
+        log.run(step, cuts)
+        found.add(as_bytes(step))
+    assert len(found) == 1
 
 
 cuts_of_journals = st.lists(st.integers(min_value=0, max_value=40), min_size=1, max_size=4)
