@@ -1,7 +1,7 @@
 """When snapshots are written: one at a time beside the loop, a partition's every so often, a last one at a hand-over.
 
-What it costs the loop is the copy of a state (5 ms for 1,000 patients); encoding and digests are done in a thread, and
-chunks go out over a producer of their own, one after the other, so that no output waits behind them.
+What it costs the loop is the copy of a state (2.4 ms of CPU for 1,000 patients); encoding and digests are done in a
+thread, and chunks go out over a producer of their own, one after the other, so that no output waits behind them.
 """
 
 from __future__ import annotations
