@@ -94,9 +94,9 @@ def test_a_snapshot_tells_nothing_of_how_the_log_was_polled() -> None:
     log.readings(row("ann", 99, T0 + 5 * MINUTE_US))
     log.readings(row("ann", 98, T0 + 9 * MINUTE_US), row("ann", 80, T0 + 9 * MINUTE_US, metric="heart_rate"))
     found = set()
-    for cuts in ([], range(len(log.keys)), range(0, len(log.keys), 2)):
+    for together in (1, 2, len(log.keys)):
         step = Processor(0, 1)
-        log.run(step, cuts)
+        log.run(step, range(0, len(log.keys), together))
         found.add(as_bytes(step))
     assert len(found) == 1
 
