@@ -11,10 +11,9 @@ import pytest
 
 from runtime.settings import Settings
 from runtime.testing.waiting import until
-from tests.boards import dashboard
+from tests.boards import dashboard, knowing
 from tests.flow import IOTCORE, MOSQUITTO, Flow, SteppedClock, bridge, flow, minute_us, on, told
 from tests.integration.storage_data import rows, stored_to_the_end
-from tests.integration.test_api import knowing
 from vitals.metrics import MINUTE_US, SECOND_US
 from vitals.readings import Flag
 from vitals.rollups import LATE as SHOWN_LATE
