@@ -19,10 +19,10 @@ from runtime.kafka import GroupConsumer, Out, Producer
 from runtime.observe import HealthServer, Metrics, Readiness
 from runtime.runner import Runner, RunnerSpec
 from vitals.journal import Tick
-from vitals.topics import FEED, JOURNAL, MARK_KEY
+from vitals.topics import FEED, JOURNAL, MANAGER_SNAPSHOTS, MARK_KEY
 
 GROUP = "manager"
-SPEC = RunnerSpec(input_topic=JOURNAL, group=GROUP, make=AlertManager, tails=(FEED,))
+SPEC = RunnerSpec(JOURNAL, GROUP, AlertManager, tails=(FEED,), snapshots=MANAGER_SNAPSHOTS)
 LAG_SECONDS = 5.0
 """Between two looks at how far behind the journal the manager is."""
 START_LOOK_SECONDS = 0.05
@@ -73,11 +73,11 @@ async def main(
 
     Raises:
         ServerError: Kafka is away, or stalls.
-        StateError: the journal has lost its beginning.
+        StateError: the journal has lost its beginning, and no snapshot reaches beyond that.
     """
     clock = clock or SystemClock()
     metrics, readiness = Metrics(), Readiness("journal")
-    runner = Runner(settings, SPEC, monotonic=clock.monotonic)
+    runner = Runner(settings, SPEC, monotonic=clock.monotonic, metrics=metrics)
     skipped = metrics.gauge("journal_unreadable_records", "Journal records skipped")
     skipped.set_function(lambda: sum(step.unreadable for step in runner.steps.values()))
     async with (

@@ -14,7 +14,7 @@ import os
 
 from benchmarks.frame import Result, progress
 
-NAMES = ("step", "backtest", "bridge", "sink", "fanout", "latency")
+NAMES = ("step", "restore", "backtest", "bridge", "sink", "fanout", "latency")
 
 
 def main() -> None:

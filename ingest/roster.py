@@ -7,6 +7,7 @@ from typing import Literal
 from uuid import UUID
 
 from vitals.bounds import violation
+from vitals.codecs.state import State
 from vitals.control import PatientControl, WornDevice
 from vitals.devices import Binding, Device, DeviceType, Site
 from vitals.metrics import METRIC_BY_NAME
@@ -39,6 +40,22 @@ class Roster:
         self.devices: dict[str, Device] = {}
         self.clock: Literal["real", "simulated"] | None = None
         self._controls: dict[UUID, PatientControl] = {}
+
+    def state(self) -> State:
+        """Everything, each in the order in which it came."""
+        return {
+            "sites": list(self.sites.values()),
+            "devices": list(self.devices.values()),
+            "clock": self.clock,
+            "controls": list(self._controls.values()),
+        }
+
+    def restore(self, state: State) -> None:
+        """Take a snapshot; of nothing known before."""
+        self.sites = {site.name: site for site in map(Site.model_validate, state["sites"])}
+        self.devices = {device.name: device for device in map(Device.model_validate, state["devices"])}
+        self.clock = state["clock"]
+        self._controls = {each.patient: each for each in map(PatientControl.model_validate, state["controls"])}
 
     def add_site(self, command: SiteAdd) -> Site:
         """Give a new site the next number."""

@@ -7,7 +7,8 @@ first tick after that: a clock that stood still and jumps on its return has not 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
 from stream.evaluations import last_due
 from stream.series import LONG_AGO, NEVER
@@ -93,6 +94,22 @@ class Sites:
             ):
                 return True
         return False
+
+    def state(self) -> list[dict[str, Any]]:
+        """All sites, in the order in which they came: marks name them in it. ``alarm_at`` depends on how the log was
+        polled, so the next ticks of a restored site look at all deadlines.
+        """
+        return [
+            asdict(replace(site, alarm_at=LONG_AGO))
+            | {"others": sorted(site.others.items()), "closed": sorted(site.closed.items())}
+            for site in self.by_number.values()
+        ]
+
+    def restore(self, state: list[dict[str, Any]]) -> None:
+        """Take the sites of a snapshot."""
+        for each in state:
+            site = Site(**each | {"others": dict(each["others"]), "closed": dict(each["closed"])})
+            self.by_number[site.number] = site
 
     def clocks(self) -> dict[int, int]:
         """The clocks of the sites that have ticked, by number."""

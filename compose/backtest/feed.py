@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compose.backtest.log import STEP_US, PersonLog
-from stream.part import deciding
 from stream.series import LONG_AGO
+from stream.turns import deciding
 from vitals.metrics import GLUCOSE, METRIC_BY_CODE
 from vitals.policies import Policy
 from vitals.readings import READING, Flag, Rows, event_time, late, tick_rows, usable

@@ -14,7 +14,8 @@ import numpy as np
 from alerts.manager import AlertManager
 from compose.backtest import feed
 from compose.backtest.log import STEP_US, PersonLog
-from stream.processor import Counters, Processor
+from stream.counters import Counters
+from stream.processor import Processor
 from vitals.alerts import Alert
 from vitals.alerts import decode as decode_feed
 from vitals.journal import Episode, Mark

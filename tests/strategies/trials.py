@@ -12,6 +12,8 @@ from tests.strategies.acts import lived
 from tests.strategies.facts import Witness
 from tests.strategies.wards import Plan
 from vitals.causes import NONE
+from vitals.codecs.state import decode, encode
+from vitals.snapshots import CHUNK_BYTES_MAX, chunks
 from vitals.steps import Output
 from vitals.topics import JOURNAL, WINDOWS
 
@@ -58,18 +60,25 @@ def polls(random: Random, first: int, last: int) -> list[int]:
 def recovered(log: Log, crash: Crash, random: Random, *, partition: int, partitions: int) -> list[Output]:
     """What stands in the topics, in the order of its causes, when a processor has died and another has taken over.
 
-    The second replays the log from the beginning. In each topic it finds the last cause and writes only later ones.
+    The second goes on from a snapshot, where the first had written one, else from the beginning. In each topic it finds
+    the last cause and writes only later ones.
     """
     cuts = polls(random, 0, crash.at)
     first = Processor(partition, partitions)
     before, last = cuts[-1] if cuts else 0, crash.at
-    written = log.run(first, cuts[:-1], last=before)
+    saved = random.choice((0, before, random.randint(0, before)))
+    written = log.run(first, (cut for cut in cuts[:-1] if cut < saved), last=saved)
+    snapshot = b"".join(chunks(encode(first.state()), CHUNK_BYTES_MAX))
+    written += log.run(first, (cut for cut in cuts[:-1] if cut > saved), first=saved, last=before)
     caused = log.run(first, [], first=before, last=last)
     for topic, share in ((JOURNAL, crash.journal), (WINDOWS, crash.windows)):
         some = [each for each in caused if each.topic == topic]
         written += some[: round(share * len(some))]
     ends = {topic: max((e.cause for e in written if e.topic == topic), default=NONE) for topic in (JOURNAL, WINDOWS)}
-    again = log.run(Processor(partition, partitions), polls(random, 0, len(log.keys)))
+    second = Processor(partition, partitions)
+    if saved:
+        second.restore(decode(snapshot))
+    again = log.run(second, polls(random, saved, len(log.keys)), first=saved)
     written += [each for each in again if each.cause > ends[each.topic]]
     return sorted(written, key=lambda each: each.cause)
 
