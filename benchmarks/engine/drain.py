@@ -16,6 +16,7 @@ from benchmarks.engine.tumbling import Tumbling
 from runtime.clock import SystemClock
 from runtime.kafka import GroupConsumer, Out, Producer, Reader
 from runtime.runner import Runner, RunnerSpec
+from runtime.service import spare_collections
 from runtime.settings import Settings, load
 from stream.processor import Processor, factory
 from stream.service import GROUP
@@ -71,4 +72,5 @@ def main() -> None:
     """Take everything from the command line."""
     kafka, namespace, what, *topics = sys.argv[1:]
     settings = load(Settings, kafka=kafka, namespace=namespace, partitions=PARTITIONS)
+    spare_collections()
     uvloop.run(job(settings, *topics) if what == "job" else processor(settings))
