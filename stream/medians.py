@@ -184,7 +184,12 @@ class Medians(Table):
                 continue
             chosen = slots[some]
             cells = self.ring.cells(chosen, at, width)
-            good = self._filled(cells, chosen) & self._fresh(cells, chosen, at)
+            good = self._fresh(cells, chosen, at)
+            if not np.count_nonzero(good):
+                if len(chosen) == len(slots) and width >= int(self.fresh_span[slots].max()):
+                    break  # wider windows end with the same panes: nobody's holds a fresh reading
+                continue
+            good &= self._filled(cells, chosen)
             done[some[good]] = True
             hot = np.flatnonzero(good & warm[some])
             if hot.size:

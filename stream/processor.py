@@ -278,7 +278,7 @@ class Processor:
             return
         keys = [self._patients.keys[slot] for slot in slots.tolist()]
         rows["patient"] = np.frombuffer(b"".join(keys), "V16")
-        new = np.flatnonzero((np.diff(at) != 0) | (np.diff(slots) != 0)) + 1
+        new = ((at[1:] != at[:-1]) | (slots[1:] != slots[:-1])).nonzero()[0] + 1
         bounds = [0, *new.tolist(), len(rows)]
         self._outbox.close(Where(position, row, 0), at.tolist(), keys, rows, bounds)
 
