@@ -171,7 +171,8 @@ class Ring(Table):
         beyond = min(count, last - int(head.min(initial=last)))
         if beyond:  # so many of the last panes are beyond some series' head: what is there is of long ago
             cells[:, -beyond:] *= np.arange(last - beyond + 1, last + 1) <= head[:, None]
-        cells[first <= head - self.size] = 0
+        if first <= int(head.max(initial=LONG_AGO)) - self.size:
+            cells[first <= head - self.size] = 0
         return cells
 
     def run_starts(self, readings: Beyond, panes: int) -> Ints:

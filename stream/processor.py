@@ -19,7 +19,7 @@ from stream.medians import NO_DATA
 from stream.outbox import Outbox, Where
 from stream.part import Lane
 from stream.rows import Part
-from stream.series import LONG_AGO, NEVER, Patients
+from stream.series import LONG_AGO, NEVER, Patients, Ranks
 from stream.sites import MARK_EVERY_US, Site, Sites
 from vitals.control import ClockControl, PatientControl, SiteControl, decode
 from vitals.journal import Mark
@@ -74,7 +74,7 @@ class Processor:
         self._sites = Sites()
         self._outbox = Outbox(partition)
         self._lanes = {metric.code: Lane(metric, self._patients, self._outbox) for metric in WATCHED}
-        self._ranked: Slots = np.zeros(0, np.intp)
+        self._ranks = Ranks(self._patients)
         self._strangers = 0
         self._simulated = False
         self.counters = Counters()
@@ -149,18 +149,15 @@ class Processor:
     # ---- time
 
     def _quiet(self, moves: list[tuple[int, int]], pending: int) -> bool:
-        """Whether a tick record passes no deadline, those included that rows are yet to set: the first of those that
-        are not taken arrived at ``pending`` (µs), NEVER for none.
-        """
+        """Whether a tick record passes no deadline, nor one that rows not taken may set, from ``pending`` (µs) on."""
         for number, at in moves:
             site = self._sites.by_number.get(number)
             if site is None or site.clock == LONG_AGO or at >= min(site.alarm_at, site.window_at):
                 return False
         if self._sites.stirs(moves):
             return False
-        for lane in self._lanes.values():
-            pending = min(pending, lane.waiting.since)
-        return max(at for _, at in moves) < pending + DELAY_MIN_US
+        since = min(pending, *(lane.waiting.since for lane in self._lanes.values()))
+        return max(at for _, at in moves) < since + DELAY_MIN_US
 
     def _advance(self, moves: list[tuple[int, int]]) -> list[Site]:
         """Move clocks; the sites that were heard."""
@@ -268,7 +265,7 @@ class Processor:
             site.closed[spec.code] = windows.last_end(spec, site.clock)
         if blocks:
             at, slot, rows = np.concatenate(instants), np.concatenate(owners), np.concatenate(blocks)
-            order = np.lexsort((self._ranks()[slot], at))  # the outputs' own order: then it costs little to sort them
+            order = np.lexsort((self._ranks.of(slot), at))  # the outputs' own order: then it costs little to sort them
             self._write_windows(at[order], slot[order], rows[order], position, row)
 
     def _write_windows(
@@ -281,13 +278,6 @@ class Processor:
         new = ((at[1:] != at[:-1]) | (slots[1:] != slots[:-1])).nonzero()[0] + 1
         bounds = [0, *new.tolist(), len(rows)]
         self._outbox.close(Where(position, row, 0), at.tolist(), keys, rows, bounds)
-
-    def _ranks(self) -> Slots:
-        """Each slot's place in the order of the patients' ids."""
-        keys = self._patients.keys
-        if len(self._ranked) < len(keys):
-            self._ranked = np.argsort(sorted(range(len(keys)), key=keys.__getitem__))
-        return self._ranked
 
     def _next_window(self, site: Site, slots: Slots) -> None:
         ends = [

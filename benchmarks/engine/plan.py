@@ -13,7 +13,7 @@ from benchmarks.engine.sides import Engine
 from benchmarks.frame import progress
 
 ONE = Shape(1000, 1, 1200)
-SIXTY = Shape(1000, 60, 6000)
+SIXTY = Shape(1000, 60, 9000)
 OURS, OURS_60 = "vigil on that job x1", "vigil on that job x60"
 SKETCH, SKETCH_60 = "numpy sketch x1", "numpy sketch x60"
 BARE = "bare getmany x1"
@@ -22,15 +22,15 @@ BYTEWAX, FAUST, QUIX = "bytewax x1", "faust x1", "quix streams x1"
 WHOLE, WHOLE_60 = "processor x1", "processor x60"
 PROCESSORS = {
     WHOLE: Shape(1000, 1, 600),
-    WHOLE_60: Shape(1000, 60, 6000),
-    "processor x1 of 100 patients": Shape(100, 1, 3000),
-    "processor x60 of 100 patients": Shape(100, 60, 12_000),
+    WHOLE_60: Shape(1000, 60, 9000),
+    "processor x1 of 100 patients": Shape(100, 1, 1800),
+    "processor x60 of 100 patients": Shape(100, 60, 6000),
     "processor x1 of 10000 patients": Shape(10_000, 1, 120),
     "processor x60 of 10000 patients": Shape(10_000, 60, 600),
 }
 STEPS = {
     f"step alone x{per_record} of {patients} patients": Shape(patients, per_record, readings // patients)
-    for per_record, readings in ((1, 600_000), (60, 3_000_000))
+    for per_record, readings in ((1, 300_000), (60, 1_800_000))
     for patients in (100, 10_000)
 }
 MEMORY_OF_ONE = "memory per patient"
