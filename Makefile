@@ -109,6 +109,10 @@ drills: install-dev page ## every drill, and a table of what they came to (SEEDS
 bench: install-dev ## every benchmark beside its yardstick (ARGS="bridge fanout" for some of them; --turns 3)
 	@exec $(BIN)/python -m benchmarks $(ARGS)
 
+.PHONY: bench-engine
+bench-engine: install-dev ## the stream engine beside Kafka Streams, Bytewax, Faust and Quix (ARGS="--only sketch --turns 3")
+	@exec $(BIN)/python -m benchmarks.engine $(ARGS)
+
 .PHONY: screens
 screens: install-dev page ## pictures of every screen of a demonstration, into OUT (a folder)
 	@exec $(BIN)/python -m compose.drills.screens --out $(OUT) $(ARGS)

@@ -75,8 +75,8 @@ class Result:
             "figures": self.figures,
         }
 
-    def tell(self) -> None:
-        """Print the tables and write the file."""
+    def tell(self, *, keep: bool = True) -> None:
+        """Print the tables, and write the file where it is to be kept."""
         known = self.as_json()
         lines = [f"\n{self.name}: {self.what}"]
         if known["sides"]:
@@ -98,6 +98,8 @@ class Result:
         load = known["load_average"]
         lines.append(f"load average {load['before'][0]} before, {load['after'][0]} after")
         sys.stdout.write("\n".join(lines) + "\n")
+        if not keep:
+            return
         RESULTS.mkdir(exist_ok=True)
         text = json.dumps(known, ensure_ascii=False, indent=1) + "\n"
         (RESULTS / f"{self.name}.json").write_text(text, encoding="utf-8")

@@ -59,7 +59,7 @@ class Place:
 
 
 @asynccontextmanager
-async def place(name: str, wanted: Sequence[str]) -> AsyncIterator[Place]:
+async def place(name: str, wanted: Sequence[str], partitions: int = PARTITIONS) -> AsyncIterator[Place]:
     """Servers and topics while the body runs; ``wanted`` are names of `compose.testbed`."""
     with tempfile.TemporaryDirectory(prefix="vigil-bench-", ignore_cleanup_errors=True) as folder:
         root = Path(folder)
@@ -69,7 +69,7 @@ async def place(name: str, wanted: Sequence[str]) -> AsyncIterator[Place]:
                 kafka=addresses["VIGIL_TEST_KAFKA"],
                 mqtt=addresses.get("VIGIL_TEST_MOSQUITTO", "127.0.0.1:1883"),
                 namespace=f"bench-{name}-{os.getpid()}",
-                partitions=PARTITIONS,
+                partitions=partitions,
             )
             await ensure_topics(settings, TOPICS)
             try:

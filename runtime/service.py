@@ -10,6 +10,7 @@ setting (one line), 70 for a fault of ours (traceback in the log), 75 when the s
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -34,6 +35,10 @@ KAFKA_POLL_S = 0.5
 SHUTDOWN_S_MAX = 20.0
 """Longer than the sum of the drivers' own closing deadlines; then the process ends itself."""
 
+OBJECTS_MAX = 50_000
+"""So many objects more than before make Python look for cycles among them. Its own number, 700, is below what one poll
+brings: it looked at every record several times, and each twentieth of those looks went through all that lives."""
+
 S = TypeVar("S", bound=Settings)
 log = structlog.get_logger("vigil.service")
 
@@ -51,8 +56,16 @@ def run_code(main: Callable[[S], Awaitable[None]], settings_cls: type[S], name: 
         _say(f"{name}: {error}")
         return EXIT_SETTINGS
     configure_logging(settings, name)
+    spare_collections()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_supervise(main, settings, name))
+
+
+def spare_collections() -> None:
+    """Have Python look for cycles rarely, and never again among what is loaded now. Records and rows have none."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(OBJECTS_MAX, 20, 20)
 
 
 async def _supervise(main: Callable[[S], Awaitable[None]], settings: S, name: str) -> int:

@@ -189,7 +189,12 @@ class Medians(Table):
                 continue
             chosen = slots[some]
             cells = self.ring.cells(chosen, at, width)
-            good = self._filled(cells, chosen) & self._fresh(cells, chosen, at)
+            good = self._fresh(cells, chosen, at)
+            if not np.count_nonzero(good):
+                if len(chosen) == len(slots) and width >= int(self.fresh_span[slots].max()):
+                    break  # wider windows end with the same panes: nobody's holds a fresh reading
+                continue
+            good &= self._filled(cells, chosen)
             done[some[good]] = True
             hot = np.flatnonzero(good & warm[some])
             if hot.size:
@@ -204,9 +209,11 @@ class Medians(Table):
         pane, panes = self.ring.pane_us, cells.shape[1]
         enough = np.zeros(len(slots), np.bool_)
         intervals = np.maximum(self.series.interval[slots], pane)
-        for interval in np.unique(intervals).tolist():
-            rows = np.flatnonzero(intervals == interval)
-            mine = full if len(rows) == len(slots) else full[rows]
+        least = int(intervals.min())
+        alike = least == int(intervals.max())  # as nearly everywhere; it costs less to see than `numpy.unique`
+        for interval in [least] if alike else np.unique(intervals).tolist():
+            rows = slice(None) if alike else np.flatnonzero(intervals == interval)
+            mine = full[rows]
             count = panes * pane // interval
             if interval > pane:
                 ends = -(-np.arange(count + 1) * interval // pane)
@@ -220,7 +227,10 @@ class Medians(Table):
         count = min(cells.shape[1], -(-int(spans.max()) // pane))
         ends = at - pane * np.arange(count - 1, -1, -1)
         earliest = np.maximum(at - spans + 1, self.series.waits_from[slots])
-        return np.asarray(((cells[:, -count:] > 0) & (ends >= earliest[:, None])).any(axis=1))
+        fresh = cells[:, -count:] > 0
+        if ends[0] < int(earliest.max()):
+            fresh &= ends >= earliest[:, None]
+        return np.asarray(fresh.any(axis=1))
 
     def _medians(self, at: int, width: int, slots: Slots, cells: Cells) -> list[Moved]:
         """Move the machines of one width, where the median can be outside the calm zone or an episode is open."""

@@ -6,7 +6,11 @@ whatever topic they go to. A record's mark comes last.
 
 from __future__ import annotations
 
+from itertools import count as count_from
+from itertools import repeat
 from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
 
 from stream.series import NEVER
 from vitals.causes import Cause
@@ -15,7 +19,6 @@ from vitals.topics import JOURNAL, MARK_KEY, WINDOWS
 from vitals.windows import WINDOW
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from vitals.journal import Episode, Mark
@@ -36,12 +39,12 @@ class _Block:
 
     def __init__(self, position: int, rows: NDArray[np.void], bounds: list[int]) -> None:
         self.position, self.rows, self.bounds = position, rows, bounds
-        self.ordinals = [0] * len(rows)
+        self.ordinals = [0] * (len(bounds) - 1)
         self.data = b""
 
     def finish(self, offset: int) -> None:
         """Write the versions into the rows: the ordinals are known."""
-        self.rows["offset"], self.rows["ordinal"] = offset, self.ordinals
+        self.rows["offset"], self.rows["ordinal"] = offset, np.repeat(self.ordinals, np.diff(self.bounds))
         self.data = self.rows.tobytes()
 
     def value(self, at: int) -> bytes:
@@ -76,15 +79,16 @@ class Outbox:
 
         Their version is written into the rows when the ordinals are known.
         """
-        number, block = len(self._blocks), _Block(where.position, rows, bounds)
+        number, block, count = len(self._blocks), _Block(where.position, rows, bounds), len(bounds) - 1
         self._blocks.append(block)
-        entries = self._entries
-        for at, first in enumerate(bounds[:-1]):
-            key = keys[first]
-            # the last field says which entry of the block, the missing value that it is one
-            order = (where.position, where.row, instants[first], key, "", "", "", len(entries))
-            entries.append((order, key, None, (number << 32) | at))
-        self.windows += len(bounds) - 1
+        firsts = bounds[:-1]
+        owners, times = [keys[first] for first in firsts], [instants[first] for first in firsts]
+        # the last field says which entry of the block, the missing value that it is one
+        rest = repeat(where.position), repeat(where.row), times, owners, repeat(""), repeat(""), repeat("")
+        orders = zip(*rest, count_from(len(self._entries)), strict=False)
+        numbers = range(number << 32, (number << 32) + count)
+        self._entries.extend(zip(orders, owners, repeat(None), numbers, strict=False))
+        self.windows += count
 
     def mark(self, position: int, mark: Mark) -> None:
         """The site clocks after a tick record."""
@@ -97,21 +101,23 @@ class Outbox:
         entries, blocks = self._entries, self._blocks
         entries.sort()
         causes = []
-        position, ordinal = -1, 0
+        position, ordinal, offset = -1, 0, 0
         for order, _, value, number in entries:
-            ordinal = ordinal + 1 if order[0] == position else 0
-            position = order[0]
-            causes.append(Cause(offsets[position], ordinal))
+            if order[0] == position:
+                ordinal += 1
+            else:
+                position, ordinal = order[0], 0
+                offset = offsets[position]
+            causes.append(Cause(offset, ordinal))
             if value is None:
-                block, at = blocks[number >> 32], number & 0xFFFFFFFF
-                for row in range(block.bounds[at], block.bounds[at + 1]):
-                    block.ordinals[row] = ordinal
+                blocks[number >> 32].ordinals[number & 0xFFFFFFFF] = ordinal
         for block in blocks:
             block.finish(offsets[block.position])
+        partition = self._partition
         outputs = [
-            Output(WINDOWS, self._partition, key, blocks[number >> 32].value(number & 0xFFFFFFFF), cause)
+            Output(WINDOWS, partition, key, blocks[number >> 32].value(number & 0xFFFFFFFF), cause)
             if value is None
-            else Output(JOURNAL, self._partition, key, value, cause)
+            else Output(JOURNAL, partition, key, value, cause)
             for (_, key, value, number), cause in zip(entries, causes, strict=True)
         ]
         entries.clear()

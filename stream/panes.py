@@ -136,9 +136,14 @@ class Ring(Table):
         series, before = self._each_once(slots[moved], old[moved])
         head = self.head[series]
         passed = np.minimum(head - before, self.size)
-        owner = np.repeat(np.arange(len(series)), passed)
-        back = np.arange(len(owner)) - np.repeat(np.cumsum(passed) - passed, passed)
-        where = series[owner], (head[owner] - back) % self.size
+        least = int(passed.min())
+        if least == int(passed.max()):
+            numbers = head[:, None] - np.arange(least)
+            where = np.repeat(series, least), numbers.reshape(-1) % self.size
+        else:
+            owner = np.repeat(np.arange(len(series)), passed)
+            back = np.arange(len(owner)) - np.repeat(np.cumsum(passed) - passed, passed)
+            where = series[owner], (head[owner] - back) % self.size
         if self._hot_cells:
             gone = where[0][self._is_hot(where[0], np.abs(self.millis[where]))]
             np.subtract.at(self.hot, gone, 1)
@@ -176,10 +181,11 @@ class Ring(Table):
         until_wrap = min(count, self.size - begin)
         cells[:, :until_wrap] = self.millis[slots, begin : begin + until_wrap]
         cells[:, until_wrap:] = self.millis[slots, : count - until_wrap]
-        behind = np.flatnonzero(head < last)
-        if behind.size:
-            cells[behind] = np.where(np.arange(first, last + 1) > head[behind, None], 0, cells[behind])
-        cells[first <= head - self.size] = 0
+        beyond = min(count, last - int(head.min(initial=last)))
+        if beyond:  # so many of the last panes are beyond some series' head: what is there is of long ago
+            cells[:, -beyond:] *= np.arange(last - beyond + 1, last + 1) <= head[:, None]
+        if first <= int(head.max(initial=LONG_AGO)) - self.size:
+            cells[first <= head - self.size] = 0
         return cells
 
     def run_starts(self, readings: Beyond, panes: int) -> Ints:

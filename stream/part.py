@@ -289,6 +289,8 @@ class Lane:
 
     def forgotten_at(self, slots: Slots) -> Ints:
         """When the first known open episode of a window rule turns unknown, NEVER where none is."""
+        if not np.count_nonzero(self.medians.level):
+            return np.full(len(slots), NEVER)
         return np.asarray(self.medians.lost_at(slots).min(axis=1, initial=NEVER))
 
     def deadline(self, slots: Slots) -> Ints:

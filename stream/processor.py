@@ -20,7 +20,7 @@ from stream.medians import NO_DATA
 from stream.outbox import Outbox, Where
 from stream.part import DEVICE_REMOVED, Lane
 from stream.rows import Part
-from stream.series import LONG_AGO, NEVER, Patients
+from stream.series import LONG_AGO, NEVER, Patients, Ranks
 from stream.sites import MARK_EVERY_US, Site, Sites
 from vitals.codecs.state import State, reading
 from vitals.control import ClockControl, PatientControl, SiteControl, decode
@@ -58,6 +58,7 @@ class Processor:
         self._sites = Sites()
         self._outbox = Outbox(partition)
         self._lanes = {metric.code: Lane(metric, self._patients, self._outbox) for metric in WATCHED}
+        self._ranks = Ranks(self._patients)
         self._strangers = 0
         self._simulated = False
         self.counters = Counters()
@@ -72,22 +73,26 @@ class Processor:
         batch = poll.read(records, self._patients)
         self.counters.broken += batch.broken
         self._make_room()
-        begin = 0
+        begin = seen = 0
+        arrived, pending = batch.rows["received_at"], NEVER
         controls = set(batch.controls)
         for position in sorted(controls.union(batch.ticks)):
             first, last = batch.starts[position], batch.starts[position + 1]
             if position in controls:
                 self._readings(batch, begin, first)
                 self._control(position, records.values[position])
-                begin = last
+                begin, seen, pending = last, last, NEVER
                 continue
             moves = batch.ticks[position]
-            if self._quiet(moves, batch, begin, first):
+            if seen < first:
+                pending = min(pending, int(arrived[seen:first].min()))
+            seen = last
+            if self._quiet(moves, pending):
                 self._advance(moves)
             else:
                 self._readings(batch, begin, first)
                 self._tick(moves, position)
-                begin = last
+                begin, pending = last, NEVER
             self._mark(moves, position)
         self._readings(batch, begin, len(batch.rows), wait=True)
         outputs = self._outbox.drain(records.offsets)
@@ -119,6 +124,8 @@ class Processor:
         """Deadlines of these series may have come nearer: their sites look earlier."""
         if not slots.size:
             return
+        if len(slots) > len(self._patients.keys):  # several rows of each
+            slots = np.bincount(slots).nonzero()[0]
         due, where = lane.deadline(slots), self._patients.site[slots]
         for number in set(where.tolist()):
             site = self._sites.by_number[number]
@@ -126,18 +133,16 @@ class Processor:
 
     # ---- time
 
-    def _quiet(self, moves: list[tuple[int, int]], batch: Poll, begin: int, end: int) -> bool:
-        """Whether a tick record passes no deadline, those that the rows before it are yet to set included."""
+    def _quiet(self, moves: list[tuple[int, int]], pending: int) -> bool:
+        """Whether a tick record passes no deadline, nor one that rows not taken may set, from ``pending`` (µs) on."""
         for number, at in moves:
             site = self._sites.by_number.get(number)
             if site is None or site.clock == LONG_AGO or at >= min(site.alarm_at, site.window_at):
                 return False
         if self._sites.stirs(moves):
             return False
-        pending = min(lane.waiting.since for lane in self._lanes.values())
-        if begin < end:  # ticks among them do no harm: at worst they make one more look at what is due
-            pending = min(pending, int(batch.rows["received_at"][begin:end].min()))
-        return max(at for _, at in moves) < pending + DELAY_MIN_US
+        since = min(pending, *(lane.waiting.since for lane in self._lanes.values()))
+        return max(at for _, at in moves) < since + DELAY_MIN_US
 
     def _advance(self, moves: list[tuple[int, int]]) -> list[Site]:
         """Move clocks; the sites that were heard."""
@@ -245,7 +250,7 @@ class Processor:
             site.closed[spec.code] = windows.last_end(spec, site.clock)
         if blocks:
             at, slot, rows = np.concatenate(instants), np.concatenate(owners), np.concatenate(blocks)
-            order = np.lexsort((slot, at))
+            order = np.lexsort((self._ranks.of(slot), at))  # the outputs' own order: then it costs little to sort them
             self._write_windows(at[order], slot[order], rows[order], position, row)
 
     def _write_windows(
@@ -255,7 +260,7 @@ class Processor:
             return
         keys = [self._patients.keys[slot] for slot in slots.tolist()]
         rows["patient"] = np.frombuffer(b"".join(keys), "V16")
-        new = np.flatnonzero((np.diff(at) != 0) | (np.diff(slots) != 0)) + 1
+        new = ((at[1:] != at[:-1]) | (slots[1:] != slots[:-1])).nonzero()[0] + 1
         bounds = [0, *new.tolist(), len(rows)]
         self._outbox.close(Where(position, row, 0), at.tolist(), keys, rows, bounds)
 

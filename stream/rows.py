@@ -12,7 +12,7 @@ from stream.signal import OLD, words
 from vitals.readings import READING, Flag, Rows, event_time, late, usable
 
 CENSORED_LOW, CENSORED_HIGH = 1, 2
-_LOW, _HIGH = int(Flag.CENSORED_LOW), int(Flag.CENSORED_HIGH)
+_LOW, _HIGH, _LATE = int(Flag.CENSORED_LOW), int(Flag.CENSORED_HIGH), np.uint16(Flag.LATE)
 WAITING_MAX = 512
 """So many rows wait together at most: the tick that ends their waiting is not held up by more than a millisecond."""
 
@@ -75,8 +75,9 @@ class Marks(NamedTuple):
 def marked(rows: Rows) -> Marks:
     """What the flags of rows say."""
     flags = rows["flags"]
-    if not np.count_nonzero(flags):  # so are nearly all, and to ask for each flag costs more than all the rest
-        none = np.zeros(len(rows), np.bool_)
-        return Marks(rows["observed_at"].copy(), none.view(np.int8), ~none, none, np.full(len(rows), OLD, np.int8))
+    none = np.zeros(len(rows), np.bool_)
+    if not np.count_nonzero(flags & ~_LATE):  # so are nearly all, and to ask for each flag costs more than all the rest
+        quiet = np.full(len(rows), OLD, np.int8)
+        return Marks(rows["observed_at"].copy(), none.view(np.int8), ~none, flags != 0, quiet)
     censored = np.where(flags & _LOW, CENSORED_LOW, np.where(flags & _HIGH, CENSORED_HIGH, 0)).astype(np.int8)
     return Marks(event_time(rows), censored, usable(rows), late(rows), words(flags))

@@ -110,11 +110,15 @@ class Machines(Table):
 
     def beyond_any(self, slots: Slots, values: Floats) -> Bools:
         """Whether values lie beyond any limit of their slot; all shape (n,)."""
+        if (self.outer == -np.inf).all():  # no series of this metric has a limit
+            return np.zeros(len(slots), np.bool_)
         low, high = self.outer[slots].T
         return np.asarray((values < low) | (-values < high))
 
     def open(self, slots: Slots) -> Bools:
         """Whether each slot has an open episode; shape (n,)."""
+        if not np.count_nonzero(self.level):
+            return np.zeros(len(slots), np.bool_)
         low, high = self.level[slots].T
         return np.asarray((low | high) != 0)
 

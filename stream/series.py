@@ -168,6 +168,21 @@ class Worn(NamedTuple):
     until: int | None
 
 
+class Ranks:
+    """Each slot's place in the order of the patients' ids, which is that of outputs."""
+
+    def __init__(self, patients: Patients) -> None:
+        self._patients = patients
+        self._ranks: Slots = np.zeros(0, np.intp)
+
+    def of(self, slots: Slots) -> Slots:
+        """The places of slots; shape of ``slots``."""
+        keys = self._patients.keys
+        if len(self._ranks) < len(keys):
+            self._ranks = np.argsort(sorted(range(len(keys)), key=keys.__getitem__))
+        return self._ranks[slots]
+
+
 class Series(Table):
     """All series of one metric: the current binding and the newest readings. Times µs.
 

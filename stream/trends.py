@@ -44,7 +44,14 @@ def slopes(filled: Bools, millis: Ints, pane_us: int, intervals: Ints, span_min_
 
 def steady(filled: Bools, pane_us: int, intervals: Ints, span_min_us: int) -> Bools:
     """Whether the points of each window span enough and leave no gap above 2.2 intervals; shape (n,)."""
-    panes = np.arange(filled.shape[1])
+    width = filled.shape[1]
+    first, last = filled.argmax(axis=1), width - 1 - filled[:, ::-1].argmax(axis=1)
+    whole = filled.sum(axis=1) == last - first + 1
+    if whole.all():  # no gap in any: then the widest step is one pane
+        span = (last - first) * pane_us
+        widest = np.where(span > 0, pane_us, 0)
+        return np.asarray((span >= span_min_us) & (widest * 10 <= np.maximum(intervals, pane_us) * 22))
+    panes = np.arange(width)
     newest = np.maximum.accumulate(np.where(filled, panes, -1), axis=1)
     step = np.where(filled[:, 1:] & (newest[:, :-1] >= 0), panes[1:] - newest[:, :-1], 0)
     widest = step.max(axis=1, initial=0) * pane_us

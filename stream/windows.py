@@ -49,14 +49,14 @@ def close(spec: WindowSpec, end: int, slots: Slots, ring: Ring, series: Series) 
     some = np.flatnonzero(filled.any(axis=1))
     slots, millis, filled = slots[some], millis[some], filled[some]
     rows = np.zeros(len(slots), WINDOW)
-    n, total, squares = filled.sum(1), millis.sum(1), (millis * millis).sum(1)
+    n, total, squares = filled.sum(1), millis.sum(1), np.einsum("ij,ij->i", millis, millis)
     interval = series.interval[slots]
     rows["start"], rows["end"] = end - spec.width_us, end
     rows["metric"], rows["window"] = spec.metric.code, spec.code
     rows["count"] = n
     rows["mean"] = total / (1000 * n)
     rows["sd"] = np.sqrt((n * squares - total * total).astype(np.float64)) / (1000 * n)
-    rows["min"] = np.where(filled, millis, np.iinfo(np.int64).max).min(axis=1, initial=np.iinfo(np.int64).max) / 1000
+    rows["min"] = millis.min(axis=1, initial=np.iinfo(np.int64).max, where=filled) / 1000
     rows["max"] = millis.max(axis=1, initial=0) / 1000
     rows["slope"] = slopes(filled, millis, ring.pane_us, interval, SPAN_MIN_US.get(spec.metric.code, 0))
     rows["coverage"] = np.minimum(n * np.maximum(interval, ring.pane_us) / spec.width_us, 1.0)

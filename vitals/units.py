@@ -49,6 +49,8 @@ def canonical(values: NDArray[np.float64], units: NDArray[np.uint8]) -> NDArray[
     ``values`` and ``units`` have one shape, which the result has too. Unrounded: rules round with
     `rule_value`.
     """
+    if np.count_nonzero(_FACTORS[units] != 1) == 0:
+        return values.copy()
     with np.errstate(over="ignore"):  # beyond every range, which the edge has marked; no reason to warn
         result: NDArray[np.float64] = values * _FACTORS[units]
     return result

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable
 from types import TracebackType
 from typing import Any, Self
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from runtime.kafka.fetched import columns, use_whole_fetches
 from runtime.kafka.types import (
     REQUEST_TIMEOUT_MS,
     KafkaStalled,
@@ -28,6 +29,8 @@ STALL_S = 15.0
 STOP_TIMEOUT_S = 5.0
 SCAN_STEP_RECORDS = 64
 """First step of a scan back from a partition's end; each further one is 8 times as long."""
+
+use_whole_fetches()
 
 CONSUMER_OPTIONS: dict[str, Any] = {
     "enable_auto_commit": False,
@@ -214,17 +217,9 @@ async def last_headers(
     return None
 
 
-def convert(settings: Settings, partition: Any, rows: Sequence[Any]) -> Records:
+def convert(settings: Settings, partition: Any, rows: list[Any]) -> Records:
     """Aiokafka's records of one partition as columns."""
-    return Records(
-        own_name(settings, partition.topic),
-        partition.partition,
-        [row.offset for row in rows],
-        [row.key for row in rows],
-        [row.value for row in rows],
-        [tuple(row.headers) for row in rows],
-        [row.timestamp for row in rows],
-    )
+    return Records(own_name(settings, partition.topic), partition.partition, *columns(rows))
 
 
 async def stop_consumer(consumer: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -20,10 +21,12 @@ from vitals.errors import ServerUnavailable
 
 
 @pytest.fixture(autouse=True)
-def _root_logger() -> Iterator[None]:
-    root = logging.getLogger()
+def _as_before() -> Iterator[None]:
+    root, thresholds = logging.getLogger(), gc.get_threshold()
     handlers, level = root.handlers, root.level
     yield
+    gc.unfreeze()
+    gc.set_threshold(*thresholds)
     root.handlers = handlers
     root.setLevel(level)
 
@@ -45,6 +48,14 @@ async def faulty(_settings: Settings) -> None:
 
 async def _fail(error: Exception) -> None:
     raise error
+
+
+def test_a_service_looks_for_cycles_rarely_but_does() -> None:
+    """Each record of a poll is an object: with Python's own number they would be looked through again and again."""
+    assert run_code(done, Settings, "migrate") == EXIT_OK
+    assert gc.isenabled()
+    assert gc.get_threshold()[0] == service.OBJECTS_MAX
+    assert gc.get_freeze_count() > 0
 
 
 def test_work_that_ends_ends_well() -> None:
