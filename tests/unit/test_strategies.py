@@ -148,7 +148,7 @@ def test_too_few_of_a_class_fail_a_run(monkeypatch: pytest.MonkeyPatch, capsys: 
     assert enough.short() == []
     enough.facts[SWAP] = 1
     assert enough.short() == [SWAP]
-    monkeypatch.setattr("tests.strategies.__main__.run", lambda *_: enough)
+    monkeypatch.setattr("tests.strategies.__main__.run", lambda *_, **__: enough)
     monkeypatch.setattr("sys.argv", ["property", "--count", "40", "--seed", "5"])
     assert main() == 1
     said = capsys.readouterr().out
@@ -161,7 +161,7 @@ def test_too_few_of_a_class_fail_a_run(monkeypatch: pytest.MonkeyPatch, capsys: 
 def test_a_failure_is_shown_with_its_seed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
     """Whoever reads it wants to run that log alone."""
     broken = Tally(logs=1, failures=[Failure(Plan(9, (0, 1)), "differs")])
-    monkeypatch.setattr("tests.strategies.__main__.run", lambda *_: broken)
+    monkeypatch.setattr("tests.strategies.__main__.run", lambda *_, **__: broken)
     monkeypatch.setattr("tests.strategies.__main__.wrong", lambda plan: "too much: x" if 1 in plan.acts else None)
     monkeypatch.setattr("sys.argv", ["property", "--count", "1"])
     assert main() == 1
