@@ -23,6 +23,7 @@ from vitals.registry import (
     Command,
     DeviceAdd,
     DeviceBind,
+    DeviceClose,
     DeviceUnbind,
     PolicySet,
     SiteAdd,
@@ -87,6 +88,8 @@ class RegistryStep:
                 device, patient = self.roster.unbind(command)
                 self._announce_patient(patient, outgoing)
                 self._announce_device(device, outgoing)
+            case DeviceClose():
+                self._announce_patient(self.roster.close(command), outgoing)
             case PolicySet():
                 changed, patient = self.roster.set_policy(command)
                 if changed:

@@ -266,11 +266,15 @@ class Medians(Table):
         self.eval_at[slots, column] = at
         self.level[slots, column], self.condition[slots, column] = after, condition
         for slot in ended:
-            del self.shown[slot, column]
-            if rule is None:
-                self.kind[slot, column] = 0
-                self._refresh(slot)
+            self._over(slot, column)
         return moved
+
+    def _over(self, slot: int, column: int) -> None:
+        """An episode has ended, and with it a rule that is gone."""
+        del self.shown[slot, column]
+        if self.kind[slot, column] < 0:
+            self.kind[slot, column] = 0
+            self._refresh(slot)
 
     def _missed(self, slot: int, column: int, at: int) -> list[Moved]:
         """A jump of the clock made T after a minute without one: the episode was unknown meanwhile."""
@@ -301,6 +305,14 @@ class Medians(Table):
         self.reasons[slot, column] = reason
         change: EpisodeChange = "unknown" if known else "reason"
         return Moved(slot, column, change, 1, UNKNOWN, at, at, self.shown[slot, column], reason)
+
+    def close(self, slot: int, column: int, reason: str, at: int) -> Moved:
+        """An open episode ends without an evaluation: somebody closed it."""
+        shown = self.shown[slot, column]
+        self.level[slot, column], self.condition[slot, column] = 0, OVER
+        self.reasons.pop((slot, column), None)
+        self._over(slot, column)
+        return Moved(slot, column, "clear", 0, OVER, at, at, shown, reason)
 
     def regain(self, slot: int, column: int, at: int) -> Moved | None:
         """An unknown episode is known again by its last median, without a new one."""

@@ -332,6 +332,15 @@ class Lane:
                 else:
                     self._moved(self.medians.regain(slot, column, where.instant), where)
 
+    def close(self, slot: int, reason: str, new: str, where: Where) -> None:
+        """A slot's episodes that are unknown for ``reason`` end, for the ``new`` reason."""
+        for side in (0, 1):
+            if self.machines.reasons.get((slot, side)) == reason:
+                self._change(self.machines.close(slot, side), new, where)
+        for column in range(len(self.medians.names)):
+            if self.medians.reasons.get((slot, column)) == reason:
+                self._moved(self.medians.close(slot, column, new, where.instant), where)
+
     def evaluate(self, at: int, slots: Slots, where: Where) -> Slots:
         """Evaluate the window rules at T = ``at`` (µs); the slots that had an evaluation."""
         evaluated, moved = self.medians.evaluate(at, slots)

@@ -38,12 +38,11 @@ if TYPE_CHECKING:
 
 SITE_SILENT = "site silent"
 DEVICE_REMOVED = "device removed"
+CLOSED = "closed"
 WATCHED = tuple(metric for metric in METRICS if any(spec.metric is metric for spec in WINDOWS))
 """Metrics with windows; the others are stored for people to see, and cost the processor nothing."""
 DELAY_MIN_US = min(*(metric.silent_us for metric in WATCHED), *(m.gap_us for m in WATCHED if m.whole))
 """No reading can set a deadline sooner than this after its arrival."""
-
-
 KNOWN = np.zeros(256, bool)
 """Whether there is a metric of a code; ``np.isin`` was a tenth of what a poll of one reading costs."""
 KNOWN[list(METRIC_BY_CODE)] = True
@@ -338,8 +337,13 @@ class Processor:
         site = self._sites.add(control.site)
         site.catch_up()
         worn = tuple(self._patients.shared_type(each) for each in control.worn)
+        closes = control.closings > self._patients.closings[slot]
+        self._patients.closings[slot] = control.closings
         for lane in self._lanes.values():
             self._wear(lane, slot, worn, site, where)
+            if closes and lane.series.exists[slot]:
+                off_at = lane.series.devices[slot].binding.until or LONG_AGO
+                lane.close(slot, DEVICE_REMOVED, CLOSED, where._replace(instant=max(site.clock, off_at)))
         for each in (site, before):
             if each is not None:  # its next tick looks at all its series, once for however many control records
                 each.alarm_at = each.window_at = LONG_AGO
@@ -363,6 +367,8 @@ class Processor:
             lane.end_silence(slot, where)
             if not lane.series.bound[slot]:
                 lane.lose(slot, DEVICE_REMOVED, where)
+        elif not lane.signals.rule[slot] and lane.signals.level[slot]:
+            lane.end_silence(slot, where._replace(instant=max(site.clock, int(lane.signals.opened_at[slot]))))
 
     # ---- housekeeping
 

@@ -72,12 +72,16 @@ class Machines(Table):
         """Why an episode is unknown; only while it is."""
 
     def set_policy(self, slot: int, policy: Policy, metric: str) -> None:
-        """Take a patient's rules of this metric: at most one for each side, the last one named."""
+        """Take a patient's rules of this metric: at most one for each side, the last one named.
+
+        A rule that is gone ends its episode with the next deciding reading: everything is within it, at once.
+        """
         mine: dict[str, ThresholdRule] = {rule.side: rule for rule in policy.thresholds if rule.metric == metric}
         for side, (name, sign) in enumerate(zip(SIDES, SIGNS, strict=True)):
             rule = mine.get(name)
             if rule is None:
-                self.limit[slot, side] = -np.inf
+                self.limit[slot, side] = self.quick_limit[slot, side] = -np.inf
+                self.quick_span[slot, side] = 0
                 continue
             self.rules[slot, side] = rule
             for at, level in enumerate(rule.levels):
@@ -164,6 +168,13 @@ class Machines(Table):
         self.condition[slot, side] = UNKNOWN
         self.reasons[slot, side] = reason
         return Change(slot, side, "unknown" if known else "reason", level)
+
+    def close(self, slot: int, side: int) -> Change:
+        """An open episode ends without a reading: somebody closed it."""
+        was = int(self.level[slot, side])
+        self.level[slot, side], self.condition[slot, side] = 0, OVER
+        self.reasons.pop((slot, side), None)
+        return Change(slot, side, "clear", was)
 
     def regain(self, slot: int, side: int, value: float) -> Change | None:
         """An unknown episode is known again by its last deciding value, without a new reading."""

@@ -73,6 +73,7 @@ class Patients(Table):
         self.ids: list[UUID] = []
         self.labels: list[str] = []
         self.versions: list[int] = []
+        self.closings: list[int] = []
         self.policies: list[Policy | None] = []
         self.site: Ints = np.zeros(self.capacity, np.int64)
         self._policies: dict[Policy, Policy] = {}
@@ -87,6 +88,7 @@ class Patients(Table):
             self.ids.append(UUID(bytes=key))
             self.labels.append("")
             self.versions.append(0)
+            self.closings.append(0)
             self.policies.append(None)
         return slot
 

@@ -91,11 +91,18 @@ class Log:
         self.raw(b"clock", ClockControl(clock=clock).encode(), ((CONTROL_HEADER, b"1"),))
 
     def patient(
-        self, name: str, *devices: WornDevice, version: int = 1, site: int = 1, policy: Policy = DEFAULT
+        self,
+        name: str,
+        *devices: WornDevice,
+        version: int = 1,
+        site: int = 1,
+        policy: Policy = DEFAULT,
+        closings: int = 0,
     ) -> None:
         """A patient's control record."""
         patient = patient_id(name)
-        control = PatientControl(patient=patient, label=name, site=site, version=version, worn=devices, policy=policy)
+        fields = {"version": version, "worn": devices, "policy": policy, "closings": closings}
+        control = PatientControl.model_validate({"patient": patient, "label": name, "site": site} | fields)
         self.raw(patient.bytes, control.encode(), ((CONTROL_HEADER, b"1"),))
 
     def records(self, first: int = 0, last: int | None = None) -> Records:

@@ -84,9 +84,14 @@ class Oracle(MedianRules):
 
     def decide(self, key: bytes, series: Series, last: Deciding) -> None:
         patient = self.patients[key]
-        for rule in patient.policy.thresholds:
-            if rule.metric == series.metric.name:
+        for side in ("low", "high"):
+            rule = self.rule(patient, series, side)
+            if rule is not None:
                 self.threshold(key, series, rule, last)
+            elif series.machines[side].level:  # the policy dropped the rule of an open episode
+                machine = series.machines[side]
+                was, machine.level, machine.condition, machine.reason = machine.level, 0, "over", ""
+                self.episode(key, series, side, "clear", at=last.at, was=was)
         signal = series.signal
         if signal.rank:
             begins = not signal.run or last.at - signal.run[-1] > series.gap
@@ -142,10 +147,7 @@ class Oracle(MedianRules):
     # ---- what is told
 
     def episode(self, key: bytes, series: Series, side: str, change: str, *, at: int, was: int) -> None:
-        patient, machine = self.patients[key], series.machines[side]
-        rule = next(
-            each for each in patient.policy.thresholds if each.metric == series.metric.name and each.side == side
-        )
+        machine, rule = series.machines[side], series.rules[side]
         shown = rule.levels[(machine.level or was) - 1]
         last = series.heard()
         episode = self.about(
@@ -238,9 +240,8 @@ class Oracle(MedianRules):
                         machine.reason = "no data"
                         self.episode(key, series, side, "reason", at=at, was=machine.level)
                     else:
-                        limit = self.limit(patient, series, side, machine.level)
-                        value = series.heard().value
-                        out = value < limit if side == "low" else value > limit
+                        rule = self.rule(patient, series, side)
+                        out = rule is not None and beyond(rule, machine.level)(series.heard().value)
                         machine.condition, machine.reason = ("active" if out else "returning"), ""
                         self.episode(key, series, side, "known", at=at, was=machine.level)
                 self.regain_medians(key, series, at)
@@ -248,12 +249,10 @@ class Oracle(MedianRules):
         site.silent_at = None
 
     @staticmethod
-    def limit(patient: Patient, series: Series, side: str, level: int) -> float:
-        return next(
-            each.levels[level - 1].limit
-            for each in patient.policy.thresholds
-            if each.metric == series.metric.name and each.side == side
-        )
+    def rule(patient: Patient, series: Series, side: str) -> ThresholdRule | None:
+        """The rule in force for a side of a series, if any."""
+        mine = [each for each in patient.policy.thresholds if each.metric == series.metric.name and each.side == side]
+        return mine[-1] if mine else None
 
     def site_episode(self, number: int, change: Literal["open", "clear"], at: int, opened_at: int) -> None:
         if number % self.partitions == self.partition:
@@ -278,9 +277,9 @@ class Oracle(MedianRules):
         signal = series.signal
         physical = max(
             (
-                PRIORITY_RANK[rule.levels[series.machines[rule.side].level - 1].priority]
-                for rule in patient.policy.thresholds
-                if rule.metric == series.metric.name and series.machines[rule.side].level
+                PRIORITY_RANK[series.rules[side].levels[machine.level - 1].priority]
+                for side, machine in series.machines.items()
+                if machine.level
             ),
             default=0,
         )
@@ -336,12 +335,15 @@ class Oracle(MedianRules):
         if before is not None and before.version >= control.version:
             return
         series = {} if before is None else before.series
-        patient = Patient(control.label, control.site, control.version, control.policy, series)
+        closes = control.closings > (0 if before is None else before.closings)
+        patient = Patient(control.label, control.site, control.version, control.policy, series, control.closings)
         self.patients[key] = patient
         site = self.site(control.site)
         for metric in METRIC_BY_CODE.values():
             if metric.name in ("heart_rate", "glucose"):
                 self.wear(key, metric, control, site)
+                if closes and metric.code in patient.series:
+                    self.close_removed(key, patient.series[metric.code], site)
 
     def wear(self, key: bytes, metric: Metric, control: PatientControl, site: Site) -> None:
         mine = [each for each in control.worn if any(s.metric == metric.name for s in each.type.streams)]
@@ -359,17 +361,39 @@ class Oracle(MedianRules):
             changed |= (current.device, current.binding.since) != (series.worn.device, series.worn.binding.since)
         series.bound, series.worn = bound, current or series.worn
         self.set_rules(series, patient.policy)
+        self.take_rules(patient, series)
         if not changed:
+            if all(each.metric != metric.name for each in patient.policy.signals):
+                self.hush(key, series, max(site.clock, series.signal.opened_at))
             return
         binding = series.worn.binding
         if current is None:
             at = binding.since if site.clock == NEVER_TICKED else max(site.clock, binding.since)
         else:
             at = binding.since if binding.until is None else binding.until
-        rank, series.signal.rank, series.signal.why = series.signal.rank, 0, ""
-        series.signal.few = False
-        if rank:
-            series.signal.heard_at = at
-            self.signal(key, series, "clear", at, rank)
+        series.signal.why, series.signal.few = "", False
+        self.hush(key, series, at)
         if not bound:
             self.lose(key, series, "device removed", at)
+
+    def close_removed(self, key: bytes, series: Series, site: Site) -> None:
+        at = max(site.clock, series.worn.binding.until or NEVER_TICKED)
+        for side, machine in series.machines.items():
+            if machine.reason == "device removed":
+                was, machine.level, machine.condition, machine.reason = machine.level, 0, "over", "closed"
+                self.episode(key, series, side, "clear", at=at, was=was)
+                machine.reason = ""
+        self.close_medians(key, series, at)
+
+    def take_rules(self, patient: Patient, series: Series) -> None:
+        for side in ("low", "high"):
+            if (rule := self.rule(patient, series, side)) is not None:
+                series.rules[side] = rule
+
+    def hush(self, key: bytes, series: Series, at: int) -> None:
+        """An open silence ends without a reading."""
+        signal = series.signal
+        if signal.rank:
+            rank, signal.rank, signal.why, signal.few = signal.rank, 0, "", False
+            signal.heard_at = at
+            self.signal(key, series, "clear", at, rank)

@@ -32,6 +32,7 @@ class Patient:
     version: int
     policy: Policy
     series: dict[int, Series] = field(default_factory=dict)
+    closings: int = 0
 
 
 @dataclass
@@ -123,6 +124,14 @@ class MedianRules(Teller):
                 machine.condition, machine.reason = ("active" if machine.beyond else "returning"), ""
                 change = "known"
             self.median(key, series, machine, change, at)
+
+    def close_medians(self, key: bytes, series: Series, at: int) -> None:
+        """Somebody closed what a removed device left open."""
+        for machine in series.medians.values():
+            if machine.reason == "device removed":
+                machine.level, machine.condition, machine.reason = 0, "over", "closed"
+                self.median(key, series, machine, "clear", at)
+                machine.reason = ""
 
     def forget_medians(self, key: bytes, series: Series, clock: int) -> None:
         """A minute without an evaluation."""

@@ -112,6 +112,8 @@ class Series:
     head: int = 0
     """The newest pane, of any that there are."""
     machines: dict[str, Machine] = field(default_factory=lambda: {"low": Machine(), "high": Machine()})
+    rules: dict[str, ThresholdRule] = field(default_factory=dict)
+    """The last rule that the policy had for each side."""
     signal: Signal = field(default_factory=Signal)
 
     @property

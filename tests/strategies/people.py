@@ -86,4 +86,20 @@ HASTY = DEFAULT.model_copy(
     }
 )
 """Other delays."""
-POLICIES = (DEFAULT, QUICK, BARE, HASTY, _moved("low", 10), _moved("low", -15), _moved("high", -10))
+WIDE = DEFAULT.model_copy(
+    update={
+        "thresholds": (
+            LOW.model_copy(
+                update={
+                    "levels": (
+                        LOW.levels[0].model_copy(update={"limit": 60, "quick_limit": 64}),
+                        LOW.levels[1].model_copy(update={"limit": 50, "quick_limit": 50, "slow_span_us": 0}),
+                    )
+                }
+            ),
+        ),
+        "signals": DEFAULT.signals[1:],
+    }
+)
+"""Other limits, and no rule for high glucose nor for silence of glucose."""
+POLICIES = (DEFAULT, QUICK, BARE, HASTY, WIDE, _moved("low", 10), _moved("low", -15), _moved("high", -10))

@@ -38,7 +38,7 @@ class Patient:
     def __init__(self, person: Person, site: int, since: int) -> None:
         self.name, self.first, self.site = person.name, person, site
         self.id = patient_id(person.name)
-        self.version = 0
+        self.version = self.closings = 0
         self.policy: Policy = DEFAULT
         self.worn: list[WornDevice] = []
         self.wearer = self.wear(person.device, person.kind, since)
@@ -101,7 +101,8 @@ class Ward:
     def tell(self, patient: Patient, *, newer: bool = True) -> None:
         """A patient's control record; one that is not ``newer`` than the last must change nothing."""
         patient.version += newer
-        self.log.patient(patient.name, *patient.worn, version=patient.version, site=patient.site, policy=patient.policy)
+        fields = {"version": patient.version, "site": patient.site, "closings": patient.closings}
+        self.log.patient(patient.name, *patient.worn, policy=patient.policy, **fields)
 
     def tick(self, at: int | None = None, sites: list[int] | None = None) -> None:
         """A tick record of all sites now, unless told."""
@@ -144,9 +145,11 @@ class Ward:
         self.tell(patient)
 
     def rebind(self) -> None:
-        """A device taken off, put on again, of another time, or told again; somebody who moves to another site."""
+        """A device taken off, put on again, of another time, or told again; what it left open closed by somebody;
+        somebody who moves to another site.
+        """
         patient = self.random.choice(self.patients)
-        kind = self.random.randint(0, 5)
+        kind = self.random.randint(0, 6)
         if kind == 0:
             patient.take_off(self.now - self.random.choice((0, 0, 10 * MINUTE_US)))
         elif kind == 1:
@@ -155,6 +158,10 @@ class Ward:
             patient.site = self.random.choice(self.sites)
         elif kind == 3:
             patient.worn = []
+        elif kind == 6:
+            patient.take_off(self.now)
+            self.tell(patient)
+            patient.closings += 1
         self.tell(patient, newer=kind != 4)
 
     def junk(self) -> None:

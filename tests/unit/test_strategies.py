@@ -78,7 +78,7 @@ def test_another_device_is_a_swap_and_another_limit_a_change_of_policy():
     """The same device told again is none; nor is a policy with another number, or one for who is well."""
     log = ward(100)
     since = T0 - 60 * MINUTE_US
-    log.patient("ann", worn("ann", "cgm-1", "t1d-uom-5min", since), version=2, policy=POLICIES[4])
+    log.patient("ann", worn("ann", "cgm-1", "t1d-uom-5min", since), version=2, policy=POLICIES[5])
     assert facts(log) == set()
     log = ward(100, 50)
     log.patient("ann", worn("ann", "cgm-1", "t1d-uom-5min", since), version=2)
@@ -86,7 +86,7 @@ def test_another_device_is_a_swap_and_another_limit_a_change_of_policy():
         "ann", worn("ann", "cgm-1", "t1d-uom-5min", since), version=3, policy=DEFAULT.model_copy(update={"version": 9})
     )
     assert facts(log) == set()
-    log.patient("ann", worn("ann", "cgm-2", "t1d-uom-5min", T0), version=4, policy=POLICIES[4])
+    log.patient("ann", worn("ann", "cgm-2", "t1d-uom-5min", T0), version=4, policy=POLICIES[5])
     assert facts(log) == {SWAP, NEW_POLICY}
 
 
