@@ -62,6 +62,11 @@ class Outbox:
         self._blocks: list[_Block] = []
         self.episodes = self.windows = self.marks = 0
 
+    @property
+    def counts(self) -> tuple[int, int, int]:
+        """How many windows, episodes and marks there have been."""
+        return self.windows, self.episodes, self.marks
+
     def episode(self, where: Where, key: bytes, episode: Episode) -> None:
         """An episode's new state. What one machine says in one row stays in the order it said it."""
         patient = b"" if episode.patient is None else episode.patient.bytes

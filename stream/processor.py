@@ -392,8 +392,7 @@ class Processor:
             strangers = (metrics != TICK) & ((batch.slots < 0) | ~KNOWN[metrics])
             self._strangers += int(np.count_nonzero(strangers))
         counters.unbound = self._strangers + sum(lane.unbound for lane in self._lanes.values())
-        counters.windows, counters.episodes = self._outbox.windows, self._outbox.episodes
-        counters.marks = self._outbox.marks
+        counters.windows, counters.episodes, counters.marks = self._outbox.counts
 
 
 def factory(partitions: int) -> Callable[[int], Processor]:

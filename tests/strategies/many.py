@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from tests.strategies.facts import REQUIRED
-from tests.strategies.trials import plan, tried
+from tests.strategies.trials import Trial, plan, tried
 from tests.strategies.wards import Plan
 
 BLOCK = 40
@@ -66,8 +66,14 @@ class Tally:
 
 def wrong(plan: Plan) -> str | None:
     """What is wrong with the processor (or the oracle) on one plan; None where nothing is."""
+    found = _outcome(plan)
+    return found if isinstance(found, str) else found.difference
+
+
+def _outcome(plan: Plan) -> Trial | str:
+    """The trial of a plan, or what fell over in it."""
     try:
-        return tried(plan).difference
+        return tried(plan)
     except Exception:  # noqa: BLE001 - whatever falls over has found something, and the others go on
         return traceback.format_exc(limit=-3)
 
@@ -77,10 +83,9 @@ def block(first: int, count: int) -> Tally:
     tally, begin = Tally(), time.process_time()
     for number in range(first, first + count):
         tally.logs += 1
-        try:
-            trial = tried(plan(number))
-        except Exception:  # noqa: BLE001 - whatever falls over has found something, and the others go on
-            tally.failures.append(Failure(plan(number), traceback.format_exc(limit=-3)))
+        trial = _outcome(plan(number))
+        if isinstance(trial, str):
+            tally.failures.append(Failure(plan(number), trial))
             continue
         tally.records += trial.records
         tally.outputs += trial.outputs

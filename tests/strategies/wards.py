@@ -32,13 +32,18 @@ class Plan(NamedTuple):
         return f"{self.seed}:{','.join(map(str, self.acts))}"
 
 
+CLOSING = 0.2
+"""How often a control record closes what is open of devices that are off."""
+
+
 class Patient:
     """A person of the cast: policy, devices and place as their last control record said."""
 
     def __init__(self, person: Person, site: int, since: int) -> None:
         self.name, self.first, self.site = person.name, person, site
         self.id = patient_id(person.name)
-        self.version = self.closings = 0
+        self.version = 0
+        self.closings = 0
         self.policy: Policy = DEFAULT
         self.worn: list[WornDevice] = []
         self.wearer = self.wear(person.device, person.kind, since)
@@ -101,8 +106,16 @@ class Ward:
     def tell(self, patient: Patient, *, newer: bool = True) -> None:
         """A patient's control record; one that is not ``newer`` than the last must change nothing."""
         patient.version += newer
-        fields = {"version": patient.version, "site": patient.site, "closings": patient.closings}
-        self.log.patient(patient.name, *patient.worn, policy=patient.policy, **fields)
+        if newer and patient.version > 1 and self.random.random() < CLOSING:
+            patient.closings += 1
+        self.log.patient(
+            patient.name,
+            *patient.worn,
+            version=patient.version,
+            site=patient.site,
+            policy=patient.policy,
+            closings=patient.closings,
+        )
 
     def tick(self, at: int | None = None, sites: list[int] | None = None) -> None:
         """A tick record of all sites now, unless told."""
