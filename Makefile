@@ -36,6 +36,10 @@ property: install-dev ## the processor against the oracle on 20,000 generated lo
 	@exec $(BIN)/python -m tests.strategies $(if $(filter command line environment,$(origin SEED)),--seed $(SEED)) \
 		--count $(or $(COUNT),20000) --workers $(WORKERS) $(ARGS)
 
+.PHONY: mutants
+mutants: install-dev ## do the tests notice it when the processor is changed? (MODULES="trends rules"; WORKERS=)
+	@exec $(BIN)/python -m tests.mutants $(MODULES) --workers $(WORKERS) $(ARGS)
+
 .PHONY: check
 check: install-dev ## style, types, imports and tidiness; needs no server
 	@$(BIN)/ruff check --quiet .

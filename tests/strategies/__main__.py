@@ -109,6 +109,7 @@ def main() -> int:
     )
     parser.add_argument("--seed", type=int, default=None, help="of the whole run (default: by chance, and printed)")
     parser.add_argument("--count", type=positive, default=20_000, help="how many logs (default 20000)")
+    parser.add_argument("--first", type=int, default=0, help="begin with this log of the seed (default 0)")
     parser.add_argument("--workers", type=positive, default=1, help="processes (default 1)")
     parser.add_argument("--log", type=named, default=None, metavar="SEED:ACTS", help="try this one only")
     parser.add_argument("--json", type=Path, default=None, metavar="FILE", help="write the counts there too")
@@ -120,7 +121,7 @@ def main() -> int:
     seed = secrets.randbits(32) if options.seed is None else options.seed
     say(f"seed {seed}, {options.count:,} logs; of each class at least one in {LEAST_SHARE}")
     began = time.monotonic()
-    tally = run(seed, options.count, options.workers, Progress(options.count))
+    tally = run(seed, options.count, options.workers, Progress(options.count), first=options.first)
     code = tell(tally)
     say(f"{(time.monotonic() - began) / 60:.1f} min with {options.workers} at a time")
     if options.json is not None:

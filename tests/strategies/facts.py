@@ -86,7 +86,7 @@ class Witness(Oracle):
         for told in self.told:
             if isinstance(told.what, Episode):
                 self.facts.add(f"an episode of {told.what.rule}")
-                if told.what.reason in {"device removed", "no data", "site silent", "too few readings"}:
+                if told.what.reason in {"device removed", "no data", "site silent", "too few readings", "closed"}:
                     self.facts.add(f"an episode with the reason {told.what.reason}")
         return self.facts
 

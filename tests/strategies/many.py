@@ -96,9 +96,9 @@ def block(first: int, count: int) -> Tally:
     return tally
 
 
-def blocks(seed: int, count: int, workers: int) -> Iterator[Tally]:
+def blocks(seed: int, first: int, count: int, workers: int) -> Iterator[Tally]:
     """The tallies of a run's blocks in order, from so many processes."""
-    begin = seed << 24
+    begin = (seed << 24) + first
     firsts = range(begin, begin + count, BLOCK)
     sizes = [min(BLOCK, begin + count - first) for first in firsts]
     if workers == 1:
@@ -111,10 +111,20 @@ def blocks(seed: int, count: int, workers: int) -> Iterator[Tally]:
             pool.shutdown(cancel_futures=True)
 
 
-def run(seed: int, count: int, workers: int = 1, progress: Callable[[Tally], None] = lambda _: None) -> Tally:
-    """Try ``count`` logs; tell ``progress`` after each block. It ends early after `FAILURES_MAX` failures."""
+def run(
+    seed: int,
+    count: int,
+    workers: int = 1,
+    progress: Callable[[Tally], None] = lambda _: None,
+    *,
+    first: int = 0,
+) -> Tally:
+    """Try ``count`` logs of a seed from the ``first`` on; tell ``progress`` after each block.
+
+    It ends early after `FAILURES_MAX` failures.
+    """
     whole = Tally()
-    for each in blocks(seed, count, workers):
+    for each in blocks(seed, first, count, workers):
         whole.add(each)
         progress(whole)
         if len(whole.failures) >= FAILURES_MAX:

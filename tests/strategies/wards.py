@@ -158,9 +158,11 @@ class Ward:
         self.tell(patient)
 
     def rebind(self) -> None:
-        """A device taken off, put on again, of another time, or told again; somebody who moves to another site."""
+        """A device taken off, put on again, of another time, or told again; what it left open closed by somebody;
+        somebody who moves to another site.
+        """
         patient = self.random.choice(self.patients)
-        kind = self.random.randint(0, 5)
+        kind = self.random.randint(0, 6)
         if kind == 0:
             patient.take_off(self.now - self.random.choice((0, 0, 10 * MINUTE_US)))
         elif kind == 1:
@@ -169,6 +171,10 @@ class Ward:
             patient.site = self.random.choice(self.sites)
         elif kind == 3:
             patient.worn = []
+        elif kind == 6:
+            patient.take_off(self.now)
+            self.tell(patient)
+            patient.closings += 1
         self.tell(patient, newer=kind != 4)
 
     def junk(self) -> None:

@@ -78,7 +78,7 @@ def test_another_device_is_a_swap_and_another_limit_a_change_of_policy():
     """The same device told again is none; nor is a policy with another number, or one for who is well."""
     log = ward(100)
     since = T0 - 60 * MINUTE_US
-    log.patient("ann", worn("ann", "cgm-1", "t1d-uom-5min", since), version=2, policy=POLICIES[4])
+    log.patient("ann", worn("ann", "cgm-1", "t1d-uom-5min", since), version=2, policy=POLICIES[5])
     assert facts(log) == set()
     log = ward(100, 50)
     log.patient("ann", worn("ann", "cgm-1", "t1d-uom-5min", since), version=2)
@@ -86,7 +86,7 @@ def test_another_device_is_a_swap_and_another_limit_a_change_of_policy():
         "ann", worn("ann", "cgm-1", "t1d-uom-5min", since), version=3, policy=DEFAULT.model_copy(update={"version": 9})
     )
     assert facts(log) == set()
-    log.patient("ann", worn("ann", "cgm-2", "t1d-uom-5min", T0), version=4, policy=POLICIES[4])
+    log.patient("ann", worn("ann", "cgm-2", "t1d-uom-5min", T0), version=4, policy=POLICIES[5])
     assert facts(log) == {SWAP, NEW_POLICY}
 
 
@@ -148,7 +148,7 @@ def test_too_few_of_a_class_fail_a_run(monkeypatch: pytest.MonkeyPatch, capsys: 
     assert enough.short() == []
     enough.facts[SWAP] = 1
     assert enough.short() == [SWAP]
-    monkeypatch.setattr("tests.strategies.__main__.run", lambda *_: enough)
+    monkeypatch.setattr("tests.strategies.__main__.run", lambda *_, **__: enough)
     monkeypatch.setattr("sys.argv", ["property", "--count", "40", "--seed", "5"])
     assert main() == 1
     said = capsys.readouterr().out
@@ -161,7 +161,7 @@ def test_too_few_of_a_class_fail_a_run(monkeypatch: pytest.MonkeyPatch, capsys: 
 def test_a_failure_is_shown_with_its_seed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
     """Whoever reads it wants to run that log alone."""
     broken = Tally(logs=1, failures=[Failure(Plan(9, (0, 1)), "differs")])
-    monkeypatch.setattr("tests.strategies.__main__.run", lambda *_: broken)
+    monkeypatch.setattr("tests.strategies.__main__.run", lambda *_, **__: broken)
     monkeypatch.setattr("tests.strategies.__main__.wrong", lambda plan: "too much: x" if 1 in plan.acts else None)
     monkeypatch.setattr("sys.argv", ["property", "--count", "1"])
     assert main() == 1

@@ -45,6 +45,17 @@ def test_a_gap_above_2_2_intervals_makes_the_slope_unknown():
     assert math.isnan(slope({0: 100_000, 12: 112_000, 14: 114_000}))
 
 
+def test_a_gap_in_one_series_hides_no_other_slope():
+    """Slopes of a whole ward come in one pass: each patient's gap is their own."""
+    millis, filled = np.zeros((2, 15), np.int64), np.zeros((2, 15), np.bool_)
+    for patient, panes in enumerate(((4, 9, 14), (0, 1, 14))):
+        for pane in panes:
+            millis[patient, pane], filled[patient, pane] = 100_000 + 1000 * pane, True
+    found = slopes(filled, millis, MINUTE_US, np.array([FIVE, FIVE]), 10 * MINUTE_US)
+    assert found[0] == 1.0
+    assert math.isnan(found[1])
+
+
 def test_the_slope_equals_numpys_least_squares():
     """The integer formula is another way to write the same line."""
     random = np.random.default_rng(3)

@@ -1,0 +1,55 @@
+"""The list of mutants that nothing can notice: read as written, compared with what a run found, and never stale."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+from tests.mutants.__main__ import SURVIVORS, judge, table
+from tests.mutants.findings import Change, Module, function_of, listed
+
+ROOT = Path(__file__).parents[2]
+LIST = """### rules.Machines.step
+- `a < b` -> `a <= b`: they are never equal.
+- `x: int = 1` -> `x: int = 2`: nobody reads: it.
+"""
+KNOWN = Change("rules.Machines.step", "a < b", "a <= b")
+
+
+def test_a_mutants_name_tells_its_function():
+    """Numbers of mutants change with every line before them; functions and lines are what people look for."""
+    assert function_of("stream.rules.xǁMachinesǁstep__mutmut_3") == "rules.Machines.step"
+    assert function_of("stream.trends.x_slopes__mutmut_12") == "trends.slopes"
+    assert function_of("stream.part.x__where__mutmut_1") == "part._where"
+
+
+def test_a_survivor_without_a_reason_fails_a_run():
+    """Else the list would not be looked at again."""
+    module = Module("rules", Counter(killed=99, survived=1), [KNOWN])
+    assert judge([module], LIST) == []
+    assert judge([module], "") == ["### rules.Machines.step\n- `a < b` -> `a <= b`: no reason is listed"]
+    other = Module("rules", Counter(killed=99, survived=1), [KNOWN._replace(after="a > b")])
+    assert len(judge([other], LIST)) == 1
+    assert listed(LIST)[KNOWN] == "they are never equal."
+
+
+def test_too_many_survivors_fail_a_run_whatever_their_reasons():
+    """A list that grows for ever is no answer; what was not looked at counts neither way."""
+    module = Module("rules", Counter({"killed": 90, "timeout": 4, "survived": 6, "not checked": 50}), [KNOWN])
+    assert judge([module], LIST) == ["94.0% noticed, not 95%"]
+    assert "| rules | 150 | 94 | 1 | 50 | 94.0% |" in table([module])
+    module.ends["killed"] = 114
+    assert judge([module], LIST) == []
+    assert "| sites | 0 | 0 | 0 | 0 | - |" in table([Module("sites")])
+
+
+def test_no_listed_survivor_is_of_a_line_that_is_gone():
+    """A reason for code that nobody has any more hides the next survivor from whoever reads the list."""
+    reasons = listed(SURVIVORS.read_text())
+    assert reasons
+    gone = []
+    for function, before, _ in reasons:
+        source = (ROOT / "stream" / f"{function.split('.', maxsplit=1)[0]}.py").read_text()
+        if "".join(before.split()) not in "".join(source.split()):
+            gone.append(f"{function}: {before}")
+    assert gone == []
