@@ -159,13 +159,17 @@ def counts(view: FeedView) -> str:
 
 
 def proof(heartbeat: Heartbeat | None) -> str:
-    """The proof of life of the site that has waited longest: ``proved 4 s ago``; empty where nothing is proved."""
+    """The proof of life of the site that has waited longest: ``proved 4 s ago``; empty where nothing is proved.
+
+    It counts from the reading: an alarm that came five minutes late proves nothing about the last five minutes.
+    """
     if heartbeat is None or not heartbeat.proofs:
         return ""
     never = [str(each.site) for each in heartbeat.proofs if each.age_ms is None]
     if never:
         return f"never proved: site {', '.join(never)}"
-    return f"proved {max(each.age_ms or 0 for each in heartbeat.proofs) // 1000} s ago"
+    oldest_ms = max((each.age_ms or 0) + (each.took_ms or 0) for each in heartbeat.proofs)
+    return f"proved {oldest_ms // 1000} s ago"
 
 
 def health(heartbeat: Heartbeat | None) -> str:

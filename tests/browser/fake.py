@@ -91,6 +91,7 @@ class Fake:
     clock_rate: float = 0.0
     """Simulated seconds that pass in each second of heartbeats."""
     proof_age_ms: int | None = 4000
+    proof_took_ms: int = 180
     hellos: list[Hello] = field(default_factory=list)
     commands: list[Any] = field(default_factory=list)
     delivered: dict[UUID, int] = field(default_factory=dict)
@@ -290,7 +291,8 @@ class Fake:
         age = self.proof_age_ms
         proved = None if age is None else self.now() - age * 1000
         real = self.clock == "real"
-        proofs = tuple(Proof(site=site.number, proved_at=proved, age_ms=age, took_ms=180) for site in self.sites)
+        took = None if age is None else self.proof_took_ms
+        proofs = tuple(Proof(site=site.number, proved_at=proved, age_ms=age, took_ms=took) for site in self.sites)
         return Heartbeat(
             cursor=str(len(self._log)),
             at=self.now(),

@@ -208,6 +208,40 @@ async def test_enter_opens_the_patient_and_a_question_mark_the_help(browser: Bro
         await screen.shows("main", "Keys")
 
 
+@pytest.mark.parametrize(
+    ("route", "place"), [("#/", "#worklist"), ("#/feed", "#feed-title"), ("#/operations", "#operations-title")]
+)
+async def test_a_question_mark_is_the_help_on_every_screen(browser: Browser, fake: Fake, route: str, place: str):
+    """Who needs the help does not know on which screens it can be had."""
+    history.remember(fake)
+    await three(fake)
+    async with opened(browser, fake.url()) as screen:
+        await screen.go(route)
+        await screen.shows(place)
+        await screen.passing(1)
+        await screen.page.keyboard.press("?")
+        await screen.shows("#help-title", "Help")
+
+
+async def test_under_an_open_question_only_escape_is_a_key(browser: Browser, fake: Fake):
+    """Who is asked "treated how?" and types an a has not acknowledged anything."""
+    async with opened(browser, fake.url()) as screen:
+        await three(fake)
+        await expect(screen.page.locator("#worklist > li")).to_have_count(3)
+        await screen.page.keyboard.press("j")
+        await focused(screen, f"card-{patient_id(2)}")
+        await screen.page.keyboard.press("t")
+        await expect(screen.page.locator(".panel [data-first]")).to_be_focused()
+        for key in "agsojku?":
+            await screen.page.keyboard.press(key)
+        await expect(screen.page.locator(".panel [data-first]")).to_be_focused()
+        await screen.page.keyboard.press("Escape")
+        await focused(screen, f"card-{patient_id(2)}")
+        await screen.page.keyboard.press("g")
+        assert (await commanded(fake, Assign)).what == "going"
+        assert len(fake.commands) == 1
+
+
 async def test_what_is_typed_into_a_note_is_no_command(browser: Browser, fake: Fake):
     """An a in a note must not acknowledge an alarm."""
     async with opened(browser, fake.url()) as screen:

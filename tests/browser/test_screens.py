@@ -80,7 +80,9 @@ async def test_every_state_of_the_system_is_readable(browser: Browser, fake: Fak
                 await fake.close()
                 await screen.shows("#feed-lost", "FEED LOST")
             case "stalled":
-                await screen.shows("#data-stalled", "DATA STALLED", "ward-b", "look at the patients")
+                await screen.shows(
+                    "#data-stalled", "DATA STALLED", "Nothing from ward-b has been judged for", "Look at the patients"
+                )
                 await screen.shows('[data-data="stalled"]')
                 await screen.shows("#site-faults", "ward-b", "without watch")
             case "simulated":

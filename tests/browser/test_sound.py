@@ -1,8 +1,7 @@
-"""What a station sounds: by priority, once per station, only after a gesture, and never in silence about being mute."""
+"""What a page sounds: by priority, only after a gesture, and never in silence about being mute."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -11,10 +10,10 @@ from playwright.async_api import Browser, expect
 from runtime.testing.waiting import until
 from tests.browser.fake import Fake
 from tests.browser.fixtures import ACKNOWLEDGED, MEDIUM, alert
-from tests.browser.pages import Screen, opened, station, tab
+from tests.browser.pages import opened
+from tests.browser.tones import HIGH_HZ, LOW_HZ, MEDIUM_HZ, enable, have_sounded, pulses
 from vitals.metrics import MINUTE_US, SECOND_US
 
-HIGH_HZ, MEDIUM_HZ, LOW_HZ = 880, 660, 440
 LOW: dict[str, Any] = {
     "rule": "high",
     "level": 1,
@@ -24,23 +23,6 @@ LOW: dict[str, Any] = {
     "lead_at": None,
     "all_at": None,
 }
-
-
-async def enable(screen: Screen) -> None:
-    await screen.page.locator("#sound").click()
-    await expect(screen.page.locator("#sound")).to_contain_text("sound on")
-
-
-async def pulses(screen: Screen, hertz: int) -> int:
-    """How many pulses of this pitch have been set off. Harmonics of one pitch may be another's: none is here."""
-    return sum(found == hertz for found, _ in await screen.tones())
-
-
-def have_sounded(screen: Screen, hertz: int, count: int) -> Callable[[], Awaitable[bool]]:
-    async def sounded() -> bool:
-        return await pulses(screen, hertz) >= count
-
-    return sounded
 
 
 async def test_each_priority_has_its_pulses_and_only_the_worst_goes_on(browser: Browser, fake: Fake):
@@ -80,26 +62,6 @@ async def test_a_pause_is_shown_in_red_and_a_new_high_breaks_it(browser: Browser
         await fake.put(alert(4, fake.now()))
         await expect(screen.page.locator("#sound")).to_contain_text("sound on")
         await until(have_sounded(screen, HIGH_HZ, 11), 5)
-
-
-async def test_one_tab_of_a_station_sounds_and_the_next_takes_over(browser: Browser, fake: Fake):
-    """Two tabs half a second apart make one alarm unrecognisable; none at all is worse."""
-    async with station(browser) as context:
-        first = await tab(context, fake.url())
-        await enable(first)
-        second = await tab(context, fake.url())
-        await second.page.locator("#sound").click()
-        await expect(second.page.locator("#sound")).to_contain_text("in another tab")
-        await fake.put(alert(2, fake.now()))
-        await until(have_sounded(first, HIGH_HZ, 11), 5)
-        await second.says("P-002")
-        assert await pulses(second, HIGH_HZ) <= 1, "its own test tone's harmonic"
-        await first.check()
-        await first.page.close()
-        await expect(second.page.locator("#sound")).to_contain_text("sound on")
-        await fake.put(alert(3, fake.now()))
-        await until(have_sounded(second, HIGH_HZ, 11), 15)
-        await second.check()
 
 
 @pytest.mark.parametrize("rate", [4, 60])

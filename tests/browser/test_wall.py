@@ -8,10 +8,11 @@ import pytest
 from playwright.async_api import Browser, Page
 
 from dashboards.tiles import Vitals
+from runtime.testing.waiting import until
 from tests.browser import look
 from tests.browser.fake import Fake
 from tests.browser.fixtures import ACKNOWLEDGED, HEART, HEART_RATE_LIMITS, alert, patient_id, vital
-from tests.browser.pages import Screen, opened
+from tests.browser.pages import Screen, opened, station, tab
 from vitals.metrics import MINUTE_US, SECOND_US
 
 Scheme = Literal["dark", "light"]
@@ -185,3 +186,34 @@ async def test_a_banner_makes_tiles_smaller_and_cuts_nothing(browser: Browser, f
         assert await screen.page.evaluate(CUT) == []
         below = "document.querySelector('.wall .foot').getBoundingClientRect().bottom - innerHeight"
         assert await screen.page.evaluate(below) <= 1
+
+
+LOCKS = """
+globalThis.wakeLocks = [];
+Object.defineProperty(navigator, 'wakeLock', {value: {request: async () => {
+  const lock = new EventTarget();
+  lock.held = true;
+  lock.release = async () => {
+    lock.held = false;
+    lock.dispatchEvent(new Event('release'));
+  };
+  wakeLocks.push(lock);
+  return lock;
+}}});
+"""
+
+
+async def holds_one(screen: Screen) -> bool:
+    return bool(await screen.page.evaluate("wakeLocks.filter((lock) => lock.held).length === 1"))
+
+
+async def test_a_wall_stays_awake_also_after_the_system_has_taken_the_lock_back(browser: Browser, fake: Fake):
+    """A battery saver takes it once, and nobody touches a wall: it would be dark until the next visit."""
+    async with station(browser) as context:
+        await context.add_init_script(LOCKS)
+        screen = await tab(context, fake.url("wall-token"), ".shell.wall")
+        await until(lambda: holds_one(screen), 5)
+        await screen.page.evaluate("wakeLocks.find((lock) => lock.held).release()")
+        assert not await holds_one(screen)
+        await until(lambda: holds_one(screen), 5)
+        await screen.check()

@@ -226,6 +226,12 @@ def test_the_proof_of_life_that_is_oldest_is_shown():
     assert (lines.proof(beat()), lines.proof(None)) == ("", "")
 
 
+def test_a_proof_of_life_that_came_late_is_as_old_as_its_reading():
+    """A chain that delivers every alarm five minutes late would seem to be proved all the time."""
+    late = Proof(site=1, proved_at=1, age_ms=3000, took_ms=300_000)
+    assert lines.proof(beat(proofs=(late,))) == "proved 303 s ago"
+
+
 def test_a_key_asks_about_the_chosen_alert_as_it_is_shown():
     """The server must know what the person saw: it may be worse by now."""
     (alert,) = alerts("p1")

@@ -3,16 +3,18 @@ import { computed } from "@preact/signals";
 import { span, when } from "../logic/times";
 import { who } from "../logic/words";
 import { acknowledge } from "../state/actions";
-import { now, simulated, speed, wall } from "../state/clock";
+import { localWall, now, simulated, speed } from "../state/clock";
 import { heartbeat, link, server, siteFaults } from "../state/feed";
 import { wallMode } from "../state/route";
 import { missingSite } from "../state/scope";
 import { session, signOut } from "../state/session";
+import { stalledAt } from "../state/stalled";
 import { liveLink, siteName, sites } from "../state/tiles";
+import { asleep } from "../state/watchdog";
 import { Marker } from "./marker";
 
-const lostFor = computed(() => span(wall.value - link.value.since * 1000));
-const tilesLostFor = computed(() => span(wall.value - liveLink.value.since * 1000));
+const lostFor = computed(() => span(localWall.value - link.value.since * 1000));
+const tilesLostFor = computed(() => span(localWall.value - liveLink.value.since * 1000));
 
 export function Banners() {
   return (
@@ -20,6 +22,7 @@ export function Banners() {
       <FeedLost />
       <Stalled />
       <TilesLost />
+      <WatchdogAsleep />
       <NoSuchSite />
       <Simulated />
       <SiteFaults />
@@ -52,17 +55,6 @@ function FeedLost() {
   );
 }
 
-const places = computed(() => {
-  const beat = heartbeat.value;
-  if (beat?.state !== "stalled") return "";
-  const found = new Map<string, number>();
-  for (const place of beat.where) {
-    const name = place.site === null ? `partition ${place.partition}` : siteName(place.site);
-    found.set(name, Math.max(found.get(name) ?? 0, place.age_ms));
-  }
-  return [...found].map(([name, age]) => `${name} for ${span(age * 1000)}`).join(", ");
-});
-
 function Stalled() {
   const state = heartbeat.value?.state;
   if (state === "waiting for the first tick") {
@@ -78,8 +70,9 @@ function Stalled() {
     <div class="banner stalled" id="data-stalled">
       <strong>DATA STALLED</strong>
       <span>
-        No data {places.value ? `from ${places}` : ""}. An empty list means nothing there: look at the patients.
+        {stalledAt} <b>Look at the patients.</b>
       </span>
+      <span>Numbers that still move are not watched, and an empty list means nothing.</span>
     </div>
   );
 }
@@ -94,6 +87,17 @@ function TilesLost() {
       <span>
         for {tilesLostFor}: {why}
       </span>
+    </div>
+  );
+}
+
+/** All works while the tab is in front; behind another one its own timers may come once a minute. */
+function WatchdogAsleep() {
+  if (!asleep.value) return null;
+  return (
+    <div class="banner note" id="watchdog-asleep">
+      <strong>Keep this tab in front</strong>
+      <span>its watchdog does not start, so behind another tab it may notice a lost feed late. Trying again; or reload the page.</span>
     </div>
   );
 }

@@ -1,19 +1,33 @@
 /** What stands around every screen: banners, top bar, the answer to the last command, live regions. */
 import type { ComponentChildren } from "preact";
+import { useEffect } from "preact/hooks";
 import { highCalls } from "../state/attention";
 import { now } from "../state/clock";
 import { glucoseUnit } from "../state/prefs";
 import { asNow } from "../state/tiles";
-import { hrefPatient, route, wallMode } from "../state/route";
+import { go, hrefPatient, route, wallMode } from "../state/route";
 import { plural, sentence } from "../logic/words";
 import { Banners } from "./banners";
 import { Choices } from "./choices";
+import { isPlain } from "./keys";
 import { Marker } from "./marker";
 import { ToldBar } from "./told";
 import { TopBar } from "./topbar";
 import { WhoAmI } from "./whoami";
 
+/** Whoever does not know the keys learns them by one, wherever they are. */
+function startHelpKey(): () => void {
+  const pressed = (event: KeyboardEvent): void => {
+    if (event.key !== "?" || !isPlain(event)) return;
+    event.preventDefault();
+    go("#/help");
+  };
+  addEventListener("keydown", pressed);
+  return () => removeEventListener("keydown", pressed);
+}
+
 export function Shell({ children }: { children: ComponentChildren }) {
+  useEffect(startHelpKey, []);
   return (
     <div class={wallMode.value ? "shell wall" : "shell"}>
       <Banners />

@@ -1,10 +1,10 @@
 /** The sound's state as the AudioContext has it, red when nobody would hear an alarm, and the gesture that mends it. */
 import { computed } from "@preact/signals";
 import { left } from "../logic/times";
-import { wall } from "../state/clock";
+import { localWall } from "../state/clock";
 import { disable, enable, pause, pausedUntil, soundPhase, unpause } from "../state/sound";
 
-const remaining = computed(() => (pausedUntil.value === null ? "" : left(pausedUntil.value * 1000 - wall.value)));
+const remaining = computed(() => (pausedUntil.value === null ? "" : left(pausedUntil.value * 1000 - localWall.value)));
 
 export function SoundButton() {
   switch (soundPhase.value) {
@@ -24,6 +24,12 @@ export function SoundButton() {
       return (
         <button class="button loud" type="button" id="sound" onClick={unpause}>
           Sound paused {remaining}
+        </button>
+      );
+    case "paused_elsewhere":
+      return (
+        <button class="button loud" type="button" id="sound" onClick={unpause}>
+          Sound paused in another tab {remaining}
         </button>
       );
     case "too_fast":

@@ -1,12 +1,16 @@
-/** What the live regions say. High priority interrupts (`role="alert"`), the rest is said when there is time. */
-import { signal } from "@preact/signals";
+/**
+ * What the live regions say. High priority interrupts (`role="alert"`), the rest is said when there is time: milder
+ * alerts, answers, and whether alerts can come at all.
+ */
+import { effect, signal } from "@preact/signals";
 import type { Alert } from "../logic/alerts";
 import { burst } from "../logic/burst";
 import { spoken } from "../logic/words";
 import { now } from "./clock";
-import { onAnnounced } from "./feed";
+import { heartbeat, link, onAnnounced } from "./feed";
 import { glucoseUnit } from "./prefs";
 import { inScope } from "./scope";
+import { stalled, stalledAt } from "./stalled";
 import { asNow } from "./tiles";
 import { onTick } from "./watchdog";
 
@@ -42,7 +46,32 @@ function flush(): void {
   if (others.length > 0) tellPolitely(burst(others, say));
 }
 
+/** A lost feed and its return, each once. */
+function sayLink(): void {
+  let lost = false;
+  effect(() => {
+    const { phase, why } = link.value;
+    if (phase === "lost" && !lost) tellPolitely(`Feed lost: ${why}. No new alert can reach this screen. Look at the patients.`);
+    else if (phase === "refused") tellPolitely(`Feed lost: ${why}. Look at the patients.`);
+    else if (phase === "open" && lost) tellPolitely("The feed is back: alerts reach this screen again.");
+    // On the way back it is still lost; nobody signed in is no loss.
+    if (phase !== "reconnecting") lost = phase === "lost" || phase === "refused";
+  });
+}
+
+/** Data that stands still and nobody else tells of, and its end. */
+function sayStalled(): void {
+  let said = false;
+  effect(() => {
+    if (stalled.value && !said) tellPolitely(`Data stalled. ${stalledAt.peek()} Look at the patients.`);
+    else if (!stalled.value && said && heartbeat.peek()?.state === "ok") tellPolitely("Data is judged again: alerts can come.");
+    said = stalled.value;
+  });
+}
+
 export function startAnnouncing(): void {
+  sayLink();
+  sayStalled();
   onAnnounced((announced) => {
     const alerts = announced.filter(inScope);
     if (alerts.length === 0) return;

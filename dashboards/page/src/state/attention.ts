@@ -3,6 +3,7 @@ import { computed, effect } from "@preact/signals";
 import { isCalling, isListed, PRIORITIES, SIGN, type Priority } from "../logic/alerts";
 import { alerts, link, worklist } from "./feed";
 import { inScope } from "./scope";
+import { stalled } from "./stalled";
 import { onTick } from "./watchdog";
 
 export interface Counts {
@@ -37,18 +38,25 @@ export const highest = computed<Priority | null>(
 );
 const lost = computed(() => ["lost", "refused"].includes(link.value.phase));
 
+/** What is worst first: a tab's title is cut after a few words. From where nothing is judged no alert comes; from elsewhere it may. */
 export const title = computed(() => {
-  const priority = highest.value;
   if (lost.value) return "FEED LOST · Vigil";
-  return priority ? `${SIGN[priority]} ${counts.value.calling[priority]} ${priority} · Vigil` : "Vigil";
+  const priority = highest.value;
+  const words = [
+    stalled.value ? "DATA STALLED" : "",
+    priority ? `${SIGN[priority]} ${counts.value.calling[priority]} ${priority}` : "",
+    "Vigil",
+  ];
+  return words.filter((word) => word !== "").join(" · ");
 });
 
 const ICON_COLOURS: Readonly<Record<Priority, string>> = { high: "#ff4d4d", medium: "#ffd60a", low: "#22d3ee" };
 
 function icon(): string {
   const priority = highest.value;
-  const fill = lost.value ? "#ffffff" : priority ? ICON_COLOURS[priority] : "#6b7280";
-  const text = lost.value ? "!" : priority ? SIGN[priority] : "";
+  const mark = lost.value || (stalled.value && !priority);
+  const fill = mark ? "#ffffff" : priority ? ICON_COLOURS[priority] : "#6b7280";
+  const text = mark ? "!" : priority ? SIGN[priority] : "";
   const svg =
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="6" fill="${fill}"/>` +
     `<text x="16" y="${text === "!" ? 25 : 30}" font-family="sans-serif" font-size="${text === "!" ? 26 : 24}" ` +
@@ -64,6 +72,7 @@ export function startAttention(): void {
   effect(() => {
     void highest.value;
     void lost.value;
+    void stalled.value;
     showTitle();
   });
   onTick(showTitle);

@@ -1,6 +1,7 @@
 /**
  * The page's time: corrected by the gateway's heartbeats, moved by the watchdog worker's ticks (a hidden tab's own
- * timers sleep). `wall` is real time; `now` is the ward's, which on a simulated clock runs at another speed.
+ * timers sleep). `wall` is real time, `localWall` the same by the station's own clock, however wrong; `now` is the
+ * ward's, which on a simulated clock runs at another speed.
  */
 import { batch, computed, signal, type ReadonlySignal } from "@preact/signals";
 import type { Heartbeat } from "../logic/alerts";
@@ -8,6 +9,8 @@ import { MINUTE, SECOND } from "../logic/times";
 
 /** Real time, µs UTC, whole seconds. */
 export const wall = signal(localNow());
+/** The station's own clock, not corrected, µs since 1970, whole seconds: how long ago is what the tab timed by it. */
+export const localWall = signal(floor(localNow()));
 /** The ward's time, µs UTC, whole seconds: what ages and countdowns are measured by. */
 export const now = signal(localNow());
 /** Simulated seconds per second, null on the real clock. */
@@ -60,6 +63,7 @@ export function tick(): void {
   const real = floor(instant());
   batch(() => {
     wall.value = real;
+    localWall.value = floor(localNow());
     if (!simulated.value) {
       speed.value = null;
       now.value = real;

@@ -20,7 +20,7 @@ import { beat, onTick } from "./watchdog";
 export type { Card } from "../logic/order";
 export interface Link {
   phase: Phase;
-  /** ms since 1970, the tab's clock. */
+  /** ms since 1970, the tab's clock (`localWall`). */
   since: number;
   why: string;
 }

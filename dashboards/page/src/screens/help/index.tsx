@@ -37,6 +37,7 @@ const STATES: Keys = [
   ["out of service", "only high alerts of this patient call; ends by itself"],
   ["TECH", "the device or the line, not the patient"],
   ["FEED LOST", "this screen gets no alerts: look at the patients"],
+  ["DATA STALLED", "from there nothing is judged, so no alert can come, though numbers may move: look at the patients"],
 ];
 const MARKS: Keys = [
   ["grey band", "the target range of glucose"],
@@ -69,8 +70,8 @@ export function Help() {
         <Part title="Sound">
           <p>
             Ten, three and one pulses for high, medium and low; every 10 s, every 25 s, once. Enable it at the start of a shift: a
-            test tone tells that it is heard. A pause holds at most 2 minutes, and a new high ends it. A lost feed has a tone of
-            its own after 15 s.
+            test tone tells that it is heard. A pause holds at most 2 minutes, and a new high ends it. A lost feed, or data that
+            nobody judges, has a tone of its own after 15 s. Of several tabs one sounds, for all of them.
           </p>
         </Part>
         <Part title="Keys: alerts"><List items={WARD} keys /></Part>

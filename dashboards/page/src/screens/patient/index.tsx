@@ -12,7 +12,6 @@ import { now } from "../../state/clock";
 import { going, shelve, undoLast } from "../../state/actions";
 import { alertsOf, outOfService } from "../../state/feed";
 import { glucoseUnit } from "../../state/prefs";
-import { go } from "../../state/route";
 import { asNow, known, siteName, spark, tileOf } from "../../state/tiles";
 import { ruleWords } from "../feed/words";
 import { Actions, Done, Outcome } from "../ward/actions";
@@ -123,8 +122,7 @@ function alertKey(name: string, model: PatientModel): boolean {
     if (name !== "Escape") return false;
     panel.value = null;
     writing.focus();
-  } else if (name === "?") go("#/help");
-  else if (name === "u" && mayCommand()) void undoLast();
+  } else if (name === "u" && mayCommand()) void undoLast();
   else if (name === "j" || name === "k") step(name === "j" ? 1 : -1);
   else if (name.length === 1 && "agtsn".includes(name) && mayCommand()) {
     const card = document.activeElement?.closest<HTMLElement>(".open-alert");

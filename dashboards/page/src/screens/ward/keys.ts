@@ -1,7 +1,8 @@
-/** The ward by keyboard: j k to choose, a g t s n o to act, Enter to open, u to take back, ? for help. */
+/** The ward by keyboard: j k to choose, a g t s n o to act, Enter to open, u to take back. */
 import { acknowledge, going, seen, shelve, undoLast } from "../../state/actions";
 import type { Alert } from "../../logic/alerts";
 import type { Card } from "../../logic/order";
+import { isPlain } from "../../parts/keys";
 import { go, hrefPatient } from "../../state/route";
 import { mayOpenPatients, session } from "../../state/session";
 import { cards, move, panel, selected, selectedCard, toggle } from "./choice";
@@ -16,10 +17,6 @@ export function answer(alert: Alert, reason = ""): void {
   void (alert.condition === "over" ? seen(alert) : acknowledge(alert, reason));
 }
 
-function typing(target: EventTarget | null): boolean {
-  return target instanceof HTMLElement && (target.isContentEditable || ["INPUT", "TEXTAREA", "SELECT"].includes(target.tagName));
-}
-
 function pressed(event: KeyboardEvent): void {
   if (event.key === "Escape" && panel.peek()) {
     const patient = panel.peek()?.patient ?? "";
@@ -27,8 +24,7 @@ function pressed(event: KeyboardEvent): void {
     focusCard(patient);
     return;
   }
-  if (event.ctrlKey || event.metaKey || event.altKey || event.repeat || typing(event.target)) return;
-  if (act(event)) event.preventDefault();
+  if (isPlain(event) && act(event)) event.preventDefault();
 }
 
 function act(event: KeyboardEvent): boolean {
@@ -39,9 +35,6 @@ function act(event: KeyboardEvent): boolean {
       if (patient) requestAnimationFrame(() => focusCard(patient));
       return true;
     }
-    case "?":
-      go("#/help");
-      return true;
     case "u":
       if (mayCommand()) void undoLast();
       return true;

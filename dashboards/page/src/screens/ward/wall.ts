@@ -1,24 +1,44 @@
 /** Wall mode: the screen stays awake, and the grid is cut so that every tile is seen without scrolling. */
 
+const RELEASED_MS = 1_000;
+const REFUSED_MS = 60_000;
+
+/** A wake lock for as long as the wall is seen: also after the system has taken it back, or refused it for now. */
 export function keepAwake(): () => void {
   let lock: WakeLockSentinel | null = null;
+  let asking = false;
   let ended = false;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const later = (ms: number): void => {
+    clearTimeout(timer);
+    if (!ended) timer = setTimeout(ask, ms);
+  };
+  const granted = (sentinel: WakeLockSentinel): void => {
+    asking = false;
+    if (ended) {
+      void sentinel.release();
+      return;
+    }
+    lock = sentinel;
+    sentinel.addEventListener("release", () => {
+      lock = null;
+      later(RELEASED_MS);
+    });
+  };
+  const refused = (): void => {
+    asking = false;
+    later(REFUSED_MS); // For example on a low battery: the station's own settings decide meanwhile.
+  };
   const ask = (): void => {
-    if (!("wakeLock" in navigator) || document.visibilityState !== "visible") return;
-    navigator.wakeLock.request("screen").then(
-      (sentinel) => {
-        if (ended) void sentinel.release();
-        else lock = sentinel;
-      },
-      () => {
-        lock = null; // Refused, for example on a low battery: the station's own settings decide then.
-      },
-    );
+    if (lock || asking || ended || !("wakeLock" in navigator) || document.visibilityState !== "visible") return;
+    asking = true;
+    navigator.wakeLock.request("screen").then(granted, refused);
   };
   ask();
   document.addEventListener("visibilitychange", ask);
   return () => {
     ended = true;
+    clearTimeout(timer);
     document.removeEventListener("visibilitychange", ask);
     void lock?.release();
   };
