@@ -31,6 +31,11 @@ demo: install ## run a ward of simulated patients with all servers and open its 
 test: install-dev page ## start the test servers and run every test (ARGS="-k late" for some of them)
 	@exec $(BIN)/python -m compose.testbed run -- bash tests/run $(BIN)/python $(WORKERS) $(ARGS)
 
+.PHONY: property
+property: install-dev ## the processor against the oracle on 20,000 generated logs (SEED=, by chance; COUNT=; WORKERS=)
+	@exec $(BIN)/python -m tests.strategies $(if $(filter command line environment,$(origin SEED)),--seed $(SEED)) \
+		--count $(or $(COUNT),20000) --workers $(WORKERS) $(ARGS)
+
 .PHONY: check
 check: install-dev ## style, types, imports and tidiness; needs no server
 	@$(BIN)/ruff check --quiet .

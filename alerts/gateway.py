@@ -7,6 +7,8 @@ what the feed held when it started. Commands go to ``alerts.journal``; their ans
 from __future__ import annotations
 
 import asyncio
+import math
+from collections import deque
 from collections.abc import Callable
 from typing import get_args
 
@@ -26,6 +28,10 @@ log = get_logger("vigil.gateway")
 
 BACK_MS = 25 * 3600 * 1000
 """How far before a partition's last record a gateway begins on the real clock: open alerts are written daily."""
+LAG_SECONDS = 5.0
+"""Between two looks at how far behind the feed a gateway is."""
+READ_POLLS_MAX = 120
+"""Polls, the last, whose age makes the quantiles; each partition has one a second at least, of the manager's mark."""
 CATCH_UP_SECONDS_MAX = 300.0
 LIMITS = WebLimits(message_bytes_max=CLIENT_MESSAGE_BYTES_MAX)
 
@@ -70,8 +76,10 @@ async def main(
             readiness.set("listening", ok=True)
             listening(port)
             try:
+                took: deque[float] = deque(maxlen=READ_POLLS_MAX)
                 async with asyncio.TaskGroup() as tasks:
-                    tasks.create_task(_read(reader, audience), name="feed reader")
+                    tasks.create_task(_read(reader, audience, took, clock), name="feed reader")
+                    tasks.create_task(_lag(reader, took, metrics, clock), name="feed lag")
                     tasks.create_task(follow.follow(bindings, audience.patients), name="registry reader")
                     tasks.create_task(_beat(audience, clock), name="heartbeat")
                     tasks.create_task(_write(producer, audience), name="command writer")
@@ -119,10 +127,25 @@ async def _catch_up(settings: GatewaySettings, reader: Reader, feed: Feed, audie
         raise ServerStalled("the feed cannot be read to its end", FEED, "look at Kafka's log") from None
 
 
-async def _read(reader: Reader, audience: Audience) -> None:
+async def _read(reader: Reader, audience: Audience, took: deque[float], clock: Clock) -> None:
     while True:
         for records in await reader.poll(1.0):
             audience.take(records)
+            took.append(max(0.0, clock.now_us() / 1e6 - records.timestamps[-1] / 1000))
+
+
+async def _lag(reader: Reader, took: deque[float], metrics: Metrics, clock: Clock) -> None:
+    """Show every few seconds how far behind the feed this gateway is, and how long its records took to it."""
+    lag = metrics.gauge("feed_lag_records", "Records of the feed that this gateway has not read yet")
+    reading = metrics.gauge("feed_read_seconds", "From a feed record until it is with the clients", ["quantile"])
+    while True:
+        ends = await reader.end_offsets()
+        lag.set(sum([max(0, end - await reader.position(*key)) for key, end in ends.items()]))
+        last = sorted(took)
+        for quantile in (0.5, 0.99):
+            value = last[min(len(last) - 1, int(quantile * len(last)))] if last else math.nan
+            reading.labels(str(quantile)).set(value)
+        await clock.sleep(LAG_SECONDS)
 
 
 async def _beat(audience: Audience, clock: Clock) -> None:

@@ -8,7 +8,7 @@ beside: lifecycle (episodes), escalation (time), answers and receipts (people), 
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 from uuid import UUID
 
 from pydantic import ValidationError
@@ -18,8 +18,11 @@ from alerts.memory import Bounded, Memory
 from alerts.tracking import Now, Shelved, Tracked, called
 from vitals.alerts import Answer, FeedMark, Refusal, Service
 from vitals.causes import NONE, Cause, of_headers
+from vitals.codecs.state import State, reading
+from vitals.errors import CodecError
 from vitals.journal import Command, Episode, Mark, Tick, decode
 from vitals.messages import Message
+from vitals.snapshots import Format
 from vitals.steps import Output, Records
 from vitals.topics import FEED, MARK_KEY
 
@@ -31,6 +34,8 @@ CLOSED_MAX = 10_000
 
 class AlertManager:
     """The fold of one journal partition. ``unreadable`` counts the records that it skipped."""
+
+    FORMAT: ClassVar[Format] = Format("manager", 1)
 
     def __init__(self, partition: int, *, commands_max: int = COMMANDS_MAX, closed_max: int = CLOSED_MAX) -> None:
         self.unreadable = 0
@@ -58,6 +63,33 @@ class AlertManager:
             self._take(value)
         outputs, self._outputs = self._outputs, []
         return outputs
+
+    def state(self) -> State:
+        """See `vitals.steps.Step`."""
+        return {
+            "partition": self._partition,
+            "unreadable": self.unreadable,
+            "memory": self._memory.state(),
+            "answers": list(self._answers.values()),
+            "clocks": sorted(self._clocks.items()),
+            "ticked": self._ticked,
+            "simulated": self._simulated,
+            "last": self._last,
+            "offset": self._offset,
+        }
+
+    def restore(self, state: State) -> None:
+        """See `vitals.steps.Step`."""
+        with reading():
+            if state["partition"] != self._partition:
+                raise CodecError("a snapshot is of another partition", f"{state['partition']}, not {self._partition}")
+            self.unreadable, self._ticked = state["unreadable"], state["ticked"]
+            self._memory.restore(state["memory"])
+            for answer in map(Answer.model_validate, state["answers"]):
+                self._answers[answer.id] = answer
+            self._clocks = dict(state["clocks"])
+            self._simulated = state["simulated"]
+            self._last, self._offset = Cause(*state["last"]), state["offset"]
 
     def next_deadline(self) -> int | None:
         """When the next timer is due (µs UTC), None without one."""

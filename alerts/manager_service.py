@@ -19,10 +19,12 @@ from runtime.kafka import GroupConsumer, Out, Producer
 from runtime.observe import HealthServer, Metrics, Readiness
 from runtime.runner import Runner, RunnerSpec
 from vitals.journal import Tick
-from vitals.topics import FEED, JOURNAL, MARK_KEY
+from vitals.topics import FEED, JOURNAL, MANAGER_SNAPSHOTS, MARK_KEY
 
 GROUP = "manager"
-SPEC = RunnerSpec(input_topic=JOURNAL, group=GROUP, make=AlertManager, tails=(FEED,))
+SPEC = RunnerSpec(JOURNAL, GROUP, AlertManager, tails=(FEED,), snapshots=MANAGER_SNAPSHOTS)
+LAG_SECONDS = 5.0
+"""Between two looks at how far behind the journal the manager is."""
 START_LOOK_SECONDS = 0.05
 LOOK_SECONDS = 0.5
 """How often timers are compared with the wall clock."""
@@ -71,11 +73,11 @@ async def main(
 
     Raises:
         ServerError: Kafka is away, or stalls.
-        StateError: the journal has lost its beginning.
+        StateError: the journal has lost its beginning, and no snapshot reaches beyond that.
     """
     clock = clock or SystemClock()
     metrics, readiness = Metrics(), Readiness("journal")
-    runner = Runner(settings, SPEC, monotonic=clock.monotonic)
+    runner = Runner(settings, SPEC, monotonic=clock.monotonic, metrics=metrics)
     skipped = metrics.gauge("journal_unreadable_records", "Journal records skipped")
     skipped.set_function(lambda: sum(step.unreadable for step in runner.steps.values()))
     async with (
@@ -86,7 +88,17 @@ async def main(
     ):
         tasks.create_task(runner.run(consumer, producer), name="manager")
         tasks.create_task(_watch(settings, runner, producer, readiness, clock), name="manager's clock")
+        tasks.create_task(_lag(runner, consumer, metrics, clock), name="manager's lag")
         tasks.create_task(_tell(runner, clock, recovered), name="manager's start")
+
+
+async def _lag(runner: Runner[AlertManager], consumer: GroupConsumer, metrics: Metrics, clock: Clock) -> None:
+    lag = metrics.gauge("manager_lag_records", "Records of the journal that are not stepped over yet")
+    while True:
+        positions = dict(runner.positions)
+        ends = await consumer.end_offsets([(JOURNAL, partition) for partition in positions]) if positions else {}
+        lag.set(sum(max(0, end - positions[partition]) for (_, partition), end in ends.items()))
+        await clock.sleep(LAG_SECONDS)
 
 
 async def _tell(runner: Runner[AlertManager], clock: Clock, recovered: Callable[[], None]) -> None:

@@ -6,12 +6,16 @@ from collections import OrderedDict
 from typing import Generic, TypeVar
 from uuid import UUID
 
+from pydantic import TypeAdapter
+
 from alerts.timers import Timers
 from alerts.tracking import Shelved, Tracked
 from vitals.alerts import Alert, Service, Shelf
+from vitals.codecs.state import State
 from vitals.journal import Episode
 from vitals.proof import RULE as PROOF
 
+_TRACKED, _SHELVED, _SERVICE = TypeAdapter(Tracked), TypeAdapter(Shelved), TypeAdapter(Service)
 K = TypeVar("K")
 V = TypeVar("V")
 
@@ -83,6 +87,26 @@ class Memory:
     def is_out(self, about: Alert | Episode) -> bool:
         """Whether this alert's patient is out of service."""
         return about.patient is not None and about.patient in self.services
+
+    def state(self) -> State:
+        """Everything, each in the order in which it came; timers follow from it."""
+        return {
+            "open": list(self.open.values()),
+            "closed": list(self.closed),
+            "shelves": list(self.shelves.values()),
+            "services": list(self.services.values()),
+        }
+
+    def restore(self, state: State) -> None:
+        """Take a snapshot; of nothing remembered before."""
+        for tracked in state["open"]:
+            self.keep(_TRACKED.validate_python(tracked))
+        for alert in state["closed"]:
+            self.closed[UUID(alert)] = None
+        for shelved in state["shelves"]:
+            self.keep_shelf(_SHELVED.validate_python(shelved))
+        for service in state["services"]:
+            self.keep_service(_SERVICE.validate_python(service))
 
     def _drop(self, alert: Alert) -> None:
         subject = _subject(alert)

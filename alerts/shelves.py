@@ -47,6 +47,7 @@ def begun(alert: Alert, command: Command, version: Version, now: Now) -> Shelved
         metric=alert.metric,
         rule=alert.rule,
         level=alert.level,
+        priority=alert.priority,
         since=now.at,
         until=now.at + command.duration_us,
         by=command.by,

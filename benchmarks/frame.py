@@ -44,7 +44,15 @@ class Result:
     absent: dict[str, str] = field(default_factory=dict)
     """Yardsticks that this machine has not, and how to get each."""
     figures: dict[str, Any] = field(default_factory=dict)
+    most: dict[str, float] = field(default_factory=dict)
+    """What a figure may be at most, by its name."""
     load_before: tuple[float, float, float] = field(default_factory=os.getloadavg)
+
+    @property
+    def missed(self) -> bool:
+        """Whether a target is missed, or cannot be judged since something is absent."""
+        known = self.as_json()
+        return bool(self.absent) or any(each["met"] is False for each in (*known["ratios"], *known["limits"]))
 
     def as_json(self) -> dict[str, Any]:
         """The result for its file."""
@@ -59,6 +67,11 @@ class Result:
             "sides": {name: side(turns) for name, turns in self.sides.items() if turns},
             "absent": self.absent,
             "ratios": [each for each in found if each],
+            "limits": [
+                {"figure": name, "value": value, "most": most, "met": value is not None and value <= most}
+                for name, most in self.most.items()
+                for value in (self.figures.get(name),)
+            ],
             "figures": self.figures,
         }
 
@@ -71,11 +84,14 @@ class Result:
                 [name, each["per_cpu_second"], each["per_second"], each["us_of_cpu_each"], each["turns"]]
                 for name, each in known["sides"].items()
             ]
-            heads = ("side", f"{self.work} / CPU-s", f"{self.work} / s", "µs of CPU each", "turns")
-            lines.append(table(rows, heads))
+            columns = ("side", f"{self.work} / CPU-s", f"{self.work} / s", "µs of CPU each", "turns")
+            lines.append(table(rows, columns))
         if known["ratios"]:
             keys = ("ours", "yardstick", "per", "ratio", "target", "met")
             lines.append(table([[each[key] for key in keys] for each in known["ratios"]], keys))
+        if known["limits"]:
+            heads = ("figure", "value", "most", "met")
+            lines.append(table([[each[head] for head in heads] for each in known["limits"]], heads))
         if self.figures:
             lines.append(table([[name, value] for name, value in self.figures.items()], ("figure", "value")))
         lines += [f"ABSENT  {name}: {how}" for name, how in self.absent.items()]

@@ -62,10 +62,9 @@ def polls(rows: int) -> list[Records]:
 async def by_sink(url: str, given: list[Records], log: str) -> None:
     """Store all of it in transactions of the sink, decoding and sorting included; ``log`` names the log."""
     async with Store.open(url, log) as store:
-        position = await store.positions([(READINGS, 0)])
-        for records in given:
-            await store.write(sink_work.gather([records], position), _nowhere)
-            position = {(READINGS, 0): records.offsets[-1] + 1}
+        works = sink_work.Works(given, await store.positions([(READINGS, 0)]), BATCH_RECORDS * READING.itemsize)
+        for work in works:
+            await store.write(work, _nowhere, works.look_ahead)
 
 
 async def _nowhere(_refusals: list[Refusal]) -> None:
@@ -108,10 +107,10 @@ async def run(turns: int) -> Result:
     batch, _ = sink.read_readings(given)
     with tempfile.TemporaryDirectory(prefix="vigil-bench-", ignore_cleanup_errors=True) as folder:
         file = Path(folder) / "rows.bin"
-        file.write_bytes(sink.readings_copy(batch, numbered=False))
+        file.write_bytes(b"".join(sink.readings_copy(batch, numbered=False)))
         sorted_file = Path(folder) / "sorted.bin"
         heads = sink.take(batch, sink.identities(batch.rows).first)
-        sorted_file.write_bytes(sink.readings_copy(heads, numbered=False))
+        sorted_file.write_bytes(b"".join(sink.readings_copy(heads, numbered=False)))
         async with _database(Path(folder)) as (url, server):
             numbers = iter(range(1000))
 

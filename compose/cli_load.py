@@ -17,7 +17,7 @@ from vitals.errors import InputError
 
 Data = Annotated[Path, typer.Option("--data", help="The data folder of the running stack.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Report = Annotated[Path, typer.Argument(help="report.json, or the folder that holds it.")]
+ReportPath = Annotated[Path, typer.Argument(help="report.json, or the folder that holds it.")]
 Patients = Annotated[int | None, typer.Option(min=1, max=20_000, help="Default 8, of a load test 200.")]
 Rate = Annotated[float | None, typer.Option(min=0.01, max=10, help="Readings per second and patient: 1, or 0.2.")]
 Duration = Annotated[float | None, typer.Option(min=0, help="Seconds: for ever (0), of a load test 60.")]
@@ -40,11 +40,15 @@ Out = Annotated[Path | None, typer.Option(help="Load: a folder for report.json a
 NoProgress = Annotated[bool, typer.Option("--no-progress", help="Load: a line each 5 s, no table.")]
 MostMs = Annotated[float | None, typer.Option(min=0.1, help="Load: exit code 1 above it.")]
 Most = Annotated[int, typer.Option(min=0, help="Load: exit code 1 above it.")]
+FindLimit = Annotated[
+    bool,
+    typer.Option("--find-limit", help="Load: the most with p99 to the socket within --max-p99-alert-ms, or 250."),
+]
 ROOT = folder.DEFAULT_FOLDER
 EXAMPLES = (
     "Examples:  vigil simulate --patients 20 --rate 1 --duration 60   |   "
     "vigil simulate --load steady --patients 5000 --rate 0.2 --max-p99-alert-ms 150 --out results/steady   |   "
-    "vigil simulate --load outage --patients 500"
+    "vigil simulate --load outage --patients 500   |   vigil simulate --find-limit --patients 1000"
 )
 
 report_app = typer.Typer(no_args_is_help=True, help="What load tests found.")
@@ -75,21 +79,28 @@ def simulate(
     protocol: Protocol = 5,
     out: Out = None,
     no_progress: NoProgress = False,
+    find_limit: FindLimit = False,
     max_p50_alert_ms: MostMs = None,
     max_p99_alert_ms: MostMs = None,
+    max_p99_puback_ms: MostMs = None,
+    max_p99_log_ms: MostMs = None,
+    max_p99_stored_ms: MostMs = None,
+    max_rejected: Most = 0,
+    max_reordered: Most = 0,
+    max_unstored: Most = 0,
     max_lost: Most = 0,
     max_missing: Most = 0,
 ) -> None:
-    """Play a seeded ward of wearables on MQTT; or, with --load, see what a stack of its own holds."""
-    if load == "none":
+    """Play a seeded ward of wearables on MQTT; or, with --load or --find-limit, see what a running stack holds."""
+    if load == "none" and not find_limit:
         moments = {"began_at": began_at, "resume_at": resume_at, "story_at": story_at}
         _play(data, as_json, patients=patients or 8, rate_hz=rate or 1.0, duration_s=duration or 0.0, seed=seed,
               **moments)  # fmt: skip
     _load(
         data,
         {
-            "shape": load,
-            "patients": patients or 200,
+            "shape": "steady" if find_limit else load,
+            "patients": patients or (1000 if find_limit else 200),
             "rate_hz": rate or 0.2,
             "duration_s": duration or 60.0,
             "warm_up_s": warm_up,
@@ -99,6 +110,12 @@ def simulate(
         {
             "p50_alert_ms": max_p50_alert_ms,
             "p99_alert_ms": max_p99_alert_ms,
+            "p99_puback_ms": max_p99_puback_ms,
+            "p99_log_ms": max_p99_log_ms,
+            "p99_stored_ms": max_p99_stored_ms,
+            "rejected": max_rejected,
+            "reordered": max_reordered,
+            "unstored": max_unstored,
             "lost": max_lost,
             "alerts_missing": max_missing,
         },
@@ -106,6 +123,7 @@ def simulate(
         as_json=as_json,
         out=out,
         live=sys.stderr.isatty() and not no_progress,
+        find_limit=find_limit,
     )
 
 
@@ -139,16 +157,17 @@ def _load(
     as_json: bool,
     out: Path | None,
     live: bool,
+    find_limit: bool,
 ) -> None:
-    """Run a load test and judge it."""
+    """Run a load test and judge it, or look for the most that holds."""
     from compose import signals
+    from compose.load import finding, show
     from compose.load import run as loading
-    from compose.load import show
     from compose.load.saving import save
     from runtime.clock import SystemClock
     from runtime.observe import configure_logging
     from simulators.load.plan import Plan
-    from simulators.load.report import Thresholds, missed
+    from simulators.load.report import Report, Thresholds, missed
 
     settings = folder.tool_settings(data, Settings)
     configure_logging(settings.model_copy(update={"log_level": "error"}), "simulate")
@@ -159,10 +178,19 @@ def _load(
     def tell(line: str) -> None:
         sys.stderr.write(line + "\n")
 
+    async def one(plan: Plan) -> Report:
+        with show.showing(live=live) as told:
+            return await loading.run(settings, plan, where, loading.How(**how), clock=clock, tell=tell, told=told)
+
     async def run() -> int:
         await loading.register(settings, plan.patients, clock, tell)
-        with show.showing(live=live) as told:
-            report = await loading.run(settings, plan, where, loading.How(**how), clock=clock, tell=tell, told=told)
+        if find_limit:
+            found = await finding.find(plan, one, tell=tell, p99_ms=how["p99_alert_ms"])
+            for line in [] if out is None or found.holds is None else save(found.holds, out):
+                tell(line)
+            say(found.model_dump_json() if as_json else "\n".join(finding.lines(found)))
+            return 0 if found.readings_per_second is not None else 1
+        report = await one(plan)
         report = report.model_copy(update={"differences": tuple(missed(report, Thresholds(**thresholds)))})
         for line in [] if out is None else save(report, out):
             tell(line)
@@ -176,7 +204,7 @@ def _load(
     "show", epilog="Examples:  vigil report show results/steady   |   vigil report show r.json --html r.html"
 )
 def report_show(
-    report: Report,
+    report: ReportPath,
     *,
     html: Annotated[Path | None, typer.Option(help="Write the page here.")] = None,
     as_json: Json = False,
@@ -193,7 +221,7 @@ def report_show(
 
 
 @report_app.command("compare", epilog="Example:  vigil report compare results/before results/after")
-def report_compare(first: Report, second: Report, *, as_json: Json = False) -> None:
+def report_compare(first: ReportPath, second: ReportPath, *, as_json: Json = False) -> None:
     """Lay two reports side by side: how many times as slow, as dear, as large the second is."""
     from compose.load.saving import load
     from simulators.load import compare

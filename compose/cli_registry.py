@@ -1,4 +1,4 @@
-"""``vigil site``, ``vigil device`` and ``vigil policy``: what the registry keeps."""
+"""``vigil site`` and ``vigil device``: what the registry keeps."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from compose.output import say
 from runtime.settings import Settings
 from vitals.devices import DEVICE_TYPES, Device
 from vitals.errors import InputError
-from vitals.registry import Command, DeviceAdd, DeviceBind, DeviceUnbind, SiteAdd
+from vitals.registry import BY_CHARACTERS_MAX, Command, DeviceAdd, DeviceBind, DeviceClose, DeviceUnbind, SiteAdd
 
 Data = Annotated[Path, typer.Option("--data", help="The data folder of the running stack.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -24,14 +24,12 @@ ROOT = folder.DEFAULT_FOLDER
 
 site_app = typer.Typer(no_args_is_help=True, help="Sites: wards, homes, whatever has one clock and one care team.")
 device_app = typer.Typer(no_args_is_help=True, help="Devices and who wears them, as dated lists.")
-policy_app = typer.Typer(no_args_is_help=True, help="The rules in force.")
 
 
 def register(app: typer.Typer) -> None:
     """Add the registry's commands."""
     app.add_typer(site_app, name="site")
     app.add_typer(device_app, name="device")
-    app.add_typer(policy_app, name="policy")
 
 
 @site_app.command("add", epilog="Example:  vigil site add ward-a")
@@ -45,7 +43,7 @@ def site_list(data: Data = ROOT, *, as_json: Json = False) -> None:
     """List the sites and their numbers."""
     from ingest import commands
 
-    async def run(settings: Settings) -> int:
+    async def body(settings: Settings) -> int:
         found = await commands.sites(settings)
         if as_json:
             say(json.dumps([json.loads(site.model_dump_json()) for site in found], indent=2))
@@ -54,7 +52,7 @@ def site_list(data: Data = ROOT, *, as_json: Json = False) -> None:
                 say(f"{site.number:5}  {site.name}")
         return 0
 
-    _run(data, run)
+    run(data, body)
 
 
 @device_app.command("add", epilog="Example:  vigil device add cgm-7 --site ward-a --type dexcom")
@@ -90,7 +88,26 @@ def device_unbind(
     data: Data = ROOT,
 ) -> None:
     """End a device's binding at a time."""
-    _execute(data, lambda now: DeviceUnbind(id=uuid4(), device=device, until=_instant(until, now, "--until")))
+
+    def unbind(now: int | None) -> DeviceUnbind:
+        at = _instant(until, now, "--until")
+        if now is not None and at > now:
+            raise InputError("an end that lies ahead", f"--until {until}", "say it once the device is off: it ends now")
+        return DeviceUnbind(id=uuid4(), device=device, until=at)
+
+    _execute(data, unbind)
+
+
+@device_app.command("close", epilog="Example:  vigil device close --patient bed-12 --by dr-a")
+def device_close(
+    patient: Annotated[str, typer.Option(help="The patient's pseudonym.")],
+    by: Annotated[str, typer.Option(help="Who decided it, for the log; no patient's name.")] = "",
+    data: Data = ROOT,
+) -> None:
+    """Close a patient's alerts that wait for a new device since one was taken off: there will be none."""
+    if len(by) > BY_CHARACTERS_MAX:
+        raise InputError(f"a name of more than {BY_CHARACTERS_MAX} characters", by[:32], "give a shorter one")
+    _execute(data, lambda _: DeviceClose(id=uuid4(), patient=patient, by=by))
 
 
 @device_app.command("list", epilog="Example:  vigil device list --json")
@@ -98,7 +115,7 @@ def device_list(data: Data = ROOT, *, as_json: Json = False) -> None:
     """List the devices with their types and bindings."""
     from ingest import commands
 
-    async def run(settings: Settings) -> int:
+    async def body(settings: Settings) -> int:
         found = await commands.devices(settings)
         if as_json:
             say(json.dumps([json.loads(device.model_dump_json()) for device in found], indent=2))
@@ -107,25 +124,7 @@ def device_list(data: Data = ROOT, *, as_json: Json = False) -> None:
                 say(_line(device))
         return 0
 
-    _run(data, run)
-
-
-@policy_app.command("show", epilog="Examples:  vigil policy show   |   vigil policy show --json")
-def policy_show(*, as_json: Json = False) -> None:
-    """Show the rules in force; they are the same for every patient so far."""
-    from vitals.policies import DEFAULT
-
-    if as_json:
-        say(DEFAULT.model_dump_json(indent=2))
-        return
-    say(f"default policy, version {DEFAULT.version}, for every patient")
-    for rule in DEFAULT.thresholds:
-        for level in rule.levels:
-            sign = "<" if rule.side == "low" else ">"
-            held = f"for {level.on_span_us // 60_000_000} min" if level.on_span_us else "at once"
-            say(f"{rule.metric:12}{rule.name} {level.number}: {sign} {level.limit:g} {held}, {level.priority}")
-    for signal in DEFAULT.signals:
-        say(f"{signal.metric:12}signal: low, medium after {signal.medium_after_us // 60_000_000} min")
+    run(data, body)
 
 
 def _line(device: Device) -> str:
@@ -159,17 +158,23 @@ def _execute(data: Path, make: Callable[[int | None], Command]) -> None:
     from ingest import commands
     from runtime.clock import SystemClock
 
-    async def run(settings: Settings) -> int:
+    async def body(settings: Settings) -> int:
         now = None if settings.clock == "simulated" else SystemClock().now_us()
         answer = await commands.execute(settings, make(now))
         say(f"{answer.outcome}: {answer.reason}" if answer.reason else answer.outcome)
         return 0 if answer.outcome == "accepted" else 1
 
-    _run(data, run)
+    run(data, body)
 
 
-def _run(data: Path, body: Callable[[Settings], Coroutine[Any, Any, int]]) -> None:
+def run(data: Path, body: Callable[[Settings], Coroutine[Any, Any, int]]) -> None:
+    """Run a command on the stack of a folder, and end with its exit code."""
+    raise SystemExit(code_of(data, body))
+
+
+def code_of(data: Path, body: Callable[[Settings], Coroutine[Any, Any, int]]) -> int:
+    """Run a command on the stack of a folder; its exit code."""
     from compose import signals
 
     settings = folder.tool_settings(data, Settings)
-    raise SystemExit(signals.run(lambda: body(settings)))
+    return signals.run(lambda: body(settings))

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from compose import cli_load, cli_registry, folder
+from compose import cli_backtest, cli_load, cli_policy, cli_registry, folder
 from compose.output import say, say_aside
 from runtime.settings import Settings
 
@@ -25,8 +25,10 @@ def register(app: typer.Typer) -> None:
     app.command(epilog="Examples:  vigil status   |   vigil status --once   |   vigil status --json")(status)
     app.command(epilog="Examples:  vigil link   |   vigil link --role wall")(link)
     app.command(epilog="Examples:  vigil cat readings --limit 10   |   vigil cat rejected --follow")(cat)
+    cli_backtest.register(app)
     cli_load.register(app)
     cli_registry.register(app)
+    cli_policy.register(app)
 
 
 def migrate(data: Data = ROOT) -> None:

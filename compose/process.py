@@ -40,6 +40,10 @@ class Jail:
     binds: tuple[tuple[str, str], ...] = ()
 
 
+ALIVE_S = 30.0
+"""Above any pause measured; a shorter patience would kill what a busy machine has only delayed."""
+
+
 @dataclass(frozen=True, slots=True)
 class ProcessSpec:
     """All that is needed to start a process, and to start it again on the same port and data.
@@ -65,7 +69,7 @@ class ProcessSpec:
     ready_seconds: float = 60.0
     once: bool = False
     alive: Callable[[], Awaitable[None]] | None = None
-    alive_seconds: float = 30.0
+    alive_seconds: float = ALIVE_S
     alive_poll_seconds: float = 2.0
     doom_signal: signal.Signals | None = None
     nice: int = 0

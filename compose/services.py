@@ -39,10 +39,11 @@ def environment(
     health: Mapping[str, int],
     tokens_file: Path,
     told: Mapping[str, str],
+    simulated_patients: bool = False,
 ) -> dict[str, str]:
     """The ``VIGIL_*`` settings of every service. ``addresses`` are those of ``kafka``, ``mqtt`` and ``database``,
     ``ports`` of ``feed``, ``page`` and ``live``, ``health`` of the services by name; ``told`` are the addresses
-    ``feed`` and ``live`` that the page is told.
+    ``feed`` and ``live`` that the page is told; ``simulated_patients`` lets it say that a simulator plays the ward.
     """
     origins = [f"http://{host}:{ports['page']}" for host in (probes.HOST, "localhost")]
     if more := os.environ.get("VIGIL_FEED_ORIGINS"):
@@ -59,6 +60,7 @@ def environment(
         "VIGIL_FEED_ORIGINS": ",".join(origins),
         "VIGIL_PAGE_PORT": str(ports["page"]),
         "VIGIL_PAGE_DIR": os.environ.get("VIGIL_PAGE_DIR") or str(page.DIST),
+        "VIGIL_SIMULATED_PATIENTS": str(simulated_patients).lower(),
         "VIGIL_LIVE_PORT": str(ports["live"]),
         "VIGIL_LIVE_URL": told["live"],
         "VIGIL_HEALTH_PORTS": json.dumps(health),

@@ -18,7 +18,7 @@ from typing import Literal, Self
 
 from compose import crossing, folder, migrate, ports, servers, services
 from compose.folder import Facts
-from compose.process import ProcessSpec
+from compose.process import ALIVE_S, ProcessSpec
 from compose.servers import cache, probes
 from compose.services import Ward
 from compose.supervisor import Backoff, Event, Supervisor
@@ -37,6 +37,7 @@ class Options:
     """What ``vigil up`` can be asked; ``port`` is the page's, 0 any free one; ``patients`` 0 is no simulator;
     ``history_hours`` is how much of the ward's past a new folder gets first, 0 none. ``feed_url`` and ``live_url``
     are what the page is told where it is not to reach the sockets themselves; ``processors`` share the partitions.
+    A service that does not answer for ``alive_seconds`` hangs.
     """
 
     root: Path
@@ -52,6 +53,7 @@ class Options:
     feed_url: str = ""
     live_url: str = ""
     processors: int = 1
+    alive_seconds: float = ALIVE_S
 
 
 class Stack:
@@ -139,6 +141,7 @@ class Stack:
             health=self._health,
             tokens_file=people,
             told={"feed": options.feed_url or feed, "live": options.live_url or live},
+            simulated_patients=options.patients > 0,
         )
         self._progress("migrating topics and schema")
         await migrate.run(self._reached())
@@ -235,7 +238,8 @@ class Stack:
         return load(Settings, **{name: value for name, value in names.items() if name in Settings.model_fields})
 
     def _service(self, name: str) -> ProcessSpec:
-        return services.service(name, self._logs, self._environment, self._health[name])
+        found = services.service(name, self._logs, self._environment, self._health[name])
+        return replace(found, alive_seconds=self._options.alive_seconds)
 
     async def _all(self, names: Iterable[str]) -> None:
         await _together({name: self._begin(self._service(name)) for name in names})

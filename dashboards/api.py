@@ -11,9 +11,10 @@ from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dashboards import api_alerts, api_patients, static
-from dashboards.api_context import Context, Ctx, Operator
+from dashboards.api_context import Context, Ctx, NoPatient, Operator
 from dashboards.api_models import Problem, SystemOut, problem
 from vitals.errors import ServerError, StateError
 
@@ -24,8 +25,8 @@ _ERRORS: dict[int, tuple[str, str]] = {
     400: ("bad_request", "mend the request"),
     401: ("unauthorized", "send Authorization: Bearer TOKEN; open Vigil by the link that it printed"),
     403: ("forbidden", "ask for another role"),
-    404: ("not_found", "look it up in /api/patients"),
-    405: ("method_not_allowed", "only GET is answered"),
+    404: ("not_found", "/openapi.json lists the addresses, docs/api.md explains them"),
+    405: ("method_not_allowed", "only GET and HEAD are answered"),
     422: ("bad_input", "mend the parameters; /openapi.json says what they may be"),
     500: ("fault", "this is a fault of Vigil's; its log has the details"),
     503: ("unavailable", "try again in a few seconds"),
@@ -68,6 +69,26 @@ def _uncached(response: Response) -> None:
     response.headers["cache-control"] = "no-store"
 
 
+class Heads:
+    """HEAD is answered wherever GET is: the same status and headers, and no body."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, as a GET where it is a HEAD."""
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await self._app(scope, receive, send)
+            return
+
+        async def headers_only(message: Message) -> None:
+            if message["type"] == "http.response.body":
+                message = {**message, "body": b""}
+            await send(message)
+
+        await self._app({**scope, "method": "GET"}, receive, headers_only)
+
+
 def build(context: Context | None, page_dir: Any = None) -> FastAPI:
     """The application; without a context it only knows its own schema."""
     app = FastAPI(
@@ -80,10 +101,12 @@ def build(context: Context | None, page_dir: Any = None) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.context = context
+    app.add_middleware(Heads)
     for part in (api_patients.router, api_alerts.router, router):
         app.include_router(part, dependencies=[Depends(_uncached)])
     if page_dir is not None:
         app.include_router(static.router_of(page_dir))
+    app.add_exception_handler(NoPatient, _no_patient)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(ServerError, _unavailable)
@@ -104,6 +127,11 @@ async def _http(_request: Request, error: Exception) -> JSONResponse:
     error = cast("HTTPException", error)
     headers = {"www-authenticate": "Bearer"} if error.status_code == HTTPStatus.UNAUTHORIZED else {}
     return answer(error.status_code, str(error.detail), headers=headers)
+
+
+async def _no_patient(_request: Request, error: Exception) -> JSONResponse:
+    found = cast("NoPatient", error)
+    return answer(found.status_code, str(found.detail), "look it up in /api/patients")
 
 
 async def _invalid(_request: Request, error: Exception) -> JSONResponse:

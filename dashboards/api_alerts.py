@@ -13,10 +13,9 @@ from fastapi import APIRouter, HTTPException, Query
 
 from dashboards import alert_queries
 from dashboards.alert_queries import Place, Row
-from dashboards.api_context import Ctx, Historian, Patient
+from dashboards.api_context import Ctx, Historian, Patient, Span
 from dashboards.api_models import AlertsOut, ChangeOut, PatientAlertsOut
-from dashboards.series import SPAN_US_MAX
-from vitals.alerts import Alert
+from vitals.alerts import Alert, Service, Shelf
 from vitals.readings import OBSERVED_MAX_US
 
 router = APIRouter(prefix="/api")
@@ -42,15 +41,12 @@ _TEXT: dict[str, Callable[[Alert], str]] = {
 
 
 @router.get("/patients/{id}/alerts", response_model=PatientAlertsOut)  # noqa: FAST003  the dependency takes it
-async def patient_alerts(
-    context: Ctx, person: Patient, begin: Annotated[int, Query(alias="from", ge=0, le=OBSERVED_MAX_US)], to: At
-) -> PatientAlertsOut:
+async def patient_alerts(context: Ctx, person: Patient, span: Span) -> PatientAlertsOut:
     """A patient's alerts that were there at some time of a span of at most 31 days, and the changes in it.
 
-    Where they are too many, these are the newest ones, and ``more`` says so.
+    Where they are too many, these are the newest ones, and ``more`` says so. The last 24 hours where no span is said.
     """
-    if not begin < to <= begin + SPAN_US_MAX:
-        raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, "from must lie before to, at most 31 days")
+    begin, to = span
     alerts = await context.database.read(
         lambda c: alert_queries.patient_alerts(c, person.id, begin, to, ALERTS_MAX + 1)
     )
@@ -89,7 +85,9 @@ async def alerts(
 
 def change_of(row: Row) -> ChangeOut:
     """A stored change as the API tells it."""
-    alert = row.alert
+    if not isinstance(row.what, Alert):
+        return _aside_of(row, row.what)
+    alert = row.what
     by, text = _BY.get(alert.change), _TEXT.get(alert.change)
     same = ChangeOut.model_fields.keys() & Alert.model_fields.keys() - {"version"}
     return ChangeOut(
@@ -99,6 +97,26 @@ def change_of(row: Row) -> ChangeOut:
         by=by(alert) if by else None,
         text=text(alert) if text else "",
         **{name: getattr(alert, name) for name in same},
+    )
+
+
+def _aside_of(row: Row, what: Shelf | Service) -> ChangeOut:
+    """The begin or the end of a shelf or of a time out of service; of a shelf with the rule that it holds."""
+    begun, over = ("shelf", "shelf_over") if isinstance(what, Shelf) else ("out_of_service", "in_service")
+    rule = {"metric": what.metric, "rule": what.rule, "level": what.level} if isinstance(what, Shelf) else {}
+    return ChangeOut(
+        cursor=_cursor(row),
+        version=(row.offset, row.ordinal),
+        kind=what.kind,
+        change=over if what.ended else begun,
+        at=row.at_us,
+        by=what.by,
+        text=what.reason,
+        until=what.until,
+        patient=what.patient,
+        label=what.label,
+        site=what.site,
+        **rule,
     )
 
 

@@ -8,19 +8,25 @@ from http import HTTPStatus
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import Depends, Header, HTTPException, Request
+from fastapi import Depends, Header, HTTPException, Query, Request
 
 from dashboards import auth
 from dashboards.auth import Right
 from dashboards.database import Database
 from dashboards.live import Live
 from dashboards.roster import Person
+from dashboards.series import SPAN_US_MAX
 from dashboards.settings import DashboardSettings
 from dashboards.system import System
 from dashboards.ward import Ward
 from runtime.clock import Clock
 from runtime.observe import Metrics, Readiness
+from vitals.metrics import MINUTE_US
 from vitals.people import Principal
+from vitals.readings import OBSERVED_MAX_US
+
+SPAN_US_DEFAULT = 24 * 60 * MINUTE_US
+"""The span before ``to`` that is answered where nobody says ``from``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +82,38 @@ Historian = Annotated[Principal, Depends(having("history"))]
 Operator = Annotated[Principal, Depends(having("system"))]
 
 
+class NoPatient(HTTPException):
+    """There is no such patient in scope, whether or not there is one elsewhere."""
+
+    def __init__(self) -> None:
+        super().__init__(HTTPStatus.NOT_FOUND, "there is no such patient in your sites")
+
+
 def patient_of(id: UUID, context: Ctx, principal: Historian) -> Person:  # noqa: A002 - the path's word
-    """The patient of the path; 404 where there is none in scope, whether or not there is one elsewhere."""
+    """The patient of the path; 404 where there is none in scope."""
     person = context.ward.person(id, principal.sees)
     if person is None:
-        raise HTTPException(HTTPStatus.NOT_FOUND, "there is no such patient in your sites")
+        raise NoPatient
     return person
 
 
 Patient = Annotated[Person, Depends(patient_of)]
+
+
+def span_of(
+    context: Ctx,
+    begin: Annotated[int | None, Query(alias="from", ge=0, le=OBSERVED_MAX_US)] = None,
+    to: Annotated[int | None, Query(ge=0, le=OBSERVED_MAX_US)] = None,
+) -> tuple[int, int]:
+    """The span [from, to) µs of a question about a patient: without ``to`` up to now, without ``from`` a day.
+
+    422 where it is empty, or longer than 31 days.
+    """
+    end = context.live.now_us if to is None else to
+    first = max(0, end - SPAN_US_DEFAULT) if begin is None else begin
+    if not first < end <= first + SPAN_US_MAX:
+        raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, "from must lie before to, at most 31 days")
+    return first, end
+
+
+Span = Annotated[tuple[int, int], Depends(span_of)]

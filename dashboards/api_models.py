@@ -33,6 +33,8 @@ class SessionOut(Message):
     feed_url: str
     live_url: str
     clock: Literal["real", "simulated"]
+    simulated_patients: bool
+    """Nobody is ill: a simulator plays the ward, on whatever clock."""
     version: str
 
 
@@ -82,6 +84,7 @@ class SeriesOut(Message):
     ``t`` is where the bucket begins, for raw readings (``raw``, ``bucket_us`` 0) their event time. ``min``, ``max`` and
     ``last`` are null where all of ``n`` = 0 are invalid. ``flags``: 1 late, 2 below, 4 above the device's range (the
     value is its edge - 1, + 1), 8 invalid, 16 clock suspect, 32 warm-up. ``gaps``: spans without a valid reading.
+    ``limits``: what held in the span, each from its time on to the next; empty for a metric without rules.
     """
 
     metric: str
@@ -98,42 +101,47 @@ class SeriesOut(Message):
     n: tuple[int, ...]
     flags: tuple[int, ...]
     gaps: tuple[tuple[int, int], ...]
-    limits: Limits | None
+    limits: tuple[tuple[int, Limits], ...]
 
 
 class ChangeOut(Message):
-    """One change of an alert. ``by`` is who did it, where the alert says so; ``text`` a note or a reason.
+    """One change of an alert, of a shelf or of a time out of service (``kind``). ``by`` is who did it, where that is
+    said; ``text`` a note or a reason.
 
+    ``change`` is the alert's; of a shelf *shelf* or *shelf_over*, of a time out of service *out_of_service* or
+    *in_service*. These have no ``alert``, but ``until``: when they end by themselves, or ended.
     ``cursor`` is where this change stands: the ``before`` of those that came before it.
     """
 
     cursor: str
     version: tuple[int, int]
-    alert: UUID
+    kind: Literal["alert", "shelf", "service"] = "alert"
+    alert: UUID | None = None
     change: str
     at: int
-    announced: bool
+    announced: bool = False
     by: str | None
     text: str
+    until: int | None = None
     patient: UUID | None
     label: str
     site: int
-    device: str | None
-    metric: str | None
-    rule: str
-    category: str
-    level: int
-    priority: str
-    condition: str
-    response: str
-    value: float | None
-    value_at: int | None
-    unit: str
-    limit: float | None
-    censored: str | None
-    reason: str
-    escalation: int
-    closed: bool
+    device: str | None = None
+    metric: str | None = None
+    rule: str = ""
+    category: str = ""
+    level: int = 0
+    priority: str = ""
+    condition: str = ""
+    response: str = ""
+    value: float | None = None
+    value_at: int | None = None
+    unit: str = ""
+    limit: float | None = None
+    censored: str | None = None
+    reason: str = ""
+    escalation: int = 0
+    closed: bool = False
 
 
 class PatientAlertsOut(Message):
@@ -162,14 +170,18 @@ class ServiceOut(Message):
 
 
 class HopOut(Message):
-    """One hop of the way of a reading: records a second, records not yet taken, age of the newest record in ms (of logs
-    that the dashboard does not read itself: since when none came, as seen at the looks).
+    """One hop of the way of a reading: records a second over the last 30 s, records not yet taken, age of the newest
+    record in ms (of logs that the dashboard does not read itself: since when none came, as seen at the looks), and how
+    long it took in the last minute: the median and the 99th percentile in ms. ``why``: of what is null, the reason.
     """
 
     name: str
     per_second: float | None
     lag: int | None
     age_ms: int | None
+    p50_ms: int | None
+    p99_ms: int | None
+    why: dict[str, str]
 
 
 class PartitionOut(Message):

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from http import HTTPStatus
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from fastapi import APIRouter, HTTPException, Query, Response
+from fastapi import APIRouter, Query, Response
 from numpy.typing import NDArray
 
 from dashboards import alert_queries, chart_queries, series
-from dashboards.api_context import Context, Ctx, Patient, Reader, Who
+from dashboards.api_context import Context, Ctx, Patient, Reader, Span, Who
 from dashboards.api_models import DeviceOut, PatientDetail, PatientOut, PatientsOut, SeriesOut, SessionOut
 from dashboards.roster import Person
 from dashboards.series import Samples
@@ -19,12 +19,10 @@ from dashboards.tiles import limits_of
 from vitals.alerts import Service, Shelf
 from vitals.errors import ServerError, StateError
 from vitals.metrics import METRIC_BY_NAME, METRICS, SECOND_US, Metric
-from vitals.readings import OBSERVED_MAX_US
 from vitals.units import UNIT_NAME
 
 router = APIRouter(prefix="/api")
 MetricName = Literal["heart_rate", "glucose", "battery"]
-At = Annotated[int, Query(ge=0, le=OBSERVED_MAX_US)]
 
 
 @router.get("/session", response_model=SessionOut)
@@ -38,6 +36,7 @@ async def session(context: Ctx, principal: Who) -> SessionOut:
         feed_url=context.settings.feed_url,
         live_url=context.live_url,
         clock=context.settings.clock,
+        simulated_patients=context.settings.simulated_patients,
         version=context.version,
     )
 
@@ -73,17 +72,24 @@ async def patient_series(
     person: Patient,
     *,
     metric: MetricName,
-    begin: Annotated[int, Query(alias="from", ge=0, le=OBSERVED_MAX_US)],
-    to: At,
+    span: Span,
     points: Annotated[int, Query(ge=series.POINTS_MIN, le=series.POINTS_MAX)] = series.POINTS_DEFAULT,
 ) -> Response:
-    """A series of at most 31 days, down-sampled to about ``points`` buckets so that extremes survive."""
-    if not begin < to <= begin + series.SPAN_US_MAX:
-        raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, "from must lie before to, at most 31 days")
+    """A series of at most 31 days, down-sampled to about ``points`` buckets so that extremes survive.
+
+    The last 24 hours where no span is said.
+    """
+    begin, to = span
     measured = METRIC_BY_NAME[metric]
     wearing = person.wearing(metric)
     interval = wearing[1].interval_us if wearing else measured.pane_us
-    bucket_us, samples = await _samples(context, person, measured, (begin, to), points=points, interval_us=interval)
+    (bucket_us, samples), policies = await asyncio.gather(
+        _samples(context, person, measured, (begin, to), points=points, interval_us=interval),
+        context.database.read(lambda c: chart_queries.policies(c, person.id, to)),
+    )
+    limits = series.limits_then(
+        policies or [(begin, person.policy)], begin, lambda policy: limits_of(policy, metric, interval)
+    )
     ends = (begin, min(to, context.live.now_us))
     found = series.gaps(samples, *ends, measured.gap_of_us(interval)) if ends[1] > begin else []
     if bucket_us:
@@ -94,7 +100,7 @@ async def patient_series(
     body = {
         "metric": metric, "unit": UNIT_NAME[measured.unit], "from": begin, "to": to, "interval_us": interval,
         "bucket_us": bucket_us, "raw": bucket_us == 0, **_columns(samples), "gaps": found,
-        "limits": _dumped(limits_of(person.policy, metric, interval)),
+        "limits": [(from_at, held.model_dump()) for from_at, held in limits],
     }  # fmt: skip
     return Response(json.dumps(body, separators=(",", ":")), media_type="application/json")
 
@@ -163,7 +169,3 @@ def _patient(context: Context, person: Person) -> dict[str, Any]:
         "latest": latest,
         "limits": {name: vital.limits for name, vital in latest.items() if vital.limits is not None},
     }
-
-
-def _dumped(limits: Any) -> Any:
-    return None if limits is None else limits.model_dump()

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from runtime.database import AsyncConnection
+from vitals.policies import Policy
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -47,6 +48,12 @@ CROSS JOIN LATERAL (
 """
 
 
+POLICIES = """
+SELECT (extract(epoch FROM from_at) * 1000000)::bigint, policy::text FROM vigil.policies
+WHERE patient = %s AND from_at < %s ORDER BY log, v_offset, version
+"""
+
+
 class Stored(NamedTuple):
     """The newest stored reading of a patient and metric, as in its row; times µs."""
 
@@ -64,6 +71,12 @@ class Stored(NamedTuple):
 def instant(at_us: int) -> datetime:
     """A time (µs UTC) for the database."""
     return _EPOCH + timedelta(microseconds=at_us)
+
+
+async def policies(connection: AsyncConnection, patient: UUID, end: int) -> list[tuple[int, Policy]]:
+    """The policies of a patient that began before ``end`` (µs), in the order of the log: (from µs, policy)."""
+    cursor = await connection.execute(POLICIES, [patient, instant(end)])
+    return [(from_at, Policy.model_validate_json(body)) for from_at, body in await cursor.fetchall()]
 
 
 async def raw_series(

@@ -197,18 +197,18 @@ async def follow(
     settings: DashboardSettings,
     ward: Ward,
     clock: Clock,
-    saw: Callable[[str, int], None],
+    saw: Callable[[Records], None],
     told: Callable[[str], None],
 ) -> None:
     """Keep the ward in step with Kafka, for ever; while Kafka is away it stays as it was.
 
-    ``saw`` is told each topic's newest record timestamp (ms), ``told`` why the ward is not whole, nothing
+    ``saw`` is told the records too, ``told`` why the ward is not whole, nothing
     when the logs' ends are reached.
     """
 
     async def take(records: Records) -> None:
         ward.take(records)
-        saw(records.topic, records.timestamps[-1])
+        saw(records)
         await asyncio.sleep(0)
 
     while True:

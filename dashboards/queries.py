@@ -12,6 +12,11 @@ from uuid import UUID
 
 from runtime.database import AsyncConnection
 
+VERSIONS = """
+SELECT current_setting('server_version'), (SELECT extversion FROM pg_extension WHERE extname = 'timescaledb'),
+    (SELECT name FROM public.vigil_migrations ORDER BY number DESC LIMIT 1)
+"""
+
 
 class Latest(NamedTuple):
     """The newest reading of one device and metric by event time, clock-suspect ones left out; value as received."""
@@ -93,6 +98,13 @@ async def open_by_priority(connection: AsyncConnection) -> dict[str, int]:
 async def rejected_by_reason(connection: AsyncConnection) -> dict[str, int]:
     """How many records were rejected, by reason; conflicts among them."""
     return dict(await _rows(connection, REJECTED_BY_REASON))
+
+
+async def versions(connection: AsyncConnection) -> dict[str, str]:
+    """The versions of the server, of TimescaleDB where it is there, and of the schema."""
+    cursor = await connection.execute(VERSIONS)
+    ((postgres, timescale, schema),) = await cursor.fetchall()
+    return {"PostgreSQL": postgres, "TimescaleDB": timescale or "n/a: not in this database", "schema": schema or "none"}
 
 
 async def positions(connection: AsyncConnection, log: str) -> list[Position]:

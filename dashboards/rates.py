@@ -4,28 +4,39 @@ from __future__ import annotations
 
 import math
 import re
+from collections import deque
 
 _LINE = re.compile(r"(vigil_[a-z0-9_]+(?:\{[^}\n]*\})?) (\S+)")
 METRICS_MAX = 500
 """Values kept of one service."""
 
 
+OVER_SECONDS = 30.0
+"""A rate is taken over so long: from look to look what comes in bursts would flicker between nothing and much."""
+
+
 class Rates:
-    """The growth of counters from one look to the next; ``now`` is steady time in seconds."""
+    """The growth of counters over `OVER_SECONDS`; ``now`` is steady time in seconds."""
 
     def __init__(self) -> None:
-        self._before: dict[str, tuple[float, float]] = {}
+        self._looks: dict[str, deque[tuple[float, float]]] = {}
         self._grew: dict[str, float] = {}
 
     def per_second(self, name: str, count: float, now: float) -> float | None:
-        """How much a counter grew each second since the last look; None at the first."""
-        before = self._before.get(name)
-        self._before[name] = count, now
-        if before is not None and count > before[0]:
+        """How much a counter grew each second over the last half minute; None at the first look.
+
+        A counter that fell has begun anew: so does its rate.
+        """
+        looks = self._looks.setdefault(name, deque())
+        if looks and count < looks[-1][0]:
+            looks.clear()
+        elif looks and count > looks[-1][0]:
             self._grew[name] = now
-        if before is None or now <= before[1] or count < before[0]:
-            return None
-        return round((count - before[0]) / (now - before[1]), 2)
+        looks.append((count, now))
+        while len(looks) > 1 and looks[1][1] <= now - OVER_SECONDS:
+            looks.popleft()
+        first, since = looks[0]
+        return round((count - first) / (now - since), 2) if now > since else None
 
     def quiet_ms(self, name: str, now: float) -> int | None:
         """Since when a counter has not grown, in ms, to the length of a look; None where it never did."""

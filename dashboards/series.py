@@ -7,12 +7,15 @@ further here; so a chart of 14 days reads some thousand rows.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dashboards.tiles import Limits
 from vitals.metrics import SECOND_US
+from vitals.policies import Policy
 from vitals.rollups import CENSORED_HIGH, CENSORED_LOW, WIDTHS_S, Rollups, join, of_readings
 from vitals.units import canonical
 
@@ -35,6 +38,10 @@ ROLLUP = np.dtype(
     ]
 )  # fmt: skip
 """A stored roll-up as the database sends it."""
+
+
+LimitsOf = Callable[[Policy], Limits | None]
+"""The limits of one metric, for the interval of one device, in a policy."""
 
 
 class Plan(NamedTuple):
@@ -117,6 +124,25 @@ def gaps(samples: Samples, begin: int, end: int, gap_us: int) -> list[tuple[int,
     firsts = np.concatenate((np.minimum(samples.parts.first_at[some], end), [end]))
     wide = firsts - lasts > gap_us
     return list(zip(lasts[wide].tolist(), firsts[wide].tolist(), strict=True))
+
+
+def limits_then(policies: Sequence[tuple[int, Policy]], begin: int, limits: LimitsOf) -> list[tuple[int, Limits]]:
+    """The limits that held from ``begin`` on: (from µs, limits), each where they differ from those before.
+
+    ``policies`` are (from µs, policy) in the order of the log. What held before the first of them is not known but by
+    it: the patient had no other.
+    """
+    found: list[tuple[int, Limits]] = []
+    for place, (from_at, policy) in enumerate(policies):
+        held = limits(policy)
+        if held is None:
+            continue
+        since = max(begin, from_at) if place else begin
+        while found and found[-1][0] >= since:
+            found.pop()
+        if not found or found[-1][1] != held:
+            found.append((since, held))
+    return found
 
 
 def clip(samples: Samples, low: float, high: float) -> Samples:

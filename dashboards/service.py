@@ -8,7 +8,7 @@ from collections.abc import Callable
 from importlib import metadata
 from urllib.parse import urlsplit
 
-from dashboards import api, auth, live, static
+from dashboards import api, auth, live, pulse, static
 from dashboards.api_context import Context
 from dashboards.database import database
 from dashboards.live import Live
@@ -94,6 +94,7 @@ async def main(
                     tasks.create_task(live.follow(settings, ward, clock, system.saw, told), name="tiles reader")
                     tasks.create_task(live.recall(ward, stored, clock, readiness), name="older values")
                     tasks.create_task(tiles.beat(), name="tiles beat")
+                    tasks.create_task(pulse.follow(settings, clock, system.saw), name="pulse")
                     tasks.create_task(system.look(), name="system")
 
 

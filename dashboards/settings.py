@@ -30,6 +30,8 @@ class DashboardSettings(Settings):
     """JSON list of principals: name, role, sites (null: all), token_sha256."""
     page_dir: Path = Path("dashboards/page/dist")
     """The built page."""
+    simulated_patients: bool = False
+    """The patients are a simulator's, as under ``vigil up``: the page says so."""
     health_ports: dict[str, int | str] = Field(default={})
     """Health port of each service by its name, for /api/system; ``host:port`` for one on another machine."""
     database_wait_seconds: float = Field(default=1.0, gt=0, le=30)

@@ -48,11 +48,11 @@ def router_of(folder: Path) -> APIRouter:
     """Routes of the page's files; looked up at each request, so that a page built later is served."""
     router = APIRouter(include_in_schema=False)
 
-    @router.api_route("/", methods=["GET", "HEAD"])
+    @router.get("/")
     async def index() -> Response:
         return _file(folder, "index.html") or HTMLResponse(UNBUILT, headers={"cache-control": FRESH})
 
-    @router.api_route("/{path:path}", methods=["GET", "HEAD"])
+    @router.get("/{path:path}")
     async def file(path: str) -> Response:
         found = _file(folder, path)
         if found is None:

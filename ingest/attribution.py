@@ -32,8 +32,12 @@ Clocks = Sequence[int | None]
 """``received_at`` by partition, µs UTC; None where no tick has come yet, then a reading counts as just received."""
 
 
-def attribute(device: Known, reading: Parsed, clocks: Clocks) -> tuple[WornBy, bytes] | Rejected:
-    """The binding that a reading falls into and its 64-byte row, or why it has none."""
+def attribute(
+    device: Known, reading: Parsed, clocks: Clocks, taken: Clocks | None = None
+) -> tuple[WornBy, bytes] | Rejected:
+    """The binding that a reading falls into and its 64-byte row, or why it has none. ``taken`` is when the bridge took
+    it, by partition, where that is later than its ``received_at``.
+    """
     sends = device.sends.get(reading.metric.code)
     if sends is None:
         return _not_sent(device, reading)
@@ -48,9 +52,11 @@ def attribute(device: Known, reading: Parsed, clocks: Clocks) -> tuple[WornBy, b
         flags = _CLOCK_SUSPECT
         worn = device.worn_at(received_at) or worn
         e = received_at = _received(worn, clocks, observed_at)
+        if e < worn.doubt_until:
+            flags |= _LATE
     if not worn.covers(e):
         return _not_bound(device, reading)
-    if received_at - e > sends.late_after_us:
+    if received_at - e > sends.late_after_us or _taken_off(worn, taken or clocks, observed_at):
         flags |= _LATE
     if e < worn.warm_until:
         flags |= _WARM_UP
@@ -91,6 +97,11 @@ def _range(sends: Sends, exact: float, flags: int) -> int:
     if stream.below_range == "error" and shown != stream.low_code:
         return _INVALID[Invalid.SENSOR_ERROR]
     return _CENSORED_LOW
+
+
+def _taken_off(worn: WornBy, taken: Clocks, observed_at: int) -> bool:
+    """Whether a binding is over by now: the patient's log says already that the device is off, and the next decides."""
+    return worn.until is not None and _received(worn, taken, observed_at) >= worn.until
 
 
 def _received(worn: WornBy, clocks: Clocks, observed_at: int) -> int:

@@ -35,6 +35,8 @@ class Decision(NamedTuple):
     ticks: int = 0
     rejected: tuple[tuple[Reason, int], ...] = ()
     unknown: bool = False
+    time: int | None = None
+    """Of a tick of our own (µs UTC)."""
 
 
 class Bridge:
@@ -50,13 +52,15 @@ class Bridge:
         self._clocks = clocks
         self._presences = Presence()
 
-    def decide(self, topic: str, payload: bytes, now: int) -> Decision:
-        """The records of a message taken at ``now`` (µs UTC, real). Never raises, whatever topic and payload."""
+    def decide(self, topic: str, payload: bytes, now: int, arrived: int | None = None) -> Decision:
+        """The records of a message taken at ``now`` (µs UTC, real), which ``arrived`` earlier where the bridge is
+        behind. Never raises, whatever topic and payload.
+        """
         levels = topic.removeprefix(self._root).split("/") if topic.startswith(self._root) else []
         if len(levels) == _LEVELS:
             site, name, kind = levels
             if kind == "readings" and NAME.match(site) and NAME.match(name):
-                return self._readings(topic, site, name, payload, now)
+                return self._readings(topic, site, name, payload, now, arrived=arrived)
             if kind == "ticks" and site == "-ticks":
                 return self._tick(topic, name, payload, now)
             if kind == "presence" and name == GATEWAY and NAME.match(site):
@@ -81,7 +85,7 @@ class Bridge:
             return self._only(records, topic, publisher, payload, now)._replace(unknown=True)
         if records:
             self._clocks.advance(tick.tick)
-        return Decision(records, ticks=1)
+        return Decision(records, ticks=1, time=tick.tick)
 
     # Presence
 
@@ -102,13 +106,14 @@ class Bridge:
 
     # Readings
 
-    def _readings(self, topic: str, site: str, name: str, payload: bytes, now: int) -> Decision:
+    def _readings(self, topic: str, site: str, name: str, payload: bytes, now: int, *, arrived: int | None) -> Decision:
         device = self._directory.devices.get(name)
-        clocks = self._clocks.received(now)
+        taken = self._clocks.received(now)
+        clocks = taken if arrived is None else self._clocks.received(arrived)
         bad: list[Rejected] = []
         runs: list[tuple[WornBy, list[bytes]]] = []
         for item in decode(payload):
-            placed = _place(item, site, name, device, clocks)
+            placed = _place(item, site, name, device, clocks, taken=taken)
             if isinstance(placed, Rejected):
                 bad.append(placed)
                 continue
@@ -145,7 +150,9 @@ class Bridge:
         return Decision(records, rejected=counts, unknown="not_bound" in by_reason)
 
 
-def _place(item: Item, site: str, name: str, device: Known | None, clocks: Clocks) -> tuple[WornBy, bytes] | Rejected:
+def _place(
+    item: Item, site: str, name: str, device: Known | None, clocks: Clocks, *, taken: Clocks
+) -> tuple[WornBy, bytes] | Rejected:
     """The binding and row of one reading that came on the topic of ``site`` and ``name``, or what is wrong."""
     if isinstance(item, Rejected):
         return item
@@ -157,7 +164,7 @@ def _place(item: Item, site: str, name: str, device: Known | None, clocks: Clock
     if device.site_name != site:
         detail = f"{name} belongs to {device.site_name}, not to {site}; publish to its own site"
         return Rejected(item.place, "site_mismatch", detail)
-    return attribute(device, item, clocks)
+    return attribute(device, item, clocks, taken)
 
 
 def _detail(items: list[Rejected]) -> str:

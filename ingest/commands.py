@@ -18,7 +18,8 @@ from vitals.control import PatientControl
 from vitals.devices import Device, Site
 from vitals.errors import CodecError, ServerStalled
 from vitals.messages import Message
-from vitals.registry import Answer, ClockSet, Command, DeviceAdd, PolicySet, SiteAdd, decode
+from vitals.registry import Answer, ClockSet, Command, DeviceAdd, DeviceClose, PolicySet, SiteAdd, decode
+from vitals.steps import Records
 from vitals.topics import BINDINGS, COMMANDS
 
 ANSWER_S = 20.0
@@ -65,6 +66,19 @@ async def sites(settings: Settings) -> list[Site]:
     return await _registered(settings, b"site:", Site)
 
 
+async def log(settings: Settings) -> list[Records]:
+    """All of ``registry.commands`` as it stands now, commands and answers in order."""
+    found: list[Records] = []
+    async with Reader(settings, [(COMMANDS, 0)]) as reader:
+        end = (await reader.end_offsets())[COMMANDS, 0]
+        position = (await reader.beginning_offsets())[COMMANDS, 0]
+        while position < end:
+            for records in await reader.poll(POLL_S):
+                found.append(records)
+                position = records.offsets[-1] + 1
+    return found
+
+
 async def patients(settings: Settings) -> list[PatientControl]:
     """Every patient who ever wore something, with all they wear and their policy, by pseudonym."""
     return await _registered(settings, b"patient:", PatientControl)
@@ -74,7 +88,7 @@ def _key(command: Command) -> bytes:
     match command:
         case SiteAdd() | DeviceAdd():
             return command.name.encode()
-        case PolicySet():
+        case PolicySet() | DeviceClose():
             return command.patient.encode()
         case ClockSet():
             return b"clock"

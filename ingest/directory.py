@@ -10,12 +10,14 @@ from pydantic import ValidationError
 
 from vitals.devices import Device, Site, Stream
 from vitals.errors import CodecError
-from vitals.metrics import METRIC_BY_NAME
+from vitals.metrics import METRIC_BY_NAME, MINUTE_US
 from vitals.topics import partition_of
 
 if TYPE_CHECKING:
     from vitals.metrics import Metric
 
+DOUBT_US = 10 * MINUTE_US
+"""As long as a glucose reading is fresh; what a broker or a phone brings again comes within it, or is old."""
 _DEVICE, _SITE = b"device:", b"site:"
 
 
@@ -28,6 +30,8 @@ class WornBy:
     since: int
     until: int | None
     warm_until: int
+    doubt_until: int
+    """Before it a reading of a suspect clock may be what the device held of another patient."""
 
     def covers(self, at: int) -> bool:
         """Whether the binding holds at an event time (µs)."""
@@ -75,8 +79,9 @@ def known(device: Device, partitions: int) -> Known:
             binding.since,
             binding.until,
             binding.since + device.type.warm_up_us,
+            binding.since + (0 if before is None or before.patient == binding.patient else DOUBT_US),
         )
-        for binding in device.bindings
+        for before, binding in zip([None, *device.bindings], device.bindings, strict=False)
     )
     return Known(device.name, device.id.bytes, device.site, device.site_name, sends, worn)
 

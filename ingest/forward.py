@@ -12,6 +12,7 @@ from typing import get_args
 
 from ingest.bridge import Bridge, Decision
 from ingest.follow import Follower
+from ingest.ticks import Underway
 from runtime.clock import Clock
 from runtime.kafka import Out, Producer
 from runtime.mqtt import Connection, Message
@@ -34,6 +35,7 @@ class Forwarder:
         producer: Producer,
         bridge: Bridge,
         follower: Follower,
+        underway: Underway,
         *,
         clock: Clock,
         metrics: Metrics,
@@ -44,6 +46,7 @@ class Forwarder:
         self._producer = producer
         self._bridge = bridge
         self._follower = follower
+        self._underway = underway
         self._clock = clock
         self._linger_s = linger_s
         self._messages = metrics.counter("bridge_messages", "MQTT messages whose records Kafka has")
@@ -51,15 +54,20 @@ class Forwarder:
         self._rejected = metrics.counter("bridge_rejected", "Readings or payloads in vitals.rejected", ["reason"])
         for reason in get_args(Reason):
             self._rejected.labels(reason)  # a counter that is there from the start shows its first step
+        waiting = metrics.gauge("bridge_waiting_messages", "MQTT messages at hand that Kafka does not have yet")
+        waiting.set_function(lambda: self._at_hand)
+        self._at_hand = 0
         self._ticks = metrics.counter("bridge_ticks", "Ticks written to every partition")
 
     async def run(self) -> None:
         """Forward for ever. Raises what Kafka or MQTT raise, with the messages at hand not acknowledged."""
         while True:
             messages = await self._connection.take()
+            self._at_hand = len(messages)
             decisions = await self._decide(messages)
             await self._producer.send([Out(*record) for decision in decisions for record in decision.records])
             self._connection.ack(messages)
+            self._at_hand = 0
             self._count(decisions)
             if self._linger_s and len(messages) < CAUGHT_UP_MESSAGES:
                 await self._clock.sleep(self._linger_s)
@@ -67,16 +75,20 @@ class Forwarder:
     async def _decide(self, messages: Sequence[Message]) -> list[Decision]:
         """Decide in arrival order; what names an unknown thing only after the registry's present end is read.
 
-        Once for all messages at hand is enough: all of them came before.
+        Once for all messages at hand is enough: all of them came before. Each counts as arrived when the broker had it
+        at the latest: else the end of a backlog, taken a minute after it came, would be late, and its wearer silent.
         """
         now, caught_up = self._clock.now_us(), False
         decisions = []
         for message in messages:
-            decision = self._bridge.decide(message.topic, message.payload, now)
+            arrived = self._underway.arrived(now, message.generation)
+            decision = self._bridge.decide(message.topic, message.payload, now, arrived)
             if decision.unknown and not caught_up:
                 await self._follower.catch_up()
                 caught_up = True
-                decision = self._bridge.decide(message.topic, message.payload, now)
+                decision = self._bridge.decide(message.topic, message.payload, now, arrived)
+            if decision.time is not None:
+                self._underway.back(decision.time)
             decisions.append(decision)
         return decisions
 

@@ -8,12 +8,14 @@ A command's outputs go out in three stages, each durable before the next: contro
 from __future__ import annotations
 
 import json
+from typing import ClassVar
 from uuid import UUID
 
 from pydantic import ValidationError
 
 from ingest.roster import Refused, Roster
 from vitals.causes import Cause
+from vitals.codecs.state import State, reading
 from vitals.control import ClockControl, PatientControl, SiteControl
 from vitals.devices import Device, Site
 from vitals.messages import Message
@@ -23,11 +25,13 @@ from vitals.registry import (
     Command,
     DeviceAdd,
     DeviceBind,
+    DeviceClose,
     DeviceUnbind,
     PolicySet,
     SiteAdd,
     decode,
 )
+from vitals.snapshots import Format
 from vitals.steps import Output, Records
 from vitals.topics import BINDINGS, COMMANDS, CONTROL_HEADER, READINGS, partition_of
 
@@ -40,6 +44,8 @@ class RegistryStep:
 
     ``unreadable`` counts records that are no command and carry no id to answer to.
     """
+
+    FORMAT: ClassVar[Format] = Format("registry", 1)
 
     def __init__(self, partitions: int) -> None:
         self.roster = Roster()
@@ -54,6 +60,17 @@ class RegistryStep:
             for offset, key, value in zip(records.offsets, records.keys, records.values, strict=True)
             for output in self._record(offset, key, value)
         ]
+
+    def state(self) -> State:
+        """See `vitals.steps.Step`."""
+        return {"roster": self.roster.state(), "unreadable": self.unreadable, "answered": sorted(self._answered)}
+
+    def restore(self, state: State) -> None:
+        """See `vitals.steps.Step`."""
+        with reading():
+            self.roster.restore(state["roster"])
+            self.unreadable = state["unreadable"]
+            self._answered = set(map(UUID, state["answered"]))
 
     def _record(self, offset: int, key: bytes | None, value: bytes) -> list[Output]:
         try:
@@ -87,6 +104,8 @@ class RegistryStep:
                 device, patient = self.roster.unbind(command)
                 self._announce_patient(patient, outgoing)
                 self._announce_device(device, outgoing)
+            case DeviceClose():
+                self._announce_patient(self.roster.close(command), outgoing)
             case PolicySet():
                 changed, patient = self.roster.set_policy(command)
                 if changed:

@@ -11,7 +11,7 @@ from runtime.kafka import GroupConsumer, Producer
 from runtime.observe import HealthServer, Metrics, Readiness
 from runtime.runner import Runner, RunnerSpec
 from vitals.steps import Records
-from vitals.topics import COMMANDS
+from vitals.topics import COMMANDS, REGISTRY_SNAPSHOTS
 
 GROUP = "registry"
 READY_POLL_S = 0.2
@@ -28,8 +28,8 @@ async def main(settings: RegistrySettings) -> None:
         taken.inc(len(records.offsets))
         unreadable.set(step.unreadable)
 
-    spec = RunnerSpec(COMMANDS, GROUP, lambda _: RegistryStep(settings.partitions), (COMMANDS,))
-    runner = Runner(settings, spec, monotonic=clock.monotonic, on_batch=count)
+    spec = RunnerSpec(COMMANDS, GROUP, lambda _: RegistryStep(settings.partitions), (COMMANDS,), REGISTRY_SNAPSHOTS)
+    runner = Runner(settings, spec, monotonic=clock.monotonic, on_batch=count, metrics=metrics)
 
     async def watch() -> None:
         while True:

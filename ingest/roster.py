@@ -6,11 +6,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal
 from uuid import UUID
 
+from vitals.bounds import violation
+from vitals.codecs.state import State
 from vitals.control import PatientControl, WornDevice
 from vitals.devices import Binding, Device, DeviceType, Site
 from vitals.metrics import METRIC_BY_NAME
 from vitals.policies import DEFAULT, Policy
-from vitals.registry import ClockSet, DeviceAdd, DeviceBind, DeviceUnbind, PolicySet, SiteAdd
+from vitals.proof import POLICY as SYNTHETIC
+from vitals.proof import is_proof
+from vitals.registry import ClockSet, DeviceAdd, DeviceBind, DeviceClose, DeviceUnbind, PolicySet, SiteAdd
 from vitals.topics import NAME, device_id, patient_id
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -36,6 +40,22 @@ class Roster:
         self.devices: dict[str, Device] = {}
         self.clock: Literal["real", "simulated"] | None = None
         self._controls: dict[UUID, PatientControl] = {}
+
+    def state(self) -> State:
+        """Everything, each in the order in which it came."""
+        return {
+            "sites": list(self.sites.values()),
+            "devices": list(self.devices.values()),
+            "clock": self.clock,
+            "controls": list(self._controls.values()),
+        }
+
+    def restore(self, state: State) -> None:
+        """Take a snapshot; of nothing known before."""
+        self.sites = {site.name: site for site in map(Site.model_validate, state["sites"])}
+        self.devices = {device.name: device for device in map(Device.model_validate, state["devices"])}
+        self.clock = state["clock"]
+        self._controls = {each.patient: each for each in map(PatientControl.model_validate, state["controls"])}
 
     def add_site(self, command: SiteAdd) -> Site:
         """Give a new site the next number."""
@@ -91,22 +111,41 @@ class Roster:
         ended = last.model_copy(update={"until": command.until})
         return self._wear(device, (*device.bindings[:-1], ended), last.patient)
 
+    def close(self, command: DeviceClose) -> PatientControl:
+        """Close what is open of a patient's devices that are off; the patient's new control record."""
+        _check_name("patient", command.patient)
+        _check_by(command.by)
+        control = self.control_of(command.patient)
+        if control is None or all(worn.binding.until is None for worn in control.worn):
+            raise Refused(f"no device was taken off {command.patient}; vigil device unbind")
+        control = control.model_copy(update={"closings": control.closings + 1, "version": control.version + 1})
+        self._controls[control.patient] = control
+        return control
+
     def set_policy(self, command: PolicySet) -> tuple[bool, PatientControl]:
         """Give a patient a policy of their own, under the next version; later bindings keep it.
 
         Whether anything changed (the rules in force, set again, change nothing), and the patient's control record.
         """
         _check_name("patient", command.patient)
-        _check_policy(command.policy)
-        control = self._controls.get(patient_id(command.patient))
+        _check_by(command.by)
+        _check_policy(command.patient, command.policy)
+        control = self.control_of(command.patient)
         if control is None:
             raise Refused(f"patient {command.patient} wears nothing yet; vigil device bind")
+        if command.base not in {None, control.policy.version}:
+            what = f"the policy of {command.patient} is at version {control.policy.version}, not {command.base}"
+            raise Refused(f"{what}; look at it again: vigil policy show {command.patient}")
         if command.policy.model_copy(update={"version": control.policy.version}) == control.policy:
             return False, control
         policy = command.policy.model_copy(update={"version": control.policy.version + 1})
         control = control.model_copy(update={"policy": policy, "version": control.version + 1})
         self._controls[control.patient] = control
         return True, control
+
+    def control_of(self, patient: str) -> PatientControl | None:
+        """The control record of a patient (pseudonym) as it stands; None for who never wore anything."""
+        return self._controls.get(patient_id(patient))
 
     def set_clock(self, command: ClockSet) -> bool:
         """Say whose time the log lives by; False where it does already.
@@ -170,6 +209,7 @@ class Roster:
             worn=tuple(sorted([*others, *own], key=lambda worn: (worn.binding.since, worn.name))),
             policy=old.policy if old else DEFAULT,
             bed=bed or (old.bed if old else ""),
+            closings=old.closings if old else 0,
         )
         self.devices[device.name] = device
         self._controls[patient] = control
@@ -190,16 +230,18 @@ def _check_type(kind: DeviceType) -> None:
         raise Refused("a device type has one stream per metric")
 
 
-def _check_policy(policy: Policy) -> None:
-    names = [rule.name for rule in policy.thresholds] + [rule.name for rule in policy.windows]
-    metrics = {rule.metric for rule in policy.thresholds} | {rule.metric for rule in policy.windows}
-    signals = [rule.metric for rule in policy.signals]
-    if unknown := (metrics | set(signals)) - METRIC_BY_NAME.keys():
-        raise Refused(f"metric {min(unknown)[:64]!a} is unknown; known are {', '.join(METRIC_BY_NAME)}")
-    if len(set(names)) < len(names) or len(set(signals)) < len(signals):
-        raise Refused("a policy has one rule of a name, and one signal rule per metric")
-    if any([level.number for level in rule.levels] != [1, 2] for rule in policy.thresholds):
-        raise Refused("the levels of a rule are 1 and 2, the milder first")
+def _check_policy(patient: str, policy: Policy) -> None:
+    """Bounds are the registry's, so that they hold for whoever writes a command; synthetic patients have one policy."""
+    if is_proof(patient):
+        if policy.model_copy(update={"version": SYNTHETIC.version}) != SYNTHETIC:
+            raise Refused(f"patient {patient} is synthetic and keeps its own policy")
+    elif (beyond := violation(policy)) is not None:
+        raise Refused(beyond)
+
+
+def _check_by(by: str) -> None:
+    if not by.isprintable():
+        raise Refused(f"{by[:64]!a} is no name for who decided it")
 
 
 def _check_time(what: str, at: int) -> None:

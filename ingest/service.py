@@ -9,7 +9,7 @@ from ingest.directory import Directory
 from ingest.follow import Follower
 from ingest.forward import Forwarder
 from ingest.settings import BridgeSettings
-from ingest.ticks import REPLAY, TICK_S, PartitionClocks, Tick, time_of
+from ingest.ticks import REPLAY, TICK_S, PartitionClocks, Tick, Underway, time_of
 from runtime.clock import Clock, SystemClock
 from runtime.kafka import Producer, Reader
 from runtime.mqtt import Connection
@@ -62,8 +62,10 @@ async def serve(
         directory=directory,
         clocks=clocks,
     )
-    linger_s = settings.bridge_linger_seconds
-    forwarder = Forwarder(connection, producer, bridge, follower, clock=clock, metrics=metrics, linger_s=linger_s)
+    linger_s, underway = settings.bridge_linger_seconds, Underway()
+    forwarder = Forwarder(
+        connection, producer, bridge, follower, underway, clock=clock, metrics=metrics, linger_s=linger_s
+    )
     async with asyncio.TaskGroup() as group:
         group.create_task(follower.run(), name="directory")
         await follower.catch_up()
@@ -72,7 +74,8 @@ async def serve(
             inner.create_task(forwarder.run(), name="bridge")
             inner.create_task(watch(forwarder, connection, metrics, readiness, clock), name="readiness")
             if not clocks.simulated:
-                inner.create_task(make_ticks(connection, bridge, directory, settings.namespace, clock), name="ticks")
+                ticking = make_ticks(connection, bridge, directory, underway, namespace=settings.namespace, clock=clock)
+                inner.create_task(ticking, name="ticks")
 
 
 def connect(settings: BridgeSettings) -> Connection:
@@ -82,11 +85,12 @@ def connect(settings: BridgeSettings) -> Connection:
 
 
 async def make_ticks(
-    connection: Connection, bridge: Bridge, directory: Directory, namespace: str, clock: Clock
+    connection: Connection, bridge: Bridge, directory: Directory, underway: Underway, *, namespace: str, clock: Clock
 ) -> None:
     """Publish the time to ourselves, twice a second, while connected and once there is a site; for ever.
 
-    Sites whose gateway is away are left out: their clocks stop until it is back.
+    Sites whose gateway is away are left out: their clocks stop until it is back. A tick that was sent again over a new
+    connection says nothing about the messages before it: they may have come since it was made.
     """
     topic = ticks_topic(namespace, connection.client_id)
     away: frozenset[str] = frozenset()
@@ -96,7 +100,10 @@ async def make_ticks(
                 away = bridge.away
                 log.info("gateways of sites are away" if away else "gateways of all sites are there", away=sorted(away))
             tick = Tick(tick=clock.now_us(), sites=tuple(sorted(directory.sites.keys() - away)))
+            generation = connection.generation
             await connection.publish(topic, tick.encode())
+            if connection.generation == generation:
+                underway.sent(tick.tick, generation)
         await clock.sleep(TICK_S)
 
 

@@ -7,6 +7,7 @@ none, and ``received_at`` is the last tick in the row's own partition.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping, Sequence
 
 from pydantic import ConfigDict, Field, ValidationError
@@ -23,6 +24,10 @@ TICK_S = 0.5
 """Real seconds between two ticks of a bridge."""
 STEP_US_MAX = MINUTE_US
 """The simulated clock goes on by at most so much a tick (holes included), so that one message cannot age a ward."""
+BEHIND_US_MAX = 5 * MINUTE_US
+"""A bridge that is behind by more lets readings be late: what is old must not page as if it were fresh, and who was
+not looked at for as long as a silence takes may be called silent.
+"""
 REPLAY = "replay"
 """The publisher of ticks on the simulated clock."""
 
@@ -67,6 +72,39 @@ def records(tick: Tick, numbers: Mapping[str, int], partitions: int) -> list[Rec
 def time_of(value: bytes) -> int:
     """The time (µs UTC) of a tick record. Raises `CodecError` unless the value is whole rows."""
     return int(readings.decode([value])["received_at"][-1])
+
+
+class Underway:
+    """A bridge's own ticks that the broker has and that have not come back yet: what comes before one of them was in
+    the broker before it was made, however long the bridge takes to get there. All times µs UTC.
+    """
+
+    def __init__(self) -> None:
+        self._ticks: deque[int] = deque()
+        self._generation = 0
+        self._back = 0
+
+    def sent(self, at: int, generation: int) -> None:
+        """The broker has taken a tick over the connection of a ``generation``; those of an earlier one may be lost."""
+        if generation != self._generation:
+            self._ticks.clear()
+            self._generation = generation
+        if at > self._back:
+            self._ticks.append(at)
+
+    def back(self, at: int) -> None:
+        """A tick has come back, and with it all before it."""
+        self._back = max(self._back, at)
+        while self._ticks and self._ticks[0] <= at:
+            self._ticks.popleft()
+
+    def arrived(self, now: int, generation: int) -> int:
+        """When a message that is taken ``now``, over the connection of a ``generation``, was in the broker at the
+        latest; not more than `BEHIND_US_MAX` ago.
+        """
+        if not self._ticks or generation != self._generation:
+            return now
+        return max(min(now, self._ticks[0]), now - BEHIND_US_MAX)
 
 
 class PartitionClocks:

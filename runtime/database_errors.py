@@ -50,11 +50,14 @@ def statements(
         DatabaseUnavailable: the server or the connection went away, or it has no room; trying again may help.
         StateError: the schema is missing.
     """
-    timer = connection and asyncio.get_running_loop().call_later(seconds_max, _cut, connection)
+    loop = asyncio.get_running_loop()
+    timer = connection and loop.call_later(seconds_max, _cut, connection)
     try:
         yield
     except (psycopg.OperationalError, psycopg.InterfaceError) as error:
         reason = " ".join((error.diag.message_primary or str(error)).split())
+        if timer and timer.when() <= loop.time():  # the server is told of a broken connection, and knows no reason
+            reason = f"no answer within {seconds_max:g} s, given up here"
         raise DatabaseUnavailable("the database failed", f"{describe_url(url)}: {reason}") from error
     except UndefinedTable as error:
         raise StateError("the database lacks Vigil's tables", describe_url(url), "run vigil migrate") from error

@@ -10,10 +10,12 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import platform
 import re
 import sys
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from http import HTTPStatus
+from importlib import metadata
 from types import TracebackType
 from typing import Any, ClassVar, Self, TextIO, TypeVar
 
@@ -185,7 +187,9 @@ class Metrics:
         return made
 
     def follow(self, readiness: Readiness) -> None:
-        """Show a readiness and its conditions."""
+        """Show a readiness and its conditions, and which program it is."""
+        built = self.gauge("build_info", "1; the labels say which Vigil on which Python", ["version", "python"])
+        built.labels(_version(), platform.python_version()).set(1)
         self.gauge("ready", "1 while every condition of the service holds").set_function(lambda: readiness.ok)
         checks = self.gauge("check_ok", "1 while this condition of the service holds", ["check"])
 
@@ -201,6 +205,13 @@ class Metrics:
         for refresh in self._refreshing:
             refresh()
         return generate_latest(self.registry)
+
+
+def _version() -> str:
+    try:
+        return metadata.version("vigil-ward")
+    except metadata.PackageNotFoundError:
+        return "0"
 
 
 class Readiness:

@@ -1,7 +1,8 @@
 """The one loop of processor, manager and registry: log -> step -> outputs with their cause.
 
-It recovers by replaying the whole partition into a fresh step, and writes only what is later than the last
-cause that it finds in each output partition: a crash in mid-replay, a repeat and a zombie are all harmless.
+It recovers from the newest whole snapshot of a partition, or without one from the log's beginning, by replaying what
+follows, and writes only what is later than the last cause that it finds in each output partition: a crash in
+mid-replay, a repeat and a zombie are all harmless.
 """
 
 from __future__ import annotations
@@ -9,14 +10,28 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 import structlog
 
-from runtime.kafka import Assigned, GroupConsumer, Out, Producer, Reader, Revoked, last_headers
+from runtime.kafka import (
+    Assigned,
+    GroupConsumer,
+    KafkaStalled,
+    Out,
+    Partition,
+    Producer,
+    Reader,
+    Revoked,
+    last_headers,
+)
+from runtime.observe import Metrics
+from runtime.progress import Progress
+from runtime.recovery import Begun, begun, check
+from runtime.saver import Saver
 from vitals import causes
-from vitals.errors import StateError
 from vitals.steps import Output, Records, Step
 
 if TYPE_CHECKING:
@@ -25,6 +40,9 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 COMMIT_SECONDS = 1.0
 """Positions are committed this often at most; they only show progress, recovery does not use them."""
+
+WATCH_SECONDS = 10.0
+"""How often positions are compared with the log's ends."""
 
 STEP_RECORDS_MAX = 500
 """Records per step while there is a backlog; outputs do not depend on it."""
@@ -38,12 +56,14 @@ class RunnerSpec(Generic[S]):
 
     ``tails`` are the topics whose last own cause, in the input's partition, says what is already written.
     Outputs to another topic are judged by the first of them (the registry's answers come last of all).
+    ``snapshots`` is the topic of the step's snapshots, in the input's partition.
     """
 
     input_topic: str
     group: str
     make: Callable[[int], S]
     tails: tuple[str, ...]
+    snapshots: str
 
 
 @dataclass(slots=True)
@@ -51,7 +71,7 @@ class _Owned(Generic[S]):
     step: S
     written: dict[str, causes.Cause]
     recovered_at: int
-    position: int = 0
+    position: int
 
     @property
     def recovered(self) -> bool:
@@ -61,7 +81,8 @@ class _Owned(Generic[S]):
 class Runner(Generic[S]):
     """Runs one step per assigned partition until it is cancelled or fails.
 
-    ``on_batch(partition, step, records)`` is called after a batch is durable, for metrics.
+    ``on_batch(partition, step, records)`` is called after a batch is durable, for metrics; ``metrics`` shows the
+    snapshots.
     """
 
     def __init__(
@@ -71,13 +92,20 @@ class Runner(Generic[S]):
         *,
         monotonic: Callable[[], float],
         on_batch: Callable[[int, S, Records], None] = lambda *_: None,
+        metrics: Metrics | None = None,
     ) -> None:
         self._settings = settings
         self._spec = spec
         self._monotonic = monotonic
         self._on_batch = on_batch
+        self._metrics = metrics = metrics or Metrics()
+        self._restored_offset = metrics.gauge("snapshot_restored_offset", "Where the replay began", ["partition"])
+        self._restore_seconds = metrics.gauge("snapshot_restore_seconds", "How long the restore took", ["partition"])
         self._owned: dict[int, _Owned[S]] = {}
-        self._committed_at = 0.0
+        self._parked: dict[int, _Owned[S]] = {}
+        """Partitions between their revocation and the next assignment, which may give them back."""
+        self._progress = Progress()
+        self._committed_at = self._watched_at = 0.0
 
     @property
     def steps(self) -> Mapping[int, S]:
@@ -95,19 +123,30 @@ class Runner(Generic[S]):
         return {partition: owned.position for partition, owned in self._owned.items()}
 
     async def run(self, consumer: GroupConsumer, producer: Producer) -> None:
-        """Take, step, make durable, commit; for ever."""
-        while True:
-            taken: list[Records] = []
-            for event in await consumer.poll(1.0):
-                if isinstance(event, Assigned):
-                    await self._assign(consumer, event)
-                elif isinstance(event, Revoked):
-                    self._revoke(event)
-                else:
-                    taken.append(event)
-            for parts in zip_longest(*map(_parts, taken)):
-                await self._advance(producer, [part for part in parts if part is not None])
-            await self._commit(consumer, taken)
+        """Take, step, make durable, commit; for ever.
+
+        Raises:
+            KafkaStalled: a partition does not move although its log has more; or a write, a read took too long.
+            StateError: a log has lost its beginning, and no snapshot reaches beyond that.
+        """
+        name = f"{self._spec.group}-snapshots-{self._settings.instance}"
+        async with Producer(self._settings, name, compression="zstd") as own, asyncio.TaskGroup() as tasks:
+            seconds = self._settings.snapshot_seconds
+            saver = Saver(own, self._spec.snapshots, seconds, self._monotonic, self._metrics)
+            while True:
+                taken: list[Records] = []
+                for event in await consumer.poll(1.0):
+                    if isinstance(event, Assigned):
+                        await self._assign(consumer, saver, event)
+                    elif isinstance(event, Revoked):
+                        await self._revoke(saver, event)
+                    else:
+                        taken.append(event)
+                for parts in zip_longest(*map(_parts, taken)):
+                    await self._advance(producer, [part for part in parts if part is not None])
+                await self._commit(consumer, taken)
+                saver.start(tasks, {each: (owned.step, owned.position) for each, owned in self._owned.items()})
+                await self._watch(consumer)
 
     async def _advance(self, producer: Producer, parts: list[Records]) -> None:
         await self._write(producer, [output for part in parts for output in self._step(part)])
@@ -115,36 +154,62 @@ class Runner(Generic[S]):
             self._owned[part.partition].position = part.offsets[-1] + 1
         await asyncio.sleep(0)  # a long backlog must not keep the group's heartbeat waiting
 
-    async def _assign(self, consumer: GroupConsumer, event: Assigned) -> None:
-        if not event.partitions:
-            return
-        async with Reader(self._settings, event.partitions) as reader:
-            firsts = await reader.beginning_offsets()
-            ends = await reader.end_offsets()
+    async def _assign(self, consumer: GroupConsumer, saver: Saver, event: Assigned) -> None:
+        async with Reader(self._settings, []) as reader:
+            firsts = await reader.beginning_offsets(event.partitions)
+            ends = await reader.end_offsets(event.partitions)
         taken: dict[int, _Owned[S]] = {}
-        for topic, partition in event.partitions:
-            first, end = firsts[topic, partition], ends[topic, partition]
-            if first > 0:
-                raise StateError(
-                    "a log has lost its beginning",
-                    f"{topic}/{partition} starts at offset {first}",
-                    "restore the topic, or start with an empty data folder",
-                )
-            written = {name: await self._last_cause(name, partition) for name in self._spec.tails}
-            taken[partition] = _Owned(self._spec.make(partition), written, recovered_at=end)
-            consumer.seek(topic, partition, 0)
-            log.info("partition taken", topic=topic, partition=partition, replay_to=end)
+        for place in event.partitions:
+            owned = await self._take(saver, place, range(firsts[place], ends[place] + 1))
+            taken[place[1]] = owned
+            consumer.seek(*place, owned.position)
+        self._parked.clear()
         # All at once: with only the first of them taken, `recovered` would be true too early.
         self._owned.update(taken)
+
+    async def _take(self, saver: Saver, place: Partition, positions: range) -> _Owned[S]:
+        """A partition of ours, as far on as a snapshot or an earlier ownership brings it; its log has ``positions``."""
+        topic, partition = place
+        snapshots, since = self._spec.snapshots, self._monotonic()
+        left = self._parked.get(partition)
+        parked = None if left is None else Begun(left.step, left.position)
+        made = partial(self._spec.make, partition)
+        step, position, size = await begun(self._settings, (snapshots, partition), made, parked, positions)
+        check(place, snapshots, position, positions)
+        seconds = self._monotonic() - since
+        self._restored_offset.labels(str(partition)).set(position)
+        self._restore_seconds.labels(str(partition)).set(seconds)
+        saver.took(partition, position, size)
+        written = {name: await self._last_cause(name, partition) for name in self._spec.tails}
+        told = {"replay_from": position, "replay_to": positions.stop - 1, "snapshot_bytes": size}
+        log.info("partition taken", topic=topic, partition=partition, **told, seconds=round(seconds, 3))
+        return _Owned(step, written, recovered_at=positions.stop - 1, position=position)
 
     async def _last_cause(self, name: str, partition: int) -> causes.Cause:
         header = await last_headers(self._settings, name, partition, causes.HEADER)
         return causes.NONE if header is None else causes.unpack(header)
 
-    def _revoke(self, event: Revoked) -> None:
+    async def _revoke(self, saver: Saver, event: Revoked) -> None:
+        gone = {partition: self._owned.pop(partition) for _, partition in event.partitions if partition in self._owned}
+        self._parked |= gone
+        await saver.hand_over({partition: (owned.step, owned.position) for partition, owned in gone.items()})
+        for gauge in (self._restored_offset, self._restore_seconds):
+            for partition in gone:
+                gauge.remove(str(partition))
         for topic, partition in event.partitions:
-            self._owned.pop(partition, None)
             log.info("partition given back", topic=topic, partition=partition)
+
+    async def _watch(self, consumer: GroupConsumer) -> None:
+        """Leave to the supervisor what does not move: aiokafka has known ways to stop fetching one partition."""
+        now = self._monotonic()
+        if now - self._watched_at < WATCH_SECONDS:
+            return
+        self._watched_at = now
+        ends = await consumer.end_offsets([(self._spec.input_topic, partition) for partition in self._owned])
+        stuck = self._progress.stuck(self.positions, {each: end for (_, each), end in ends.items()}, now)
+        if stuck:
+            where = ", ".join(f"{self._spec.input_topic}/{partition}" for partition in stuck)
+            raise KafkaStalled("no progress although the log has more", where, "the supervisor restarts this process")
 
     def _step(self, records: Records) -> list[Output]:
         owned = self._owned[records.partition]

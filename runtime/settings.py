@@ -44,6 +44,8 @@ class Settings(BaseSettings):
     """Port of ``/healthz``, ``/readyz`` and ``/metrics``; 0 is off."""
     replication: int = Field(default=1, ge=1, le=9)
     """Copies of every topic on different brokers; used when ``vigil migrate`` creates it."""
+    snapshot_seconds: float = Field(default=30.0, gt=0, le=86_400)
+    """How often processor, manager and registry write the state of a partition whose log went on."""
 
 
 S = TypeVar("S", bound=Settings)

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -71,8 +72,9 @@ class Report:
         return json.dumps(asdict(self) | {"seconds": round(self.seconds, 1)})
 
 
-@dataclass(frozen=True, slots=True)
-class _Item:
+class Item(NamedTuple):
+    """One row on its way: event time (µs UTC), the number of its export, the value as in the file, and a counter."""
+
     at: int
     device: int
     value: float
@@ -128,14 +130,15 @@ async def run(
     if len({export.device for export in chosen}) < len(chosen):
         raise InputError("one device twice", ", ".join(export.device for export in chosen), "name each file once")
     step = step_us(options.speed)
-    await enrol(registry, SITE, [_wearer(export, step) for export in chosen])
+    await enrol(registry, SITE, [wearer(export, step) for export in chosen])
     sites = await registry.sites()
     ids = [device_id(export.device) for export in chosen]
     async with pacemaker(settings, sites, clock, ids) as pace:
         return await Replay(settings, chosen, options, pace, clock).play(progress)
 
 
-def _wearer(export: Export, step: int) -> Wearer:
+def wearer(export: Export, step: int) -> Wearer:
+    """Who wears an export's device, and since when: the tick (each ``step`` µs) of its first reading."""
     since = floor_to(min(sample.at for sample in export.samples), step)
     return Wearer(export.device, export.type, export.patient, since)
 
@@ -152,7 +155,7 @@ class Replay:
         self._pace, self._view, self._clock = pace, pace.view, clock
         self._topics = [readings_topic(settings.namespace, SITE, export.device) for export in exports]
         self._ids = [device_id(export.device) for export in exports]
-        self._items = _merged(exports)
+        self._items = merged(exports)
         self._end = self._items[-1].at + options.tail_us
         self._began = clock.monotonic()
         self.report = Report(
@@ -189,7 +192,7 @@ class Replay:
         self.report.rows_in_log, self.report.repeats_in_log = self._view.rows, self._view.repeats
         self.report.seconds = self._clock.monotonic() - self._began
 
-    def _missing(self) -> list[_Item]:
+    def _missing(self) -> list[Item]:
         """Rows that are not in the log; of k rows under one identity, of which the log has m, the last k - m."""
         before: Counter[tuple[int, int]] = Counter()
         missing = []
@@ -218,21 +221,28 @@ class Replay:
                 self._publish_reading(item)
         return last_tick is None or await pace.reached(last_tick)
 
-    def _publish_reading(self, item: _Item) -> None:
-        export = self._exports[item.device]
-        # a wrist's 0 means that it is not worn
-        contact = ',"contact":false' if export.metric == "heart_rate" and item.value == 0 else ""
-        self._pace.publish(
-            self._topics[item.device],
-            f'{{"metric":"{export.metric}","value":{item.value!r},"unit":"{export.unit}",'
-            f'"observed_at":{item.at},"seq":{item.sequence}{contact}}}',
-        )
+    def _publish_reading(self, item: Item) -> None:
+        self._pace.publish(self._topics[item.device], payload(self._exports[item.device], item))
 
 
-def _merged(exports: Sequence[Export]) -> list[_Item]:
+def not_worn(export: Export, item: Item) -> bool:
+    """Whether a row says that its device was not worn: a wrist's 0."""
+    return export.metric == "heart_rate" and item.value == 0
+
+
+def payload(export: Export, item: Item) -> str:
+    """What a device of the export publishes for one of its rows."""
+    contact = ',"contact":false' if not_worn(export, item) else ""
+    return (
+        f'{{"metric":"{export.metric}","value":{item.value!r},"unit":"{export.unit}",'
+        f'"observed_at":{item.at},"seq":{item.sequence}{contact}}}'
+    )
+
+
+def merged(exports: Sequence[Export]) -> list[Item]:
     """Samples of all exports by time; of one time in file order."""
     items = [
-        _Item(sample.at, device, sample.value, (sample.line - 2) & 0xFFFF)
+        Item(sample.at, device, sample.value, (sample.line - 2) & 0xFFFF)
         for device, export in enumerate(exports)
         for sample in export.samples
     ]

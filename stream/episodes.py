@@ -48,11 +48,11 @@ class Writer:
         """A low or high episode after a change at ``at``; a cleared one keeps its last level's limit and priority."""
         patients, series, machines = self.patients, self.signals.series, self.machines
         slot, side = change.slot, change.side
-        rule = machines.rules[slot, side]
+        rule = machines.rule(slot, side)
         level = int(machines.level[slot, side])
         shown = rule.levels[(level or change.was) - 1]
         opened_at = int(machines.opened_at[slot, side])
-        patient = patients.ids[slot]
+        patient = patients.id(slot)
         return Episode(
             id=episode_id(str(patient), rule.metric, rule.name, opened_at),
             patient=patient,
@@ -82,7 +82,7 @@ class Writer:
     def median(self, moved: Moved) -> Episode:
         """An episode of a window rule after a change; a cleared one keeps its limit."""
         patients, series, shown = self.patients, self.signals.series, moved.shown
-        patient, rule = patients.ids[moved.slot], moved.shown.rule
+        patient, rule = patients.id(moved.slot), moved.shown.rule
         return Episode(
             id=episode_id(str(patient), rule.metric, rule.name, shown.opened_at),
             patient=patient,
@@ -114,7 +114,7 @@ class Writer:
         level = int(signals.level[slot])
         priority = PRIORITY_OF_RANK[level or was]
         opened_at = int(signals.opened_at[slot])
-        patient, policy = patients.ids[slot], patients.policy(slot)
+        patient, policy = patients.id(slot), patients.policy(slot)
         hold = next((rule.hold_us for rule in policy.signals if rule.metric == series.metric.name), None)
         response = SIGNAL_RESPONSES[priority]
         return Episode(

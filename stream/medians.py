@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from stream.panes import COLD, Ring
 from stream.rules import ACTIVE, OVER, RETURNING, UNKNOWN, changed
 from stream.series import LONG_AGO, NEVER, Bools, Floats, Ints, Series, Slots, Table
-from vitals.policies import PRIORITY_RANK
+from vitals.policies import PRIORITY_RANK, WindowRule
 from vitals.windows import (
     EVALUATE_AFTER_US,
     EVALUATE_EVERY_US,
@@ -26,8 +26,9 @@ from vitals.windows import (
 )
 
 if TYPE_CHECKING:
+    from vitals.codecs.state import State
     from vitals.journal import EpisodeChange
-    from vitals.policies import Policy, WindowRule
+    from vitals.policies import Policy
 
 Cells = NDArray[np.int32]
 NO_DATA = "no data"
@@ -125,21 +126,25 @@ class Medians(Table):
         metric = self.series.metric.name
         mine = {rule.name: rule for rule in policy.windows if rule.metric == metric and self.possible}
         for name, rule in mine.items():
-            if name not in self.names:
-                self._widen(("kind", "level", "condition", "run", "run_since", "eval_at"))
-                self.names.append(name)
-            if rule not in self._numbers:
-                self.kinds.append(rule)
-                self._numbers[rule] = len(self.kinds)
-            if rule.width_us not in self.widths:
-                self._widen(("uses",))
-                self.widths.append(rule.width_us)
+            self._know(name, rule)
         for column, name in enumerate(self.names):
             if name in mine:
                 self.kind[slot, column] = self._numbers[mine[name]]
             else:
                 self.kind[slot, column] = -abs(self.kind[slot, column]) if self.level[slot, column] else 0
         self._refresh(slot)
+
+    def _know(self, name: str, rule: WindowRule) -> None:
+        """Make columns for a rule's name and width, where there are none yet."""
+        if name not in self.names:
+            self._widen(("kind", "level", "condition", "run", "run_since", "eval_at"))
+            self.names.append(name)
+        if rule not in self._numbers:
+            self.kinds.append(rule)
+            self._numbers[rule] = len(self.kinds)
+        if rule.width_us not in self.widths:
+            self._widen(("uses",))
+            self.widths.append(rule.width_us)
 
     def _refresh(self, slot: int) -> None:
         """Which windows and limits matter to a slot, by its rules and the interval of its device."""
@@ -276,11 +281,15 @@ class Medians(Table):
         self.eval_at[slots, column] = at
         self.level[slots, column], self.condition[slots, column] = after, condition
         for slot in ended:
-            del self.shown[slot, column]
-            if rule is None:
-                self.kind[slot, column] = 0
-                self._refresh(slot)
+            self._over(slot, column)
         return moved
+
+    def _over(self, slot: int, column: int) -> None:
+        """An episode has ended, and with it a rule that is gone."""
+        del self.shown[slot, column]
+        if self.kind[slot, column] < 0:
+            self.kind[slot, column] = 0
+            self._refresh(slot)
 
     def _missed(self, slot: int, column: int, at: int) -> list[Moved]:
         """A jump of the clock made T after a minute without one: the episode was unknown meanwhile."""
@@ -312,6 +321,14 @@ class Medians(Table):
         change: EpisodeChange = "unknown" if known else "reason"
         return Moved(slot, column, change, 1, UNKNOWN, at, at, self.shown[slot, column], reason)
 
+    def close(self, slot: int, column: int, reason: str, at: int) -> Moved:
+        """An open episode ends without an evaluation: somebody closed it."""
+        shown = self.shown[slot, column]
+        self.level[slot, column], self.condition[slot, column] = 0, OVER
+        self.reasons.pop((slot, column), None)
+        self._over(slot, column)
+        return Moved(slot, column, "clear", 0, OVER, at, at, shown, reason)
+
     def regain(self, slot: int, column: int, at: int) -> Moved | None:
         """An unknown episode is known again by its last median, without a new one."""
         if self.condition[slot, column] != UNKNOWN:
@@ -321,6 +338,32 @@ class Medians(Table):
         self.condition[slot, column] = condition
         self.reasons.pop((slot, column), None)
         return Moved(slot, column, "known", 1, condition, at, at, shown)
+
+    # ---- snapshots
+
+    def state(self, order: Slots) -> State:
+        """The machines of these slots; what is open, and why it is unknown, by their new numbers."""
+        open_now = np.argwhere(self.level.take(order, axis=0) != 0).tolist()
+        places = [(number, int(order[number]), column) for number, column in open_now]
+        shown = [(number, column, self.shown[slot, column]) for number, slot, column in places]
+        reasons = [(number, column, self.reasons.get((slot, column))) for number, slot, column in places]
+        return {
+            "kinds": list(self.kinds),
+            "rows": self.rows(order),
+            "shown": [(number, column, self._numbers[each.rule], *each[1:]) for number, column, each in shown],
+            "reasons": [each for each in reasons if each[2] is not None],
+        }
+
+    def restore(self, state: State) -> None:
+        """Take the machines of a snapshot. Every rule was known by name first, so its columns come in their order."""
+        for rule in state["kinds"]:
+            known = WindowRule.model_validate(rule)
+            self._know(known.name, known)
+        self.put(state["rows"])
+        self.shown = {
+            (slot, column): Shown(self.kinds[number - 1], *shown) for slot, column, number, *shown in state["shown"]
+        }
+        self.reasons = {(slot, column): reason for slot, column, reason in state["reasons"]}
 
 
 def _seen(before: Shown | None, rule: WindowRule | None, value: float, at: int, since: int) -> Shown:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from stream.series import LONG_AGO, Bools, Floats, Ints, Slots, Table
 
 if TYPE_CHECKING:
+    from vitals.codecs.state import State
     from vitals.metrics import Metric
 
 MILLIS_MAX = 2_000_000
@@ -79,6 +80,18 @@ class Ring(Table):
         count = int(((cells > 0) & ((cells < below) | (cells > above))).sum())
         self._hot_cells += count - int(self.hot[slot])
         self.hot[slot] = count
+
+    def rows(self, order: Slots) -> State:
+        """The panes of these slots. Where a cell is empty, nothing of what was in it is left."""
+        rows = super().rows(order)
+        if self.timed:
+            rows["before_end"][rows["millis"] == 0] = 0
+        return rows
+
+    def put(self, rows: State) -> None:
+        """Take the panes of a snapshot."""
+        super().put(rows)
+        self._hot_cells = int(self.hot.sum())
 
     def write(self, slots: Slots, events: Ints, values: Floats, wholes: Floats, stale: Bools) -> None:
         """Fill panes with usable readings in log order; all shape (n,), a slot may repeat.

@@ -18,18 +18,22 @@ from stream.episodes import Writer
 from stream.medians import LOST_AFTER_US, NO_DATA, Medians
 from stream.outbox import Outbox, Where
 from stream.panes import Ring
-from stream.rows import CENSORED_HIGH, CENSORED_LOW, WAITING_MAX, Part, Waiting, marked
+from stream.rows import CENSORED_HIGH, CENSORED_LOW, NONE, WAITING_MAX, Part, Waiting, marked
 from stream.rules import UNKNOWN, Deciding, Machines
 from stream.series import NEVER, Bools, Floats, Ints, Patients, Series, Slots
 from stream.signal import NO_WORD, SILENT, Signals
+from stream.turns import deciding, once, those, turns
 from vitals.units import Unit, canonical
 
 if TYPE_CHECKING:
     from stream.medians import Moved
     from stream.rules import Change
+    from vitals.codecs.state import State
+    from vitals.control import WornDevice
     from vitals.journal import Episode
     from vitals.metrics import Metric
 
+DEVICE_REMOVED = "device removed"
 _LAST_UNIT = int(Unit.MMOL_L)
 _SAYS_SILENT = np.int8(SILENT)
 
@@ -54,50 +58,6 @@ class Batch(NamedTuple):
     starts: list[int]
 
 
-def once(slots: Slots) -> bool:
-    """Whether no slot repeats; of one or more."""
-    return len(slots) == 1 or int(np.bincount(slots).max()) == 1
-
-
-def those(mask: Bools) -> Slots | slice:
-    """An index of the rows that a mask holds: where it is all of them, one that copies nothing."""
-    return slice(None) if np.count_nonzero(mask) == len(mask) else mask.nonzero()[0]
-
-
-def deciding(slots: Slots, events: Ints, good: Bools, stale: Bools, newest: Ints) -> Bools:
-    """Whether each row decides: usable (``good``), not late (``stale``), and later than every earlier usable event
-    time of its series, of which ``newest`` (by slot) holds the greatest before these rows. All µs, shape (n,).
-    """
-    fresh = good & ~stale & (events > newest[slots])
-    if not np.count_nonzero(fresh) or once(slots):
-        return fresh
-    order = np.argsort(slots, kind="stable")
-    series, times, count = slots[order], events[order], len(events) + 2
-    same = series[1:] == series[:-1]
-    if good.all() and (times[1:] > times[:-1])[same].all():
-        return fresh
-    # a running maximum per series: event times as ranks, each series above the one before
-    base = np.concatenate([[0], np.cumsum(~same)]) * count
-    rank = np.unique(times, return_inverse=True)[1] + 1
-    top = np.maximum.accumulate(base + np.where(good[order], rank, 0))
-    later = np.empty(len(events), np.bool_)
-    later[order] = base + rank > np.concatenate([[-1], top[:-1]])
-    return fresh & later
-
-
-def turns(slots: Slots, matter: Bools) -> Ints:
-    """For each row the number of earlier rows of its series that matter, shape (n,)."""
-    order = np.argsort(slots, kind="stable")
-    marks = matter[order].astype(np.int64)
-    before = np.cumsum(marks) - marks
-    series = slots[order]
-    first = np.concatenate([[True], series[1:] != series[:-1]])
-    start = np.maximum.accumulate(np.where(first, before, 0))
-    result = np.empty(len(slots), np.int64)
-    result[order] = before - start
-    return result
-
-
 class Lane:
     """One metric: its series, ring, machines and signals; what changes goes to the outbox."""
 
@@ -120,6 +80,49 @@ class Lane:
         for table in (self.series, self.ring, self.machines, self.medians, self.signals):
             table.grow(capacity)
 
+    def wear(self, slot: int, worn: tuple[WornDevice, ...], clock: int, where: Where) -> None:
+        """Take a control record's devices and the patient's policy, at ``clock`` (µs) of the patient's site."""
+        changed = self.series.wear(slot, worn)
+        if not self.series.exists[slot]:
+            return
+        policy = self.patients.policy(slot)
+        self.machines.set_policy(slot, policy, self.metric.name)
+        self.medians.set_policy(slot, policy)
+        self.signals.set_policy(slot, policy)
+        if changed:
+            mine, bound = self.series.worn[slot], bool(self.series.bound[slot])
+            at = mine.since if mine.until is None else mine.until
+            told = any((each.binding.since, each.binding.until) == (mine.since, mine.until) for each in worn)
+            where = where._replace(instant=at if bound or told else max(clock, mine.since))
+            self.end_silence(slot, where)
+            if not bound:
+                self.lose(slot, DEVICE_REMOVED, where)
+        elif not self.signals.rule[slot] and self.signals.level[slot]:
+            self.end_silence(slot, where._replace(instant=max(clock, int(self.signals.opened_at[slot]))))
+
+    def state(self, order: Slots) -> State:
+        """Everything about these slots; nothing may wait, and who counts ``unbound`` keeps it."""
+        assert not self.waiting, "what waits was taken"
+        return {
+            "series": self.series.state(order),
+            "ring": self.ring.rows(order),
+            "machines": self.machines.state(order),
+            "medians": self.medians.state(order),
+            "signals": self.signals.rows(order),
+        }
+
+    def restore(self, state: State) -> None:
+        """Take a snapshot; there is room for it."""
+        self.series.restore(state["series"])
+        self.ring.put(state["ring"])
+        self.machines.restore(state["machines"])
+        self.medians.restore(state["medians"])
+        self.signals.put(state["signals"])
+
+    def settle(self) -> Slots:
+        """Take what waits now: that changes no output, and then the state is the same however the log was polled."""
+        return self.take(NONE)
+
     def wait(self, part: Part) -> bool:
         """Let rows that can change no alarm by themselves wait for more, or for a deadline; whether they do.
 
@@ -130,7 +133,7 @@ class Lane:
         rows, slots = part.rows, part.slots
         if not len(rows):  # strangers all of them
             return True
-        if self.machines.rules or len(rows) + len(self.waiting) > WAITING_MAX:
+        if self.machines.kinds or len(rows) + len(self.waiting) > WAITING_MAX:
             return False
         quiet = self.series.exists[slots] & (self.signals.level[slots] == 0) & (rows["unit"] <= _LAST_UNIT)
         if np.count_nonzero(quiet) < len(rows):
@@ -295,7 +298,7 @@ class Lane:
         due = np.minimum(self.signals.due_at(slots), self.signals.medium_at(slots))
         if self.medians.names:
             due = np.minimum(due, self.forgotten_at(slots))
-        if self.machines.rules:
+        if self.machines.kinds:
             due = np.minimum(due, self.unknown_at(slots))
         return due
 
@@ -333,6 +336,15 @@ class Lane:
                     self._moved(self.medians.lose(slot, column, new, where.instant), where)
                 else:
                     self._moved(self.medians.regain(slot, column, where.instant), where)
+
+    def close(self, slot: int, reason: str, new: str, where: Where) -> None:
+        """A slot's episodes that are unknown for ``reason`` end, for the ``new`` reason."""
+        for side in (0, 1):
+            if self.machines.reasons.get((slot, side)) == reason:
+                self._change(self.machines.close(slot, side), new, where)
+        for column in range(len(self.medians.names)):
+            if self.medians.reasons.get((slot, column)) == reason:
+                self._moved(self.medians.close(slot, column, new, where.instant), where)
 
     def evaluate(self, at: int, slots: Slots, where: Where) -> Slots:
         """Evaluate the window rules at T = ``at`` (µs); the slots that had an evaluation."""

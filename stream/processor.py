@@ -8,23 +8,26 @@ the records were batched, and replaying the log is recovery.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import asdict
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from pydantic import ValidationError
 
 from stream import episodes, evaluations, poll, windows
+from stream.counters import Counters
 from stream.medians import NO_DATA
 from stream.outbox import Outbox, Where
-from stream.part import Lane
+from stream.part import DEVICE_REMOVED, Lane
 from stream.rows import Part
 from stream.series import LONG_AGO, NEVER, Patients, Ranks
 from stream.sites import MARK_EVERY_US, Site, Sites
+from vitals.codecs.state import State, reading
 from vitals.control import ClockControl, PatientControl, SiteControl, decode
+from vitals.errors import CodecError
 from vitals.journal import Mark
-from vitals.metrics import METRIC_BY_CODE, METRICS, TICK
-from vitals.readings import late
+from vitals.metrics import METRICS
+from vitals.snapshots import Format
 from vitals.steps import Output, Records
 from vitals.windows import EVALUATE_AFTER_US, EVALUATE_EVERY_US, WINDOWS
 
@@ -33,39 +36,20 @@ if TYPE_CHECKING:
 
     from stream.poll import Poll
     from stream.series import Slots
-    from vitals.control import WornDevice
     from vitals.journal import EpisodeChange
 
 SITE_SILENT = "site silent"
-DEVICE_REMOVED = "device removed"
+CLOSED = "closed"
 WATCHED = tuple(metric for metric in METRICS if any(spec.metric is metric for spec in WINDOWS))
 """Metrics with windows; the others are stored for people to see, and cost the processor nothing."""
 DELAY_MIN_US = min(*(metric.silent_us for metric in WATCHED), *(m.gap_us for m in WATCHED if m.whole))
 """No reading can set a deadline sooner than this after its arrival."""
 
 
-KNOWN = np.zeros(256, bool)
-"""Whether there is a metric of a code; ``np.isin`` was a tenth of what a poll of one reading costs."""
-KNOWN[list(METRIC_BY_CODE)] = True
-
-
-@dataclass(slots=True)
-class Counters:
-    """What a processor has met, since it was made."""
-
-    readings: int = 0
-    late: int = 0
-    unbound: int = 0
-    """Rows of patients and metrics without a control record: kept in the log, seen by no rule."""
-    broken: int = 0
-    """Records that are neither whole rows nor a control record we can read."""
-    windows: int = 0
-    episodes: int = 0
-    marks: int = 0
-
-
 class Processor:
     """The step of one partition among ``partitions``; see `vitals.steps.Step`."""
+
+    FORMAT: ClassVar[Format] = Format("processor", 1)
 
     def __init__(self, partition: int, partitions: int) -> None:
         self._partition = partition
@@ -112,7 +96,8 @@ class Processor:
             self._mark(moves, position)
         self._readings(batch, begin, len(batch.rows), wait=True)
         outputs = self._outbox.drain(records.offsets)
-        self._count(batch)
+        self._strangers += self.counters.take(batch)
+        self._count()
         return outputs
 
     # ---- readings
@@ -177,11 +162,11 @@ class Processor:
             site = self._sites.add(number)
             if at <= site.clock:
                 continue
-            if site.clock == LONG_AGO:
-                site.closed = {spec.code: windows.last_end(spec, at) for spec in WINDOWS}
-                site.evaluated = evaluations.last_due(at)
-                self._next_window(site, self._patients.of_site(number))
+            begins = site.clock == LONG_AGO
             site.clock = at
+            if begins:
+                site.catch_up()
+                self._next_window(site, self._patients.of_site(number))
             heard.append(site)
             if site.silent_at is not None:
                 self._site_heard(site, Where(position, row, at))
@@ -341,57 +326,66 @@ class Processor:
         before = self._sites.by_number.get(int(self._patients.site[slot]))
         self._patients.site[slot] = control.site
         site = self._sites.add(control.site)
-        worn = tuple(self._patients.shared_type(each) for each in control.worn)
+        site.catch_up()
+        closes = control.closings > self._patients.closings[slot]
+        self._patients.closings[slot] = control.closings
         for lane in self._lanes.values():
-            self._wear(lane, slot, worn, site, where)
+            lane.wear(slot, control.worn, site.clock, where)
+            if closes and lane.series.exists[slot]:
+                off_at = lane.series.worn[slot].until or LONG_AGO
+                lane.close(slot, DEVICE_REMOVED, CLOSED, where._replace(instant=max(site.clock, off_at)))
         for each in (site, before):
             if each is not None:  # its next tick looks at all its series, once for however many control records
                 each.alarm_at = each.window_at = LONG_AGO
-
-    @staticmethod
-    def _wear(lane: Lane, slot: int, worn: tuple[WornDevice, ...], site: Site, where: Where) -> None:
-        changed = lane.series.wear(slot, worn)
-        if not lane.series.exists[slot]:
-            return
-        policy = lane.patients.policy(slot)
-        lane.machines.set_policy(slot, policy, lane.metric.name)
-        lane.medians.set_policy(slot, policy)
-        lane.signals.set_policy(slot, policy)
-        if changed:
-            binding = lane.series.devices[slot].binding
-            at = binding.since if binding.until is None else binding.until
-            if lane.series.bound[slot] or any(each.binding == binding for each in worn):
-                where = where._replace(instant=at)
-            else:
-                where = where._replace(instant=max(site.clock, binding.since))
-            lane.end_silence(slot, where)
-            if not lane.series.bound[slot]:
-                lane.lose(slot, DEVICE_REMOVED, where)
 
     # ---- housekeeping
 
     def _make_room(self) -> None:
         needed = len(self._patients.keys)
         if needed > self._patients.capacity:
-            capacity = needed + needed // 4 + 16
+            capacity = needed + needed // 8 + 16
             self._patients.grow(capacity)
             for lane in self._lanes.values():
                 lane.grow(capacity)
 
-    def _count(self, batch: Poll) -> None:
-        counters = self.counters
-        codes = batch.codes
-        readings = len(codes) - codes.count(TICK)
-        counters.readings += readings
-        metrics = np.frombuffer(codes, np.uint8)
-        if np.count_nonzero(batch.rows["flags"]):
-            counters.late += int(np.count_nonzero(late(batch.rows) & (metrics != TICK)))
-        if batch.strange or sum(map(codes.count, METRIC_BY_CODE)) < readings:
-            strangers = (metrics != TICK) & ((batch.slots < 0) | ~KNOWN[metrics])
-            self._strangers += int(np.count_nonzero(strangers))
+    def _count(self) -> None:
+        counters, outbox = self.counters, self._outbox
         counters.unbound = self._strangers + sum(lane.unbound for lane in self._lanes.values())
-        counters.windows, counters.episodes = self._outbox.windows, self._outbox.episodes
-        counters.marks = self._outbox.marks
+        counters.windows, counters.episodes, counters.marks = outbox.windows, outbox.episodes, outbox.marks
+
+    # ---- snapshots
+
+    def state(self) -> State:
+        """See `vitals.steps.Step`. Rows that wait are taken first."""
+        for lane in self._lanes.values():
+            self._expect(lane, lane.settle())
+        self._count()
+        order = self._patients.order()
+        return {
+            "partition": self._partition,
+            "partitions": self._partitions,
+            "simulated": self._simulated,
+            "counters": asdict(self.counters),
+            "sites": self._sites.state(),
+            "patients": self._patients.state(order),
+            "lanes": {lane.metric.name: lane.state(order) for lane in self._lanes.values()},
+        }
+
+    def restore(self, state: State) -> None:
+        """See `vitals.steps.Step`."""
+        with reading():
+            if (state["partition"], state["partitions"]) != (self._partition, self._partitions):
+                raise CodecError("a snapshot is of another partition", f"{state['partition']} of {state['partitions']}")
+            self._simulated = state["simulated"]
+            self.counters = Counters(**state["counters"])
+            self._strangers = self.counters.unbound
+            outbox, counters = self._outbox, self.counters
+            outbox.windows, outbox.episodes, outbox.marks = counters.windows, counters.episodes, counters.marks
+            self._sites.restore(state["sites"])
+            self._patients.restore(state["patients"])
+            for lane in self._lanes.values():
+                lane.grow(self._patients.capacity)
+                lane.restore(state["lanes"][lane.metric.name])
 
 
 def factory(partitions: int) -> Callable[[int], Processor]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from stream.series import NEVER, Bools, Ints, Slots
 from stream.signal import OLD, words
-from vitals.readings import Flag, Rows, event_time, late, usable
+from vitals.readings import READING, Flag, Rows, event_time, late, usable
 
 CENSORED_LOW, CENSORED_HIGH = 1, 2
 _LOW, _HIGH, _LATE = int(Flag.CENSORED_LOW), int(Flag.CENSORED_HIGH), np.uint16(Flag.LATE)
@@ -26,6 +26,10 @@ class Part(NamedTuple):
     slots: Slots
     at: Slots
     starts: list[int]
+
+
+NONE = Part(np.zeros(0, READING), np.zeros(0, np.intp), np.zeros(0, np.intp), [0])
+"""No rows."""
 
 
 class Waiting:

@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 
 from stream.panes import Beyond
 from stream.series import Bools, Floats, Ints, Slots, Table
-from vitals.policies import PRIORITY_RANK
+from vitals.policies import PRIORITY_RANK, ThresholdRule
 
 if TYPE_CHECKING:
     from stream.panes import Ring
+    from vitals.codecs.state import State
     from vitals.journal import Condition, EpisodeChange
-    from vitals.policies import Policy, ThresholdRule
+    from vitals.policies import Policy
 
 SIDES = ("low", "high")
 SIGNS = (1, -1)
@@ -55,7 +56,10 @@ class Machines(Table):
     FILL: ClassVar[dict[str, float]] = {"limit": -np.inf, "quick_limit": -np.inf, "outer": -np.inf}
 
     def __init__(self) -> None:
-        self.rules: dict[tuple[int, int], ThresholdRule] = {}
+        self.kinds: list[ThresholdRule] = []
+        self._numbers: dict[ThresholdRule, int] = {}
+        self.kind: NDArray[np.int32] = np.zeros((self.capacity, 2), np.int32)
+        """Number of the rule in ``kinds`` plus one; 0 none. A rule that is gone stays here: its episode may be open."""
         self.limit = cast("Floats", self.column("limit", np.float64, 2, 2))
         self.quick_limit = cast("Floats", self.column("quick_limit", np.float64, 2, 2))
         self.outer = cast("Floats", self.column("outer", np.float64, 2))
@@ -72,14 +76,18 @@ class Machines(Table):
         """Why an episode is unknown; only while it is."""
 
     def set_policy(self, slot: int, policy: Policy, metric: str) -> None:
-        """Take a patient's rules of this metric: at most one for each side, the last one named."""
+        """Take a patient's rules of this metric: at most one for each side, the last one named.
+
+        A rule that is gone ends its episode with the next deciding reading: everything is within it, at once.
+        """
         mine: dict[str, ThresholdRule] = {rule.side: rule for rule in policy.thresholds if rule.metric == metric}
         for side, (name, sign) in enumerate(zip(SIDES, SIGNS, strict=True)):
             rule = mine.get(name)
             if rule is None:
-                self.limit[slot, side] = -np.inf
+                self.limit[slot, side] = self.quick_limit[slot, side] = -np.inf
+                self.quick_span[slot, side] = 0
                 continue
-            self.rules[slot, side] = rule
+            self.kind[slot, side] = self._number(rule)
             for at, level in enumerate(rule.levels):
                 self.limit[slot, side, at] = level.limit * sign
                 self.quick_limit[slot, side, at] = level.quick_limit * sign
@@ -88,6 +96,17 @@ class Machines(Table):
                 self.slow_span[slot, side, at] = level.slow_span_us
                 self.span_max = max(self.span_max, level.on_span_us, level.quick_span_us, level.slow_span_us)
         self.outer[slot] = self.limit[slot].max(axis=1)
+
+    def _number(self, rule: ThresholdRule) -> int:
+        number = self._numbers.get(rule)
+        if number is None:
+            self.kinds.append(rule)
+            number = self._numbers[rule] = len(self.kinds)
+        return number
+
+    def rule(self, slot: int, side: int) -> ThresholdRule:
+        """The rule of a machine that has, or had, one."""
+        return self.kinds[int(self.kind[slot, side]) - 1]
 
     def beyond_any(self, slots: Slots, values: Floats) -> Bools:
         """Whether values lie beyond any limit of their slot; all shape (n,)."""
@@ -105,7 +124,7 @@ class Machines(Table):
 
     def rank(self, slot: int) -> int:
         """The highest priority rank (1 low to 3 high) of a slot's open episodes; 0 where none is open."""
-        levels = [(self.rules[slot, side], int(self.level[slot, side])) for side in (0, 1) if self.level[slot, side]]
+        levels = [(self.rule(slot, side), int(self.level[slot, side])) for side in (0, 1) if self.level[slot, side]]
         return max((PRIORITY_RANK[rule.levels[level - 1].priority] for rule, level in levels), default=0)
 
     def step(self, ring: Ring, readings: Deciding) -> list[Change]:
@@ -169,6 +188,13 @@ class Machines(Table):
         self.reasons[slot, side] = reason
         return Change(slot, side, "unknown" if known else "reason", level)
 
+    def close(self, slot: int, side: int) -> Change:
+        """An open episode ends without a reading: somebody closed it."""
+        was = int(self.level[slot, side])
+        self.level[slot, side], self.condition[slot, side] = 0, OVER
+        self.reasons.pop((slot, side), None)
+        return Change(slot, side, "clear", was)
+
     def regain(self, slot: int, side: int, value: float) -> Change | None:
         """An unknown episode is known again by its last deciding value, without a new reading."""
         level = int(self.level[slot, side])
@@ -178,6 +204,24 @@ class Machines(Table):
         self.condition[slot, side] = ACTIVE if out else RETURNING
         self.reasons.pop((slot, side), None)
         return Change(slot, side, "known", level)
+
+    def state(self, order: Slots) -> State:
+        """The machines of these slots; reasons by their new numbers."""
+        unknown = np.argwhere(self.condition.take(order, axis=0) == UNKNOWN).tolist()
+        return {
+            "kinds": list(self.kinds),
+            "rows": self.rows(order),
+            "span_max": self.span_max,
+            "reasons": [(number, side, self.reasons[int(order[number]), side]) for number, side in unknown],
+        }
+
+    def restore(self, state: State) -> None:
+        """Take the machines of a snapshot."""
+        for rule in state["kinds"]:
+            self._number(ThresholdRule.model_validate(rule))
+        self.put(state["rows"])
+        self.span_max = state["span_max"]
+        self.reasons = {(slot, side): reason for slot, side, reason in state["reasons"]}
 
 
 def changed(was: int, level: int, before: int, condition: int) -> EpisodeChange:

@@ -6,19 +6,20 @@ Slots never leave the process and never order anything: outputs are ordered by t
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from base64 import b64decode
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vitals.codecs.state import State
+from vitals.policies import Policy
 from vitals.topics import TICK_KEY
 
 if TYPE_CHECKING:
     from vitals.control import WornDevice
-    from vitals.devices import DeviceType
     from vitals.metrics import Metric
-    from vitals.policies import Policy
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -56,6 +57,23 @@ class Table:
                 setattr(self, name, new)
         self.capacity = capacity
 
+    def rows(self, order: Slots) -> State:
+        """The rows of these slots, column by column, for a snapshot."""
+        return {name: value.take(order, axis=0) for name, value in vars(self).items() if isinstance(value, np.ndarray)}
+
+    def put(self, rows: State) -> None:
+        """Take the rows of a snapshot, the first of them slot 0; there is room for them.
+
+        Raises:
+            ValueError, KeyError: the columns are not this table's.
+        """
+        for name, own in vars(self).items():
+            if isinstance(own, np.ndarray):
+                column = rows[name]
+                if column.dtype != own.dtype or column.shape[1:] != own.shape[1:]:
+                    raise ValueError(f"column {name} is {column.dtype}{column.shape}, not {own.dtype}{own.shape}")
+                own[: len(column)] = column
+
     def _rows(
         self, name: str, capacity: int, dtype: np.dtype[np.generic], shape: tuple[int, ...]
     ) -> NDArray[np.generic]:
@@ -70,13 +88,12 @@ class Patients(Table):
     def __init__(self) -> None:
         self.slot_of: dict[bytes | None, int] = {TICK_KEY: TICK_SLOT}
         self.keys: list[bytes] = []
-        self.ids: list[UUID] = []
         self.labels: list[str] = []
         self.versions: list[int] = []
+        self.closings: list[int] = []
         self.policies: list[Policy | None] = []
         self.site: Ints = np.zeros(self.capacity, np.int64)
         self._policies: dict[Policy, Policy] = {}
-        self._types: dict[DeviceType, DeviceType] = {}
 
     def add(self, key: bytes) -> int:
         """The slot of a 16-byte key, a new one where it has none yet; the caller grows the tables."""
@@ -84,9 +101,9 @@ class Patients(Table):
         if slot is None:
             slot = self.slot_of[key] = len(self.keys)
             self.keys.append(key)
-            self.ids.append(UUID(bytes=key))
             self.labels.append("")
             self.versions.append(0)
+            self.closings.append(0)
             self.policies.append(None)
         return slot
 
@@ -94,19 +111,61 @@ class Patients(Table):
         """An equal policy that is kept once for all who have it."""
         return self._policies.setdefault(policy, policy)
 
-    def shared_type(self, worn: WornDevice) -> WornDevice:
-        """The worn device with its type kept once for all who wear one."""
-        return worn.model_copy(update={"type": self._types.setdefault(worn.type, worn.type)})
-
     def of_site(self, site: int) -> Slots:
         """Slots of the patients at a site, ascending; shape (n,)."""
         return np.flatnonzero(self.site[: len(self.keys)] == site)
+
+    def id(self, slot: int) -> UUID:
+        """The id of a patient."""
+        return UUID(bytes=self.keys[slot])
 
     def policy(self, slot: int) -> Policy:
         """The policy of a patient whose control record has been read."""
         policy = self.policies[slot]
         assert policy is not None, "series exist only from a control record on"
         return policy
+
+    def order(self) -> Slots:
+        """The slots of all who have a control record, by key: whatever order they came in, snapshots have this one."""
+        known = [(key, slot) for slot, (key, policy) in enumerate(zip(self.keys, self.policies, strict=True)) if policy]
+        return np.array([slot for _, slot in sorted(known)], np.intp)
+
+    def state(self, order: Slots) -> State:
+        """What is known of the patients at these slots; policies stand once each."""
+        slots, numbers = order.tolist(), dict[int, int]()
+        policies = [self.policy(slot) for slot in slots]
+        # equal ones are one object, and to hash its parts 10,000 times would hold up the loop for half a second
+        policy = [numbers.setdefault(id(each), len(numbers)) for each in policies]
+        return {
+            "keys": np.frombuffer(b"".join(self.keys[slot] for slot in slots), "V16"),
+            "labels": [self.labels[slot] for slot in slots],
+            "versions": np.array([self.versions[slot] for slot in slots], np.int64),
+            "closings": np.array([self.closings[slot] for slot in slots], np.int64),
+            "policies": list({id(each): each for each in policies}.values()),
+            "policy": np.array(policy, np.int32),
+            "rows": self.rows(order),
+        }
+
+    def restore(self, state: State) -> None:
+        """Take the patients of a snapshot; of none before."""
+        policies = [self.shared(Policy.model_validate(each)) for each in state["policies"]]
+        self.grow(max(CAPACITY, len(state["keys"])))
+        for key in state["keys"]:
+            self.add(key.tobytes())
+        self.labels[:] = state["labels"]
+        self.versions[:] = state["versions"].tolist()
+        self.closings[:] = state["closings"].tolist()
+        self.policies[:] = [policies[number] for number in state["policy"].tolist()]
+        self.put(state["rows"])
+
+
+class Worn(NamedTuple):
+    """A device worn by somebody: its name and id (16 bytes), and its binding (µs; until None while it lasts)."""
+
+    name: str
+    device: bytes
+    since: int
+    until: int | None
 
 
 class Ranks:
@@ -141,7 +200,7 @@ class Series(Table):
 
     def __init__(self, metric: Metric) -> None:
         self.metric = metric
-        self.devices: dict[int, WornDevice] = {}
+        self.worn: dict[int, Worn] = {}
         for name in ("interval", "gap", "silent_after", "waits_from", "last_e", "dec_e", "dec_rx"):
             setattr(self, name, self.column(name, np.int64))
         self.exists: Bools = np.zeros(self.capacity, np.bool_)
@@ -171,12 +230,13 @@ class Series(Table):
             self.bound[slot] = False
             return changed
         mine.sort(key=lambda device: (device.binding.until is None, device.binding.since, device.name))
-        current, before = mine[-1], self.devices.get(slot)
-        bound = current.binding.until is None
+        current, before = mine[-1], self.worn.get(slot)
+        now = Worn(current.name, current.device.bytes, current.binding.since, current.binding.until)
+        bound = now.until is None
         changed = bound != self.bound[slot] or (
-            before is not None and (before.device, before.binding.since) != (current.device, current.binding.since)
+            before is not None and (before.device, before.since) != (now.device, now.since)
         )
-        self.devices[slot] = current
+        self.worn[slot] = now
         self.exists[slot] = True
         self.bound[slot] = bound
         self._set(slot, current)
@@ -195,8 +255,20 @@ class Series(Table):
 
     def device_name(self, slot: int) -> str | None:
         """The name of the device worn now, or last."""
-        worn = self.devices.get(slot)
+        worn = self.worn.get(slot)
         return None if worn is None else worn.name
+
+    def state(self, order: Slots) -> State:
+        """The series of these slots, and which devices they have, by their new numbers."""
+        return {"rows": self.rows(order), "worn": [self.worn.get(slot) for slot in order.tolist()]}
+
+    def restore(self, state: State) -> None:
+        """Take the series of a snapshot."""
+        self.put(state["rows"])
+        self.worn = {
+            slot: Worn(name, b64decode(device), since, until)
+            for slot, (name, device, since, until) in ((slot, each) for slot, each in enumerate(state["worn"]) if each)
+        }
 
     def base(self, slots: Slots) -> Ints:
         """From when silence counts (µs): the last deciding arrival or the end of warm-up; shape of ``slots``."""

@@ -14,10 +14,11 @@ from runtime.clock import Clock, SystemClock
 from runtime.kafka import GroupConsumer, Producer
 from runtime.observe import HealthServer, Metrics, Readiness
 from runtime.runner import Runner, RunnerSpec
-from stream.processor import Counters, Processor, factory
+from stream.counters import Counters
+from stream.processor import Processor, factory
 from stream.settings import ProcessSettings
 from vitals.steps import Records
-from vitals.topics import JOURNAL, READINGS, WINDOWS
+from vitals.topics import JOURNAL, PROCESSOR_SNAPSHOTS, READINGS, WINDOWS
 
 GROUP = "processor"
 LOOK_SECONDS = 1.0
@@ -63,7 +64,7 @@ async def main(settings: ProcessSettings, clock: Clock | None = None) -> None:
 
     Raises:
         ServerError: Kafka is away, or stalls.
-        StateError: the log of readings has lost its beginning.
+        StateError: the log of readings has lost its beginning, and no snapshot reaches beyond that.
     """
     clock = clock or SystemClock()
     metrics, readiness = Metrics(), Readiness("log", "ticks")
@@ -72,8 +73,8 @@ async def main(settings: ProcessSettings, clock: Clock | None = None) -> None:
     def on_batch(partition: int, step: Processor, _records: Records) -> None:
         watch.saw(partition, step.clocks, clock.monotonic())
 
-    spec = RunnerSpec(READINGS, GROUP, factory(settings.partitions), tails=(JOURNAL, WINDOWS))
-    runner = Runner(settings, spec, monotonic=clock.monotonic, on_batch=on_batch)
+    spec = RunnerSpec(READINGS, GROUP, factory(settings.partitions), (JOURNAL, WINDOWS), PROCESSOR_SNAPSHOTS)
+    runner = Runner(settings, spec, monotonic=clock.monotonic, on_batch=on_batch, metrics=metrics)
     _count(runner, metrics)
     age = metrics.gauge("processor_tick_age_seconds", "Seconds since a site clock moved, in the slowest partition")
     age.set_function(lambda: watch.age(set(runner.positions), clock.monotonic()))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
@@ -63,6 +63,9 @@ WINDOW_COLUMNS: copying.Columns = (
     ("arrow", copying.SMALLINT),
     ("flags", copying.SMALLINT),
 )
+
+PIECE_ROWS = 2000
+"""Rows of a COPY that are encoded at a time, about 250 KB."""
 
 _UNIT_NAMES = {int(unit): name for unit, name in UNIT_NAME.items()}
 
@@ -197,19 +200,26 @@ def differs(batch: Batch, found: Identities, value: NDArray[np.float64], unit: N
     return np.asarray(~same | (batch.rows["unit"] != unit[found.of_row]))
 
 
-def readings_copy(batch: Batch, *, numbered: bool) -> bytes:
-    """The COPY of a batch's rows into `READING_COLUMNS`, or `NUMBERED_COLUMNS`, in the given order."""
-    rows = batch.rows
-    columns: dict[str, NDArray[np.generic]] = {
-        name: rows[name] for name in ("patient", "device", "metric", "value", "unit", "flags", "seq", "site")
-    }
-    columns["observed_at"] = copying.timestamp(rows["observed_at"])
-    columns["received_at"] = copying.timestamp(rows["received_at"])
-    columns["e"] = copying.timestamp(readings.event_time(rows))
-    columns["log_partition"], columns["log_offset"] = batch.partition, batch.offset
-    if numbered:
-        columns["n"] = np.arange(len(rows))
-    return copying.buffer(NUMBERED_COLUMNS if numbered else READING_COLUMNS, columns)
+def readings_copy(batch: Batch, *, numbered: bool) -> Iterator[bytes]:
+    """The COPY of a batch's rows into `READING_COLUMNS`, or `NUMBERED_COLUMNS`, in the given order.
+
+    It comes in pieces of `PIECE_ROWS`, so that the server has something to do while the next one is made.
+    """
+    yield copying.SIGNATURE
+    for begin in range(0, len(batch.rows), PIECE_ROWS):
+        piece = slice(begin, begin + PIECE_ROWS)
+        rows = batch.rows[piece]
+        columns: dict[str, NDArray[np.generic]] = {
+            name: rows[name] for name in ("patient", "device", "metric", "value", "unit", "flags", "seq", "site")
+        }
+        columns["observed_at"] = copying.timestamp(rows["observed_at"])
+        columns["received_at"] = copying.timestamp(rows["received_at"])
+        columns["e"] = copying.timestamp(readings.event_time(rows))
+        columns["log_partition"], columns["log_offset"] = batch.partition[piece], batch.offset[piece]
+        if numbered:
+            columns["n"] = np.arange(begin, begin + len(rows))
+        yield copying.encoded(NUMBERED_COLUMNS if numbered else READING_COLUMNS, columns)
+    yield copying.TRAILER
 
 
 def conflict(batch: Batch, row: int, device: str, stored_value: float, stored_unit: int) -> Refusal:
@@ -301,4 +311,4 @@ def windows_copy(rows: NDArray[np.void], log: int) -> bytes:
     columns: dict[str, NDArray[np.generic] | int] = {name: rows[name] for name in same}
     columns |= {"win": rows["window"], "v_offset": rows["offset"], "v_ordinal": rows["ordinal"], "log": log}
     columns["win_end"], columns["win_start"] = copying.timestamp(rows["end"]), copying.timestamp(rows["start"])
-    return copying.buffer(WINDOW_COLUMNS, columns)
+    return copying.SIGNATURE + copying.encoded(WINDOW_COLUMNS, columns) + copying.TRAILER

@@ -16,14 +16,16 @@ from uuid import UUID
 from pydantic import ValidationError
 
 from stream.sink import Broken
-from vitals import alerts, causes
+from vitals import alerts, causes, readings
+from vitals import control as control_records
 from vitals.alerts import Alert, Answer, FeedMark, Service, Shelf
 from vitals.control import PatientControl
 from vitals.devices import Device, Site
-from vitals.proof import RULE
-from vitals.readings import OBSERVED_MAX_US, OBSERVED_MIN_US
+from vitals.errors import StateError
+from vitals.proof import RULE, is_proof
+from vitals.readings import OBSERVED_MAX_US, OBSERVED_MIN_US, READING
 from vitals.steps import Headers, Records
-from vitals.topics import MARK_KEY
+from vitals.topics import CONTROL_HEADER, MARK_KEY, TICK_KEY
 
 _ESCAPED_NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
 KINDS = frozenset(str(each.model_fields["kind"].default) for each in (Alert, Answer, FeedMark, Service, Shelf))
@@ -84,6 +86,17 @@ class Patient(NamedTuple):
     bed: str = ""
     control: str | None = None
     """The whole control record as JSON; None where only a device's record told of the patient."""
+
+
+class PolicyVersion(NamedTuple):
+    """A policy of a patient as the log of readings first holds it; ``from_at`` is the time there, µs UTC."""
+
+    partition: int
+    offset: int
+    patient: UUID
+    version: int
+    from_at: int
+    body: str
 
 
 class Registered(NamedTuple):
@@ -158,6 +171,57 @@ def latest_alerts(changes: Iterable[Change]) -> list[Change]:
         if known is None or change.version > known.version:
             latest[change.alert.id] = change
     return [latest[key] for key in sorted(latest)]
+
+
+def read_policies(polls: Iterable[Records], clocks: dict[int, int]) -> list[PolicyVersion]:
+    """The policies in control records of ``vitals.readings``, of each version the first record.
+
+    A policy holds from its place in the log on. What time it is there says the tick before it, which ``clocks``
+    carries from one poll to the next (partition -> µs); without one, the next tick, or the record's own timestamp.
+    What is no control record that this version reads is the processor's to judge.
+    """
+    found: dict[tuple[UUID, int], PolicyVersion] = {}
+    for records in polls:
+        for place, headers in enumerate(records.headers):
+            if not headers or not any(name == CONTROL_HEADER for name, _ in headers):
+                continue
+            try:
+                control = control_records.decode(records.values[place])
+                if not isinstance(control, PatientControl) or is_proof(control.label):
+                    continue
+                _fits(control.policy.version, bits=31)
+            except (ValueError, StateError):
+                continue
+            version, body = control.policy.version, _body(control.policy.encode())
+            at = clamp(_time_at(records, place, clocks))
+            policy = PolicyVersion(
+                records.partition, records.offsets[place], control.patient, version, at, body
+            )  # fmt: skip
+            found.setdefault((control.patient, version), policy)
+        last = _tick(records, range(len(records.keys) - 1, -1, -1))
+        if last is not None:
+            clocks[records.partition] = last
+    return list(found.values())
+
+
+def _time_at(records: Records, place: int, clocks: dict[int, int]) -> int:
+    """What time it is at a place in the log, µs UTC."""
+    before = _tick(records, range(place - 1, -1, -1))
+    at = before if before is not None else clocks.get(records.partition)
+    if at is None:
+        at = _tick(records, range(place + 1, len(records.keys)))
+    if at is None:
+        at = records.timestamps[place] * 1000 if records.timestamps else OBSERVED_MIN_US
+    return at
+
+
+def _tick(records: Records, places: Iterable[int]) -> int | None:
+    """The time of the first tick among some places, the newest of its sites."""
+    for place in places:
+        value = records.values[place]
+        if records.keys[place] == TICK_KEY and value and len(value) % READING.itemsize == 0:
+            return int(readings.decode([value])["observed_at"].max())
+    return None
 
 
 def read_rejected(polls: Iterable[Records]) -> list[Rejected]:

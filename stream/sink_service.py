@@ -6,8 +6,9 @@ positions, so nothing is lost and nothing is stored twice.
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from runtime.clock import Clock, SystemClock
 from runtime.database import DatabaseUnavailable, connect
@@ -15,10 +16,9 @@ from runtime.database_errors import may_pass
 from runtime.database_log import log_name
 from runtime.kafka import Assigned, GroupConsumer, Out, Producer, Records, Revoked, cluster_id
 from runtime.observe import HealthServer, Metrics, Readiness
-from stream import sink_work
 from stream.sink import Broken, Refusal
 from stream.sink_settings import SinkSettings
-from stream.sink_work import SOURCES, Partition
+from stream.sink_work import SOURCES, Partition, Work, Works
 from stream.store import Store
 from vitals.errors import StateError
 from vitals.topics import BINDINGS, REJECTED, partition_of
@@ -28,6 +28,8 @@ log = logging.getLogger("vigil.sink")
 RETRY_SECONDS_FIRST = 0.5
 LAG_SECONDS = 5.0
 """Pause between two looks at how far behind the log the database is."""
+HANGS_SECONDS = 10.0
+"""A transaction that takes longer hangs: nothing is stored, and whoever looks must see it."""
 SMALL_RECORDS = 1000
 """A poll with fewer records than this has caught up, and may linger."""
 
@@ -57,8 +59,11 @@ class Sink:
         self._looked_at = -LAG_SECONDS
         self._stored: dict[Partition, int] = {}
         self._positions: dict[Partition, int] = {}
+        self._clocks: dict[int, int] = {}
         self._failures = 0
         self._connected = False
+        self._began: float | None = None
+        """When the open transaction began (monotonic seconds)."""
 
     async def run(self) -> None:
         """Connect, store, and connect again whenever the database comes back; for ever.
@@ -81,6 +86,14 @@ class Sink:
                 log.warning("%s; nothing is lost, trying again", error)
                 await self._wait()
 
+    async def watch(self) -> None:
+        """Say so while a transaction hangs; for ever."""
+        while True:
+            took = 0.0 if self._began is None else self._clock.monotonic() - self._began
+            if took > HANGS_SECONDS:
+                self._readiness.set("database", False, f"a transaction has taken {took:.0f} s")
+            await self._clock.sleep(1.0)
+
     async def _store_all(self, store: Store) -> None:
         await self._seek(store, self._consumer.assigned)
         while True:
@@ -95,17 +108,22 @@ class Sink:
                         polls.append(event)
             self._readiness.set("kafka", True)
             await self._look()
-            for part in sink_work.split(polls, self._settings.sink_transaction_bytes_max):
-                if not await self._store(store, part):
+            for records in polls:
+                self._notice_gap(records)
+            works = Works(polls, self._positions, self._settings.sink_transaction_bytes_max, self._clocks)
+            for work in works:
+                if not await self._store(store, work, works.look_ahead):
                     break
             if sum(len(records.offsets) for records in polls) < SMALL_RECORDS:
                 await self._clock.sleep(self._settings.sink_linger_seconds)
 
-    async def _store(self, store: Store, polls: list[Records]) -> bool:
-        for records in polls:
-            self._notice_gap(records)
-        work = sink_work.gather(polls, self._positions)
-        tallies = await store.write(work, self._publish)
+    async def _store(self, store: Store, work: Work, meanwhile: Callable[[], None]) -> bool:
+        self._began = self._clock.monotonic()
+        try:
+            tallies = await store.write(work, self._publish, meanwhile)
+        finally:
+            self._began = None
+        self._readiness.set("database", True)
         if tallies is None:
             log.warning("another sink has stored these records; going on where the database is")
             await self._seek(store, self._consumer.assigned)
@@ -208,4 +226,6 @@ async def main(settings: SinkSettings) -> None:
             readiness=readiness,
             metrics=metrics,
         )
-        await sink.run()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(sink.run(), name="sink")
+            tasks.create_task(sink.watch(), name="sink's watch")

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from stream import sink, sink_messages
 from stream.sink import Batch, Broken, Identities
-from stream.sink_messages import Aside, Change, Registered, Rejected
+from stream.sink_messages import Aside, Change, PolicyVersion, Registered, Rejected
 from vitals.steps import Records
 from vitals.topics import BINDINGS, FEED, READINGS, REJECTED, WINDOWS
 
@@ -36,6 +36,7 @@ class Work(NamedTuple):
     windows: NDArray[np.void]
     changes: list[Change]
     set_aside: list[Aside]
+    policies: list[PolicyVersion]
     rejected: list[Rejected]
     registered: Registered
     broken: list[Broken]
@@ -97,8 +98,11 @@ def _slice(records: Records, begin: int, end: int) -> Records:
     )
 
 
-def gather(polls: Iterable[Records], positions: Mapping[Partition, int]) -> Work:
-    """The work in the records of a poll; ``positions`` says where each partition stands in the database."""
+def gather(polls: Iterable[Records], positions: Mapping[Partition, int], clocks: dict[int, int] | None = None) -> Work:
+    """The work in the records of a poll; ``positions`` says where each partition stands in the database.
+
+    ``clocks`` carries the newest tick of each partition of readings (µs UTC) from one poll to the next.
+    """
     by_topic: dict[str, list[Records]] = {topic: [] for topic in SOURCES}
     moves: list[Move] = []
     for records in polls:
@@ -110,10 +114,44 @@ def gather(polls: Iterable[Records], positions: Mapping[Partition, int]) -> Work
     broken += more
     changes, set_aside, more = sink_messages.read_feed(by_topic[FEED])
     broken += more
+    policies = sink_messages.read_policies(by_topic[READINGS], {} if clocks is None else clocks)
     registered, more = sink_messages.read_bindings(by_topic[BINDINGS])
     broken += more
     rejected = sink_messages.read_rejected(by_topic[REJECTED])
-    return Work(moves, batch, windows, changes, set_aside, rejected, registered, broken)
+    return Work(moves, batch, windows, changes, set_aside, policies, rejected, registered, broken)
+
+
+class Works(Iterator[Work]):
+    """The work of a poll in parts of at most ``bytes_max`` bytes; ``positions`` says where the database stands.
+
+    ``clocks`` is `gather`'s. `look_ahead` makes the next one early, while somebody else is at work.
+    """
+
+    def __init__(
+        self,
+        polls: Iterable[Records],
+        positions: Mapping[Partition, int],
+        bytes_max: int,
+        clocks: dict[int, int] | None = None,
+    ) -> None:
+        self._clocks = {} if clocks is None else clocks
+        self._parts = split(polls, bytes_max)
+        self._positions = dict(positions)
+        self._ahead: Work | None = None
+
+    def look_ahead(self) -> None:
+        """Make the next one now, if there is one and it is not made yet."""
+        part = next(self._parts, None) if self._ahead is None else None
+        if part is not None:
+            self._ahead = gather(part, self._positions, self._clocks)
+            self._positions.update({(move.topic, move.partition): move.next for move in self._ahead.moves})
+
+    def __next__(self) -> Work:
+        self.look_ahead()
+        work, self._ahead = self._ahead, None
+        if work is None:
+            raise StopIteration
+        return work
 
 
 def settle(batch: Batch, found: Identities, stored: Stored) -> Settled:

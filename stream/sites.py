@@ -7,9 +7,13 @@ first tick after that: a clock that stood still and jumps on its return has not 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
+from stream.evaluations import last_due
 from stream.series import LONG_AGO, NEVER
+from stream.windows import last_end
+from vitals.windows import WINDOWS
 
 SITE_SILENT_US = 10_000_000
 MARK_EVERY_US = 1_000_000
@@ -36,6 +40,14 @@ class Site:
     """The newest window end that this clock has closed, by window code."""
     evaluated: int = LONG_AGO
     """The newest T at which this clock has evaluated window rules."""
+
+    def catch_up(self) -> None:
+        """Count as closed and evaluated what the clock has passed: only where nobody is was it passed over, and who
+        moves here has had it at the site before.
+        """
+        if self.clock > LONG_AGO:
+            self.closed = {spec.code: last_end(spec, self.clock) for spec in WINDOWS}
+            self.evaluated = last_due(self.clock)
 
 
 class Sites:
@@ -82,6 +94,22 @@ class Sites:
             ):
                 return True
         return False
+
+    def state(self) -> list[dict[str, Any]]:
+        """All sites, in the order in which they came: marks name them in it. ``alarm_at`` depends on how the log was
+        polled, so the next ticks of a restored site look at all deadlines.
+        """
+        return [
+            asdict(replace(site, alarm_at=LONG_AGO))
+            | {"others": sorted(site.others.items()), "closed": sorted(site.closed.items())}
+            for site in self.by_number.values()
+        ]
+
+    def restore(self, state: list[dict[str, Any]]) -> None:
+        """Take the sites of a snapshot."""
+        for each in state:
+            site = Site(**each | {"others": dict(each["others"]), "closed": dict(each["closed"])})
+            self.by_number[site.number] = site
 
     def clocks(self) -> dict[int, int]:
         """The clocks of the sites that have ticked, by number."""

@@ -15,6 +15,7 @@ import numpy as np
 from pydantic import SecretStr
 
 from runtime.database import AsyncConnection, connect
+from runtime.database_arrays import Packed, accept_packed
 from runtime.database_errors import UniqueViolation, statements
 from stream import sink, sink_rollups, sink_work, store_messages
 from stream.copying import Columns
@@ -87,11 +88,9 @@ WHERE excluded.log <> t.log OR (excluded.v_offset, excluded.v_ordinal) > (t.v_of
 """
 MERGE_ROLLUPS = """
 INSERT INTO vigil.rollups AS t (patient, metric, width, bucket, min, max, last, first_at, last_at, n, marks)
-SELECT patient, metric, width, timestamptz 'epoch' + bucket * interval '1 microsecond', min, max, last,
-    coalesce(timestamptz 'epoch' + first_at * interval '1 microsecond', 'infinity'),
-    coalesce(timestamptz 'epoch' + last_at * interval '1 microsecond', '-infinity'), n, marks
-FROM unnest(%s::uuid[], %s::smallint[], %s::smallint[], %s::bigint[], %s::float8[], %s::float8[], %s::float8[],
-    %s::bigint[], %s::bigint[], %s::int[], %s::smallint[])
+SELECT patient, metric, width, bucket, min, max, last, first_at, last_at, n, marks
+FROM unnest(%s::uuid[], %s::smallint[], %s::smallint[], %s::timestamptz[], %s::float8[], %s::float8[], %s::float8[],
+    %s::timestamptz[], %s::timestamptz[], %s::int[], %s::smallint[])
     AS m (patient, metric, width, bucket, min, max, last, first_at, last_at, n, marks)
 ON CONFLICT (patient, metric, width, bucket) DO UPDATE SET
     min = least(t.min, excluded.min), max = greatest(t.max, excluded.max),
@@ -99,6 +98,9 @@ ON CONFLICT (patient, metric, width, bucket) DO UPDATE SET
     first_at = least(t.first_at, excluded.first_at), last_at = greatest(t.last_at, excluded.last_at),
     n = t.n + excluded.n, marks = t.marks | excluded.marks
 """
+
+
+NOTHING_STORED = Stored(np.zeros(0, np.intp), np.zeros(0), np.zeros(0, np.int64))
 
 
 class _Overtaken(Exception):
@@ -129,6 +131,7 @@ class Store:
             StateError: the schema is missing.
         """
         async with await connect(url, autocommit=True, application="vigil sink") as connection:
+            accept_packed(connection)
             with statements(url, connection, seconds_max=seconds_max):
                 await connection.execute(REGISTER_LOG, [cluster])
                 row = await (await connection.execute(LOG_ID, [cluster])).fetchone()
@@ -146,11 +149,14 @@ class Store:
             found = {(topic, number): position for topic, number, position in await cursor.fetchall()}
         return {key: found[key] for key in wanted}
 
-    async def write(self, work: Work, publish: Publish) -> dict[Partition, Tally] | None:
+    async def write(
+        self, work: Work, publish: Publish, meanwhile: Callable[[], None] = lambda: None
+    ) -> dict[Partition, Tally] | None:
         """Store ``work`` in one transaction; what each partition's counters grew by.
 
         None: another process stores one of the partitions, nothing was written; read the positions again.
-        ``publish`` is awaited before the commit with what the database's content makes a conflict.
+        ``publish`` is awaited before the commit with what the database's content makes a conflict. ``meanwhile`` is
+        called while the server takes readings, if there are any.
 
         Raises:
             DatabaseUnavailable: nothing was written, or the answer was lost: read the positions again.
@@ -158,24 +164,25 @@ class Store:
         try:
             with self._statements():
                 async with self._connection.transaction():
-                    return await self._write(work, publish)
+                    return await self._write(work, publish, meanwhile)
         except _Overtaken:
             return None
 
     def _statements(self) -> AbstractContextManager[None]:
         return statements(self._url, self._connection, seconds_max=self._seconds_max)
 
-    async def _write(self, work: Work, publish: Publish) -> dict[Partition, Tally]:
+    async def _write(self, work: Work, publish: Publish, meanwhile: Callable[[], None]) -> dict[Partition, Tally]:
         await self._swap(work.moves)
         fits = sink.storable(work.batch)
         kept, refused = sink.take(work.batch, fits), sink.take(work.batch, ~fits)
-        settled = await self._store_readings(kept)
-        await self._roll_up(kept, settled)
+        settled = await self._store_readings(kept, meanwhile)
         if len(work.windows):
-            await self._copy(COPY_WINDOWS, sink.windows_copy(work.windows, self._log))
+            async with self._copying(COPY_WINDOWS, [sink.windows_copy(work.windows, self._log)]):
+                pass
             await self._connection.execute(MERGE_WINDOWS)
         await store_messages.write_changes(self._connection, self._log, work.changes)
         await store_messages.write_set_aside(self._connection, self._log, work.set_aside)
+        await store_messages.write_policies(self._connection, self._log, work.policies)
         await store_messages.write_rejected(self._connection, self._log, work.rejected)
         await store_messages.write_registered(self._connection, self._log, work.registered)
         tallies = sink_work.tallies(work, settled, refused, kept)
@@ -196,33 +203,46 @@ class Store:
         columns: list[Any] = [list(column) for column in zip(*rows, strict=True)]
         await self._connection.execute(COUNT, [*columns, self._cluster])
 
-    async def _store_readings(self, batch: Batch) -> Settled:
+    async def _store_readings(self, batch: Batch, meanwhile: Callable[[], None]) -> Settled:
+        """Store what is new of a batch, and join it to the roll-ups."""
         found = sink.identities(batch.rows)
+        if not len(found.first):
+            return sink_work.settle(batch, found, NOTHING_STORED)
         heads = sink.take(batch, found.first)
-        stored = Stored(np.zeros(0, np.intp), np.zeros(0), np.zeros(0, np.int64))
-        if len(heads.rows):
-            try:
-                async with self._connection.transaction():
-                    await self._copy(COPY_READINGS, sink.readings_copy(heads, numbered=False))
-            except UniqueViolation:
-                stored = await self._merge(heads)
-        return sink_work.settle(batch, found, stored)
-
-    async def _roll_up(self, batch: Batch, settled: Settled) -> None:
-        columns = sink_rollups.added(batch.rows[settled.new])
-        if columns[0]:
-            await self._connection.execute(MERGE_ROLLUPS, columns)
+        try:
+            async with (
+                self._connection.transaction(),
+                self._copying(COPY_READINGS, sink.readings_copy(heads, numbered=False)),
+            ):
+                settled = sink_work.settle(batch, found, NOTHING_STORED)
+                added = sink_rollups.added(heads.rows)
+                meanwhile()
+        except UniqueViolation:
+            settled = sink_work.settle(batch, found, await self._merge(heads))
+            added = sink_rollups.added(batch.rows[settled.new])
+        if added:
+            await self._connection.execute(MERGE_ROLLUPS, [Packed(*each) for each in added])
+        return settled
 
     async def _merge(self, heads: Batch) -> Stored:
-        await self._copy(COPY_INCOMING, sink.readings_copy(heads, numbered=True))
+        async with self._copying(COPY_INCOMING, sink.readings_copy(heads, numbered=True)):
+            pass
         await self._connection.execute(INSERT_INCOMING)
         rows = await (await self._connection.execute(STORED_BEFORE)).fetchall()
         numbers, values, units = zip(*rows, strict=True) if rows else ((), (), ())
         return Stored(np.array(numbers, np.intp), np.array(values, np.float64), np.array(units, np.int64))
 
-    async def _copy(self, statement: str, data: bytes) -> None:
+    @asynccontextmanager
+    async def _copying(self, statement: str, pieces: Iterable[bytes]) -> AsyncIterator[None]:
+        """Send a COPY; the body runs while the server still works on it, and its end waits for the server.
+
+        Raises:
+            UniqueViolation: at the end, if a row is there already.
+        """
         async with self._connection.cursor() as cursor, cursor.copy(statement.encode()) as copy:
-            await copy.write(data)
+            for piece in pieces:
+                await copy.write(piece)
+            yield
 
     async def _names_of(self, kept: Batch, settled: Settled, refused: Batch) -> Callable[[Batch, int], str]:
         rows = np.concatenate([kept.rows["device"][settled.conflict], refused.rows["device"]])

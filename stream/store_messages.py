@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from runtime.database import AsyncConnection
-from stream.sink_messages import Aside, Change, Registered, Rejected, clamp, clean, latest_alerts
+from stream.sink_messages import Aside, Change, PolicyVersion, Registered, Rejected, clamp, clean, latest_alerts
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -34,6 +34,11 @@ ADD_SET_ASIDE = """
 INSERT INTO vigil.set_aside (log, partition, v_offset, v_ordinal, kind, patient, site, at, until, ended, by, body)
 SELECT %s, * FROM unnest(%s::int[], %s::bigint[], %s::int[], %s::text[], %s::uuid[], %s::int[], %s::timestamptz[],
     %s::timestamptz[], %s::bool[], %s::text[], %s::jsonb[])
+ON CONFLICT DO NOTHING
+"""
+ADD_POLICIES = """
+INSERT INTO vigil.policies (log, partition, v_offset, patient, version, from_at, policy)
+SELECT %s, * FROM unnest(%s::int[], %s::bigint[], %s::uuid[], %s::int[], %s::timestamptz[], %s::jsonb[])
 ON CONFLICT DO NOTHING
 """
 ADD_REJECTED = """
@@ -91,6 +96,15 @@ async def write_set_aside(connection: AsyncConnection, log: int, set_aside: Sequ
         for each in set_aside
     ]  # fmt: skip
     await _insert(connection, ADD_SET_ASIDE, log, rows)
+
+
+async def write_policies(connection: AsyncConnection, log: int, policies: Sequence[PolicyVersion]) -> None:
+    """Add every version of a patient's policy once."""
+    rows = [
+        (each.partition, each.offset, each.patient, each.version, instant(each.from_at), each.body)
+        for each in sorted(policies, key=lambda each: (each.patient, each.version))
+    ]
+    await _insert(connection, ADD_POLICIES, log, rows)
 
 
 async def write_rejected(connection: AsyncConnection, log: int, rejected: Sequence[Rejected]) -> None:

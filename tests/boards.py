@@ -16,6 +16,7 @@ from dashboards.tiles import TilesFrame, WardFrame, decode_server
 from runtime.clock import SystemClock
 from runtime.kafka import Out, Producer
 from runtime.settings import Settings
+from runtime.testing.waiting import until
 from runtime.web import Peer, WebLimits, connect
 from vitals.devices import DEVICE_TYPES, Binding, Device, Site
 from vitals.people import digest_of
@@ -52,12 +53,12 @@ class Board(NamedTuple):
     page: int
     live: int
 
-    async def get(self, path: str, who: str | None = "nurse", **query: Any) -> Answer:
+    async def get(self, path: str, who: str | None = "nurse", method: str = "GET", **query: Any) -> Answer:
         """GET a path as somebody; ``from_`` is the parameter ``from``."""
         named = {name.rstrip("_"): value for name, value in query.items()}
         target = path + ("?" + urlencode(named) if named else "")
         token = TOKENS.get(who or "", who or "")
-        return await request(self.page, target, {"Authorization": f"Bearer {token}"} if who else {})
+        return await request(self.page, target, {"Authorization": f"Bearer {token}"} if who else {}, method)
 
     @asynccontextmanager
     async def tiles(self, who: str = "nurse") -> AsyncIterator[Peer]:
@@ -136,3 +137,12 @@ async def write(settings: Settings, records: Sequence[Out]) -> None:
     """Write records to Kafka."""
     async with Producer(settings, "test") as producer:
         await producer.send(records)
+
+
+async def knowing(board: Board, who: str, patients: int) -> None:
+    """Wait until the ward is read."""
+
+    async def known() -> bool:
+        return len((await board.get("/api/patients", who)).json["patients"]) == patients
+
+    await until(known)

@@ -91,11 +91,18 @@ class Log:
         self.raw(b"clock", ClockControl(clock=clock).encode(), ((CONTROL_HEADER, b"1"),))
 
     def patient(
-        self, name: str, *devices: WornDevice, version: int = 1, site: int = 1, policy: Policy = DEFAULT
+        self,
+        name: str,
+        *devices: WornDevice,
+        version: int = 1,
+        site: int = 1,
+        policy: Policy = DEFAULT,
+        closings: int = 0,
     ) -> None:
         """A patient's control record."""
         patient = patient_id(name)
-        control = PatientControl(patient=patient, label=name, site=site, version=version, worn=devices, policy=policy)
+        fields = {"version": version, "worn": devices, "policy": policy, "closings": closings}
+        control = PatientControl.model_validate({"patient": patient, "label": name, "site": site} | fields)
         self.raw(patient.bytes, control.encode(), ((CONTROL_HEADER, b"1"),))
 
     def records(self, first: int = 0, last: int | None = None) -> Records:
@@ -105,13 +112,13 @@ class Log:
         part = slice(first, end)
         return Records(READINGS, 0, offsets, self.keys[part], self.values[part], self.headers[part])
 
-    def run(self, step: Step, cuts: Iterable[int] = ()) -> list[Output]:
-        """All outputs of the log, polled in pieces that end at ``cuts``."""
-        bounds = [0, *sorted(set(cuts)), len(self.keys)]
+    def run(self, step: Step, cuts: Iterable[int] = (), first: int = 0, last: int | None = None) -> list[Output]:
+        """All outputs of the records from ``first`` to ``last``, polled in pieces that end at ``cuts``."""
+        bounds = [first, *sorted(set(cuts)), len(self.keys) if last is None else last]
         outputs = []
-        for first, last in pairwise(bounds):
-            if first < last:
-                outputs += step.step(self.records(first, last))
+        for begin, end in pairwise(bounds):
+            if begin < end:
+                outputs += step.step(self.records(begin, end))
         return outputs
 
 

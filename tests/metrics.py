@@ -9,7 +9,7 @@ from typing import get_args
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 
-from stream.processor import Counters
+from stream.counters import Counters
 from stream.sink_work import Tally
 from tests.tidy.tree import PACKAGES, Source, sources
 from vitals.codecs import Reason

@@ -1,23 +1,26 @@
 """What the processor must say about a log: a plain-Python program, one row at a time, that imports nothing of stream.
 
 Written from RULES and DESIGN with dictionaries and loops. It knows no batches, so it cannot get them wrong.
-Every output is a plain tuple, ``Told``; the numbers in it are exact.
+Every output is a plain tuple, ``Told``; the numbers in it are exact, and `tests.oracle_bytes` writes them as the log
+has them.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Literal
 
 from tests.oracle_medians import NEVER_TICKED, MedianRules, Patient, Site, Told
-from tests.oracle_series import Deciding, Series, beyond
+from tests.oracle_series import Closed, Deciding, Series, beyond
 from vitals.control import ClockControl, PatientControl, decode
+from vitals.journal import Episode, Mark, episode_id
 from vitals.metrics import METRIC_BY_CODE, Metric
 from vitals.metrics import SECOND_US as SECOND
-from vitals.policies import PRIORITY_RANK, ThresholdRule
+from vitals.policies import PRIORITY_RANK, SIGNAL_RESPONSES, ThresholdRule
 from vitals.readings import INVALID_SHIFT, UNUSABLE_MASK, Flag, Invalid
 from vitals.readings import decode as decode_rows
 from vitals.steps import Records
+from vitals.topics import MARK_KEY
 from vitals.units import Unit, canonical_scalar
 from vitals.windows import WINDOWS, WindowSpec
 
@@ -70,7 +73,10 @@ class Oracle(MedianRules):
             series.fill(at, value, late=bool(flags & Flag.LATE))
         if decides:
             whole = math.floor(value + 0.5) if series.metric.whole else value
-            series.last = Deciding(at, arrival, whole)
+            censored: Literal["low", "high"] | None = None
+            if flags & (Flag.CENSORED_LOW | Flag.CENSORED_HIGH):
+                censored = "low" if flags & Flag.CENSORED_LOW else "high"
+            series.last = Deciding(at, arrival, whole, censored)
             series.signal.why = ""
             self.decide(key, series, series.last)
         else:
@@ -78,9 +84,14 @@ class Oracle(MedianRules):
 
     def decide(self, key: bytes, series: Series, last: Deciding) -> None:
         patient = self.patients[key]
-        for rule in patient.policy.thresholds:
-            if rule.metric == series.metric.name:
+        for side in ("low", "high"):
+            rule = self.rule(patient, series, side)
+            if rule is not None:
                 self.threshold(key, series, rule, last)
+            elif series.machines[side].level:  # the policy dropped the rule of an open episode
+                machine = series.machines[side]
+                was, machine.level, machine.condition, machine.reason = machine.level, 0, "over", ""
+                self.episode(key, series, side, "clear", at=last.at, was=was)
         signal = series.signal
         if signal.rank:
             begins = not signal.run or last.at - signal.run[-1] > series.gap
@@ -136,17 +147,16 @@ class Oracle(MedianRules):
     # ---- what is told
 
     def episode(self, key: bytes, series: Series, side: str, change: str, *, at: int, was: int) -> None:
-        patient, machine = self.patients[key], series.machines[side]
-        rule = next(
-            each for each in patient.policy.thresholds if each.metric == series.metric.name and each.side == side
-        )
+        machine, rule = series.machines[side], series.rules[side]
         shown = rule.levels[(machine.level or was) - 1]
         last = series.heard()
-        names = (series.worn.name, series.metric.name, rule.name)
-        self.tell(
-            at, key, names, rule.name, change, machine.level, machine.condition, shown.priority, at,
-            machine.opened_at, machine.since, last.value, last.at, shown.limit, machine.reason,
+        episode = self.about(
+            key, series, rule.name, machine.opened_at, category="physiological", level=machine.level,
+            condition=machine.condition, priority=shown.priority, change=change, at=at, since=machine.since,
+            value=last.value, value_at=last.at, limit=shown.limit, censored=last.censored, reason=machine.reason,
+            response=shown.response,
         )  # fmt: skip
+        self.tell(at, key, episode)
 
     def lose(self, key: bytes, series: Series, reason: str, at: int) -> None:
         for side, machine in series.machines.items():
@@ -188,17 +198,17 @@ class Oracle(MedianRules):
         if any(self.sites[number].clock - self.sites[number].marked >= SECOND for number, _ in moves):
             for site in self.sites.values():
                 site.marked = site.clock
-            clocks = tuple((n, site.clock) for n, site in self.sites.items() if site.clock != NEVER_TICKED)
-            self.tell(0, b"", ("", "", ""), "mark", self.simulated, *clocks)
+            clocks = {n: site.clock for n, site in self.sites.items() if site.clock != NEVER_TICKED}
+            self.tell(0, MARK_KEY, Mark(sites=clocks, simulated=self.simulated))
 
     def of_site(self, number: int) -> list[tuple[bytes, Series]]:
         mine = [(key, patient) for key, patient in self.patients.items() if patient.site == number]
         return [(key, series) for key, patient in mine for series in patient.series.values()]
 
-    def site(self, number: int) -> Site:
-        if number not in self.sites:
-            self.sites[number] = Site()
-        return self.sites[number]
+    def site(self, number: int, name: str = "") -> Site:
+        site = self.sites.setdefault(number, Site())
+        site.name = name or site.name
+        return site
 
     def watch(self, number: int, moved: list[int]) -> None:
         site = self.sites[number]
@@ -230,9 +240,8 @@ class Oracle(MedianRules):
                         machine.reason = "no data"
                         self.episode(key, series, side, "reason", at=at, was=machine.level)
                     else:
-                        limit = self.limit(patient, series, side, machine.level)
-                        value = series.heard().value
-                        out = value < limit if side == "low" else value > limit
+                        rule = self.rule(patient, series, side)
+                        out = rule is not None and beyond(rule, machine.level)(series.heard().value)
                         machine.condition, machine.reason = ("active" if out else "returning"), ""
                         self.episode(key, series, side, "known", at=at, was=machine.level)
                 self.regain_medians(key, series, at)
@@ -240,17 +249,22 @@ class Oracle(MedianRules):
         site.silent_at = None
 
     @staticmethod
-    def limit(patient: Patient, series: Series, side: str, level: int) -> float:
-        return next(
-            each.levels[level - 1].limit
-            for each in patient.policy.thresholds
-            if each.metric == series.metric.name and each.side == side
-        )
+    def rule(patient: Patient, series: Series, side: str) -> ThresholdRule | None:
+        """The rule in force for a side of a series, if any."""
+        mine = [each for each in patient.policy.thresholds if each.metric == series.metric.name and each.side == side]
+        return mine[-1] if mine else None
 
-    def site_episode(self, number: int, change: str, at: int, opened_at: int) -> None:
+    def site_episode(self, number: int, change: Literal["open", "clear"], at: int, opened_at: int) -> None:
         if number % self.partitions == self.partition:
-            order = (self.row, at, b"", "", "", "site_silent", len(self.pending))
-            self.pending.append((order, Told(self.offset, "", f"site {number}", (change, at, opened_at))))
+            over = change == "clear"
+            episode = Episode(
+                id=episode_id(f"site:{number}", None, "site_silent", opened_at), patient=None,
+                label=self.sites[number].name, site=number, device=None, metric=None, rule="site_silent",
+                category="technical", level=0 if over else 3, condition="over" if over else "active",
+                priority="high", change=change, at=at, opened_at=opened_at, since=opened_at, value=None,
+                value_at=None, unit="", limit=None, reason="silent", policy=0, response=SIGNAL_RESPONSES["high"],
+            )  # fmt: skip
+            self.tell(at, b"site:%d" % number, episode)
 
     def deadlines(self, key: bytes, patient: Patient, series: Series, clock: int) -> None:
         if series.last is not None and series.last.arrival + series.gap <= clock:
@@ -263,9 +277,9 @@ class Oracle(MedianRules):
         signal = series.signal
         physical = max(
             (
-                PRIORITY_RANK[rule.levels[series.machines[rule.side].level - 1].priority]
-                for rule in patient.policy.thresholds
-                if rule.metric == series.metric.name and series.machines[rule.side].level
+                PRIORITY_RANK[series.rules[side].levels[machine.level - 1].priority]
+                for side, machine in series.machines.items()
+                if machine.level
             ),
             default=0,
         )
@@ -288,7 +302,7 @@ class Oracle(MedianRules):
         return (clock - spec.close_after_us) // spec.step_us * spec.step_us
 
     def close(self, number: int, site: Site, clock: int) -> None:
-        closing: dict[tuple[int, bytes], list[tuple[Any, ...]]] = {}
+        closing: dict[tuple[int, bytes], list[Closed]] = {}
         for spec in WINDOWS:
             last = self.last_end(spec, clock)
             reach = spec.metric.panes * spec.metric.pane_us
@@ -301,7 +315,7 @@ class Oracle(MedianRules):
                             closing.setdefault((end + spec.close_after_us, key), []).append(found)
             site.closed[spec.code] = last
         for (at, key), rows in closing.items():
-            self.tell(at, key, ("", "", ""), "windows", *rows)
+            self.tell(at, key, tuple(rows))
 
     # ---- control records
 
@@ -314,19 +328,22 @@ class Oracle(MedianRules):
             self.simulated = control.clock == "simulated"
             return
         if not isinstance(control, PatientControl):
-            self.site(control.number)
+            self.site(control.number, control.name)
             return
         key = control.patient.bytes
         before = self.patients.get(key)
         if before is not None and before.version >= control.version:
             return
         series = {} if before is None else before.series
-        patient = Patient(control.label, control.site, control.version, control.policy, series)
+        closes = control.closings > (0 if before is None else before.closings)
+        patient = Patient(control.label, control.site, control.version, control.policy, series, control.closings)
         self.patients[key] = patient
         site = self.site(control.site)
         for metric in METRIC_BY_CODE.values():
             if metric.name in ("heart_rate", "glucose"):
                 self.wear(key, metric, control, site)
+                if closes and metric.code in patient.series:
+                    self.close_removed(key, patient.series[metric.code], site)
 
     def wear(self, key: bytes, metric: Metric, control: PatientControl, site: Site) -> None:
         mine = [each for each in control.worn if any(s.metric == metric.name for s in each.type.streams)]
@@ -344,17 +361,39 @@ class Oracle(MedianRules):
             changed |= (current.device, current.binding.since) != (series.worn.device, series.worn.binding.since)
         series.bound, series.worn = bound, current or series.worn
         self.set_rules(series, patient.policy)
+        self.take_rules(patient, series)
         if not changed:
+            if all(each.metric != metric.name for each in patient.policy.signals):
+                self.hush(key, series, max(site.clock, series.signal.opened_at))
             return
         binding = series.worn.binding
         if current is None:
             at = binding.since if site.clock == NEVER_TICKED else max(site.clock, binding.since)
         else:
             at = binding.since if binding.until is None else binding.until
-        rank, series.signal.rank, series.signal.why = series.signal.rank, 0, ""
-        series.signal.few = False
-        if rank:
-            series.signal.heard_at = at
-            self.signal(key, series, "clear", at, rank)
+        series.signal.why, series.signal.few = "", False
+        self.hush(key, series, at)
         if not bound:
             self.lose(key, series, "device removed", at)
+
+    def close_removed(self, key: bytes, series: Series, site: Site) -> None:
+        at = max(site.clock, series.worn.binding.until or NEVER_TICKED)
+        for side, machine in series.machines.items():
+            if machine.reason == "device removed":
+                was, machine.level, machine.condition, machine.reason = machine.level, 0, "over", "closed"
+                self.episode(key, series, side, "clear", at=at, was=was)
+                machine.reason = ""
+        self.close_medians(key, series, at)
+
+    def take_rules(self, patient: Patient, series: Series) -> None:
+        for side in ("low", "high"):
+            if (rule := self.rule(patient, series, side)) is not None:
+                series.rules[side] = rule
+
+    def hush(self, key: bytes, series: Series, at: int) -> None:
+        """An open silence ends without a reading."""
+        signal = series.signal
+        if signal.rank:
+            rank, signal.rank, signal.why, signal.few = signal.rank, 0, "", False
+            signal.heard_at = at
+            self.signal(key, series, "clear", at, rank)

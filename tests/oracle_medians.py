@@ -6,20 +6,23 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from tests.oracle_series import MedianMachine, Series, crossed
+from tests.oracle_series import Closed, MedianMachine, Series, crossed
+from vitals.journal import Episode, Mark, episode_id
 from vitals.metrics import SECOND_US as SECOND
-from vitals.policies import PRIORITY_OF_RANK, Policy
+from vitals.policies import PRIORITY_OF_RANK, SIGNAL_RESPONSES, Policy
 
 NEVER_TICKED = -(1 << 60)
 
 
 class Told(NamedTuple):
-    """One output: its record's offset, whom it is about, and what it says."""
+    """One output: its record's offset, its key, and what it says: a message, or the windows that close together."""
 
     offset: int
-    subject: str
-    what: str
-    fields: tuple[Any, ...]
+    key: bytes
+    what: Episode | Mark | tuple[Closed, ...]
+
+
+UNITS = {"glucose": "mg/dL", "heart_rate": "/min"}
 
 
 @dataclass
@@ -29,6 +32,7 @@ class Patient:
     version: int
     policy: Policy
     series: dict[int, Series] = field(default_factory=dict)
+    closings: int = 0
 
 
 @dataclass
@@ -39,6 +43,7 @@ class Site:
     closed: dict[int, int] = field(default_factory=dict)
     marked: int = NEVER_TICKED
     evaluated: int = NEVER_TICKED
+    name: str = ""
 
 
 class Teller:
@@ -49,21 +54,38 @@ class Teller:
         self.pending: list[tuple[tuple[Any, ...], Told]] = []
         self.offset = self.row = 0
 
-    def tell(self, instant: int, key: bytes, names: tuple[str, str, str], what: str, *fields: Any) -> None:
-        subject = str(UUID(bytes=key)) if len(key) == 16 else ""
-        order = (self.row, instant, key, *names, len(self.pending))
-        self.pending.append((order, Told(self.offset, subject, what, fields)))
+    def tell(self, instant: int, key: bytes, what: Episode | Mark | tuple[Closed, ...]) -> None:
+        names, patient = ("", "", ""), key
+        if isinstance(what, Episode):
+            names = (what.device or "", what.metric or "", what.rule)
+            patient = b"" if what.patient is None else what.patient.bytes
+        order = (self.row, instant, patient, *names, len(self.pending))
+        self.pending.append((order, Told(self.offset, key, what)))
+
+    def about(self, key: bytes, series: Series, rule: str, opened_at: int, **fields: Any) -> Episode:
+        """An episode of a patient; what every one of them says beside its own fields."""
+        patient, who, metric = self.patients[key], UUID(bytes=key), series.metric.name
+        return Episode(
+            id=episode_id(str(who), metric, rule, opened_at), patient=who, label=patient.label, site=patient.site,
+            device=series.worn.name, metric=metric, rule=rule, opened_at=opened_at, unit=UNITS[metric],
+            policy=patient.policy.version, **fields,
+        )  # fmt: skip
 
     def signal(self, key: bytes, series: Series, change: str, at: int, rank: int) -> None:
         signal = series.signal
         if change == "clear":
             signal.why, signal.few = "", False
-        names = (series.worn.name, series.metric.name, "signal")
-        condition = "active" if signal.rank else "over"
-        self.tell(
-            at, key, names, "signal", change, signal.rank, condition, PRIORITY_OF_RANK[rank], at,
-            signal.opened_at, signal.since, None, None, None, signal.told,
+        priority, policy = PRIORITY_OF_RANK[rank], self.patients[key].policy
+        holds = [each.hold_us for each in policy.signals if each.metric == series.metric.name]
+        response = SIGNAL_RESPONSES[priority]
+        if holds:
+            response = response.model_copy(update={"hold_us": holds[0]})
+        episode = self.about(
+            key, series, "signal", signal.opened_at, category="technical", level=signal.rank,
+            condition="active" if signal.rank else "over", priority=priority, change=change, at=at,
+            since=signal.since, value=None, value_at=None, limit=None, reason=signal.told, response=response,
         )  # fmt: skip
+        self.tell(at, key, episode)
 
     @staticmethod
     def needed(patient: Patient, series: Series) -> int:
@@ -103,6 +125,14 @@ class MedianRules(Teller):
                 change = "known"
             self.median(key, series, machine, change, at)
 
+    def close_medians(self, key: bytes, series: Series, at: int) -> None:
+        """Somebody closed what a removed device left open."""
+        for machine in series.medians.values():
+            if machine.reason == "device removed":
+                machine.level, machine.condition, machine.reason = 0, "over", "closed"
+                self.median(key, series, machine, "clear", at)
+                machine.reason = ""
+
     def forget_medians(self, key: bytes, series: Series, clock: int) -> None:
         """A minute without an evaluation."""
         for machine in series.medians.values():
@@ -114,12 +144,14 @@ class MedianRules(Teller):
     def median(
         self, key: bytes, series: Series, machine: MedianMachine, change: str, at: int, *, instant: int | None = None
     ) -> None:
-        names = (series.worn.name, series.metric.name, machine.rule.name)
-        self.tell(
-            at if instant is None else instant, key, names, machine.rule.name, change, machine.level,
-            machine.condition, machine.rule.priority, at, machine.opened_at, machine.since, machine.value,
-            machine.value_at, machine.limit, machine.reason,
+        rule = machine.rule
+        episode = self.about(
+            key, series, rule.name, machine.opened_at, category="physiological", level=machine.level,
+            condition=machine.condition, priority=rule.priority, change=change, at=at, since=machine.since,
+            value=machine.value, value_at=machine.value_at, limit=machine.limit, reason=machine.reason,
+            response=rule.response,
         )  # fmt: skip
+        self.tell(at if instant is None else instant, key, episode)
 
     def evaluations(self, key: bytes, series: Series, site: Site, clock: int) -> None:
         """Every T after the site's last up to the newest that the clock lets evaluate."""

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any
+from typing import Literal, NamedTuple
 
 from vitals.control import WornDevice
 from vitals.devices import Stream
@@ -79,6 +79,24 @@ class Deciding:
     at: int
     arrival: int
     value: float
+    censored: Literal["low", "high"] | None
+
+
+class Closed(NamedTuple):
+    """One window's result, in the words and units of `vitals.windows.WINDOW`."""
+
+    metric: int
+    window: int
+    start: int
+    end: int
+    n: int
+    mean: float
+    sd: float
+    low: float
+    high: float
+    slope: float
+    coverage: float
+    arrow: int
 
 
 @dataclass
@@ -94,6 +112,8 @@ class Series:
     head: int = 0
     """The newest pane, of any that there are."""
     machines: dict[str, Machine] = field(default_factory=lambda: {"low": Machine(), "high": Machine()})
+    rules: dict[str, ThresholdRule] = field(default_factory=dict)
+    """The last rule that the policy had for each side."""
     signal: Signal = field(default_factory=Signal)
 
     @property
@@ -212,7 +232,7 @@ class Series:
         values = sorted(millis for _, _, millis, _ in inside.values())
         return (values[(len(values) - 1) // 2] + values[len(values) // 2]) / 2000
 
-    def window(self, spec: WindowSpec, end: int) -> tuple[Any, ...] | None:
+    def window(self, spec: WindowSpec, end: int) -> Closed | None:
         pane = spec.metric.pane_us
         first = (end - spec.width_us) // pane + 1
         if not self.panes or first <= self.head - spec.metric.panes:
@@ -235,7 +255,7 @@ class Series:
                 arrow = size if slope > 0 else -size
         values = [v for _, v in cells]
         coverage = min(n * max(self.interval, pane) / spec.width_us, 1.0)
-        return (
-            spec.code, end, n, x / (1000 * n), math.sqrt(n * xx - x * x) / (1000 * n),
-            min(values) / 1000, max(values) / 1000, repr(slope), round(coverage, 6), arrow,
+        return Closed(
+            spec.metric.code, spec.code, end - spec.width_us, end, n, x / (1000 * n),
+            math.sqrt(n * xx - x * x) / (1000 * n), min(values) / 1000, max(values) / 1000, slope, coverage, arrow,
         )  # fmt: skip

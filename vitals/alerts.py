@@ -146,6 +146,8 @@ class Shelf(Message):
     metric: str | None
     rule: str
     level: int
+    priority: Priority | None = None
+    """That of the alert that was put aside; null in records of before it was kept."""
     since: int
     until: int
     by: str

@@ -43,6 +43,8 @@ class PatientControl(_Control):
     policy: Policy
     bed: str = ""
     """Where the patient lies, as the ward calls it; may be empty."""
+    closings: int = 0
+    """How often somebody closed what was open of a device that is off; with each more it ends."""
 
 
 class SiteControl(_Control):

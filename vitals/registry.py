@@ -14,6 +14,9 @@ from vitals.devices import DeviceType
 from vitals.messages import Message
 from vitals.policies import Policy
 
+BY_CHARACTERS_MAX = 128
+"""Of the name of who decided something."""
+
 
 class SiteAdd(Message):
     """Create a site; its number is given by the registry."""
@@ -54,13 +57,28 @@ class DeviceUnbind(Message):
     until: int
 
 
+class DeviceClose(Message):
+    """Close what is open of a patient (pseudonym) since a device was taken off: nobody waits for the next any more."""
+
+    kind: Literal["device_close"] = "device_close"
+    id: UUID
+    patient: str
+    by: str = Field(default="", max_length=BY_CHARACTERS_MAX)
+
+
 class PolicySet(Message):
-    """Give a patient (pseudonym) who wears something a policy of their own; the registry numbers its version."""
+    """Give a patient (pseudonym) who wears something a policy of their own; the registry numbers its version.
+
+    ``base`` is the version that it was made from: refused where another is in force by now; None asks for no such
+    check. ``by`` is who says so, for the history.
+    """
 
     kind: Literal["policy_set"] = "policy_set"
     id: UUID
     patient: str
     policy: Policy
+    base: int | None = None
+    by: str = Field(default="", max_length=BY_CHARACTERS_MAX)
 
 
 class ClockSet(Message):
@@ -80,7 +98,7 @@ class Answer(Message):
     reason: str = ""
 
 
-Command = SiteAdd | DeviceAdd | DeviceBind | DeviceUnbind | PolicySet | ClockSet
+Command = SiteAdd | DeviceAdd | DeviceBind | DeviceUnbind | DeviceClose | PolicySet | ClockSet
 CommandOrAnswer = Annotated[Command | Answer, Field(discriminator="kind")]
 _ADAPTER: TypeAdapter[Command | Answer] = TypeAdapter(CommandOrAnswer)
 

@@ -19,6 +19,9 @@ JOURNAL = "alerts.journal"
 FEED = "alerts.feed"
 COMMANDS = "registry.commands"
 BINDINGS = "registry.bindings"
+PROCESSOR_SNAPSHOTS = "stream.snapshots"
+MANAGER_SNAPSHOTS = "alerts.snapshots"
+REGISTRY_SNAPSHOTS = "registry.snapshots"
 
 TICK_KEY = b"tick"
 MARK_KEY = b"mark"
@@ -38,6 +41,13 @@ class TopicSpec:
     config: tuple[tuple[str, str], ...] = ()
 
 
+_MIB = 1024 * 1024
+_BY_SIZE = (("retention.bytes", str(128 * _MIB)), ("segment.bytes", str(32 * _MIB)))
+"""Snapshots go by size: some are always there, however long nobody wrote one, and a partition holds 160 MiB at most.
+
+A snapshot of 10,000 patients in one partition is 65 MB, 10 to 25 of them as Kafka has it, compressed.
+"""
+
 TOPICS = (
     TopicSpec(READINGS, partitioned=True),
     TopicSpec(REJECTED, partitioned=True),
@@ -46,6 +56,9 @@ TOPICS = (
     TopicSpec(FEED, partitioned=True),
     TopicSpec(COMMANDS, partitioned=False),
     TopicSpec(BINDINGS, partitioned=False, compact=True),
+    TopicSpec(PROCESSOR_SNAPSHOTS, partitioned=True, config=_BY_SIZE),
+    TopicSpec(MANAGER_SNAPSHOTS, partitioned=True, config=_BY_SIZE),
+    TopicSpec(REGISTRY_SNAPSHOTS, partitioned=False, config=_BY_SIZE),
 )
 
 

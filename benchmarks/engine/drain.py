@@ -21,7 +21,7 @@ from runtime.settings import Settings, load
 from stream.processor import Processor, factory
 from stream.service import GROUP
 from vitals.steps import Records
-from vitals.topics import JOURNAL, READINGS, WINDOWS
+from vitals.topics import JOURNAL, PROCESSOR_SNAPSHOTS, READINGS, WINDOWS
 
 POLL_S = 1.0
 
@@ -53,7 +53,7 @@ async def processor(settings: Settings) -> None:
         if runner.positions == ends:
             over.set()
 
-    spec = RunnerSpec(READINGS, GROUP, factory(PARTITIONS), tails=(JOURNAL, WINDOWS))
+    spec = RunnerSpec(READINGS, GROUP, factory(PARTITIONS), (JOURNAL, WINDOWS), PROCESSOR_SNAPSHOTS)
     runner = Runner(settings, spec, monotonic=SystemClock().monotonic, on_batch=on_batch)
     async with (
         Producer(settings, "bench-processor") as producer,
@@ -71,6 +71,6 @@ async def processor(settings: Settings) -> None:
 def main() -> None:
     """Take everything from the command line."""
     kafka, namespace, what, *topics = sys.argv[1:]
-    settings = load(Settings, kafka=kafka, namespace=namespace, partitions=PARTITIONS)
+    settings = load(Settings, kafka=kafka, namespace=namespace, partitions=PARTITIONS, snapshot_seconds=86_400.0)
     spare_collections()
     uvloop.run(job(settings, *topics) if what == "job" else processor(settings))

@@ -19,7 +19,7 @@ from compose.process import Process, ProcessSpec, python, python_env
 from runtime.kafka import Reader, delete_topics, ensure_topics
 from runtime.settings import Settings
 from vitals.errors import ServerStalled
-from vitals.topics import JOURNAL, READINGS, WINDOWS, TopicSpec, kafka_topic
+from vitals.topics import JOURNAL, PROCESSOR_SNAPSHOTS, READINGS, WINDOWS, TopicSpec, kafka_topic
 
 DRAIN_S = 300.0
 POLL_S = 0.02
@@ -106,7 +106,8 @@ class Field:
 
     async def whole(self, shape: Shape) -> Settings:
         """The settings with which the processor finds its log; nothing stands in its outputs yet."""
-        outputs = [TopicSpec(WINDOWS, partitioned=True), TopicSpec(JOURNAL, partitioned=True)]
+        made = (WINDOWS, JOURNAL, PROCESSOR_SNAPSHOTS)
+        outputs = [TopicSpec(topic, partitioned=True) for topic in made]
         known = self._whole.get(shape)
         if known is None:
             known = self.settings.model_copy(update={"namespace": f"{self.settings.namespace}-{next(_NUMBERS)}"})
@@ -116,7 +117,7 @@ class Field:
             progress(f"engine   wrote a log of {shape.readings:,} readings with ticks, {shape.name}")
             self._whole[shape] = known
         else:
-            await delete_topics(known, [WINDOWS, JOURNAL])
+            await delete_topics(known, list(made))
             await ensure_topics(known, outputs)
         return known
 

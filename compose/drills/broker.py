@@ -43,7 +43,7 @@ class DrillOptions:
 
     seed: int = 1
     seconds: float = 15.0
-    patients: int = 60
+    patients: int = 200
     as_json: bool = False
     keep: bool = False
 
@@ -137,7 +137,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = command_line("broker", __doc__)
     parser.add_argument("--seed", type=int, default=1, help="seed of the load and of the moments")
     parser.add_argument("--seconds", type=float, default=15.0, help="how long the broker is away the third time")
-    parser.add_argument("--patients", type=int, default=60, help="patients at 1 Hz")
+    parser.add_argument("--patients", type=int, default=200, help="patients at 1 Hz")
     found = parser.parse_args(arguments)
     return signals.run(lambda: run(DrillOptions(**vars(found))))
 

@@ -37,7 +37,7 @@ class DrillOptions:
 
     seed: int = 1
     seconds: float = 60.0
-    patients: int = 60
+    patients: int = 200
     as_json: bool = False
     keep: bool = False
 
@@ -93,7 +93,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = command_line("kafka", __doc__)
     parser.add_argument("--seed", type=int, default=1, help="seed of the load and of the moment of the kill")
     parser.add_argument("--seconds", type=float, default=60.0, help="how long Kafka is away")
-    parser.add_argument("--patients", type=int, default=60, help="patients at 1 Hz")
+    parser.add_argument("--patients", type=int, default=200, help="patients at 1 Hz")
     found = parser.parse_args(arguments)
     return signals.run(lambda: run(DrillOptions(**vars(found))))
 

@@ -34,7 +34,7 @@ class DrillOptions:
     """What the drill can be asked; ``keep`` leaves the data folder."""
 
     seed: int = 1
-    patients: int = 60
+    patients: int = 200
     as_json: bool = False
     keep: bool = False
 
@@ -91,7 +91,7 @@ def main(arguments: list[str] | None = None) -> int:
     """The command line."""
     parser = command_line("kill", __doc__)
     parser.add_argument("--seed", type=int, default=1, help="seed of the load and of whom to kill when")
-    parser.add_argument("--patients", type=int, default=60, help="patients at 1 Hz")
+    parser.add_argument("--patients", type=int, default=200, help="patients at 1 Hz")
     found = parser.parse_args(arguments)
     return signals.run(lambda: run(DrillOptions(**vars(found))))
 

@@ -3,11 +3,11 @@
     python -m compose.drills.stop [--seed K] [--seconds S] [--patients N] [--json] [--keep]
     python -m compose.drills.stop --seconds 20 --seed 2
 
-Services that do not wait for each other are stopped together, so that it takes about four minutes. The supervisor
-kills what has not answered for 30 s, counted from its last answer, and a process that wakes after 25 s finds its own
-deadlines on Kafka passed and ends itself; so a stop of 30 s, the default, may end as a kill. One more group, drawn by
-the seed, is stopped for 20 s only: the same process has to go on where it was, which is the harder case. At the end one
-service, drawn by the seed, is stopped and never let go on: the supervisor must notice and start another.
+Services that do not wait for each other are stopped together, so that it takes about five minutes. Here the supervisor
+waits 45 s for an answer, where it waits 30 s else: so every process that is stopped for 30 s, the default, wakes, and
+all that it held in its hands is 30 s old. It may find its own deadlines on Kafka passed and end itself. One more group,
+drawn by the seed, is stopped for 20 s only: the same process has to go on where it was. At the end one service, drawn
+by the seed, is stopped and never let go on: the supervisor must notice and start another.
 Whatever happens, nothing may be lost or come twice, a device's order stays, and the next right alert (of a crossing
 sent after the SIGCONT, or after the supervisor's kill where that came first) is on the socket within 5 s, in every
 partition, as is every other one, and all that waited for it. While a service stands still through which no alert goes,
@@ -38,6 +38,8 @@ IN_THE_WAY = ("process", "manage", "gateway", "bridge")
 QUIET_S = 5.0
 WAKING_S = 20.0
 """A stop that every process outlives."""
+PATIENCE_S = 45.0
+"""How long the supervisor waits for an answer here."""
 MARGIN_S = 10.0
 """So much around the supervisor's patience either outcome is right."""
 LOOK_S = 0.1
@@ -51,7 +53,7 @@ class DrillOptions:
 
     seed: int = 1
     seconds: float = 30.0
-    patients: int = 60
+    patients: int = 200
     as_json: bool = False
     keep: bool = False
 
@@ -68,7 +70,7 @@ async def _drill(frame: Frame, options: DrillOptions) -> None:
     chance.shuffle(groups)
     asked = {"drill": "stop", "seed": options.seed, "seconds": options.seconds, "patients": options.patients}
     frame.verdict.figures |= asked
-    async with frame.stack(Options(root=frame.root)) as stack:
+    async with frame.stack(Options(root=frame.root, alive_seconds=PATIENCE_S)) as stack:
         ward = Load(patients=options.patients, seed=options.seed)
         async with on_duty(stack, frame.clock, frame.tell, ward) as duty:
             await duty.run(QUIET_S)
@@ -103,8 +105,7 @@ async def _stop(frame: Frame, stack: Stack, duty: Duty, names: tuple[str, ...], 
     while (left := deadline - frame.clock.monotonic()) > 0 and not all(map(_over, processes.values())):
         await duty.run(min(LOOK_S, left))
     since = began if waits else frame.clock.now_us()
-    for process in processes.values():
-        killing.hit(process, signal.SIGCONT)
+    woken = {name: killing.hit(process, signal.SIGCONT) for name, process in processes.items()}
     fault = duty.fault(what, since=since)
     back = [await killing.returned(name, None, stack, frame.clock) for name in names]
     after = await duty.recovered(fault)
@@ -113,6 +114,8 @@ async def _stop(frame: Frame, stack: Stack, duty: Duty, names: tuple[str, ...], 
     for name, process in processes.items():
         patience = process.spec.alive_seconds
         if seconds <= patience - MARGIN_S:
+            frame.verdict.expect(f"{what}: {name} was there to go on", woken[name], wanted=True)
+        if seconds <= WAKING_S:
             frame.verdict.expect(f"{what}: the process of {name} afterwards", which[name], "the same")
         if seconds >= patience + MARGIN_S:
             frame.verdict.expect(f"{what}: the process of {name} afterwards", which[name], "another")
@@ -167,7 +170,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = command_line("stop", __doc__)
     parser.add_argument("--seed", type=int, default=1, help="seed of the load and of the order")
     parser.add_argument("--seconds", type=float, default=30.0, help="how long each stop lasts")
-    parser.add_argument("--patients", type=int, default=60, help="patients at 1 Hz")
+    parser.add_argument("--patients", type=int, default=200, help="patients at 1 Hz")
     found = parser.parse_args(arguments)
     return signals.run(lambda: run(DrillOptions(**vars(found))))
 

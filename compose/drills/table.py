@@ -27,9 +27,9 @@ from compose.drills.results import Outcome, Results, outcome, summary, table
 from compose.ends import terminated
 from runtime.clock import SystemClock
 
-SEEDED: tuple[str, ...] = ("kill", "stop", "database", "kafka", "broker", "input", "disk", "storm", "clients")
+SEEDED: tuple[str, ...] = ("kill", "stop", "database", "kafka", "broker", "input", "disk", "storm", "clients", "load")
 """Drills whose course follows from a seed."""
-ONCE: tuple[str, ...] = ("load", "page", "feedlost", "chart")
+ONCE: tuple[str, ...] = ("page", "feedlost", "chart")
 """Drills that measure; they are run once."""
 REPLAYS: Mapping[str, tuple[str, ...]] = {"replay": ("--kill",)}
 """Drills with a seed that need more to be cruel."""

@@ -9,6 +9,7 @@ machine with what it measures.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -77,6 +78,8 @@ class Ledger:
         self.times = {stage: np.zeros(len(crossings), np.int64) for stage in STAGES}
         self.at = np.array([each.at for each in crossings], np.int64)
         """Intended times of the crossings, µs since the start."""
+        self.sent = np.zeros(len(crossings), np.int64)
+        """When each left its device (µs UTC), 0 where that is not known."""
         self._held = _Held()
         self._index = np.full((plan.patients, int(found.number.max(initial=0)) + 1), NO_CROSSING, np.int64)
         for index, each in enumerate(crossings):
@@ -89,6 +92,11 @@ class Ledger:
             return
         if self.times[stage][index] == 0:
             self.times[stage][index] = now
+
+    def left(self, lows: Iterable[tuple[int, int, int]]) -> None:
+        """Take what the devices say of when their crossings left: device, number, µs UTC."""
+        for device, number, now in lows:
+            self.sent[self._index[device, number]] = now
 
     def counts(self, at: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Which intended times (µs UTC) count in latencies."""

@@ -212,6 +212,8 @@ class Watching:
         self.ledger, self.sampling = ledger, sampling
         self._load, self._clock, self._told = load, clock, told
         self._before: Sample | None = None
+        self.unsettled: list[str] = []
+        """What did not arrive in time, for a person."""
 
     def told(self, sample: Sample) -> None:
         """A second has gone by."""
@@ -240,17 +242,19 @@ class Watching:
         def stored() -> bool:
             return ledger.stored >= ledger.logged()
 
-        for arrived in (logged, stored):
-            await self._until(arrived)
+        for what, arrived in (("log and feed", logged), ("database", stored)):
+            if not await self._until(arrived):
+                self.unsettled.append(what)
 
-    async def _until(self, arrived: Callable[[], bool]) -> None:
-        """Wait for a condition while things still move."""
+    async def _until(self, arrived: Callable[[], bool]) -> bool:
+        """Wait for a condition while things still move; whether it came."""
         moved, before = self._clock.monotonic(), -1
         while not arrived() and self._clock.monotonic() - moved < SETTLE_S:
             now = self.ledger.logged() + self.ledger.stored + int((self.ledger.times["socket"] > 0).sum())
             if now != before:
                 moved, before = self._clock.monotonic(), now
             await self._clock.sleep(POLL_S)
+        return arrived()
 
 
 def to_alert(ledger: Ledger) -> tuple[Latencies, Latencies]:
@@ -268,6 +272,7 @@ def to_alert(ledger: Ledger) -> tuple[Latencies, Latencies]:
 def _report(watching: Watching, merged: Merged, socket: Socket, rows: store.Stored, how: How) -> Report:
     ledger, sampling = watching.ledger, watching.sampling
     ledger.digest()
+    ledger.left(merged.lows)
     live, late = to_alert(ledger)
     latencies = {
         "to_send": merged.to_send,
@@ -282,7 +287,7 @@ def _report(watching: Watching, merged: Merged, socket: Socket, rows: store.Stor
         f"to_alert{KEPT}": late,
     }
     found = {name: each for name, each in latencies.items() if each.count}
-    hops = hops_of(ledger, merged.to_send.at(50) / 1000 if merged.to_send.count else 0.0)
+    hops = hops_of(ledger)
     late_ms = merged.to_send.at(99) / 1000 if merged.to_send.count else None
     alert_ms = live.at(99) / 1000 if live.count else None
     measured = sampling.measured(hops, late_ms, alert_ms)
@@ -301,7 +306,7 @@ def _report(watching: Watching, merged: Merged, socket: Socket, rows: store.Stor
         processes=sampling.processes(),
         series=sampling.series(),
         limit=verdict(measured, p99_ms_max=how.p99_alert_ms),
-        problems=tuple(_problems(ledger, merged, socket, late_ms, measured.busy.get(OTHERS, 0.0))),
+        problems=tuple(_problems(watching, merged, socket, late_ms, measured.busy.get(OTHERS, 0.0))),
     )
 
 
@@ -320,20 +325,25 @@ def _counts(ledger: Ledger, merged: Merged, socket: Socket, rows: store.Stored, 
         duplicated=outcome.duplicated,
         reordered=outcome.reordered,
         stored=rows.distinct,
+        unstored=max(0, outcome.logged - rows.distinct),
         doubled=rows.rows - rows.distinct,
         rejected=ledger.rejected,
         crossings=len(ledger.crossings),
         alerted=alerted,
         alerts_missing=len(ledger.crossings) - alerted,
         alerts_doubled=socket.doubled,
+        not_recovered=socket.not_recovered,
         connects=merged.total("connects"),
         connections_lost=merged.total("lost"),
         connections_failed=merged.total("failed"),
     )
 
 
-def _problems(ledger: Ledger, merged: Merged, socket: Socket, late_ms: float | None, others: float) -> Sequence[str]:
-    lines = []
+def _problems(
+    watching: Watching, merged: Merged, socket: Socket, late_ms: float | None, others: float
+) -> Sequence[str]:
+    ledger = watching.ledger
+    lines = [f"{what}: not all of it {SETTLE_S:g} s after the last that moved" for what in watching.unsettled]
     if others > OTHERS_MAX:
         lines.append(f"other programs took {others:.0%} of a core: the figures are of them, too")
     if late_ms is not None and late_ms > LATE_MS:

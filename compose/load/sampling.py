@@ -40,6 +40,7 @@ class Sample:
     t: float
     planned: int
     sent: int
+    blocked: int
     acknowledged: int
     logged: int
     stored: int
@@ -87,6 +88,7 @@ class Sampling:
             t=elapsed / SECOND_US,
             planned=sum(each.planned for each in figures),
             sent=sum(each.sent for each in figures),
+            blocked=sum(each.blocked for each in figures),
             acknowledged=sum(each.acknowledged for each in figures),
             logged=self.ledger.logged(),
             stored=self.ledger.stored,
@@ -120,7 +122,7 @@ class Sampling:
             logged=rate("logged"),
             stored=rate("stored"),
             alerts=rate("alerts"),
-            waits_broker=tuple(max(0, each.sent - each.acknowledged) for each in after),
+            waits_broker=tuple(max(0, each.sent + each.blocked - each.acknowledged) for each in after),
             waits_bridge=tuple(max(0, each.acknowledged - each.logged) for each in after),
             waits_processor=tuple(each.processor for each in after),
             waits_store=tuple(max(0, each.logged - each.stored) for each in after),
@@ -139,7 +141,7 @@ class Sampling:
             return ()
         first, last = found[0], found[-1]
         lags: Mapping[str, int] = {
-            "broker": max(each.sent - each.acknowledged for each in found),
+            "broker": max(each.sent + each.blocked - each.acknowledged for each in found),
             "bridge": max(each.acknowledged - each.logged for each in found),
             "process": max(each.processor for each in found),
             "manage": max(each.journal - each.feed for each in found),
@@ -170,10 +172,11 @@ class Sampling:
         found = self._measured()
         growing = [each for each in found if each.t >= self.plan.warm_up_s + GROWTH_FROM * self.plan.duration_s]
         seconds = found[-1].t - found[0].t if len(found) > 1 else 0.0
-        planned, sent = ((found[-1].planned - found[0].planned), (found[-1].sent - found[0].sent)) if found else (0, 0)
+        planned = found[-1].planned - found[0].planned if found else 0
+        left = _left(found[-1]) - _left(found[0]) if found else 0
         backlogs: Mapping[Part, Callable[[Sample], int]] = {
-            "offer": lambda each: each.planned - each.sent,
-            "broker": lambda each: each.sent - each.acknowledged,
+            "offer": lambda each: each.planned - _left(each),
+            "broker": lambda each: _left(each) - each.acknowledged,
             "bridge": lambda each: each.acknowledged - each.logged,
             "processor": lambda each: each.processor,
             "manager": lambda each: each.journal - each.feed,
@@ -186,7 +189,7 @@ class Sampling:
         shares = {each.name: each.share for each in self.processes()}
         return Measured(
             offered_hz=round(planned / seconds, 1) if seconds else 0.0,
-            sent_hz=round(sent / seconds, 1) if seconds else 0.0,
+            sent_hz=round(left / seconds, 1) if seconds else 0.0,
             late_p99_ms=late_ms,
             alert_p99_ms=alert_ms,
             tail_ms={part: hop.tail for hop in hops for part in HOPS if part == hop.part},
@@ -197,20 +200,23 @@ class Sampling:
         )
 
 
-def hops_of(ledger: Ledger, late_ms: float) -> tuple[Hop, ...]:
-    """An alert's way in parts. Where the write to the device's socket was is not known for each: the devices' part is
-    ``late_ms``, the median over all readings; the rest is by each alert's own times.
-    """
+def _left(sample: Sample) -> int:
+    """What the devices have given away: what waits for PUBACKs of others waits for the broker."""
+    return sample.sent + sample.blocked
+
+
+def hops_of(ledger: Ledger) -> tuple[Hop, ...]:
+    """An alert's way in parts, by each alert's own times."""
     at = ledger.at
-    live = (at >= ledger.plan.warm_us) & ~buffered(ledger.plan, at)
+    live = (at >= ledger.plan.warm_us) & ~buffered(ledger.plan, at) & (ledger.sent > 0)
     for each in ledger.times.values():
         live &= each > 0
     if not live.any():
         return ()
-    received, log, journal, feed, socket = _in_order(
-        [(ledger.times[stage] - ledger.start - at)[live] / MILLISECOND_US for stage in STAGES]
+    moments = [ledger.sent, *(ledger.times[stage] for stage in STAGES)]
+    offer, received, log, journal, feed, socket = _in_order(
+        [(moment - ledger.start - at)[live] / MILLISECOND_US for moment in moments]
     )
-    offer = np.minimum(np.full(len(received), late_ms), received)
     slowest = socket >= np.quantile(socket, 1 - TAIL)
     parts: Mapping[Part, NDArray[np.float64]] = {
         "offer": offer,

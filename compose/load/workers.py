@@ -106,6 +106,11 @@ class Merged:
         return [each for part in self._parts for each in part.open]
 
     @property
+    def lows(self) -> list[tuple[int, int, int]]:
+        """When each crossing left its device: device, number, µs UTC."""
+        return [each for part in self._parts for each in part.lows]
+
+    @property
     def back_s(self) -> float | None:
         """How long until every device was connected again."""
         return max((part.back_s for part in self._parts if part.back_s is not None), default=None)

@@ -171,25 +171,30 @@ class Reader:
 
     async def backwards(self, partition: Partition) -> AsyncIterator[Records]:
         """Stretches of a partition from its present end to its beginning, each in offset order."""
-        native = self._native(partition)
         first = (await self.beginning_offsets([partition]))[partition]
         end = (await self.end_offsets([partition]))[partition]
         step = SCAN_STEP_RECORDS
         while end > first:
             start = max(first, end - step)
-            rows = await self._stretch(native, start, end)
-            if rows:
-                yield convert(self._settings, native, rows)
+            found = await self.between(partition, start, end)
+            if found.offsets:
+                yield found
             end, step = start, step * 8
 
-    async def _stretch(self, native: Any, start: int, end: int) -> list[Any]:
-        rows: list[Any] = []
+    async def between(self, partition: Partition, start: int, end: int) -> Records:
+        """The records of one of our partitions from offset ``start`` to before ``end``, all of which exist.
+
+        Raises:
+            KafkaStalled: nothing comes within the deadline.
+        """
+        native, rows = self._native(partition), list[Any]()
         self._consumer.seek(native, start)
-        async with deadline(self._settings, REQUEST_S, "scan back from the end"):
-            while await self._consumer.position(native) < end:
-                found = await self._consumer.getmany(native, timeout_ms=1000)
-                rows.extend(row for row in found.get(native, ()) if row.offset < end)
-        return rows
+        while await self.position(*partition) < end:
+            async with deadline(self._settings, REQUEST_S, "records between two offsets"):
+                while not (found := await self._consumer.getmany(native, timeout_ms=1000)):
+                    pass
+            rows.extend(row for row in found[native] if row.offset < end)
+        return convert(self._settings, native, rows)
 
     def _native(self, partition: Partition) -> Any:
         return TopicPartition(full_name(self._settings, partition[0]), partition[1])

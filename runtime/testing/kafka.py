@@ -363,6 +363,12 @@ class MemoryReader(Reader):
         if rows := self._kafka.records(*partition):
             yield as_records(partition, rows)
 
+    async def between(self, partition: Partition, start: int, end: int) -> Records:
+        """As `runtime.kafka.Reader.between`."""
+        rows = [row for row in self._kafka.records(*partition) if start <= row.offset < end]
+        self._positions[partition] = end
+        return as_records(partition, rows)
+
 
 def as_records(key: Partition, rows: Sequence[Stored]) -> Records:
     """Stored records as columns."""

@@ -45,7 +45,8 @@ OTHERS = "others"
 class Measured(Message):
     """What the verdict is made of. ``tail_ms`` is how long the slowest hundredth of the alerts spent in each hop, on
     average; ``busy`` the share of a core of each process; ``growth`` how much each part's backlog grew, in readings
-    (or alerts) per second; ``offered_hz`` what was planned, ``sent_hz`` what left.
+    (or alerts) per second; ``offered_hz`` what was planned, ``sent_hz`` what the devices gave away, what waits for
+    PUBACKs of others included.
     """
 
     offered_hz: float
@@ -91,15 +92,24 @@ def _part(found: Measured, *, slow: bool) -> tuple[Part | None, str]:
         part = max(growing, key=lambda each: found.growth[each])
         return part, f"what waits for it grows by {found.growth[part]:.0f} a second"
     if slow and found.tail_ms:
-        part = max(found.tail_ms, key=lambda each: found.tail_ms[each])
-        total = sum(found.tail_ms.values())
-        share = found.tail_ms[part] / total if total else 0.0
-        return part, f"the slowest alerts spend {found.tail_ms[part]:.0f} of {total:.0f} ms there ({share:.0%})"
+        return _slowest(found)
     if slow and late > OFFER_LATE_MS:
         return "offer", f"the devices send {late:.0f} ms late at p99"
     if _grows(found, "store"):
         return "store", f"what waits for it grows by {found.growth['store']:.0f} a second; no alert waits for it"
     return None, ""
+
+
+def _slowest(found: Measured) -> tuple[Part, str]:
+    """Where the slowest alerts spend most of their time."""
+    part = max(found.tail_ms, key=lambda each: found.tail_ms[each])
+    spent, total = found.tail_ms[part], sum(found.tail_ms.values())
+    of = f"{spent:.0f} of {total:.0f} ms"
+    if part == "broker" and (busy := found.busy.get("bridge", 0.0)) > BUSY:
+        # the broker's part ends with the bridge's read, so what waits for a full bridge is counted there
+        return "bridge", f"it is at {busy:.0%} of its core, and the slowest alerts wait {of} to be read by it"
+    share = spent / total if total else 0.0
+    return part, f"the slowest alerts spend {of} there ({share:.0%})"
 
 
 def _grows(found: Measured, part: Part) -> bool:

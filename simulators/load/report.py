@@ -15,7 +15,7 @@ FORMAT = 1
 POINTS: Mapping[str, str] = {
     "to_send": "written to the device's socket",
     "to_puback": "acknowledged by the broker",
-    "to_bridge": "taken by the bridge (its clock: received_at)",
+    "to_bridge": "arrived at the bridge (its clock, or its tick behind: received_at)",
     "to_log": "in the hands of a reader of vitals.readings",
     "to_stored": "committed in the database (positions asked for every 50 ms)",
     "to_alert": "the alert in the hands of a client of the feed",
@@ -40,8 +40,9 @@ class Counts(Message):
     """What became of the messages; ``lost`` were acknowledged and are not in the log, ``open`` were not acknowledged.
 
     ``duplicated`` are further rows in the log, ``doubled`` further rows of a reading in the database, ``reordered``
-    rows in the log behind a later one of their device. ``crossings`` are the scripted lows, ``alerted`` those on the
-    socket, ``alerts_doubled`` changes that came twice.
+    rows in the log behind a later one of their device, ``unstored`` readings in the log that the database has not.
+    ``crossings`` are the scripted lows, ``alerted`` those on the socket, ``alerts_doubled`` changes that came twice,
+    ``not_recovered`` breaks of the feed without a promise that nothing was missed.
     """
 
     planned: int
@@ -55,12 +56,14 @@ class Counts(Message):
     duplicated: int
     reordered: int
     stored: int
+    unstored: int = 0
     doubled: int
     rejected: int
     crossings: int
     alerted: int
     alerts_missing: int
     alerts_doubled: int
+    not_recovered: int = 0
     connects: int
     connections_lost: int
     connections_failed: int
@@ -147,9 +150,12 @@ class Thresholds(Message):
     p99_log_ms: float | None = Field(default=None, gt=0)
     p99_stored_ms: float | None = Field(default=None, gt=0)
     lost: int | None = Field(default=0, ge=0)
+    unstored: int | None = Field(default=0, ge=0)
     doubled: int | None = Field(default=0, ge=0)
     reordered: int | None = Field(default=0, ge=0)
     alerts_missing: int | None = Field(default=0, ge=0)
+    alerts_doubled: int | None = Field(default=0, ge=0)
+    not_recovered: int | None = Field(default=0, ge=0)
     rejected: int | None = Field(default=0, ge=0)
 
 
@@ -167,8 +173,11 @@ def missed(report: Report, wanted: Thresholds) -> Sequence[str]:
                 lines.append(f"{quantile} to_{point.removesuffix('_ms')}: {value:.1f} ms, expected at most {most:g} ms")
         elif (count := getattr(report.counts, name)) > most:
             lines.append(f"{name.replace('_', ' ')}: {count}, expected at most {most}")
-    if report.counts.open:
-        lines.append(f"readings without PUBACK: {report.counts.open}, expected none")
+    counts = report.counts
+    if counts.open:
+        lines.append(f"readings without PUBACK: {counts.open}, expected none")
+    if counts.duplicated and counts.connects <= report.plan.patients:
+        lines.append(f"twice in the log although no connection broke: {counts.duplicated}, expected none")
     return lines
 
 

@@ -41,6 +41,11 @@ class Session:
         return [*self._flying.values(), *self._waiting]
 
     @property
+    def blocked(self) -> int:
+        """How many messages wait for a PUBACK of others, on a connection that is there."""
+        return len(self._waiting) if self._connected else 0
+
+    @property
     def idle(self) -> bool:
         """Whether everything given has its PUBACK."""
         return not self._flying and not self._waiting

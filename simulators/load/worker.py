@@ -18,7 +18,7 @@ from runtime.clock import Clock
 from runtime.settings import Settings
 from simulators.load.client import Broker, Counts, Device
 from simulators.load.histogram import Latencies
-from simulators.load.plan import RETURN_SPREAD_S, SITE, Messages, Plan, buffered, messages, name_of, payload
+from simulators.load.plan import LOW, RETURN_SPREAD_S, SITE, Messages, Plan, buffered, messages, name_of, payload
 from vitals.errors import InputError, ServerUnavailable
 from vitals.messages import Message
 from vitals.metrics import SECOND_US
@@ -59,8 +59,9 @@ class Begin(Message):
 
 class Figures(Message):
     """What a worker has done so far. ``connected`` devices are connected now; latencies are encoded histograms, from
-    the intended time: ``to_send``, and ``to_puback`` of live and of ``kept`` readings. ``open`` are messages without
-    PUBACK, (device, number), in the last figures only.
+    the intended time: ``to_send``, and ``to_puback`` of live and of ``kept`` readings. ``blocked`` messages wait now
+    for PUBACKs of others. In the last figures only: ``open``, the messages without PUBACK, (device, number), and
+    ``lows``, when each crossing left for the first time, (device, number, µs UTC).
     """
 
     kind: Literal["connected", "progress", "done"]
@@ -74,12 +75,14 @@ class Figures(Message):
     failed: int = 0
     planned: int = 0
     """Messages whose intended time has passed."""
+    blocked: int = 0
     to_send: str = ""
     to_puback: str = ""
     to_puback_kept: str = ""
     back_s: float | None = None
     """After a storm or an outage: how long until every device was connected again."""
     open: tuple[tuple[int, int], ...] = ()
+    lows: tuple[tuple[int, int, int], ...] = ()
 
 
 class Worker:
@@ -93,6 +96,7 @@ class Worker:
         self._kind = self._messages.kind.tolist()
         self._number = self._messages.number.tolist()
         self._device = self._messages.device.tolist()
+        self._lows: list[tuple[int, int, int]] = []
         self._warm = spec.plan.warm_us
         self._start = 0
         self._given = 0
@@ -137,6 +141,7 @@ class Worker:
         return Figures(
             kind=kind,
             connected=self.connected,
+            blocked=sum(device.session.blocked for device in self._devices),
             planned=bisect_right(self._at, self._clock.now_us() - self._start) if self._start else 0,
             sent=counts.sent,
             acknowledged=counts.acknowledged,
@@ -148,6 +153,7 @@ class Worker:
             **self._encoded,
             back_s=self._back_s,
             open=tuple((self._device[index], self._number[index]) for index in opened),
+            lows=tuple(self._lows) if kind == "done" else (),
         )
 
     async def run(self, commands: asyncio.StreamReader) -> None:
@@ -248,9 +254,11 @@ class Worker:
         return self._topics[device - self._spec.first], text
 
     def _sent(self, message: int) -> None:
-        at = self._at[message]
+        at, now = self._at[message], self._clock.now_us()
+        if self._kind[message] == LOW:
+            self._lows.append((self._device[message], self._number[message], now))
         if at >= self._warm and not self._kept[message]:
-            self._to_send.record(self._clock.now_us() - self._start - at)
+            self._to_send.record(now - self._start - at)
 
     def _done(self, message: int) -> None:
         at = self._at[message]

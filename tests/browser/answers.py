@@ -115,6 +115,7 @@ def _shelf(fake: Fake, alert: Alert, command: Shelve, now: int, by: str) -> Shel
         metric=alert.metric,
         rule=alert.rule,
         level=alert.level,
+        priority=alert.priority,
         since=now,
         until=now + command.minutes * MINUTE_US,
         by=by,

@@ -77,6 +77,7 @@ class Fake:
 
     page_dir: Path = PAGE
     clock: str = "real"
+    simulated_patients: bool = False
     alerts: dict[UUID, Alert] = field(default_factory=dict)
     shelves: dict[UUID, Shelf] = field(default_factory=dict)
     services: dict[UUID, Service] = field(default_factory=dict)
@@ -337,6 +338,7 @@ class Fake:
         if path == "/api/session":
             name, role = PEOPLE[token]
             who = {"name": name, "role": role, "lead": False, "sites": None, "version": "0.0.0"}
+            who["simulated_patients"] = self.simulated_patients
             return 200, who | {"feed_url": self.feed_url, "live_url": self.live_url, "clock": self.clock}
         for prefix, answerer in self.api.items():
             if path.startswith(prefix):

@@ -100,7 +100,7 @@ def _series(metric: str, start: int, end: int) -> Any:
         "n": [5] * len(times),
         "flags": late,
         "gaps": [gap] if start < gap[0] else [],
-        "limits": GLUCOSE_LIMITS if glucose else HEART_RATE_LIMITS,
+        "limits": [(start, GLUCOSE_LIMITS if glucose else HEART_RATE_LIMITS)],
     }
     return SeriesOut.model_validate(given).model_dump(mode="json", by_alias=True)
 
@@ -131,9 +131,10 @@ def _system(now: int) -> Any:
     services = [{"name": name, "alive": True, "ready": True, "reasons": {}} for name in SERVICES]
     services[1] |= {"ready": False, "reasons": {"database": "does not answer since 20 s"}}
     hops = [
-        {"name": name, "per_second": 4.2, "lag": lag, "age_ms": 300 + lag}
-        for name, lag in (("vitals.readings", 0), ("vitals.journal", 2), ("vitals.feed", 0))
+        {"name": name, "per_second": 4.2, "lag": lag, "age_ms": 300 + lag, "p50_ms": 12, "p99_ms": 80, "why": {}}
+        for name, lag in (("readings", 0), ("journal", 2), ("feed", 0))
     ]
+    hops.insert(0, hops[0] | {"name": "broker", "lag": None, "why": {"lag": "MQTT does not tell"}})
     return SystemOut.model_validate(
         {
             "at": now,

@@ -70,8 +70,8 @@ def shelf_of(one: Alert) -> Shelf:
     assert one.shelved_until is not None
     return Shelf(
         id=one.shelf, version=one.version, patient=one.patient, label=one.label, site=one.site, metric=one.metric,
-        rule=one.rule, level=one.level, since=one.at, until=one.shelved_until, by=one.shelved_by or "",
-        reason=one.shelved_reason,
+        rule=one.rule, level=one.level, priority=one.priority, since=one.at, until=one.shelved_until,
+        by=one.shelved_by or "", reason=one.shelved_reason,
     )  # fmt: skip
 
 
@@ -85,7 +85,7 @@ async def fill(fake: Fake, scenario: str, patients: int) -> None:
         shelf = shelf_id("x", "glucose", "high")
         fake.shelves[shelf] = Shelf(
             id=shelf, version=(1, 0), patient=patient_id(17), label="P-017", site=2, metric="glucose", rule="high",
-            level=1, since=now, until=now + 95 * MINUTE_US, by="Mia", reason="treatment takes time",
+            level=1, priority="low", since=now, until=now + 95 * MINUTE_US, by="Mia", reason="treatment takes time",
         )  # fmt: skip
         fake.services[patient_id(10)] = Service(
             version=(2, 0), patient=patient_id(10), label="P-010", site=1, since=now, until=now + 25 * MINUTE_US,

@@ -152,3 +152,21 @@ async def test_a_wall_and_an_operator_have_no_buttons(browser: Browser, fake: Fa
             await screen.passing(1)
     assert fake.commands == []
     assert fake.delivered == {alert(2, 0).id: 1}, "the wall says what it shows, the operator's screen does not"
+
+
+async def test_a_wall_leads_to_no_patient(browser: Browser, fake: Fake):
+    """A wall's token has nobody's history: a name that opens five empty parts takes the ward from the screen."""
+    await fake.put(alert(2, fake.now()))
+    async with opened(browser, fake.url("wall-token"), ".shell.wall") as screen:
+        await screen.shows(CARD)
+        await expect(screen.page.locator("main a")).to_have_count(0)
+        await screen.card(2).focus()
+        await screen.page.keyboard.press("Enter")
+        await screen.passing(1)
+        assert "patient" not in screen.page.url
+        await screen.go(f"#/patient/{patient_id(2)}")
+        await screen.shows("#ward-only", "only shows the ward")
+        await expect(screen.page.locator(".patient")).to_have_count(0)
+    async with opened(browser, fake.url()) as screen:
+        await screen.shows(f"{CARD} a.label")
+        await screen.shows(f"#tile-{patient_id(2)} a.name")

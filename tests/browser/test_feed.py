@@ -155,3 +155,17 @@ async def test_a_gateway_that_restarts_is_tried_again_by_itself(browser: Browser
         await screen.shows('[data-feed="reconnecting"]')
         await screen.shows("#feed-state", "reconnecting")
         await screen.shows('[data-feed="open"]', seconds=15)
+
+
+async def test_on_the_feed_too_a_change_has_one_voice(browser: Browser, fake: Fake):
+    """Who listens hears each call twice where list and region both speak, and takes it for two."""
+    speaking = """(words) => [...document.querySelectorAll('[aria-live], [role=log], [role=alert], [role=status]')]
+        .filter((region) => region.getAttribute('aria-live') !== 'off' && region.textContent.includes(words))
+        .map((region) => region.id)"""
+    async with opened(browser, fake.url()) as screen:
+        await screen.go("#/feed")
+        await screen.shows(".feed-log")
+        await fake.put(alert(2, fake.now(), **MEDIUM))
+        await screen.shows(".feed-row", "P-002")
+        await screen.says("P-002: medium priority", "said")
+        assert await screen.page.evaluate(speaking, "P-002") == ["said"]

@@ -12,7 +12,8 @@ from tests.browser import history, look
 from tests.browser.fake import Fake
 from tests.browser.fixtures import HEART, MEDIUM, alert, patient_id
 from tests.browser.pages import Screen, opened
-from vitals.protocol import Acknowledge, Assign, Shelve, Undo
+from vitals.alerts import shelf_id
+from vitals.protocol import Acknowledge, Assign, Shelve, Undo, Unshelve
 
 
 async def three(fake: Fake) -> None:
@@ -65,26 +66,132 @@ async def test_a_ward_is_answered_by_keys_alone(browser: Browser, fake: Fake):
         await expect(screen.card(3)).to_contain_text("nurse is going")
 
 
-async def test_a_shelf_by_keys_asks_for_a_reason_and_escape_closes_it(browser: Browser, fake: Fake):
-    """One key opens, Enter does it with a reason, Escape leaves nothing behind and the focus where it was."""
+async def test_one_key_shelves_and_the_reason_can_follow(browser: Browser, fake: Fake):
+    """A question before the act costs the hand that is needed at the bed; why can be said once it is quiet."""
     async with opened(browser, fake.url()) as screen:
         await three(fake)
         await expect(screen.page.locator("#worklist > li")).to_have_count(3)
         await screen.page.keyboard.press("j")
         await focused(screen, f"card-{patient_id(2)}")
         await screen.page.keyboard.press("s")
+        found = await commanded(fake, Shelve)
+        assert (found.alert, found.minutes, found.reason) == (alert(2, 0).id, 15, "")
+        await expect(screen.page.locator(".panel")).to_have_count(0)
+        await expect(screen.card(2)).to_have_count(0)
+        await screen.shows("#told", "P-002", "Shelve for 15 min: done", "Undo")
+        await screen.page.locator("#told-why").select_option("treatment takes time")
+        again = await commanded(fake, Shelve, 2)
+        assert (again.alert, again.minutes, again.reason) == (alert(2, 0).id, 15, "treatment takes time")
+        await screen.shows("#shelved", "Shelved (1)", "P-002", "treatment takes time")
+        await expect(screen.page.locator("#told-why")).to_have_count(0)
+
+
+async def test_a_shelf_by_mistake_is_taken_back_by_one_key(browser: Browser, fake: Fake):
+    """What one key does, one key must undo: the wrong card is chosen at 3 a.m."""
+    async with opened(browser, fake.url()) as screen:
+        await three(fake)
+        await expect(screen.page.locator("#worklist > li")).to_have_count(3)
+        await screen.page.keyboard.press("j")
+        await focused(screen, f"card-{patient_id(2)}")
+        await screen.page.keyboard.press("s")
+        found = await commanded(fake, Shelve)
+        await screen.shows("#told", "Undo")
+        await screen.page.keyboard.press("u")
+        assert (await commanded(fake, Undo)).command == found.id
+        await expect(screen.card(2)).to_be_visible()
+
+
+async def test_other_minutes_and_a_reason_stand_beside_the_button_and_escape_leaves_nothing(
+    browser: Browser, fake: Fake
+):
+    """Who knows that it takes 5 min says so at once; Escape changes nothing and the focus is where it was."""
+    async with opened(browser, fake.url()) as screen:
+        await three(fake)
+        more = screen.card(2).get_by_role("button", name="Shelve for how long, and why")
+        await more.click()
         await screen.shows(".panel", "Shelve")
+        await expect(screen.page.locator(".panel [data-first]")).to_be_focused()
         await screen.page.keyboard.press("Escape")
         await expect(screen.page.locator(".panel")).to_have_count(0)
         await focused(screen, f"card-{patient_id(2)}")
-        await screen.page.keyboard.press("s")
-        await expect(screen.page.locator(".panel [data-first]")).to_be_focused()
+        assert fake.commands == []
+        await more.click()
+        await screen.page.get_by_role("button", name="5 min", exact=True).click()
+        await screen.page.locator(".panel [data-first]").focus()
         reason = await screen.page.locator(".panel [data-first]").inner_text()
         await screen.page.keyboard.press("Enter")
         found = await commanded(fake, Shelve)
-        assert (found.alert, found.minutes, found.reason) == (alert(2, 0).id, 15, reason)
+        assert (found.alert, found.minutes, found.reason) == (alert(2, 0).id, 5, reason)
         await expect(screen.card(2)).to_have_count(0)
         await screen.shows("#shelved", "Shelved (1)", "P-002", reason)
+
+
+async def on_patient(screen: Screen, fake: Fake) -> tuple[str, str]:
+    """The screen of a patient with two alerts; the ids of their cards."""
+    history.remember(fake)
+    first = await fake.put(alert(2, fake.now(), version=1, escalation=1))
+    second = await fake.put(alert(2, fake.now(), version=2, **HEART))
+    await screen.go(f"#/patient/{patient_id(2)}")
+    await expect(screen.page.locator(".open-alert")).to_have_count(2)
+    return f"card-{first.id}", f"card-{second.id}"
+
+
+async def test_on_the_patient_the_focus_stays_with_the_alert_whatever_is_pressed(browser: Browser, fake: Fake):
+    """Focus that falls to the page's beginning sends the next key nowhere, or to another alert."""
+    async with opened(browser, fake.url()) as screen:
+        first, second = await on_patient(screen, fake)
+        await screen.page.keyboard.press("j")
+        await focused(screen, first)
+        await screen.page.keyboard.press("j")
+        await focused(screen, second)
+        await screen.page.keyboard.press("j")
+        await focused(screen, second)
+        await screen.page.keyboard.press("k")
+        await focused(screen, first)
+        await screen.page.keyboard.press("t")
+        await expect(screen.page.locator(".panel [data-first]")).to_be_focused()
+        await screen.page.keyboard.press("g")
+        await screen.page.keyboard.press("Escape")
+        await focused(screen, first)
+        assert fake.commands == [], "a letter in an open question is no answer"
+        await screen.page.keyboard.press("t")
+        await expect(screen.page.locator(".panel [data-first]")).to_be_focused()
+        await screen.page.keyboard.press("Enter")
+        assert (await commanded(fake, Assign)).what == "treated"
+        await focused(screen, first)
+
+
+async def test_on_the_patient_a_key_that_is_held_down_answers_once(browser: Browser, fake: Fake):
+    """A book on the keyboard must not fill an alert's history, nor use up the commands of a minute."""
+    async with opened(browser, fake.url()) as screen:
+        first, _ = await on_patient(screen, fake)
+        await screen.page.keyboard.press("j")
+        await focused(screen, first)
+        for _ in range(5):
+            await screen.page.keyboard.down("g")
+        await screen.page.keyboard.up("g")
+        await expect(screen.page.locator(f"[id='{first}']")).to_contain_text("nurse is going")
+        await expect(screen.page.locator(".open-alert").last).to_have_id(first)
+        await focused(screen, first)
+        await screen.page.keyboard.press("n")
+        await expect(screen.page.locator(".panel input")).to_be_focused()
+        assert [each.what for each in fake.commands] == ["going"]
+
+
+async def test_on_the_patient_a_shelf_is_seen_explained_and_ended(browser: Browser, fake: Fake):
+    """Who comes to the bed meanwhile must be able to let it call again, there where she reads it."""
+    async with opened(browser, fake.url()) as screen:
+        first, _ = await on_patient(screen, fake)
+        card = screen.page.locator(f"[id='{first}']")
+        await expect(card).to_contain_text("lead called")
+        await screen.page.keyboard.press("j")
+        await focused(screen, first)
+        await screen.page.keyboard.press("s")
+        assert (await commanded(fake, Shelve)).minutes == 15
+        await expect(card).to_contain_text("shelved until")
+        await card.get_by_role("button", name="End shelf").click()
+        ended = await commanded(fake, Unshelve)
+        assert ended.shelf == shelf_id(str(patient_id(2)), "glucose", "low")
 
 
 async def test_enter_opens_the_patient_and_a_question_mark_the_help(browser: Browser, fake: Fake):

@@ -10,6 +10,7 @@ from tests.browser import look
 from tests.browser.fake import Fake
 from tests.browser.fixtures import ACKNOWLEDGED, alert
 from tests.browser.pages import opened
+from tests.browser.test_wall import CUT, crowd
 from vitals.metrics import SECOND_US
 from vitals.protocol import Acknowledge
 
@@ -71,7 +72,8 @@ async def test_a_card_that_is_written_on_stays_wherever_it_falls(browser: Browse
         until_us = large.now() + 15 * 60 * SECOND_US
         answered = ACKNOWLEDGED | {"version": (large.next_version(), 0), "acknowledged_until": until_us}
         await large.put(mine.model_copy(update=answered))
-        await expect(cards.nth(20)).to_have_attribute("data-patient", chosen)
+        # the browser goes with who writes: the end may come into view, and the rest of the list with it
+        await expect(cards.last).to_have_attribute("data-patient", chosen)
         await screen.page.keyboard.type("tence")
         await expect(note).to_have_value("half a sentence")
 
@@ -153,3 +155,37 @@ async def test_who_is_shelved_is_in_reach_below_a_list_that_grows(browser: Brows
                 await expect(screen.page.locator(word)).to_be_in_viewport(ratio=1)
             await screen.keep(f"shelved-{width}")
             assert await screen.axe() == []
+
+
+async def test_what_is_put_aside_never_takes_the_worklists_place(browser: Browser, large: Fake):
+    """Shelved patients call nobody; a list of them that fills half the side hides who does."""
+    everybody_calls(large, 20)
+    for number in (60, 61, 62):
+        one = alert(number, large.now(), **look.shelved(number, large.now()))
+        large.alerts[one.id] = one
+        large.shelves[look.shelf_of(one).id] = look.shelf_of(one)
+    async with opened(browser, large.url()) as screen:
+        await screen.shows("#shelved summary", "Shelved (3)")
+        part = """() => document.querySelector(".lists").getBoundingClientRect().height
+            / document.querySelector(".aside").getBoundingClientRect().height"""
+        assert await screen.page.evaluate(part) < 0.15
+        await screen.page.locator("#shelved summary").click()
+        await expect(screen.page.locator("#shelved li").first).to_be_in_viewport()
+
+
+async def test_on_a_tablet_twenty_patients_are_seen_without_scrolling(browser: Browser, fake: Fake):
+    """Whoever carries the ward in a hand looks for one of twenty; one column shows six."""
+    await look.fill(fake, "ward", 20)
+    crowd(fake)
+    async with opened(browser, fake.url(), viewport={"width": 820, "height": 1180}) as screen:
+        await expect(screen.page.locator(".tiles > li")).to_have_count(20)
+        await screen.settled(fake)
+        whole = """(all) => all.filter((tile) => tile.getBoundingClientRect().bottom
+            <= tile.closest('.places').getBoundingClientRect().bottom + 1).length"""
+        assert await screen.page.locator(".tiles > li").evaluate_all(whole) == 20
+        small = "(all) => all.map((value) => [value.textContent, parseFloat(getComputedStyle(value).fontSize)])"
+        sizes = await screen.page.locator(".tile .value").evaluate_all(small)
+        assert min(size for text, size in sizes if text not in {"LOW", "HIGH"}) >= 28
+        assert await screen.page.evaluate(CUT.replace(".wall .tile", ".tile")) == []
+        await screen.keep("tablet")
+        assert await screen.axe() == []

@@ -52,6 +52,29 @@ async def test_a_shelved_signal_says_of_which_metric_and_a_site_its_name(browser
         await screen.shows(f'[data-shelf="{site}"]', "SITE SILENT", "ward-b", "by Mia", "not open now")
 
 
+async def test_a_shelf_on_which_nothing_lies_has_its_sign(browser: Browser, fake: Fake):
+    """A high that comes and goes is put aside also while it is gone: its tile says how bad it would be."""
+    now = fake.now()
+    one = look.shelf_of(alert(2, now, **(MEDIUM | look.shelved(2, now))))
+    async with opened(browser, fake.url()) as screen:
+        await fake.shelve(one)
+        for place in (TILE, "#shelved li"):
+            await screen.shows(f"{place} .marker.medium.steady", "**", "medium priority", "LOW")
+        await screen.shows(f"{TILE} .shelved", "shelved until")
+        await screen.shows("#shelved li", "not open now")
+        await fake.shelve(one.model_copy(update={"priority": None, "version": (fake.next_version(), 0)}))
+        await expect(screen.page.locator(f"{TILE} .marker")).to_have_count(0)
+        await screen.shows(f"{TILE} .state", "LOW", "shelved until")
+    async with opened(browser, fake.url("wall-token"), ".shell.wall") as screen:
+        await fake.shelve(one.model_copy(update={"version": (fake.next_version(), 0)}))
+        await screen.shows(f"{TILE} .marker.medium.steady", "**")
+        name, marker = screen.page.locator(f"{TILE} .label"), screen.page.locator(f"{TILE} .marker")
+        left, right = await name.bounding_box(), await marker.bounding_box()
+        assert left is not None
+        assert right is not None
+        assert left["x"] + left["width"] <= right["x"], "the name and the sign beside it are both whole"
+
+
 async def test_the_wall_names_who_is_shelved(browser: Browser, fake: Fake):
     """A wall has no list to open: a bare count tells nobody whom to look after."""
     one = alert(2, fake.now(), **look.shelved(2, fake.now()))

@@ -7,10 +7,11 @@ from urllib.parse import unquote
 from playwright.async_api import Browser, expect
 
 from dashboards.tiles import Vitals, WardSite
+from runtime.testing.waiting import until
 from tests.browser import history
 from tests.browser.fake import Fake
 from tests.browser.fixtures import ACKNOWLEDGED, MEDIUM, SIGNAL, alert, patient_id, tile, vital
-from tests.browser.pages import Screen, opened
+from tests.browser.pages import Screen, opened, station, tab
 from vitals.alerts import Note, Service, Shelf, shelf_id
 from vitals.metrics import MINUTE_US, SECOND_US
 
@@ -154,6 +155,108 @@ async def test_without_the_database_a_patient_is_still_watched(browser: Browser,
         await screen.keep("patient-without-database")
         history.remember(fake)
         await expect(screen.page.locator(".chart-problem")).to_have_text("", timeout=12_000)
+
+
+async def test_what_is_not_known_of_the_past_is_never_called_good_news(browser: Browser, fake: Fake):
+    """Whoever takes over is calmed by "no changes" and "no gaps"; without the database nobody knows either."""
+    history.forget(fake)
+    async with opened(browser, fake.url()) as screen:
+        await screen.go(f"#/patient/{patient_id(2)}")
+        await screen.shows(".history", "The history of this span is not known now")
+        page = screen.page.locator("main")
+        await screen.shows(".chart", "this page remembers values between", "whether there are gaps, is not known")
+        await expect(page).not_to_contain_text("No changes of alerts")
+        await expect(page).not_to_contain_text("no gaps")
+        await screen.page.get_by_text("Chart as text").click()
+        await screen.shows(".chart-text", "is not known")
+        history.remember(fake)
+        await screen.shows(".history", "No changes of alerts in this span", seconds=15)
+        await screen.shows(".chart", "1 gap without data")
+
+
+async def test_kept_choices_of_another_shape_are_a_new_station(browser: Browser, fake: Fake):
+    """An entry of last year's version, or of somebody's plug-in, must not leave the ward without its page for ever."""
+    broken = {"filters": "{}", "theme": "[]", "glucoseUnit": "7", "soundWanted": "{"}
+    async with opened(browser, fake.url()) as screen:
+        await fake.put(alert(2, fake.now()))
+        await screen.page.evaluate(
+            "(broken) => Object.entries(broken).forEach(([name, text]) => localStorage.setItem(`vigil.${name}`, text))",
+            broken,
+        )
+        await screen.page.reload()
+        await screen.shows(f"#card-{patient_id(2)}", "VERY LOW")
+        await screen.shows(f"{sign(1)} .unit", "mg/dL")
+
+
+async def test_a_screen_that_cannot_be_drawn_says_that_it_watches_nothing(browser: Browser, fake: Fake):
+    """A blank half of a page looks like a quiet ward; and what is on no screen is not called delivered."""
+    fails = "() => { globalThis.ResizeObserver = class { constructor() { throw new Error('no such thing'); } }; }"
+    async with opened(browser, fake.url()) as screen:
+        await screen.page.evaluate(fails)
+        await screen.go("#/feed")
+        await screen.shows("#broken", "This screen watches nothing", "Look at the patients")
+        await expect(screen.page.get_by_role("button", name="Reload")).to_be_visible()
+        await screen.shows(".topbar", "high")
+        one = await fake.put(alert(2, fake.now(), **MEDIUM))
+        await screen.settled(fake)
+        await screen.passing(1)
+        assert one.id not in fake.delivered
+        await screen.keep("broken")
+        await screen.go("#/")
+        await screen.shows(f"#card-{patient_id(2)}", "LOW")
+        await expect(screen.page.locator("#broken")).to_have_count(0)
+        await until(lambda: one.id in fake.delivered, 10)
+
+
+async def test_a_page_that_cannot_be_drawn_at_all_says_so_too(browser: Browser, fake: Fake):
+    """Nobody may take an empty window for an empty list."""
+    async with station(browser) as context:
+        await context.add_init_script(
+            "Date.prototype.toLocaleDateString = () => { throw new Error('no such thing'); };"
+        )
+        screen = await tab(context, fake.url(), "#broken")
+        await screen.shows("#broken", "This screen watches nothing", "Look at the patients")
+
+
+async def test_an_unknown_alert_is_hatched_wherever_it_stands(browser: Browser, fake: Fake):
+    """A low of which nothing is known for 12 min is another thing than one that is measured: a glance tells them."""
+    history.remember(fake)
+    now = fake.now()
+    unknown = MEDIUM | {"condition": "unknown", "value_at": now - 12 * MINUTE_US}
+    places = (f"#card-{patient_id(2)} .head", f"#tile-{patient_id(2)}")
+    async with opened(browser, fake.url()) as screen:
+        await fake.put(alert(2, now, version=1, **unknown))
+        await fake.put(alert(3, now, version=2, **MEDIUM))
+        for place in places:
+            await screen.shows(f"{place} .marker", "not known now", "LOW")
+            assert "gradient" in await background(screen, f"{place} .marker")
+        await screen.shows(f"#card-{patient_id(3)} .head .marker", "LOW")
+        assert "gradient" not in await background(screen, f"#card-{patient_id(3)} .head .marker")
+        await screen.shows(':root[data-flash-medium="off"]')
+        assert "gradient" in await background(screen, f"{places[0]} .marker"), "also while it is dim"
+        await screen.keep("unknown")
+        await screen.page.emulate_media(forced_colors="active")
+        edge = "getComputedStyle(document.querySelector('#worklist .marker.unknown')).borderTopStyle"
+        assert await screen.page.evaluate(edge) == "dashed"
+        await screen.page.emulate_media(forced_colors="none")
+        await screen.go(f"#/patient/{patient_id(2)}")
+        await screen.shows(".open-alert .marker", "not known now")
+        assert "gradient" in await background(screen, ".open-alert .marker")
+    async with opened(browser, fake.url("wall-token"), ".shell.wall") as screen:
+        await screen.shows(f"#card-{patient_id(2)}")
+        assert "gradient" in await background(screen, f"#card-{patient_id(2)} .marker")
+
+
+async def test_a_demo_says_quietly_that_nobody_is_ill(browser: Browser, fake: Fake):
+    """After the crossing its clock is real, and its patients still are not."""
+    fake.simulated_patients = True
+    for token in ("nurse-token", "wall-token"):
+        async with opened(browser, fake.url(token)) as screen:
+            await screen.shows(".foot", "Simulated patients, nobody is ill")
+    fake.simulated_patients = False
+    async with opened(browser, fake.url()) as screen:
+        await screen.shows(".foot", "nurse")
+        await expect(screen.page.locator("#simulated-patients")).to_have_count(0)
 
 
 async def test_a_patient_who_comes_or_goes_moves_nobody_else(browser: Browser, fake: Fake):

@@ -18,6 +18,7 @@ from runtime.settings import Settings
 from stream.sink_service import Sink
 from stream.sink_settings import SinkSettings
 from stream.sink_work import SOURCES
+from tests.boards import write
 from vitals.alerts import Alert
 from vitals.causes import Cause
 from vitals.devices import DEVICE_TYPES, Binding, Device, Site
@@ -108,9 +109,10 @@ async def running_sink(settings: SinkSettings, readiness: Readiness | None = Non
             metrics=Metrics(),
         )
         async with asyncio.TaskGroup() as tasks:
-            task = tasks.create_task(sink.run(), name="sink")
+            beside = [tasks.create_task(sink.run(), name="sink"), tasks.create_task(sink.watch(), name="sink's watch")]
             yield
-            task.cancel()
+            for task in beside:
+                task.cancel()
 
 
 async def send(settings: Settings, records: Sequence[Out]) -> list[int]:
@@ -135,3 +137,10 @@ async def rows(settings: Settings, statement: str) -> list[tuple[Any, ...]]:
     """What a query gives."""
     async with await connect(settings.database_url) as connection:
         return await (await connection.execute(statement.encode())).fetchall()
+
+
+async def stored(settings: Settings, records: list[Out]) -> None:
+    """Write records, and wait until a sink has stored them."""
+    await write(settings, records)
+    async with running_sink(sink_settings(settings)):
+        await stored_to_the_end(settings)

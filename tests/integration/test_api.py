@@ -17,16 +17,13 @@ from runtime.kafka import Out
 from runtime.settings import Settings
 from runtime.testing.proxy import Proxy
 from runtime.testing.waiting import until
-from tests.boards import HOUR, MINUTE, SECOND, Board, dashboard, frame, measured, request, worn, write
-from tests.integration.storage_data import alert, alert_out, running_sink, sink_settings, stored_to_the_end
-from vitals.alerts import Note, Service
-from vitals.causes import Cause
+from tests.boards import HOUR, MINUTE, Board, dashboard, frame, knowing, measured, request, worn, write
+from tests.integration.storage_data import stored
 from vitals.control import PatientControl, WornDevice
 from vitals.devices import DEVICE_TYPES, Binding
 from vitals.policies import DEFAULT
 from vitals.proof import device_name, patient_name
-from vitals.readings import Flag, Invalid
-from vitals.topics import BINDINGS, FEED, device_id, patient_id
+from vitals.topics import BINDINGS, device_id, patient_id
 
 pytestmark = pytest.mark.timeout(90)
 P1, P2 = patient_id("p-1"), patient_id("p-2")
@@ -43,22 +40,6 @@ async def board(topics: Settings, tmp_path: Path) -> AsyncIterator[Board]:
         yield board
 
 
-async def knowing(board: Board, who: str, patients: int) -> None:
-    """Wait until the ward is read."""
-
-    async def known() -> bool:
-        return len((await board.get("/api/patients", who)).json["patients"]) == patients
-
-    await until(known)
-
-
-async def stored(settings: Settings, records: list[Out]) -> None:
-    """Write records, and wait until a sink has stored them."""
-    await write(settings, records)
-    async with running_sink(sink_settings(settings)):
-        await stored_to_the_end(settings)
-
-
 async def test_without_a_known_token_nothing_is_told(board: Board):
     """Pseudonyms and glucose of a ward are nobody else's business, on a laptop too."""
     for path in ("/api/session", "/api/patients", f"/api/patients/{P1}", "/api/alerts", "/api/system"):
@@ -73,6 +54,7 @@ async def test_a_session_says_who_one_is_and_where_the_sockets_are(board: Board)
     """The page knows nothing but its token; everything else is told."""
     found = (await board.get("/api/session")).json
     assert (found["name"], found["role"], found["lead"], found["sites"]) == ("nurse", "clinician", True, [1])
+    assert found["simulated_patients"] is False
     assert found["live_url"] == f"ws://127.0.0.1:{board.live}/live"
     assert (await board.get("/api/session", "wall")).json["sites"] is None
 
@@ -107,7 +89,6 @@ async def test_a_wall_shows_the_ward_and_no_history(board: Board):
     "query",
     [
         {},
-        {"metric": "glucose"},
         {"metric": "mood", "from_": 0, "to": 1},
         {"metric": "glucose", "from_": "yesterday", "to": 1},
         {"metric": "glucose", "from_": 10, "to": 10},
@@ -178,95 +159,15 @@ async def test_the_page_is_served_from_its_folder_and_nothing_beside_it(board: B
         assert (await board.get(path)).status == 404
 
 
-async def test_a_chart_shows_late_censored_invalid_readings_and_gaps(
-    topics: Settings, tmp_path: Path, database_url: str
-):
-    """What is drawn alike is taken for alike: a late low is no alarm that was missed, an error no value."""
-    assert topics.database_url.get_secret_value() == database_url
-    at = NOW - 2 * HOUR
-    await stored(
-        topics,
-        [
-            *worn("p-1", 1, NOW - 20 * DAY),
-            measured("p-1", "glucose", 100, at),
-            measured("p-1", "glucose", 39, at + MINUTE, flags=int(Flag.CENSORED_LOW)),
-            measured("p-1", "glucose", 0, at + 2 * MINUTE, invalid=Invalid.SENSOR_ERROR),
-            measured("p-1", "glucose", 52, at + 30 * MINUTE, flags=int(Flag.LATE)),
-            measured("p-1", "glucose", 90, at + 31 * MINUTE, flags=int(Flag.CONTROL_SOLUTION)),
-            measured("p-1", "glucose", 5.0, at + 32 * MINUTE, unit="mmol/L"),
-        ],
-    )
-    async with dashboard(topics, tmp_path) as board:
-        await knowing(board, "nurse", 1)
-        found = (
-            await board.get(f"/api/patients/{P1}/series", metric="glucose", from_=at - MINUTE, to=at + 40 * MINUTE)
-        ).json
-        assert (found["raw"], found["bucket_us"], found["unit"]) == (True, 0, "mg/dL")
-        assert found["t"] == [at + minute * MINUTE for minute in (0, 1, 2, 30, 32)]
-        assert found["min"] == found["max"] == found["last"] == [100, 39, None, 52, pytest.approx(90.091)]
-        assert found["n"] == [1, 1, 0, 1, 1]
-        assert found["flags"] == [0, 2, 8, 1, 0]
-        assert found["gaps"] == [[at + MINUTE, at + 30 * MINUTE]]
-        assert found["limits"] == {"target": [70, 180], "low1": 70, "low2": 54, "high1": 250, "high2": 399}
-
-
-async def test_fourteen_days_come_from_roll_ups_with_every_extreme(topics: Settings, tmp_path: Path, database_url: str):
-    """The one low of a fortnight is what the fortnight is looked at for."""
-    assert topics.database_url.get_secret_value() == database_url
-    times = range(NOW - 14 * DAY, NOW, 12 * HOUR)
-    values = {at: 100.0 + place for place, at in enumerate(times)}
-    values[NOW - 5 * DAY + 7 * SECOND] = 41.0
-    given = [measured("p-1", "glucose", value, at) for at, value in values.items()]
-    await stored(topics, [*worn("p-1", 1, NOW - 20 * DAY), *given])
-    async with dashboard(topics, tmp_path) as board:
-        await knowing(board, "nurse", 1)
-        query: dict[str, Any] = {"metric": "glucose", "from_": NOW - 14 * DAY, "to": NOW}
-        found = (await board.get(f"/api/patients/{P1}/series", **query)).json
-        assert (found["raw"], found["bucket_us"]) == (False, 1800 * SECOND)
-        assert sum(found["n"]) == len(values)
-        assert min(found["min"]) == 41
-        assert max(found["max"]) == max(values.values())
-        assert found["t"] == sorted({at // (1800 * SECOND) * (1800 * SECOND) for at in values})
-
-
-async def test_the_history_of_alerts_is_told_in_scope_with_who_did_what(
-    topics: Settings, tmp_path: Path, database_url: str
-):
-    """After the night somebody asks who knew what when; the answer is a list, not a memory."""
-    assert topics.database_url.get_secret_value() == database_url
-    opened = {"patient": P1, "opened_at": NOW - HOUR, "since": NOW - HOUR, "announced_at": NOW - HOUR, "label": "p-1"}
-    note = Note(by="nurse", at=NOW - 20 * MINUTE, text="juice given")
-    mine = [
-        alert((1, 0), **opened, at=NOW - HOUR),
-        alert((2, 0), **opened, at=NOW - 30 * MINUTE, change="acknowledge", acknowledged_by="nurse", announced=False),
-        alert((3, 0), **opened, at=NOW - 20 * MINUTE, change="note", notes=(note,), announced=False),
-    ]
-    theirs = alert((4, 0), **(opened | {"patient": P2, "label": "p-2"}), at=NOW - MINUTE, site=2, id=UUID(int=8))
-    away = Service(
-        version=(5, 0), patient=P1, label="p-1", site=1, since=NOW - MINUTE, until=NOW + HOUR, by="nurse", reason="scan"
-    )
-    service = Out(FEED, 0, P1.bytes, away.encode(), (("cause", Cause(5, 0).pack()),))
-    people = [*worn("p-1", 1, NOW - 20 * DAY), *worn("p-2", 2, NOW - 20 * DAY)]
-    await stored(topics, [*people, *(alert_out(each) for each in (*mine, theirs)), service])
-    async with dashboard(topics, tmp_path) as board:
-        await knowing(board, "wall", 2)
-        found = (await board.get(f"/api/patients/{P1}/alerts", from_=NOW - 2 * HOUR, to=NOW)).json
-        assert [each["change"] for each in found["changes"]] == ["open", "acknowledge", "note"]
-        assert [(each["by"], each["text"]) for each in found["changes"][1:]] == [
-            ("nurse", ""),
-            ("nurse", "juice given"),
-        ]
-        assert [each["version"] for each in found["alerts"]] == [[3, 0]]
-        assert [each["label"] for each in (await board.get("/api/alerts", "other")).json["changes"]] == ["p-2"]
-        first = (await board.get("/api/alerts", "ops", limit=3)).json
-        assert [each["change"] for each in first["changes"]] == ["open", "note", "acknowledge"]
-        rest = (await board.get("/api/alerts", "ops", limit=3, before=first["next"])).json
-        assert ([each["version"] for each in rest["changes"]], rest["next"]) == ([[1, 0]], None)
-        assert (await board.get("/api/alerts", "ops", open="false")).json["changes"] == []
-        for cursor in ("bm8", "WzFlNDAwLDEsMSwxLDFd"):  # no JSON; and a time of 1e400
-            assert (await board.get("/api/alerts", "ops", before=cursor)).status == 422
-        detail = (await board.get(f"/api/patients/{P1}")).json
-        assert (detail["service"]["reason"], detail["known"], detail["policy"]["version"]) == ("scan", True, 1)
+async def test_head_is_answered_like_get_and_a_wrong_address_says_what_is_wrong(board: Board):
+    """A probe asks with HEAD; and nobody finds a mistyped address in the list of patients."""
+    for path in ("/api/session", "/api/patients", "/api/alerts", "/healthz", "/", "/api/nothing", "/nothing"):
+        whole, head = await board.get(path), await board.get(path, method="HEAD")
+        assert (head.status, head.body) == (whole.status, b"")
+        assert head.headers["content-type"] == whole.headers["content-type"]
+    assert "/openapi.json" in (await board.get("/api/nothing")).json["do"]
+    assert "/api/patients" in (await board.get(f"/api/patients/{P2}")).json["do"]
+    assert (await board.get("/api/session", method="POST")).status == 405
 
 
 async def test_a_database_that_hangs_costs_two_seconds_and_is_used_again_when_it_answers(
@@ -334,6 +235,13 @@ async def test_the_system_page_tells_services_rates_and_what_is_stored(
         hops = {each["name"]: each for each in found["hops"]}
         assert (hops["stored"]["lag"], hops["readings"]["age_ms"] >= 0) == (0, True)
         assert found["versions"]["python"]
+        assert found["versions"]["schema"] == "0003_history.sql"
+        assert found["versions"]["PostgreSQL"][0].isdigit()
+        assert [each["name"] for each in found["hops"]][:4] == ["devices", "broker", "readings", "windows"]
+        for hop in found["hops"]:
+            empty = {name for name, value in hop.items() if value is None}
+            assert (set(hop["why"]), all(hop["why"].values())) == (empty, True)
+        assert hops["readings"]["p50_ms"] is not None
         metrics = await request(board.page, "/metrics", {})
         assert b"vigil_live_clients" in metrics.body
 

@@ -17,7 +17,8 @@ from vitals import control
 from vitals.control import ClockControl, PatientControl, SiteControl
 from vitals.devices import DEVICE_TYPES
 from vitals.errors import ServerStalled
-from vitals.proof import POLICY
+from vitals.policies import DEFAULT
+from vitals.policy_edits import edited
 from vitals.registry import Answer, ClockSet, DeviceAdd, DeviceBind, DeviceUnbind, PolicySet, SiteAdd
 from vitals.topics import COMMANDS, READINGS, partition_of, patient_id
 
@@ -96,7 +97,7 @@ async def test_a_patients_roster_stands_beside_devices_and_sites(topics: Setting
                 SiteAdd(id=new(), name="ward-a"),
                 DeviceAdd(id=new(), name="cgm-1", site="ward-a", type=DEVICE_TYPES["dexcom"]),
                 DeviceBind(id=new(), device="cgm-1", patient="p-1", since=SINCE, bed="3b"),
-                PolicySet(id=new(), patient="p-1", policy=POLICY),
+                PolicySet(id=new(), patient="p-1", policy=edited(DEFAULT, ["high=off"])),
                 ClockSet(id=new(), clock="real"),
                 ClockSet(id=new(), clock="simulated"),
             ],

@@ -4,29 +4,34 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from typing import ClassVar
 
 import pytest
 
 from runtime.clock import SystemClock
-from runtime.kafka import GroupConsumer, Out, Producer, Reader
+from runtime.kafka import GroupConsumer, Out, Partition, Producer, Reader
 from runtime.runner import Runner, RunnerSpec
 from runtime.settings import Settings
 from runtime.testing.waiting import until
 from vitals.causes import Cause, of_headers
+from vitals.codecs.state import State, reading
 from vitals.errors import StateError
+from vitals.snapshots import Format
 from vitals.steps import Output, Records
-from vitals.topics import FEED, JOURNAL
+from vitals.topics import FEED, JOURNAL, MANAGER_SNAPSHOTS
 
 
 class Sum:
     """Writes the running sum after each record, and a second output after each tenth."""
 
+    FORMAT: ClassVar[Format] = Format("sum", 1)
+
     def __init__(self, partition: int) -> None:
         self.partition = partition
         self.total = 0
-        self.fail_at = -1
+        self.stepped = 0
 
     def step(self, records: Records) -> list[Output]:
         """One or two outputs a record."""
@@ -34,10 +39,20 @@ class Sum:
         for offset, value in zip(records.offsets, records.values, strict=True):
             (number,) = struct.unpack(">q", value)
             self.total += number
+            self.stepped += 1
             for ordinal in range(2 if offset % 10 == 9 else 1):
                 text = f"{self.total}/{ordinal}".encode()
                 outputs.append(Output(FEED, self.partition, b"sum", text, Cause(offset, ordinal)))
         return outputs
+
+    def state(self) -> State:
+        """The sum."""
+        return {"total": self.total}
+
+    def restore(self, state: State) -> None:
+        """The sum again."""
+        with reading():
+            self.total = state["total"]
 
 
 def expected(count: int) -> list[bytes]:
@@ -49,9 +64,12 @@ def expected(count: int) -> list[bytes]:
     return texts
 
 
-async def put(settings: Settings, numbers: range) -> None:
+SPEC = RunnerSpec(JOURNAL, "sum", Sum, (FEED,), MANAGER_SNAPSHOTS)
+
+
+async def put(settings: Settings, numbers: range, partition: int = 1) -> None:
     async with Producer(settings, "numbers") as producer:
-        await producer.send([Out(JOURNAL, 1, None, struct.pack(">q", number)) for number in numbers])
+        await producer.send([Out(JOURNAL, partition, None, struct.pack(">q", number)) for number in numbers])
 
 
 async def written(settings: Settings) -> list[tuple[Cause | None, bytes]]:
@@ -65,14 +83,14 @@ async def written(settings: Settings) -> list[tuple[Cause | None, bytes]]:
 
 
 @asynccontextmanager
-async def running(settings: Settings, instance: str = "0") -> AsyncIterator[Runner[Sum]]:
-    runner = Runner(settings, RunnerSpec(JOURNAL, "sum", Sum, (FEED,)), monotonic=SystemClock().monotonic)
+async def running(settings: Settings, instance: str = "0", group: str = "sum") -> AsyncIterator[Runner[Sum]]:
+    runner = Runner(settings, SPEC, monotonic=SystemClock().monotonic)
     async with (
         Producer(settings, f"sum-{instance}") as producer,
-        GroupConsumer(settings, [JOURNAL], "sum", instance) as consumer,
-        asyncio.TaskGroup() as group,
+        GroupConsumer(settings, [JOURNAL], group, instance) as consumer,
+        asyncio.TaskGroup() as tasks,
     ):
-        task = group.create_task(runner.run(consumer, producer))
+        task = tasks.create_task(runner.run(consumer, producer))
         yield runner
         task.cancel()
 
@@ -114,10 +132,11 @@ async def test_a_crash_between_two_outputs_of_one_record_loses_none(topics: Sett
 
 async def test_a_log_without_its_beginning_is_refused(topics: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """Half a log gives a wrong state that looks right; without a snapshot there is nothing to start from."""
+    asked = Reader.beginning_offsets
 
-    async def cut(self: Reader, partitions: object = None) -> dict[tuple[str, int], int]:
-        assert partitions is None
-        return dict.fromkeys(self.assignments, 7)
+    async def cut(self: Reader, partitions: Iterable[Partition] | None = None) -> dict[Partition, int]:
+        found = await asked(self, partitions)
+        return {place: 7 if place[0] == JOURNAL else first for place, first in found.items()}
 
     monkeypatch.setattr(Reader, "beginning_offsets", cut)
     with pytest.raises(ExceptionGroup) as caught:

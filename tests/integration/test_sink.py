@@ -8,11 +8,13 @@ from urllib.parse import urlsplit, urlunsplit
 import pytest
 from pydantic import SecretStr
 
-from runtime.database import DatabaseUnavailable
+from runtime.database import DatabaseUnavailable, connect
 from runtime.kafka import Out, cluster_id
 from runtime.observe import Readiness
 from runtime.settings import Settings
 from runtime.testing.proxy import Proxy
+from runtime.testing.waiting import until
+from stream import sink_service
 from stream.store import Store
 from tests.integration.storage_data import (
     DEVICE,
@@ -151,6 +153,20 @@ async def test_a_database_that_hangs_is_given_up(topics: Settings):
             proxy.mend()
             await stored_to_the_end(topics)
     assert await rows(topics, "SELECT sum(stored), sum(duplicates) FROM vigil.sink_positions") == [(50, 0)]
+
+
+async def test_a_transaction_that_takes_long_is_seen(topics: Settings, monkeypatch: pytest.MonkeyPatch):
+    """Somebody holds a lock, or a disk stands still: the connection lives, and all the while nothing is stored."""
+    monkeypatch.setattr(sink_service, "HANGS_SECONDS", 0.1)
+    readiness = Readiness("kafka", "database")
+    async with running_sink(sink_settings(topics), readiness):
+        await stored_to_the_end(topics)
+        async with await connect(topics.database_url) as holder:
+            await holder.execute("LOCK TABLE vigil.readings")
+            await send(topics, [readings_out([reading(0, 5.2)])])
+            await until(lambda: "a transaction has taken" in readiness.reasons.get("database", ""))
+        await stored_to_the_end(topics)
+        await until(lambda: readiness.ok)
 
 
 async def test_a_backlog_is_stored_in_parts(topics: Settings):

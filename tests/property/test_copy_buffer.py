@@ -75,7 +75,7 @@ def test_the_buffer_says_of_every_row_what_the_row_says(given_rows: list[Any], s
     """PostgreSQL takes any bytes of the right length: a wrong byte order would store wrong glucose silently."""
     rows = rows_of(given_rows)
     batch = batch_of(rows, sizes)
-    found = parse(sink.readings_copy(batch, numbered=True), sink.NUMBERED_COLUMNS)
+    found = parse(b"".join(sink.readings_copy(batch, numbered=True)), sink.NUMBERED_COLUMNS)
     assert len(found) == len(rows)
     for number, (fields, row) in enumerate(zip(found, rows, strict=True)):
         said = dict(zip([name for name, _ in sink.NUMBERED_COLUMNS], fields, strict=True))
@@ -168,3 +168,18 @@ def test_a_poll_is_split_in_order_and_within_its_limit(polls: list[list[int]], b
         assert sum(sizes) <= bytes_max or len(sizes) == 1
         assert len({each.partition for each in part}) == len(part)
         assert all(each.offsets for each in part)
+
+
+@given(st.lists(st.integers(-(2**63), 2**63 - 1), max_size=5))
+def test_an_array_is_what_postgresql_sends(values: list[int]):
+    """Dimensions, NULLs, type, length, lower bound, then elements with their lengths; empty has no dimension."""
+    data, oid = copying.array("timestamp", np.array(values, np.int64))
+    assert oid == 1185
+    if not values:
+        assert data == struct.pack(">iiI", 0, 0, 1184)
+        return
+    assert struct.unpack_from(">iiIii", data) == (1, 0, 1184, len(values), 1)
+    assert [struct.unpack_from(">iq", data, 20 + 12 * at) for at in range(len(values))] == [
+        (8, each) for each in values
+    ]
+    assert len(data) == 20 + 12 * len(values)

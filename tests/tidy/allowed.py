@@ -32,6 +32,7 @@ DRIVERS: dict[str, str] = {
     "dashboards/chart_queries.py": "the SQL that reads charts",
     "dashboards/database.py": "the pool that requests share",
     "dashboards/live.py": "Kafka and the websockets of the tiles",
+    "dashboards/pulse.py": "reads the ends of journal and feed",
     "dashboards/static.py": "serves the page's files",
     "dashboards/system.py": "asks every server how it does",
     "dashboards/cat.py": "reads Kafka for vigil cat",
@@ -56,7 +57,7 @@ DRIVERS: dict[str, str] = {
 LIBRARIES: dict[str, tuple[str, ...]] = {
     "aiokafka": ("runtime/kafka/",),
     "paho": ("runtime/mqtt.py", "runtime/mqtt_socket.py", "runtime/testing/mqtt.py"),
-    "psycopg": ("runtime/database.py", "runtime/database_errors.py"),
+    "psycopg": ("runtime/database.py", "runtime/database_arrays.py", "runtime/database_errors.py"),
     "psycopg_pool": ("runtime/database.py",),
     "structlog": ("runtime/",),
     "prometheus_client": ("runtime/observe.py",),
@@ -85,6 +86,7 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
 
 CALLS: dict[str, dict[str, str]] = {
     "clock": {"runtime/clock.py": "the one place that reads the machine's clocks"},
+    "except": {"tests/strategies/many.py": "what falls over is what is looked for: it is told, others go on"},
 }
 """Rule of `test_calls.py` -> place -> reason."""
 

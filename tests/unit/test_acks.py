@@ -71,12 +71,12 @@ class House:
         self.kafka.write([Out(BINDINGS, 0, b"site:ward-a", Site(name="ward-a", number=7).encode())])
         self.bind("cgm-1", "p-1")
 
-    def bind(self, name: str, patient: str) -> None:
+    def bind(self, name: str, patient: str, kind: str = "meter") -> None:
         binding = Binding(patient=patient_id(patient), label=patient, since=0)
         device = Device(
             name=name,
             id=device_id(name),
-            type=DEVICE_TYPES["meter"],
+            type=DEVICE_TYPES[kind],
             site=7,
             site_name="ward-a",
             bindings=(binding,),

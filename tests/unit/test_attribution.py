@@ -112,6 +112,51 @@ def test_a_reading_is_late_beyond_its_metrics_age(kind: str, metric: Metric, lim
     assert row(sensor, reading(metric=metric, at=NOW - limit - 1)).flags & Flag.LATE
 
 
+def test_what_a_device_brings_after_it_was_taken_off_is_late():
+    """It stays with who wore it, and moves nothing: an episode of theirs waits for the next device, and what this one
+    still held in its buffer would otherwise end it.
+    """
+    off = NOW - MINUTE_US
+    sensor = laid_out(DEVICE_TYPES["meter"], ("p-1", SINCE, off), ("p-2", off, None))
+    held = row(sensor, reading(at=off - 1))
+    assert (held.patient, held.flags) == (patient_id("p-1"), Flag.LATE)
+    assert row(sensor, reading(at=off - 1), now=off - 1).flags == 0
+    assert row(sensor, reading(at=off - 1), now=off).flags == Flag.LATE
+    assert row(sensor, reading(at=off)).flags == 0
+    ends_later = laid_out(DEVICE_TYPES["meter"], ("p-1", SINCE, NOW + HOUR_US))
+    assert row(ends_later, reading(at=NOW)).flags == 0
+
+
+def test_a_suspect_reading_decides_nothing_just_after_its_device_changed_its_wearer():
+    """Brought again it counts at its second arrival, which is the next patient's: one's low would page for another."""
+    kind, ahead = DEVICE_TYPES["meter"], NOW + HOUR_US
+    handed_on = laid_out(kind, ("p-1", SINCE, NOW - MINUTE_US), ("p-2", NOW - MINUTE_US, None))
+    found = row(handed_on, reading(at=ahead))
+    assert (found.patient, found.flags) == (patient_id("p-2"), Flag.CLOCK_SUSPECT | Flag.LATE)
+    assert row(handed_on, reading(at=ahead), now=NOW + 9 * MINUTE_US).flags == Flag.CLOCK_SUSPECT
+    assert row(handed_on, reading(at=NOW)).flags == 0
+    again = laid_out(kind, ("p-1", SINCE, NOW - MINUTE_US), ("p-1", NOW - MINUTE_US, None))
+    assert row(again, reading(at=ahead)).flags == Flag.CLOCK_SUSPECT
+    first = laid_out(kind, ("p-1", NOW - MINUTE_US, None))
+    assert row(first, reading(at=ahead)).flags == Flag.CLOCK_SUSPECT
+
+
+def test_a_bridge_that_is_behind_knows_that_a_device_was_taken_off():
+    """It came before the device was off and is taken after; the patient's log says already that the device is off."""
+    off = NOW - MINUTE_US
+    sensor = laid_out(DEVICE_TYPES["meter"], ("p-1", SINCE, off))
+    behind = attribute(sensor, reading(at=off - 2), [off - 1] * PARTITIONS, [NOW] * PARTITIONS)
+    assert not isinstance(behind, Rejected)
+    found = from_row(rows_of([behind[1]])[0])
+    assert (found.received_at, found.flags) == (off - 1, Flag.LATE)
+
+
+def test_a_device_is_not_late_for_a_binding_that_began_after_the_last_tick():
+    """On simulated time a reading comes up to a minute before its own time, and the first ones of a binding count."""
+    sensor = laid_out(DEVICE_TYPES["meter"], ("p-1", NOW, None))
+    assert row(sensor, reading(at=NOW + 30 * SECOND_US), now=NOW - 30 * SECOND_US).flags == 0
+
+
 def test_a_new_sensor_is_warming_up_after_each_binding():
     """Its first two hours are not to be acted on, whenever it was last worn."""
     warm = 120 * MINUTE_US

@@ -150,8 +150,8 @@ async def test_nobody_has_returned_who_has_ended(process: Process, monkeypatch: 
 
 
 @pytest.mark.usefixtures("quiet")
-async def test_a_stop_as_long_as_the_supervisors_patience_ends_either_way(process: Process, tmp_path: Path):
-    """The supervisor's kill falls on the drill's SIGCONT: what became of the process is told, and it is no error."""
+async def test_who_is_not_there_to_go_on_fails_the_drill(process: Process, tmp_path: Path):
+    """A stop that ends as a kill says nothing of a process that wakes with what it held in its hands."""
     clock = SystemClock()
     frame = Frame(clock, tmp_path, lambda _: None)
     ward = Ward(clock, lambda: ended(process))
@@ -161,7 +161,8 @@ async def test_a_stop_as_long_as_the_supervisors_patience_ends_either_way(proces
     assert fault.since is not None
     assert fault.at - fault.since < 200_000, "timed from the kill, not from the SIGCONT that nobody hears"
     assert frame.verdict.differences == [
-        f"SIGSTOP {NAME} for 0.2 s: the process of {NAME} afterwards: another, expected the same"
+        f"SIGSTOP {NAME} for 0.2 s: {NAME} was there to go on: False, expected True",
+        f"SIGSTOP {NAME} for 0.2 s: the process of {NAME} afterwards: another, expected the same",
     ]
 
 

@@ -81,7 +81,7 @@ def test_every_seeded_drill_runs_with_every_seed_and_the_others_once():
     """Three seeds that are one seed would be one drill."""
     found = runs([], [1, 2, 3])
     assert [(drill, seed) for drill, seed, _ in found if drill == "kill"] == [("kill", 1), ("kill", 2), ("kill", 3)]
-    assert [seed for drill, seed, _ in found if drill == "load"] == [None]
+    assert [seed for drill, seed, _ in found if drill == "page"] == [None]
     assert next(arguments for drill, _, arguments in found if drill == "replay") == ["--kill", "--seed", "1"]
     assert {drill for drill, _, _ in runs(["stop"], [5])} == {"stop"}
 

@@ -96,6 +96,29 @@ def test_thresholds_name_what_they_miss():
     assert found == ["lost: 3, expected at most 2"]
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("unstored", "unstored: 2, expected at most 0"),
+        ("alerts_doubled", "alerts doubled: 2, expected at most 0"),
+        ("not_recovered", "not recovered: 2, expected at most 0"),
+        ("open", "readings without PUBACK: 2, expected none"),
+        ("duplicated", "twice in the log although no connection broke: 2, expected none"),
+    ],
+)
+def test_what_must_not_happen_is_missed_without_being_asked_for(name: str, said: str):
+    """A database that stores nothing, or an alert that comes twice, is no pass whatever the latencies are."""
+    counts = a_report().counts.model_copy(update={name: 2})
+    assert missed(a_report(counts=counts), Thresholds()) == [said]
+
+
+def test_a_broken_connection_may_put_a_reading_into_the_log_twice():
+    """QoS 1 delivers again; what stores it once is downstream."""
+    report = a_report()
+    counts = report.counts.model_copy(update={"duplicated": 2, "connects": report.plan.patients + 1})
+    assert missed(a_report(counts=counts), Thresholds()) == []
+
+
 def test_a_latency_that_was_not_measured_keeps_no_threshold():
     """A test without a single alert must not pass as a quick one."""
     report = a_report(latencies={})

@@ -207,6 +207,15 @@ def test_a_slow_run_is_limited_by_the_part_where_its_slowest_alerts_wait(part: P
     assert "800 of" in found.sentence
 
 
+def test_what_waits_for_a_full_bridge_is_the_bridges():
+    """The broker's part ends with the bridge's read: a bridge without room would be told as a slow broker."""
+    tail: dict[Part, float] = {"offer": 1.0, "broker": 800.0, "bridge": 30.0}
+    found = verdict(measured(alert_p99_ms=900.0, tail_ms=tail, busy={"bridge": 0.99}), p99_ms_max=250)
+    assert found.part == "bridge"
+    assert "99% of its core" in found.sentence
+    assert verdict(measured(alert_p99_ms=900.0, tail_ms=tail), p99_ms_max=250).part == "broker"
+
+
 def test_an_offer_that_did_not_leave_is_the_limit_before_all_else():
     """Else the load generator's own limit would be told as the system's."""
     found = verdict(measured(sent_hz=700.0, alert_p99_ms=900.0), p99_ms_max=250)
@@ -257,6 +266,28 @@ def test_one_bad_try_does_not_end_the_search():
     search.tell(holds=True)
     assert search.held == 100
     assert search.failed is None
+
+
+def test_one_good_try_is_not_the_answer():
+    """What held for a moment is tried for longer, and less until it holds there too."""
+    search = Search(first=100, most=100)
+    search.tell(holds=True)
+    assert (search.next, search.check) == (None, 100)
+    search.confirm(holds=False)
+    assert search.check == pytest.approx(100 / CLOSE)
+    search.confirm(holds=True)
+    assert search.check is None
+    assert search.confirmed == pytest.approx(100 / CLOSE)
+
+
+def test_a_stack_that_holds_nothing_ends_the_search():
+    """Else it would lower the load for ever."""
+    search = Search(first=100, most=100)
+    search.tell(holds=True)
+    while search.check is not None:
+        search.confirm(holds=False)
+        assert len(search.tries) < 60
+    assert search.confirmed is None
 
 
 def test_the_search_stops_at_the_most_that_can_be_offered():

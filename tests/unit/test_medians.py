@@ -236,6 +236,26 @@ def test_a_removed_device_leaves_the_episode_unknown_until_a_new_one_decides() -
     assert ann.said("heart_rate_high")[-1][:2] == (520, "known")
 
 
+def test_somebody_may_close_what_a_removed_device_left_open() -> None:
+    """No evaluation will ever end it; a rule that is gone meanwhile goes with it."""
+    ann = Person()
+    ann.beat(0, 430, 140)
+    off = wrist(until=T0 + 431 * SECOND_US)
+    ann.log.patient("ann", off, version=2)
+    ann.tick(440)
+    bare = DEFAULT.model_copy(update={"version": 2, "windows": ()})
+    ann.log.patient("ann", off, version=3, policy=bare, closings=1)
+    ann.log.patient("ann", worn("ann", "wrist-2", "wrist", T0 + 450 * SECOND_US), version=4, policy=bare, closings=1)
+    ann.tick(600)
+    found = ann.episodes("heart_rate_high")
+    assert [(each.change, each.reason) for each in found] == [
+        ("open", ""),
+        ("unknown", "device removed"),
+        ("clear", "closed"),
+    ]
+    assert (found[-1].at - T0) // SECOND_US == 440
+
+
 def test_a_rule_that_a_policy_drops_ends_its_episode() -> None:
     """Else it could never end; the rules that stay go on."""
     ann = Person()

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stream.part import deciding, turns
 from stream.processor import DELAY_MIN_US, Processor, factory
 from stream.series import Slots
 from stream.sites import Site
+from stream.turns import deciding, turns
 from tests.logs import LATE, T0, Log, episodes, row, said, windows, worn
 from vitals.causes import Cause
 from vitals.metrics import MINUTE_US, SECOND_US

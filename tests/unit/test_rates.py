@@ -14,6 +14,14 @@ def test_a_rate_needs_two_looks_and_never_is_negative():
     assert rates.per_second("readings", 0, 25.0) == 0
 
 
+def test_what_comes_in_bursts_has_a_steady_rate():
+    """Windows come each ten seconds: looked at every five, they would flicker between nothing and much."""
+    rates = Rates()
+    told = [rates.per_second("windows", 100 * (now // 10), float(now)) for now in range(0, 120, 5)]
+    assert {each for each in told[-10:] if each is not None} <= {10.0, 8.57, 11.43}
+    assert min(each for each in told[-10:] if each is not None) > 8
+
+
 def test_what_does_not_grow_says_since_when():
     """A rate of zero does not tell a pause of six seconds from one of six hours."""
     rates = Rates()

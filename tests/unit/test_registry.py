@@ -11,14 +11,15 @@ from vitals import control
 from vitals.causes import Cause
 from vitals.control import ClockControl, PatientControl, SiteControl
 from vitals.devices import DEVICE_TYPES, Device, DeviceType, Site
-from vitals.policies import DEFAULT, HEART_RATES, LOW, Policy
-from vitals.proof import POLICY as PROOF
+from vitals.policies import DEFAULT, Policy
+from vitals.policy_edits import edited
 from vitals.registry import (
     Answer,
     ClockSet,
     Command,
     DeviceAdd,
     DeviceBind,
+    DeviceClose,
     DeviceUnbind,
     PolicySet,
     SiteAdd,
@@ -28,6 +29,7 @@ from vitals.steps import Output, Records
 from vitals.topics import BINDINGS, COMMANDS, READINGS, partition_of, patient_id
 
 PARTITIONS = 4
+OWN = edited(DEFAULT, ["low.1.limit=65", "high=off"])
 AT = 1_699_228_800_000_000
 HOUR = 3_600_000_000
 
@@ -63,14 +65,16 @@ class Log:
     def lie(self, device: str, patient: str, bed: str, since: int = AT) -> str:
         return self.say(DeviceBind(id=self.id(), device=device, patient=patient, since=since, bed=bed))
 
-    def policy(self, patient: str, policy: Policy) -> str:
-        return self.say(PolicySet(id=self.id(), patient=patient, policy=policy))
+    def policy(self, patient: str, policy: Policy, base: int | None = None) -> str:
+        return self.say(PolicySet(id=self.id(), patient=patient, policy=policy, base=base))
 
     def clock(self, clock: str) -> list[Output]:
         return self.do(ClockSet.model_validate({"id": self.id(), "clock": clock}))
 
     def patient(self, label: str) -> PatientControl:
-        return self.step.roster._controls[patient_id(label)]
+        control = self.step.roster.control_of(label)
+        assert control is not None
+        return control
 
     def unbind(self, device: str, until: int) -> str:
         return self.say(DeviceUnbind(id=self.id(), device=device, until=until))
@@ -267,38 +271,24 @@ def test_a_refused_command_moves_no_version(log: Log):
     assert told.version == 2
 
 
-def test_a_policy_of_their_own_stays_with_the_patient(log: Log):
-    """A new sensor must not put a patient back to rules that somebody changed for a reason."""
+def test_what_a_removed_device_left_open_is_closed_once_it_is_off(log: Log):
+    """Somebody went home, or died: no device will ever decide. A device that is worn has nothing to close."""
+
+    def close(number: int, by: str = "") -> DeviceClose:
+        return DeviceClose(id=UUID(int=900 + number), patient="p-1", by=by)
+
+    assert log.say(close(0)) == "no device was taken off p-1; vigil device unbind"
     assert log.bind("cgm-1", "p-1") == ""
-    outputs = log.do(PolicySet(id=log.id(), patient="p-1", policy=PROOF))
+    assert log.say(close(1)) == "no device was taken off p-1; vigil device unbind"
+    assert log.unbind("cgm-1", AT + HOUR) == log.bind("cgm-1", "p-2", AT + HOUR) == ""
+    assert log.say(close(2, "a\nb")) == "'a\\nb' is no name for who decided it"
+    outputs = log.do(close(3))
     assert [(output.topic, output.stage) for output in outputs] == [(READINGS, 0), (BINDINGS, 1), (COMMANDS, 2)]
     told = control.decode(outputs[0].value)
     assert isinstance(told, PatientControl)
-    assert (told.version, told.policy) == (2, PROOF.model_copy(update={"version": DEFAULT.version + 1}))
-    assert log.unbind("cgm-1", AT + HOUR) == log.bind("cgm-2", "p-1", AT + HOUR) == ""
-    assert log.patient("p-1").policy == told.policy
-    assert log.policy("p-1", DEFAULT) == ""
-    assert log.patient("p-1").policy == DEFAULT.model_copy(update={"version": DEFAULT.version + 2})
-
-
-def test_the_same_policy_again_changes_nothing(log: Log):
-    """The prover sets its policy at each start; a version for each start would say that somebody changed the rules."""
-    assert log.bind("cgm-1", "p-1") == log.policy("p-1", PROOF) == ""
-    before = log.patient("p-1")
-    assert [output.topic for output in log.do(PolicySet(id=log.id(), patient="p-1", policy=PROOF))] == [COMMANDS]
-    assert log.patient("p-1") == before
-
-
-def test_a_policy_that_no_processor_can_hold_is_refused(log: Log):
-    """It would end every processor that reads it, at each start again."""
-    assert log.policy("p-1", PROOF) == "patient p-1 wears nothing yet; vigil device bind"
-    assert log.bind("cgm-1", "p-1") == ""
-    stranger = LOW.model_copy(update={"metric": "temperature"})
-    twisted = LOW.model_copy(update={"levels": LOW.levels[::-1]})
-    assert "'temperature' is unknown" in log.policy("p-1", DEFAULT.model_copy(update={"thresholds": (stranger,)}))
-    assert "one rule of a name" in log.policy("p-1", DEFAULT.model_copy(update={"windows": (*HEART_RATES[:1],) * 2}))
-    assert "levels" in log.policy("p-1", DEFAULT.model_copy(update={"thresholds": (twisted,)}))
-    assert log.patient("p-1").version == 1
+    assert (told.label, told.closings, told.version) == ("p-1", 1, 3)
+    assert log.bind("cgm-2", "p-1", AT + HOUR) == log.policy("p-1", OWN) == ""
+    assert log.patient("p-1").closings == 1, "what is kept is no new closing"
 
 
 def test_a_bed_is_kept_until_another_is_said(log: Log):

@@ -224,6 +224,40 @@ def test_a_removed_device_leaves_its_episode_unknown_until_a_new_one_decides() -
     assert found[1].at == end
 
 
+def test_somebody_may_close_what_a_removed_device_left_open() -> None:
+    """Nobody will wear the next sensor. What opens later is a new episode, also for a sensor that comes after all."""
+    log = Log()
+    log.site(1)
+    log.patient("ann", worn("ann", "cgm-1", "t1d-uom-5min", T0 - MINUTE_US))
+    log.readings(row("ann", 50, T0))
+    off = worn("ann", "cgm-1", "t1d-uom-5min", T0 - MINUTE_US, T0 + 5 * MINUTE_US)
+    log.patient("ann", off, version=2)
+    log.tick(T0 + 60 * MINUTE_US)
+    log.patient("ann", off, version=3, closings=1)
+    log.patient("ann", off, version=4, closings=1)
+    log.patient("ann", off, worn("ann", "cgm-2", "t1d-uom-5min", T0 + 65 * MINUTE_US), version=5, closings=1)
+    log.readings(row("ann", 50, T0 + 66 * MINUTE_US, device="cgm-2"))
+    found = episodes(log.run(Processor(0, 1)), "low")
+    assert [(each.change, each.reason, (each.at - T0) // MINUTE_US) for each in found] == [
+        ("open", "", 0),
+        ("unknown", "device removed", 5),
+        ("clear", "closed", 60),
+        ("open", "", 66),
+    ]
+    assert found[0].id == found[2].id != found[3].id
+
+
+def test_closing_ends_only_what_waits_for_a_device() -> None:
+    """A patient whose sensor is on, or silent, is watched: that is not for a record of bindings to end."""
+    log = Log()
+    log.site(1)
+    log.patient("ann", worn("ann", "cgm-1", "t1d-uom-5min", T0 - MINUTE_US))
+    log.readings(row("ann", 50, T0))
+    log.tick(T0 + 12 * MINUTE_US)
+    log.patient("ann", worn("ann", "cgm-1", "t1d-uom-5min", T0 - MINUTE_US), version=2, closings=1)
+    assert [each.change for each in said(log.run(Processor(0, 1)), "low")] == ["open", "unknown"]
+
+
 def test_an_episode_names_its_patient_policy_and_answer() -> None:
     """The manager and the page work from this message alone."""
     (episode,) = episodes(outputs([(0, 50)]), "low")

@@ -52,8 +52,8 @@ def test_a_shelved_alert_is_silent_until_its_end_and_then_calls():
     """The feed shows the shelf by itself, so that everybody sees what is put aside, by whom, why and until when."""
     journal = past()
     shelf, alert = shelve(journal, journal.alert(mild()), 60, reason="sensor hurts")
-    assert (shelf.rule, shelf.level, shelf.until, shelf.by, shelf.reason, shelf.ended) == (
-        "low", 1, minute(60), "nurse", "sensor hurts", False,
+    assert (shelf.rule, shelf.level, shelf.priority, shelf.until, shelf.by, shelf.reason, shelf.ended) == (
+        "low", 1, "medium", minute(60), "nurse", "sensor hurts", False,
     )  # fmt: skip
     assert (alert.response, alert.shelf, alert.shelved_until, alert.announced) == (
         "shelved", shelf.id, minute(60), False,

@@ -66,7 +66,20 @@ def test_no_records_are_no_rows():
     stored = Stored(nothing.astype(np.intp), nothing, nothing.astype(np.int64))
     assert not broken
     assert len(sink_work.settle(batch, found, stored).new) == 0
-    assert sink.readings_copy(batch, numbered=False) == copying.SIGNATURE + copying.TRAILER
+    assert b"".join(sink.readings_copy(batch, numbered=False)) == copying.SIGNATURE + copying.TRAILER
+
+
+def test_a_copy_in_pieces_is_one_copy():
+    """The server takes rows while the next ones are made; a row's number must not begin anew with each piece."""
+    count = 2 * sink.PIECE_ROWS + 1
+    rows = to_rows([reading(T0 + number) for number in range(count)])
+    batch, _ = sink.read_readings([records(READINGS, (b"p", rows.tobytes(), ()), first=4)])
+    head, *pieces, tail = sink.readings_copy(batch, numbered=True)
+    assert (head, tail) == (copying.SIGNATURE, copying.TRAILER)
+    assert len(pieces) == 3
+    found = np.frombuffer(b"".join(pieces), copying.layout(sink.NUMBERED_COLUMNS))
+    assert found["n"].tolist() == list(range(count))
+    assert (found["observed_at"] - found["observed_at"][0]).tolist() == list(range(count))
 
 
 def test_a_conflict_says_both_values_and_where_it_stood():
@@ -156,3 +169,19 @@ def test_a_move_begins_where_the_database_stands_and_ends_behind_the_last_record
     """A compacted topic has holes: the first record's offset is not the position."""
     poll = records(BINDINGS, (b"device:x", None, ()), (b"device:x", None, ()), first=20)
     assert sink_work.gather([poll], {(BINDINGS, 0): 12}).moves == [Move(BINDINGS, 0, 12, 22)]
+
+
+@pytest.mark.parametrize("early", [False, True])
+def test_work_made_ahead_is_the_work_made_in_time(early: bool):
+    """Each part begins where the one before it ends, also while that one is still being stored."""
+    value = to_rows([reading(T0)]).tobytes()
+    poll = records(READINGS, *[(b"p", value, ())] * 5, first=5)
+    works = sink_work.Works([poll], {(READINGS, 0): 4}, 2 * len(value))
+    found = []
+    for work in works:
+        if early:
+            works.look_ahead()
+            works.look_ahead()
+        found.append((work.moves, work.batch.offset.tolist()))
+    assert [offsets for _, offsets in found] == [[5, 6], [7, 8], [9]]
+    assert [moves for moves, _ in found] == [[Move(READINGS, 0, *ends)] for ends in ((4, 7), (7, 9), (9, 10))]

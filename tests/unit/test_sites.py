@@ -6,7 +6,7 @@ import pytest
 
 from stream.processor import Processor
 from stream.service import Watch
-from tests.logs import T0, Log, episodes, row, said, worn
+from tests.logs import T0, Log, episodes, row, said, windows, worn
 from vitals.journal import Episode, Mark, decode
 from vitals.metrics import MINUTE_US, SECOND_US
 from vitals.steps import Output
@@ -196,3 +196,26 @@ def test_the_watch_says_that_ingest_has_stalled() -> None:
     assert watch.verdict({0}, 111) == (False, "ingest stalled: no tick for 11 s")
     watch.saw(0, {1: T0 + 1}, 112)
     assert watch.verdict({0}, 113) == (True, "")
+
+
+def test_who_moves_to_another_site_brings_no_window_and_no_evaluation_again() -> None:
+    """A ward where nobody lay had closed nothing since its clock began: all that ann had was told twice, and old
+    medians moved her rules. The window that ends after the move is the first that the new ward tells.
+    """
+    log = Log()
+    log.site(1)
+    log.site(2)
+    log.patient("ann", worn("ann", "wrist-1", "wrist", T0 - MINUTE_US))
+    log.tick(T0, (1, 2))
+    for end in range(10, 130, 10):
+        at = [T0 + (end - 10 + second) * SECOND_US for second in range(1, 11)]
+        log.readings(*(row("ann", 155, each, metric="heart_rate") for each in at))
+        log.tick(T0 + (end + 2) * SECOND_US, (1, 2))
+    before = log.run(Processor(0, 1))
+    log.patient("ann", worn("ann", "wrist-1", "wrist", T0 - MINUTE_US), version=2, site=2)
+    log.tick(T0 + 125 * SECOND_US, (1, 2))
+    log.tick(T0 + 132 * SECOND_US, (1, 2))
+    after = log.run(Processor(0, 1))[len(before) :]
+    assert [each.change for each in episodes(before, "heart_rate_extreme")] == ["open"]
+    assert episodes(after) == []
+    assert (windows(after)["end"] - T0).tolist() == [130 * SECOND_US]

@@ -72,7 +72,11 @@ def test_ids_come_from_names_and_do_not_collide_between_kinds():
 
 def test_topics_of_patients_have_the_same_partitions():
     """One process owns a patient end to end only if all of them are cut alike."""
-    assert {spec.name for spec in TOPICS if not spec.partitioned} == {"registry.commands", "registry.bindings"}
+    assert {spec.name for spec in TOPICS if not spec.partitioned} == {
+        "registry.commands",
+        "registry.bindings",
+        "registry.snapshots",
+    }
     assert len({spec.name for spec in TOPICS}) == len(TOPICS)
 
 

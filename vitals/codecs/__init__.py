@@ -1,6 +1,7 @@
 """Codecs of the edge: bytes of a device in, `Parsed` readings and `Rejected` elements out, in their order.
 
-A codec never raises on its input and drops nothing: every element of a payload becomes one item.
+A codec of the edge never raises on its input and drops nothing: every element of a payload becomes one item. Beside
+them stands `vitals.codecs.state`, of what our own steps write.
 """
 
 from __future__ import annotations

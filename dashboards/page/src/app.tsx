@@ -1,5 +1,6 @@
 /** The page: who is signed in sees the screen that the address names. */
 import { effect } from "@preact/signals";
+import { Boundary } from "./parts/boundary";
 import { LiveRegions } from "./parts/live";
 import { Shell } from "./parts/shell";
 import { SignIn } from "./parts/signin";
@@ -40,7 +41,7 @@ function WardOnly() {
 
 function Screen() {
   const { name, id, at } = route.value;
-  if (session.value?.role === "wall" && (name === "feed" || name === "operations")) return <WardOnly />;
+  if (session.value?.role === "wall" && (name === "patient" || name === "feed" || name === "operations")) return <WardOnly />;
   switch (name) {
     case "patient":
       return id ? <Patient key={id} id={id} at={at} /> : <Ward />;
@@ -58,13 +59,17 @@ function Screen() {
 export function App() {
   return (
     <>
-      {session.value ? (
-        <Shell>
-          <Screen />
-        </Shell>
-      ) : (
-        <SignIn sign={sign.value} />
-      )}
+      <Boundary whole>
+        {session.value ? (
+          <Shell>
+            <Boundary key={`${route.value.name} ${route.value.id}`}>
+              <Screen />
+            </Boundary>
+          </Shell>
+        ) : (
+          <SignIn sign={sign.value} />
+        )}
+      </Boundary>
       <LiveRegions />
     </>
   );

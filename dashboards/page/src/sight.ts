@@ -1,6 +1,7 @@
 /** What stands on this screen now, from all that draws; the feed tells the gateway of it. */
 import { effect } from "@preact/signals";
 import { onScreen, type Sight } from "./logic/sight";
+import { broken } from "./parts/boundary";
 import { rows } from "./screens/feed";
 import { drawnCards } from "./screens/ward/choice";
 import { placed } from "./screens/ward/tiles";
@@ -13,7 +14,7 @@ import { soundingPriority, soundPhase } from "./state/sound";
 function sight(): Sight {
   const { name, id } = route.peek();
   return {
-    visible: document.visibilityState === "visible",
+    visible: document.visibilityState === "visible" && !broken.peek(),
     screen: name,
     patient: id,
     site: chosenSite.peek(),
@@ -31,7 +32,7 @@ export function startSight(): void {
     return (alert) => onScreen(alert, seen);
   });
   effect(() => {
-    void [route.value, chosenSite.value, placed.value, drawnCards.value, rows.value, highCalls.value[0], soundPhase.value];
+    void [broken.value, route.value, chosenSite.value, placed.value, drawnCards.value, rows.value, highCalls.value[0], soundPhase.value];
     deliver();
   });
 }

@@ -5,6 +5,8 @@ import type * as client from "../types/feed-client";
 export type Alert = server.Alert;
 export type Shelf = server.Shelf;
 export type Service = server.Service;
+/** What makes a line in the feed: a whole alert, shelf or time out of service after one change. */
+export type Change = Alert | Shelf | Service;
 export type Heartbeat = server.Heartbeat;
 export type Welcome = server.Welcome;
 export type CommandAnswer = server.CommandAnswer;

@@ -19,6 +19,17 @@ describe("frames", () => {
     expect(again.announced).toEqual([]);
     expect(known.changes).toHaveLength(1);
   });
+  test("of a shelf and of a time out of service are changes too, once each", () => {
+    // Somebody who reads the feed must find there why nobody was called.
+    const known = memory();
+    const service = { kind: "service", version: [3, 0], patient: "p", label: "", site: 1, since: 1, until: 9, by: "n", reason: "", ended: false } as const;
+    const frame = { type: "service", cursor: "c", service: { ...service, version: [3, 0] as [number, number] } } as const;
+    take(known, frame);
+    take(known, frame);
+    take(known, { ...frame, service: { ...frame.service, version: [4, 0], until: 5, ended: true } });
+    expect(known.changes.map((each) => each.kind === "service" && each.ended)).toEqual([true, false]);
+    expect(known.taken).toBe(0);
+  });
   test("re-ordered ones: the greatest version wins", () => {
     const known = memory();
     take(known, change(alert({ id: "x", version: [6, 1], value: 40 })));

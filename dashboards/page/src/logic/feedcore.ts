@@ -2,7 +2,7 @@
  * What the page knows from the feed, and what a message changes in it. No socket, no clock, no DOM: frames in,
  * effects out. Doubled and re-ordered frames change nothing; the greatest version of each alert wins.
  */
-import { compareVersions, type Alert, type CommandAnswer, type Heartbeat, type ServerMessage, type Service, type Shelf, type Version, type Welcome } from "./alerts";
+import { compareVersions, type Alert, type Change, type CommandAnswer, type Heartbeat, type ServerMessage, type Service, type Shelf, type Version, type Welcome } from "./alerts";
 
 export const CHANGES_MAX = 1000;
 /** Versions of ended alerts that are remembered, so that a late older frame does not bring one back. */
@@ -14,8 +14,8 @@ export interface Memory {
   shelves: Map<string, Shelf>;
   services: Map<string, Service>;
   /** Newest first. */
-  changes: Alert[];
-  /** How many changes were taken over, doubled ones once. */
+  changes: Change[];
+  /** How many changes of alerts were taken over, doubled ones once. */
   taken: number;
   ended: Map<string, Version>;
   /** Parts of a snapshot that is not whole yet. */
@@ -92,11 +92,11 @@ export function take(known: Memory, message: ServerMessage): Effects {
       known.cursor = message.cursor ?? known.cursor;
       break;
     case "shelf":
-      effects.listsChanged = newer(known.shelves, message.shelf.id, message.shelf);
+      effects.listsChanged = newer(known, known.shelves, message.shelf.id, message.shelf);
       known.cursor = message.cursor ?? known.cursor;
       break;
     case "service":
-      effects.listsChanged = newer(known.services, message.service.patient, message.service);
+      effects.listsChanged = newer(known, known.services, message.service.patient, message.service);
       known.cursor = message.cursor ?? known.cursor;
       break;
     case "answer":
@@ -122,10 +122,14 @@ function change(known: Memory, alert: Alert, effects: Effects): void {
     known.ended.delete(alert.id);
   }
   known.taken += 1;
-  known.changes.unshift(alert);
-  if (known.changes.length > CHANGES_MAX) known.changes.length = CHANGES_MAX;
+  told(known, alert);
   effects.touched.add(alert.patient);
   if (alert.announced && !alert.closed) effects.announced.push(alert);
+}
+
+function told(known: Memory, change: Change): void {
+  known.changes.unshift(change);
+  if (known.changes.length > CHANGES_MAX) known.changes.length = CHANGES_MAX;
 }
 
 function replace(known: Memory, alerts: readonly Alert[], shelves: readonly Shelf[], services: readonly Service[], effects: Effects): void {
@@ -147,10 +151,11 @@ function replace(known: Memory, alerts: readonly Alert[], shelves: readonly Shel
 }
 
 /** Ended records stay as tombstones: who shows them leaves out what has `ended`. */
-function newer<T extends { version: [number, number] }>(map: Map<string, T>, key: string, record: T): boolean {
+function newer<T extends Shelf | Service>(known: Memory, map: Map<string, T>, key: string, record: T): boolean {
   const before = map.get(key);
   if (before && compareVersions(record.version, before.version) <= 0) return false;
   map.set(key, record);
+  told(known, record);
   return true;
 }
 

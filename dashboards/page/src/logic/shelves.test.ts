@@ -5,7 +5,7 @@ import { heldBy, metricOf, shelfTime, shelfWord, shelvedOf } from "./shelves";
 import { hhmm, left, MINUTE, SECOND } from "./times";
 
 const shelf = (changed: Partial<Shelf> = {}): Shelf => ({
-  kind: "shelf", id: "s", version: [1, 0], patient: "p", label: "P-1", site: 1, metric: "glucose", rule: "low", level: 2,
+  kind: "shelf", id: "s", version: [1, 0], patient: "p", label: "P-1", site: 1, metric: "glucose", rule: "low", level: 2, priority: "high",
   since: NOW, until: NOW + 15 * MINUTE, by: "Mia", reason: "", ended: false, ...changed,
 });
 

@@ -26,7 +26,7 @@ export function shelvedOf(alerts: readonly Alert[]): Alert | null {
 }
 
 /** A signal or a site is technical: the shelf itself does not say. */
-function isTechnical(rule: string): boolean {
+export function isTechnical(rule: string): boolean {
   return rule.startsWith("signal") || rule.startsWith("site");
 }
 

@@ -9,6 +9,7 @@ export function WhoAmI() {
   if (!who) return null;
   return (
     <span class="whoami" id="whoami">
+      {who.simulatedPatients ? <span id="simulated-patients">Simulated patients, nobody is ill · </span> : null}
       signed in: <b>
         <bdi>{who.name}</bdi>
       </b>

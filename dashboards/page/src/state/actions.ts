@@ -6,7 +6,7 @@ import { computed, signal } from "@preact/signals";
 import type { Alert, CommandAnswer, Shelf } from "../logic/alerts";
 import { refusal } from "../logic/words";
 import { wall } from "./clock";
-import { newId, onAnswer, send, type Sendable } from "./feed";
+import { alerts, newId, onAnswer, send, type Sendable } from "./feed";
 
 export type Outcome = "sending" | "accepted" | "refused" | "unconfirmed";
 export interface Told {
@@ -27,6 +27,8 @@ export interface Told {
 }
 
 export const UNDO_MS = 5_000;
+/** As long as a high alert may be put aside. */
+const SHELF_MINUTES = 15;
 const KEEP = 50;
 const UNDOABLE = new Set(["acknowledge", "shelve", "assign"]);
 
@@ -94,8 +96,22 @@ export function treated(alert: Alert, minutes = 15): Promise<CommandAnswer | nul
 export function release(alert: Alert): Promise<CommandAnswer | null> {
   return tell({ type: "assign", ...asShown(alert), what: "release" }, alert.id, "Give back", alert.label);
 }
-export function shelve(alert: Alert, minutes: number, reason: string): Promise<CommandAnswer | null> {
-  return tell({ type: "shelve", ...asShown(alert), minutes, reason }, alert.id, "Shelve", alert.label);
+/** At once for what any priority may have; a reason can be given with it, or after it. */
+export function shelve(alert: Alert, minutes = SHELF_MINUTES, reason = ""): Promise<CommandAnswer | null> {
+  return tell({ type: "shelve", ...asShown(alert), minutes, reason }, alert.id, `Shelve for ${minutes} min`, alert.label);
+}
+
+/** The shelf of the last command, where it has no reason yet and its alert is still known. */
+export const unexplained = computed<{ alert: Alert; minutes: number } | null>(() => {
+  const last = latest.value;
+  if (last?.outcome !== "accepted" || last.command.type !== "shelve" || last.command.reason !== "") return null;
+  const alert = alerts.value.get(last.command.alert);
+  return alert?.response === "shelved" ? { alert, minutes: last.command.minutes } : null;
+});
+
+/** Why it was shelved: the same shelf once more, with the reason. */
+export function explain(alert: Alert, minutes: number, reason: string): Promise<CommandAnswer | null> {
+  return tell({ type: "shelve", ...asShown(alert), minutes, reason }, alert.id, "Reason", alert.label);
 }
 export function unshelve(shelf: Shelf): Promise<CommandAnswer | null> {
   return tell({ type: "unshelve", id: newId(), shelf: shelf.id }, shelf.id, "End shelf", shelf.label);

@@ -38,7 +38,7 @@ beforeEach(async () => {
   const { session } = await import("./session");
   feed = await import("./feed");
   session.value = {
-    token: "t", name: "Mia", role: "clinician", lead: false, sites: null, feedUrl: "ws://feed", liveUrl: "ws://live", clock: "real", version: "0",
+    token: "t", name: "Mia", role: "clinician", lead: false, sites: null, feedUrl: "ws://feed", liveUrl: "ws://live", clock: "real", simulatedPatients: false, version: "0",
   };
   feed.startFeed();
   hear = (message) => open.at(-1)?.onmessage?.({ data: JSON.stringify(message) });

@@ -3,7 +3,7 @@
  * Frames are taken over in `onmessage`; the signals follow at once, and in bursts as often as the page can draw them.
  */
 import { batch, computed, signal, type ReadonlySignal, type Signal } from "@preact/signals";
-import type { Alert, ClientCommand, CommandAnswer, Heartbeat, Service, ServerMessage, Shelf } from "../logic/alerts";
+import type { Alert, Change, ClientCommand, CommandAnswer, Heartbeat, Service, ServerMessage, Shelf } from "../logic/alerts";
 import { wait } from "../logic/backoff";
 import { forget as forgetAll, memory, take, type Effects, type Memory } from "../logic/feedcore";
 import { silence, type Phase } from "../logic/link";
@@ -41,8 +41,8 @@ const FINAL: Readonly<Record<number, string>> = {
 export const alerts: Signal<ReadonlyMap<string, Alert>> = signal(new Map());
 export const shelves = signal<readonly Shelf[]>([]);
 export const services = signal<readonly Service[]>([]);
-/** The last 1000 changes that this tab has seen, newest first; each is the whole alert after it. */
-export const changes = signal<readonly Alert[]>([]);
+/** The last 1000 changes that this tab has seen, newest first; each is the whole alert, shelf or service after it. */
+export const changes = signal<readonly Change[]>([]);
 export const link = signal<Link>({ phase: "connecting", since: Date.now(), why: "" });
 export const heartbeat = signal<Heartbeat | null>(null);
 /** Proof of life by site; outlives the gateway that told it. */

@@ -1,26 +1,20 @@
 /** What this station has chosen; kept in localStorage, never anything about patients. */
 import { effect, signal, type Signal } from "@preact/signals";
-import type { Priority } from "../logic/alerts";
+import { believed, isFilters, isFlag, isGlucoseUnit, isTheme, type Filters, type GlucoseUnit, type Theme } from "../logic/kept";
 
-export type Theme = "auto" | "dark" | "light";
-export type GlucoseUnit = "mg/dL" | "mmol/L";
-export interface Filters {
-  priorities: Priority[];
-  /** A site's number: the team; null for all. */
-  site: number | null;
-  technical: boolean;
-}
+export type { GlucoseUnit, Theme };
 export const ALL: Filters = { priorities: ["high", "medium", "low"], site: null, technical: true };
 
-function kept<T>(name: string, fallback: T): Signal<T> {
-  let value = fallback;
+function read(name: string): string | null {
   try {
-    const text = localStorage.getItem(`vigil.${name}`);
-    if (text !== null) value = JSON.parse(text) as T;
+    return localStorage.getItem(`vigil.${name}`);
   } catch {
-    value = fallback; // Private windows and broken entries: the station starts as a new one.
+    return null; // A private window: the station starts as a new one.
   }
-  const found = signal<T>(value);
+}
+
+function kept<T>(name: string, fallback: T, fits: (value: unknown) => value is T): Signal<T> {
+  const found = signal<T>(believed(read(name), fallback, fits));
   effect(() => {
     const text = JSON.stringify(found.value);
     try {
@@ -32,8 +26,8 @@ function kept<T>(name: string, fallback: T): Signal<T> {
   return found;
 }
 
-export const theme = kept<Theme>("theme", "auto");
-export const glucoseUnit = kept<GlucoseUnit>("glucoseUnit", "mg/dL");
-export const filters = kept<Filters>("filters", ALL);
+export const theme = kept<Theme>("theme", "auto", isTheme);
+export const glucoseUnit = kept<GlucoseUnit>("glucoseUnit", "mg/dL", isGlucoseUnit);
+export const filters = kept<Filters>("filters", ALL, isFilters);
 /** The station was asked to sound; whether it does, state/sound tells. */
-export const soundWanted = kept<boolean>("soundWanted", false);
+export const soundWanted = kept<boolean>("soundWanted", false, isFlag);

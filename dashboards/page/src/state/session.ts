@@ -11,6 +11,8 @@ export interface Session {
   feedUrl: string;
   liveUrl: string;
   clock: "real" | "simulated";
+  /** A simulator plays the ward: nobody is ill. */
+  simulatedPatients: boolean;
   version: string;
 }
 /** Null until the server has answered, and when nobody is signed in. */
@@ -22,6 +24,9 @@ export interface Sign {
 export const sign = signal<Sign>({ phase: "starting", why: "" });
 /** Nobody is signed in, and that is as somebody wanted it: nothing is amiss. */
 export const wantedOut = computed(() => sign.value.phase === "out" && sign.value.why === "");
+
+/** A wall's token sees the ward and nothing behind it: there a name leads nowhere. */
+export const mayOpenPatients = computed(() => session.value?.role !== "wall");
 
 const KEY = "vigil.token";
 
@@ -78,6 +83,7 @@ interface SessionAnswer {
   feed_url: string;
   live_url: string;
   clock: Session["clock"];
+  simulated_patients?: boolean;
   version: string;
 }
 
@@ -99,6 +105,7 @@ export async function begin(): Promise<boolean> {
       feedUrl: who.feed_url,
       liveUrl: who.live_url,
       clock: who.clock,
+      simulatedPatients: who.simulated_patients === true,
       version: who.version,
     };
     sign.value = { phase: "in", why: "" };

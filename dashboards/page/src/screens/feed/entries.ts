@@ -1,15 +1,21 @@
 /**
- * One change of an alert as the feed screen, a patient's history and the chart's marks show it.
+ * One change of an alert, of a shelf or of a time out of service as the feed screen, a patient's history and the chart's marks show it.
  *
  * Live changes are whole alerts (the feed), older ones come from the API; both become an `Entry`. Times µs UTC.
  */
+
+import type { Change, Service, Shelf } from "../../logic/alerts";
+import { isTechnical } from "../../logic/shelves";
 
 export type Priority = "high" | "medium" | "low";
 
 /** What both sources have in common. Everything the API may leave out is optional. */
 export interface AlertFields {
+  /** *shelf* and *service* tell what was set aside; they have no alert. */
+  readonly kind?: string;
+  readonly until?: number | null;
   readonly id?: string;
-  readonly alert?: string;
+  readonly alert?: string | null;
   readonly version?: readonly number[];
   readonly change: string;
   readonly at: number;
@@ -52,6 +58,8 @@ export type Kind = "call" | "condition" | "people" | "quiet";
 export interface Entry {
   /** The same for the same change from either source. */
   readonly key: string;
+  /** A shelf or a time out of service began or ended: there is no alert and no priority. */
+  readonly aside: boolean;
   readonly alert: string;
   readonly at: number;
   readonly change: string;
@@ -87,6 +95,7 @@ const KINDS: Record<string, Kind> = {
   reason: "condition", clear: "condition", expire: "condition",
   acknowledge: "people", shelve: "people", unshelve: "people", going: "people", treated: "people",
   release: "people", undo: "people", note: "people", seen: "people",
+  shelf: "people", shelf_over: "people", out_of_service: "people", in_service: "people",
 };
 
 /** The kind of a change; *quiet* ones (rewritten, delivered) say nothing to a person. */
@@ -94,17 +103,39 @@ export function kindOf(change: string): Kind {
   return KINDS[change] ?? "quiet";
 }
 
+/** A live change of the feed. */
+export function entryOf(change: Change): Entry {
+  return toEntry(change.kind === "alert" ? change : asideFields(change));
+}
+
+/** What the API says of the same record. */
+function asideFields(record: Shelf | Service): AlertFields {
+  const { kind, ended, since, until, by, reason, patient, label, site, version } = record;
+  const rule = record.kind === "shelf" ? { metric: record.metric, rule: record.rule, level: record.level } : {};
+  const change = kind === "shelf" ? (ended ? "shelf_over" : "shelf") : ended ? "in_service" : "out_of_service";
+  return { kind, change, at: ended ? until : since, until, by, text: reason, patient, label, site, version, ...rule };
+}
+
+/** Which rule of whom: a shelf is of one. */
+function subjectOf(fields: Pick<AlertFields, "patient" | "site" | "metric" | "rule">): string {
+  return `${fields.patient ?? `site ${fields.site}`}/${fields.metric ?? ""}/${fields.rule ?? ""}`;
+}
+
 export function toEntry(fields: AlertFields): Entry {
-  const alert = fields.alert ?? fields.id ?? "";
+  const aside = fields.kind === "shelf" || fields.kind === "service";
+  const over = fields.change === "shelf_over" || fields.change === "in_service";
+  const alert = aside ? "" : fields.alert ?? fields.id ?? "";
+  const version = fields.version?.join(".") ?? `${fields.at}/${fields.change}`;
   return {
-    key: `${alert}/${fields.version?.join(".") ?? `${fields.at}/${fields.change}`}`,
+    key: aside ? `${fields.change}/${fields.at}/${subjectOf(fields)}` : `${alert}/${version}`,
+    aside,
     alert,
     at: fields.at,
     change: fields.change,
     kind: kindOf(fields.change),
     announced: fields.announced ?? false,
     priority: priorityOf(fields.priority),
-    category: fields.category === "technical" ? "technical" : "physiological",
+    category: fields.category === "technical" || (aside && isTechnical(fields.rule ?? "")) ? "technical" : "physiological",
     level: fields.level ?? 1,
     patient: fields.patient ?? null,
     label: fields.label ?? "",
@@ -119,8 +150,8 @@ export function toEntry(fields: AlertFields): Entry {
     censored: fields.censored ?? null,
     reason: fields.reason ?? "",
     by: fields.by ?? byOf(fields) ?? "",
-    until: untilOf(fields),
-    text: fields.text ?? textOf(fields),
+    until: aside ? fields.until ?? null : untilOf(fields),
+    text: aside && over ? "" : fields.text ?? textOf(fields),
     escalation: fields.escalation ?? 0,
   };
 }
@@ -160,12 +191,22 @@ function textOf(fields: AlertFields): string {
   }
 }
 
-/** Entries of both sources as one list, newest first, each change once. Lists come newest first. */
+/** Changes of an alert that tell of its shelf too. */
+const TELLS_OF_SHELF: ReadonlySet<string> = new Set(["shelve", "unshelve", "shelf_end", "undo"]);
+
+/**
+ * Entries of both sources as one list, newest first, each change once. Lists come newest first. A shelf that an alert
+ * tells of at the same moment is no line of its own: what remains are those that began or ended for no open alert.
+ */
 export function joined(live: readonly Entry[], older: readonly Entry[]): Entry[] {
   const seen = new Set<string>();
   const found: Entry[] = [];
-  for (const entry of [...live, ...older]) {
+  const all = [...live, ...older];
+  const told = new Set<string>();
+  for (const entry of all) if (!entry.aside && TELLS_OF_SHELF.has(entry.change)) told.add(`${entry.at}/${subjectOf(entry)}`);
+  for (const entry of all) {
     if (seen.has(entry.key)) continue;
+    if (entry.change.startsWith("shelf") && entry.aside && told.has(`${entry.at}/${subjectOf(entry)}`)) continue;
     seen.add(entry.key);
     found.push(entry);
   }
@@ -183,7 +224,7 @@ export const EVERYTHING: Filter = { priority: "", kind: "", patient: "", technic
 
 export function passes(entry: Entry, filter: Filter): boolean {
   if (entry.kind === "quiet") return false;
-  if (filter.priority !== "" && entry.priority !== filter.priority) return false;
+  if (filter.priority !== "" && (entry.aside || entry.priority !== filter.priority)) return false;
   if (filter.kind !== "" && entry.kind !== filter.kind) return false;
   if (!filter.technical && entry.category === "technical") return false;
   const wanted = filter.patient.trim().toLowerCase();

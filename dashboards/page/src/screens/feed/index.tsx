@@ -1,4 +1,4 @@
-/** Every change of every alert in scope, newest first: live ones from the feed, older ones page by page. */
+/** Every change of every alert, shelf and time out of service in scope, newest first: live ones from the feed, older ones page by page. */
 import "./feed.css";
 import { signal, useComputed, useSignal, type ReadonlySignal, type Signal } from "@preact/signals";
 import { useEffect, useLayoutEffect, useMemo, useRef } from "preact/hooks";
@@ -11,7 +11,7 @@ import { changes } from "../../state/feed";
 import { glucoseUnit } from "../../state/prefs";
 import { hrefPatient } from "../../state/route";
 import { siteName } from "../../state/tiles";
-import { EVERYTHING, joined, passes, toEntry, type Entry, type Filter } from "./entries";
+import { EVERYTHING, entryOf, joined, passes, type Entry, type Filter } from "./entries";
 import { OlderChanges } from "./older";
 import { inSight, keptTop, newestOf, sliceOf } from "./window";
 import { KIND_WORDS, changeWords, ruleWords } from "./words";
@@ -29,7 +29,7 @@ export function Feed() {
     void older.load();
     return () => older.stop();
   }, [older]);
-  const live = useComputed(() => changes.value.map(toEntry));
+  const live = useComputed(() => changes.value.map(entryOf));
   const all = useComputed(() => joined(live.value, older.entries.value));
   const shown = useComputed(() => all.value.filter((entry) => passes(entry, filter.value)));
   return (
@@ -63,6 +63,7 @@ function Filters({ filter }: { filter: Signal<Filter> }) {
   );
 }
 
+/** The page's own regions say what calls and what was answered: a second voice for the same change would be noise. */
 function List({ shown, older, filtered }: { shown: ReadonlySignal<Entry[]>; older: OlderChanges; filtered: boolean }) {
   const log = useRef<HTMLDivElement>(null);
   const before = useRef<readonly Entry[]>([]);
@@ -101,7 +102,7 @@ function List({ shown, older, filtered }: { shown: ReadonlySignal<Entry[]>; olde
       {top.value > row.value && (
         <button type="button" class="button feed-newest" onClick={() => { if (log.current !== null) log.current.scrollTop = 0; }}>↑ Newest</button>
       )}
-      <div class="feed-log" role="log" aria-label="Changes of alerts, newest first" aria-live={top.value < row.value ? "polite" : "off"} aria-relevant="additions"
+      <div class="feed-log" role="log" aria-label="Changes of alerts, newest first" aria-live="off"
         tabIndex={0} ref={log} onScroll={onScroll}>
         <ol class="feed-rows" style={{ height: `${list.length * row.value}px` }}>
           {list.slice(from, to).map((entry, i) => (
@@ -152,6 +153,7 @@ function Row({ entry, top, place, count }: RowProps) {
 }
 
 function Sign({ entry }: { entry: Entry }) {
+  if (entry.aside) return <span class="feed-sign quiet">{entry.change === "shelf" || entry.change === "shelf_over" ? "SHELF" : "SERVICE"}</span>;
   const technical = entry.category === "technical";
   const style = ["marker", entry.priority, technical ? "technical" : "", entry.announced ? "" : "steady"].filter((word) => word !== "");
   return (

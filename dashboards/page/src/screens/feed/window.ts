@@ -20,10 +20,10 @@ export function inSight(count: number, row: number, top: number, height: number)
   return { from, to: Math.max(from, Math.min(count, Math.round((top + height) / row))) };
 }
 
-/** Each alert of the rows with its newest change, µs. */
+/** Each alert of the rows with its newest change, µs; rows of what was set aside have none. */
 export function newestOf(rows: readonly { readonly alert: string; readonly at: number }[]): Map<string, number> {
   const found = new Map<string, number>();
-  for (const { alert, at } of rows) found.set(alert, Math.max(at, found.get(alert) ?? at));
+  for (const { alert, at } of rows) if (alert !== "") found.set(alert, Math.max(at, found.get(alert) ?? at));
   return found;
 }
 

@@ -23,6 +23,7 @@ export function ruleWords(rule: string, level: number, metric: string | null): s
   if (rule === "high" && level === 2) return "Very high glucose";
   const known = RULES[rule];
   if (known !== undefined) return known;
+  if (rule === "") return "Patient";
   if (rule.startsWith("signal")) return `No ${metricWords(metric)} data`;
   if (rule.startsWith("site")) return "Site silent";
   return sentence(rule.replaceAll("_", " "));
@@ -80,6 +81,10 @@ function what(entry: Entry, time: Time): string {
     case "expire": return "over and never seen, dropped after a day";
     case "acknowledge": return `acknowledged by ${by}${until}`;
     case "shelve": return `shelved by ${by}${until}`;
+    case "shelf": return `shelved by ${by}${until}`;
+    case "shelf_over": return "shelf ended";
+    case "out_of_service": return `out of service by ${by}${until}`;
+    case "in_service": return "back in service";
     case "unshelve": return "taken off the shelf";
     case "going": return `${by} is going`;
     case "treated": return `${by} has treated it${entry.until === null ? "" : `, recheck ${time(entry.until)}`}`;

@@ -7,11 +7,11 @@ import { PriorityMarker } from "../../parts/marker";
 type Keys = readonly (readonly [string, string])[];
 
 const WARD: Keys = [
-  ["j k", "next, previous patient on the worklist"],
+  ["j k", "next, previous patient on the worklist; on a patient the next, previous alert"],
   ["a", "acknowledge; for one that is over: seen"],
   ["g", "I’m going: everybody sees that you have it"],
   ["t", "treated: look again after some minutes; it comes back if nobody does"],
-  ["s", "shelve for some minutes, with a reason; high priority at most 15 min"],
+  ["s", "shelve for 15 min, at once; why, and other minutes, can be chosen after it or beside the button"],
   ["n", "write a note"],
   ["o", "out of service: only high alerts of the patient call (ward)"],
   ["Enter", "open the patient"],
@@ -27,7 +27,7 @@ const CHART: Keys = [
   ["← →", "on the alerts under the chart: the one before, after"],
 ];
 const STATES: Keys = [
-  ["hatched", "the value is old; its age stands in words"],
+  ["hatched", "the value is old; its age stands in words. A hatched sign: nobody knows now whether it is still so"],
   ["--", "not known now, with what was known last"],
   ["LOW HIGH", "beyond the sensor’s range: it calls like a number"],
   ["acknowledged", "somebody has answered, until when stands beside it; it calls again if it is still so then"],

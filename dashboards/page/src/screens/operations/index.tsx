@@ -10,14 +10,14 @@ import { heartbeat, link, proofs, server } from "../../state/feed";
 import { ApiError, api } from "../../state/session";
 import { liveLink, siteName } from "../../state/tiles";
 import {
-  countWords, healthOf, latencyWords, ranked, rateWords, reasonWords, sampled, sparkPath, trace, verdict, waiting,
+  countWords, healthOf, latencyWords, ranked, rateWords, reasonWords, sampled, sparkPath, trace, verdict, waiting, whyNot,
   type Hop, type Sample, type System,
 } from "./system";
 
 const EVERY_MS = 3_000;
 
 const HOPS: Record<string, string> = {
-  readings: "Readings from devices", windows: "Windows computed", journal: "Conditions and commands", feed: "Changes of alerts",
+  devices: "From device to bridge", broker: "Broker, by a tick's round trip", readings: "Into the log of readings", windows: "Windows computed", journal: "Conditions and commands", feed: "Changes of alerts", gateway: "Taken by the gateway", socket: "Whole way to a socket, by proof",
   rejected: "Refused", stored: "Stored in the database",
 };
 const FEED_WORDS = { connecting: "connecting", open: "live", waiting: "waiting for the patients", reconnecting: "reconnecting", lost: "LOST", refused: "refused" } as const;
@@ -119,25 +119,36 @@ function Hops({ hops }: { hops: readonly Hop[] }) {
             <th scope="col">Hop</th><th scope="col" class="number">Per second</th><th scope="col"><span class="unseen-by-eyes">Rate in the last minutes</span></th>
             <th scope="col" class="number">Waiting</th><th scope="col"><span class="unseen-by-eyes">Waiting, as a bar</span></th><th scope="col" class="number">Age</th>
             <th scope="col"><span class="unseen-by-eyes">Age in the last minutes</span></th>
+            <th scope="col" class="number">Median</th><th scope="col" class="number">99 %</th>
           </tr></thead>
           <tbody>
             {hops.map((hop) => (
               <tr key={hop.name}>
                 <th scope="row">{HOPS[hop.name] ?? hop.name.replaceAll("_", " ")}</th>
-                <td class="number">{rateWords(hop.per_second)}</td>
+                <Told hop={hop} of="per_second" words={rateWords} />
                 <td><Spark name={hop.name} of="per_second" /></td>
-                <td class="number">{countWords(hop.lag)}</td>
+                <Told hop={hop} of="lag" words={countWords} />
                 <td>{hop.lag === null || hop.lag === undefined ? null : <Bar part={hop.lag / lag} />}</td>
-                <td class="number">{latencyWords(hop.age_ms)}</td>
+                <Told hop={hop} of="age_ms" words={latencyWords} />
                 <td><Spark name={hop.name} of="age_ms" /></td>
+                <Told hop={hop} of="p50_ms" words={latencyWords} />
+                <Told hop={hop} of="p99_ms" words={latencyWords} />
               </tr>
             ))}
-            {hops.length === 0 && <tr><td colSpan={7}>No hop tells its numbers now.</td></tr>}
+            {hops.length === 0 && <tr><td colSpan={9}>No hop tells its numbers now.</td></tr>}
           </tbody>
         </table>
       </div>
+      <p class="quiet">Rates over 30 s; median and 99 % of how long it took in the last minute.</p>
     </section>
   );
+}
+
+/** A number, or n/a with the reason: for a pointer as a title, for a screen reader in the cell. */
+function Told({ hop, of, words }: { hop: Hop; of: "per_second" | "lag" | "age_ms" | "p50_ms" | "p99_ms"; words: (value: number | null | undefined) => string }) {
+  const why = whyNot(hop, of);
+  if (why === null) return <td class="number">{words(hop[of])}</td>;
+  return <td class="number" title={why}><span class="quiet">n/a</span><span class="unseen-by-eyes">: {why}</span></td>;
 }
 
 function Spark({ name, of }: { name: string; of: "per_second" | "age_ms" }) {

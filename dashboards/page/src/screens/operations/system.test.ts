@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { healthOf, latencyWords, rateWords, ranked, reasonWords, sampled, sparkPath, trace, verdict, waiting } from "./system";
+import { healthOf, latencyWords, rateWords, ranked, reasonWords, sampled, sparkPath, trace, verdict, waiting, whyNot } from "./system";
 
 describe("operations in plain words", () => {
   test("all is well only when every service is ready and nothing is missing", () => {
@@ -17,6 +17,12 @@ describe("operations in plain words", () => {
   test("what nobody knows is a dash and never a zero", () => {
     expect([latencyWords(null), rateWords(undefined), latencyWords(640), latencyWords(4200), latencyWords(180_000)])
       .toEqual(["--", "--", "640 ms", "4.2 s", "3 min"]);
+  });
+
+  test("a number that is not there says why, and one that is there does not", () => {
+    // A dash alone is read as "broken" by one and as "fine" by the next.
+    const hop = { name: "broker", per_second: 0, lag: null, why: { lag: "MQTT does not tell" } };
+    expect([whyNot(hop, "lag"), whyNot(hop, "per_second"), whyNot(hop, "p50_ms")]).toEqual(["MQTT does not tell", null, "not told"]);
   });
 
   test("a partition that is not stored has nothing waiting for the database", () => {

@@ -13,6 +13,16 @@ export interface Hop {
   /** Records that wait before this hop. */
   readonly lag?: number | null;
   readonly age_ms?: number | null;
+  /** How long it took in the last minute. */
+  readonly p50_ms?: number | null;
+  readonly p99_ms?: number | null;
+  /** Of what is not there, why. */
+  readonly why?: Readonly<Record<string, string>>;
+}
+
+/** Why a number of a hop is not there; null where it is. */
+export function whyNot(hop: Hop, of: "per_second" | "lag" | "age_ms" | "p50_ms" | "p99_ms"): string | null {
+  return (hop[of] ?? null) === null ? hop.why?.[of] ?? "not told" : null;
 }
 
 export interface PartitionState {

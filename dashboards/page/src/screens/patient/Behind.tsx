@@ -18,7 +18,8 @@ const ROWS = 10;
 export function Why({ alert, model, first }: { alert: Alert; model: PatientModel; first: boolean }) {
   const open = useSignal(first);
   const number = (value: number, metric: string): string => shownIn(metric, glucoseUnit.value).number(value);
-  const words = whyWords(model.record.value?.policy ?? null, alert.rule, alert.metric, alert.level, number);
+  const words = whyWords(model.record.value?.policy ?? null, alert.rule, alert.metric, alert.level, number,
+    isMetric(alert.metric) ? knownInterval(model, alert.metric) : null);
   return (
     <div class="why">
       {words !== "" && <p class="why-rule">{words}</p>}
@@ -34,9 +35,13 @@ export function Why({ alert, model, first }: { alert: Alert; model: PatientModel
 
 const USUAL: Record<Metric, number> = { glucose: 5 * MINUTE, heart_rate: MINUTE };
 
+function knownInterval(model: PatientModel, metric: Metric): number | null {
+  return tileSignal(model.id).peek()?.vitals[metric]?.interval_us ?? model.series[metric].peek()?.interval_us ?? null;
+}
+
 /** The device's interval; before anything is known of it, a usual one. */
 function intervalOf(model: PatientModel, metric: Metric): number {
-  return tileSignal(model.id).peek()?.vitals[metric]?.interval_us ?? model.series[metric].peek()?.interval_us ?? USUAL[metric];
+  return knownInterval(model, metric) ?? USUAL[metric];
 }
 
 function causeOf(alert: Alert): Cause {

@@ -3,6 +3,7 @@ import { useSignal } from "@preact/signals";
 import { when } from "../../logic/times";
 import { now } from "../../state/clock";
 import { glucoseUnit } from "../../state/prefs";
+import type { Knowledge } from "./knowledge";
 import type { PatientModel } from "./model";
 import { flagWords, newest } from "./readings";
 import { NAMES, chartWords } from "./readout";
@@ -10,6 +11,7 @@ import { METRICS, type Metric, type Series } from "./series";
 import { shownIn } from "./units";
 
 const ROWS = 12;
+const NOTHING: Record<Knowledge, string> = { known: "No readings in this span.", asking: "Loading the readings.", unknown: "Not known now." };
 
 /** For screen readers, as the chart's caption. */
 export function Caption({ model }: { model: PatientModel }) {
@@ -31,13 +33,13 @@ function Text({ model }: { model: PatientModel }) {
     <>
       <p>{chartWords(model)}</p>
       <div class="chart-tables">
-        {METRICS.map((metric) => <LastReadings key={metric} metric={metric} series={model.series[metric].value} />)}
+        {METRICS.map((metric) => <LastReadings key={metric} metric={metric} series={model.series[metric].value} known={model.knowledge.value} />)}
       </div>
     </>
   );
 }
 
-function LastReadings({ metric, series }: { metric: Metric; series: Series | null }) {
+function LastReadings({ metric, series, known }: { metric: Metric; series: Series | null; known: Knowledge }) {
   const unit = glucoseUnit.value;
   const shown = shownIn(metric, unit);
   const rows = series === null ? [] : newest(series, ROWS);
@@ -53,7 +55,7 @@ function LastReadings({ metric, series }: { metric: Metric; series: Series | nul
             <td>{flagWords(row.flags)}</td>
           </tr>
         ))}
-        {rows.length === 0 && <tr><td colSpan={3}>No readings in this span.</td></tr>}
+        {rows.length === 0 && <tr><td colSpan={3}>{NOTHING[known]}</td></tr>}
       </tbody>
     </table>
   );

@@ -6,6 +6,7 @@ import { now } from "../../state/clock";
 import { glucoseUnit } from "../../state/prefs";
 import type { Entry } from "../feed/entries";
 import { changeWords, ruleWords } from "../feed/words";
+import type { Knowledge } from "./knowledge";
 import type { PatientModel } from "./model";
 import { shownIn } from "./units";
 import { rangeWords } from "./view";
@@ -31,7 +32,7 @@ export function History({ model }: { model: PatientModel }) {
         </p>
       )}
       {model.history.value.more === true && <p class="problem">Only the newest changes fit here: choose a shorter range to see the older ones.</p>}
-      {list.length === 0 && <p class="quiet">No changes of alerts in this span.</p>}
+      <Holds knowledge={model.knowledge.value} empty={list.length === 0} />
       <ol class="changes">
         {list.map((entry) => <Line key={entry.key} entry={entry} onShow={() => model.show(entry.at)} />)}
       </ol>
@@ -40,13 +41,20 @@ export function History({ model }: { model: PatientModel }) {
   );
 }
 
+/** An empty list is good news only where the answer has come. */
+function Holds({ knowledge, empty }: { knowledge: Knowledge; empty: boolean }) {
+  if (knowledge === "unknown") return <p class="problem">The history of this span is not known now. {empty ? "" : "Only what this page has seen itself stands here."}</p>;
+  if (knowledge === "asking") return <p class="quiet">Loading the history of this span.</p>;
+  return empty ? <p class="quiet">No changes of alerts in this span.</p> : null;
+}
+
 function Line({ entry, onShow }: { entry: Entry; onShow: () => void }) {
   const unit = glucoseUnit.value;
   const time = (at: number): string => when(at, now.peek());
   return (
-    <li class={entry.announced ? "change change-call" : "change"} data-priority={entry.priority} data-category={entry.category}>
+    <li class={entry.announced ? "change change-call" : "change"} data-priority={entry.aside ? undefined : entry.priority} data-category={entry.category}>
       <button type="button" class="change-time" onClick={onShow} aria-label={`${time(entry.at)}, show on the chart`}>{time(entry.at)}</button>
-      <span class="change-sign">{entry.category === "technical" ? "TECH" : SIGN[entry.priority]}</span>
+      <span class="change-sign">{entry.aside ? "" : entry.category === "technical" ? "TECH" : SIGN[entry.priority]}</span>
       <span class="change-words">
         <b>{ruleWords(entry.rule, entry.level, entry.metric)}</b>{" "}
         {changeWords(entry, time, (value, metric) => shownIn(metric, unit).number(value))}

@@ -3,9 +3,9 @@ import { describe, expect, test } from "vitest";
 import { EVERYTHING, joined, passes, toEntry, type AlertFields } from "../feed/entries";
 import { changeWords, ruleWords } from "../feed/words";
 import { marksOf } from "./marks";
-import { aroundCrossing, nearest, newest, rowsOf, summaryWords } from "./readings";
-import { levelWords, watches, whyWords, type Policy } from "./rules";
-import { emptySeries } from "./series";
+import { aroundCrossing, heldWords, nearest, newest, rowsOf, summaryWords } from "./readings";
+import { levelWords, silentUs, watches, whyWords, type Policy } from "./rules";
+import { emptySeries, fromSpark, type Metric } from "./series";
 import { alertSpans, rows, within } from "./spans";
 
 const T0 = 1_700_000_000_000_000;
@@ -127,10 +127,25 @@ describe("the feed's list", () => {
 
 describe("why", () => {
   test("is the rule in words", () => {
-    expect(whyWords(POLICY, "low", "glucose", 2, number))
+    expect(whyWords(POLICY, "low", "glucose", 2, number, MINUTE))
       .toBe("Calls below 54 at the first reading; ends after 4 min at 59 or more, or 15 min within the limit.");
     expect(levelWords(POLICY.thresholds![0]!, POLICY.thresholds![0]!.levels[0]!, number)).toBe("below 70 for 4 min");
-    expect(whyWords(null, "low", "glucose", 2, number)).toBe("");
+    expect(whyWords(null, "low", "glucose", 2, number, MINUTE)).toBe("");
+  });
+
+  test("of a lost signal has the minutes of the device's own interval", () => {
+    // A sensor that sends every 15 min is not silent after 20.
+    const words = (metric: Metric, interval: number | null): string => whyWords(POLICY, "signal", metric, 1, number, interval);
+    expect(words("glucose", MINUTE)).toBe("Calls after 20 min without a usable glucose reading; new ones end it.");
+    expect(words("glucose", 15 * MINUTE)).toBe("Calls after 33 min without a usable glucose reading; new ones end it.");
+    expect(words("heart_rate", null)).toBe("Calls after 5 min without a usable heart rate reading; new ones end it.");
+    expect(silentUs("heart_rate", 4 * MINUTE)).toBe(8.8 * MINUTE);
+  });
+
+  test("is among what is watched: silence too, with when it gets worse", () => {
+    const silent = { ...POLICY, signals: [{ metric: "glucose", medium_after_us: 60 * MINUTE }] };
+    const found = watches(silent, "glucose", 15 * MINUTE, number, ruleWords).at(-1);
+    expect([found?.name, found?.words]).toEqual(["No glucose data", "no usable reading for 33 min; medium after 60 min"]);
   });
 
   test("says which rule does not apply at the device's interval", () => {
@@ -163,4 +178,12 @@ test("a chart is one sentence for who cannot see it", () => {
   expect(summaryWords("Glucose", series, number, "mg/dL", time))
     .toBe("Glucose: between 60 and 95 mg/dL, last 91 at 1; 4 readings, 1 gap without data.");
   expect(summaryWords("Glucose", emptySeries("glucose", T0, T0), number, "mg/dL", time)).toBe("Glucose: no readings in this span.");
+});
+
+test("what the page only remembers is told without a count, and never as a line without gaps", () => {
+  const held = fromSpark("glucose", [[T0, 60], [T0 + 5 * MINUTE, 91]], T0 - HOUR, T0 + HOUR);
+  expect(held.remembered).toBe(true);
+  expect(heldWords("Glucose", held, number, "mg/dL", time)).toBe(
+    "Glucose: this page remembers values between 60 and 91 mg/dL, last 91 at 5; what else was measured, and whether there are gaps, is not known.");
+  expect(heldWords("Glucose", fromSpark("glucose", [], T0, T0), number, "mg/dL", time)).toBe("Glucose: what was measured in this span is not known.");
 });

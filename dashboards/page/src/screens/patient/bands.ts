@@ -5,6 +5,9 @@ export type Severity = "high" | "medium" | "low";
 
 export interface LimitLine {
   readonly value: number;
+  /** When it began to hold, and when it ended, µs UTC; null: it still holds. */
+  readonly from: number;
+  readonly to: number | null;
   /** Which side of the line calls: a value below it, or above it. */
   readonly side: "below" | "above";
   readonly severity: Severity;
@@ -34,18 +37,31 @@ const HEART_RATE: readonly Named[] = [
 /** The scale that a chart has at least, so that two patients' charts compare at a glance. */
 const USUAL: Record<Metric, readonly [number, number]> = { glucose: [40, 300], heart_rate: [20, 160] };
 
-export function limitLines(metric: Metric, limits: Limits | null): LimitLine[] {
-  if (limits === null || ("applies" in limits && !limits.applies)) return [];
-  const held: Readonly<Record<string, unknown>> = { ...limits };
-  const named = metric === "glucose" ? GLUCOSE : HEART_RATE;
-  return named.flatMap(({ name, ...rest }) => {
-    const value = held[name];
-    return typeof value === "number" ? [{ value, ...rest }] : [];
-  });
+/** The limits that held then, as stretches; one that goes on unchanged is one stretch. */
+export function limitLines(metric: Metric, steps: readonly (readonly [number, Limits])[]): LimitLine[] {
+  const found: LimitLine[] = [];
+  for (const { name, ...rest } of metric === "glucose" ? GLUCOSE : HEART_RATE) {
+    let open: LimitLine | null = null;
+    for (const [from, limits] of steps) {
+      const value = heldIn(limits, name);
+      if (open !== null && open.value === value) continue;
+      if (open !== null) found.push({ ...open, to: from });
+      open = value === null ? null : { value, from, to: null, ...rest };
+    }
+    if (open !== null) found.push(open);
+  }
+  return found;
 }
 
-export function targetBand(limits: Limits | null): readonly [number, number] | null {
-  return limits !== null && "target" in limits ? limits.target : null;
+function heldIn(limits: Limits, name: string): number | null {
+  if ("applies" in limits && !limits.applies) return null;
+  const value = (limits as unknown as Readonly<Record<string, unknown>>)[name];
+  return typeof value === "number" ? value : null;
+}
+
+export function targetBand(steps: readonly (readonly [number, Limits])[]): readonly [number, number] | null {
+  const limits = steps[steps.length - 1]?.[1];
+  return limits !== undefined && "target" in limits ? limits.target : null;
 }
 
 /** The vertical range: at least the usual one, widened to the data by a little. Never cuts an extreme off. */

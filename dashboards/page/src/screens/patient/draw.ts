@@ -89,9 +89,11 @@ function gaps(p: Pen, scene: Scene, look: Look): void {
   }
 }
 
+/** Each limit over the time in which it held; those of today have their words at the right, others their value. */
 function limits(p: Pen, scene: Scene, look: Look): void {
-  const shown = scene.lines.map((line) => ({ ...line, at: p.y(line.value) }))
-    .filter((line) => line.at >= p.top - p.px && line.at <= p.bottom + p.px).sort((a, b) => a.at - b.at);
+  const shown = scene.lines.map((line) => ({
+    ...line, at: p.y(line.value), x0: Math.max(p.left, p.x(line.from)), x1: line.to === null ? p.right : Math.min(p.right, p.x(line.to)),
+  })).filter((line) => line.at >= p.top - p.px && line.at <= p.bottom + p.px && line.x1 > line.x0).sort((a, b) => a.at - b.at);
   let free = p.top - 20 * p.px;
   p.ctx.save();
   p.ctx.lineWidth = p.px;
@@ -101,10 +103,14 @@ function limits(p: Pen, scene: Scene, look: Look): void {
   for (const line of shown) {
     p.ctx.strokeStyle = look.muted;
     p.ctx.setLineDash((DASHES[line.severity] ?? []).map((dash) => dash * p.px));
-    stroke(p, p.left, line.at, p.right, line.at);
+    stroke(p, line.x0, line.at, line.x1, line.at);
+    p.ctx.fillStyle = look.muted;
+    if (line.x1 < p.right) {
+      if (line.x1 - line.x0 > 30 * p.px) p.ctx.fillText(scene.number(line.value), line.x0 + 4 * p.px, line.at - 7 * p.px);
+      continue;
+    }
     const at = Math.max(line.at, free + 12 * p.px);
     free = at;
-    p.ctx.fillStyle = look.muted;
     p.ctx.fillText(`${line.words} ${scene.number(line.value)}`, p.right + 6 * p.px, at);
   }
   p.ctx.restore();

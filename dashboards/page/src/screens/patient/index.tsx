@@ -2,14 +2,14 @@
 import "uplot/dist/uPlot.min.css";
 import "./patient.css";
 import { effect, useSignalEffect } from "@preact/signals";
-import { useEffect, useMemo } from "preact/hooks";
+import { useEffect, useLayoutEffect, useMemo, useRef } from "preact/hooks";
 import { isId } from "../../logic/address";
 import type { Alert } from "../../logic/alerts";
 import type { Tile } from "../../logic/live";
-import { sentence, who } from "../../logic/words";
+import { called, sentence, who } from "../../logic/words";
 import { Marker } from "../../parts/marker";
 import { now } from "../../state/clock";
-import { going, undoLast } from "../../state/actions";
+import { going, shelve, undoLast } from "../../state/actions";
 import { alertsOf, outOfService } from "../../state/feed";
 import { glucoseUnit } from "../../state/prefs";
 import { go } from "../../state/route";
@@ -107,7 +107,8 @@ function key(event: KeyboardEvent, model: PatientModel): void {
   if (event.ctrlKey || event.metaKey || event.altKey || target?.closest("input, select, textarea, [role=dialog], dialog")) return;
   const free = target === null || target === document.body || target.id === "main";
   const step = event.key === "ArrowLeft" ? -1 : event.key === "ArrowRight" ? 1 : 0;
-  if (rangeKey(event.key, model) || alertKey(event.key, model)) event.preventDefault();
+  // A key that is held down repeats itself: it may move the chart, but never says the same answer twice.
+  if (rangeKey(event.key, model) || (!event.repeat && alertKey(event.key, model))) event.preventDefault();
   else if (free && step !== 0 && !event.shiftKey) {
     model.view.value = panned(model.view.peek(), step * 0.25, now.peek());
     event.preventDefault();
@@ -116,9 +117,15 @@ function key(event: KeyboardEvent, model: PatientModel): void {
 
 /** The ward's keys, for the alert that has the focus; without one the first press only goes to the first alert. */
 function alertKey(name: string, model: PatientModel): boolean {
-  if (name === "?") go("#/help");
+  const writing = document.getElementById(`card-${panel.peek()?.patient ?? ""}`);
+  if (writing !== null) {
+    // Somebody is in the middle of an answer: a letter does not give another one.
+    if (name !== "Escape") return false;
+    panel.value = null;
+    writing.focus();
+  } else if (name === "?") go("#/help");
   else if (name === "u" && mayCommand()) void undoLast();
-  else if (name === "Escape" && panel.peek() !== null) panel.value = null;
+  else if (name === "j" || name === "k") step(name === "j" ? 1 : -1);
   else if (name.length === 1 && "agtsn".includes(name) && mayCommand()) {
     const card = document.activeElement?.closest<HTMLElement>(".open-alert");
     const alert = alertsOf(model.id).peek().find((each) => each.id === card?.dataset.alert);
@@ -128,12 +135,20 @@ function alertKey(name: string, model: PatientModel): boolean {
   return true;
 }
 
+/** The focus goes to the alert after, or before, the one that has it; from none to the first. */
+function step(by: 1 | -1): void {
+  const cards = [...document.querySelectorAll<HTMLElement>(".open-alert")];
+  const place = cards.findIndex((card) => card.contains(document.activeElement));
+  cards[place < 0 ? 0 : Math.min(cards.length - 1, Math.max(0, place + by))]?.focus();
+}
+
 function answerKey(name: string, alert: Alert): void {
   if (name === "a") answer(alert);
   else if (name === "n") toggle(alert.id, "note");
   else if (alert.condition === "over") return;
   else if (name === "g") void going(alert);
-  else toggle(alert.id, name === "t" ? "treated" : "shelve");
+  else if (name === "s") void shelve(alert);
+  else toggle(alert.id, "treated");
 }
 
 function Head({ model, tile, label }: { model: PatientModel; tile: Tile | null; label: string }) {
@@ -164,8 +179,14 @@ function Problem({ model }: { model: PatientModel }) {
 function Open({ model }: { model: PatientModel }) {
   const list = alertsOf(model.id).value;
   const ordered = [...list].sort((a, b) => rank(a) - rank(b) || a.opened_at - b.opened_at);
+  const here = useRef<HTMLElement>(null);
+  // An alert that is answered moves down: it is taken out of the page for a moment, and the focus with it.
+  const focused = document.activeElement;
+  useLayoutEffect(() => {
+    if (focused instanceof HTMLElement && focused !== document.activeElement && here.current?.contains(focused)) focused.focus({ preventScroll: true });
+  });
   return (
-    <section class="patient-alerts" aria-labelledby="open-title">
+    <section class="patient-alerts" aria-labelledby="open-title" ref={here}>
       <h3 id="open-title">Open alerts <span class="quiet">{list.length}</span></h3>
       {list.length === 0 && <p class="quiet">None. No alert is open for this patient.</p>}
       {ordered.map((alert, i) => <Card key={alert.id} alert={alert} model={model} first={i === 0} />)}
@@ -181,17 +202,19 @@ function rank(alert: Alert): number {
 function Card({ alert, model, first }: { alert: Alert; model: PatientModel; first: boolean }) {
   const unit = glucoseUnit.value;
   const has = who(alert, now.value);
+  const more = called(alert);
+  const subjects = alert.shelf === null ? [alert.id] : [alert.id, alert.shelf];
   return (
-    <article class={`open-alert ${alert.priority}`} data-alert={alert.id} tabIndex={-1} aria-label={`${ruleWords(alert.rule, alert.level, alert.metric)}, ${alert.priority} priority`}>
-      <p class="open-head"><Marker alert={alert} /> <Done subjects={[alert.id]} /></p>
-      <p class="open-sentence">{sentence(asNow(alert), unit, now.value)}</p>
+    <article class={`open-alert ${alert.priority}`} id={`card-${alert.id}`} data-alert={alert.id} tabIndex={-1} aria-label={`${ruleWords(alert.rule, alert.level, alert.metric)}, ${alert.priority} priority`}>
+      <p class="open-head"><Marker alert={alert} /> <Done subjects={subjects} /></p>
+      <p class="open-sentence">{sentence(asNow(alert), unit, now.value)}{more === "" ? null : <strong> · {more}</strong>}</p>
       {has !== "" && <p class="open-who">{has}</p>}
       {alert.undelivered === true && <p class="problem">No screen showed its last call within 10 s.</p>}
       {alert.notes.length > 0 && (
         <ul class="open-notes">{alert.notes.map((note) => <li key={note.at}>“<bdi>{note.text}</bdi>” <bdi class="quiet">{note.by}</bdi></li>)}</ul>
       )}
       {mayCommand() && <Answers alert={alert} />}
-      <Outcome subjects={[alert.id]} />
+      <Outcome subjects={subjects} />
       <Why alert={alert} model={model} first={first} />
     </article>
   );

@@ -16,6 +16,8 @@ const LETTERS: Record<string, readonly [string, string]> = {
   shelve: ["S", "shelved"],
   unshelve: ["U", "taken off the shelf"],
   release: ["R", "let go"],
+  out_of_service: ["O", "out of service"],
+  in_service: ["I", "back in service"],
 };
 
 export const LETTER_WORDS: readonly (readonly [string, string])[] = Object.values(LETTERS);

@@ -9,7 +9,8 @@ import { ApiError, api } from "../../state/session";
 import { now } from "../../state/clock";
 import { alertsOf, changes } from "../../state/feed";
 import { spark, tileSignal } from "../../state/tiles";
-import { joined, toEntry, type AlertFields, type Entry } from "../feed/entries";
+import { entryOf, joined, toEntry, type AlertFields, type Entry } from "../feed/entries";
+import { knowledge, type Knowledge } from "./knowledge";
 import type { Policy } from "./rules";
 import { METRICS, fromSpark, livePoint, withLive, freshUs, type Limits, type LiveVital, type Metric, type Series } from "./series";
 import { alertSpans, type AlertSpan, type WholeAlert } from "./spans";
@@ -73,6 +74,10 @@ export class PatientModel {
   readonly history = signal<AlertsAnswer>({ alerts: [], changes: [] });
   readonly record = signal<PatientRecord | null>(null);
   readonly chart = signal<Loading>({ phase: "loading", why: "", asked: 0 });
+  /** The span of the last good answer. */
+  private readonly answered = signal<Span | null>(null);
+  /** What an empty chart or history means now. */
+  readonly knowledge: ReadonlySignal<Knowledge>;
   readonly recordProblem = signal("");
   /** The server knows no such patient in this person's scope. */
   readonly nobody = signal(false);
@@ -104,13 +109,14 @@ export class PatientModel {
       return Math.ceil(now.value / step) * step;
     });
     this.span = computed(() => spanOf(this.view.value, moved.value));
-    const live = computed(() => changes.value.filter((alert) => alert.patient === id).map(toEntry));
+    this.knowledge = computed(() => knowledge(this.chart.value.phase, this.answered.value, this.span.value));
+    const live = computed(() => changes.value.filter((change) => change.patient === id).map(entryOf));
     const older = computed(() => this.history.value.changes.map(toEntry));
     this.entries = computed(() => joined(live.value, older.value));
     this.spans = computed(() => {
       const whole = new Map<string, WholeAlert>(this.history.value.alerts.map((alert) => [alert.id, alert]));
       for (const alert of changes.value) {
-        if (alert.patient === id && (whole.get(alert.id)?.at ?? 0) < alert.at) whole.set(alert.id, alert);
+        if (alert.kind === "alert" && alert.patient === id && (whole.get(alert.id)?.at ?? 0) < alert.at) whole.set(alert.id, alert);
       }
       for (const alert of alertsOf(id).value) whole.set(alert.id, alert);
       return alertSpans(whole.values(), this.entries.value);
@@ -171,6 +177,7 @@ export class PatientModel {
         this.series.heart_rate.value = this.kept(heart);
         this.series.glucose.value = this.kept(glucose);
         this.history.value = history;
+        this.answered.value = span;
         this.chart.value = { phase: "ok", why: "", asked };
       });
     } catch (error) {
@@ -217,7 +224,7 @@ export class PatientModel {
     for (const metric of this.remembered) {
       const vital = tileSignal(this.id).peek()?.vitals[metric];
       const found = fromSpark(metric, spark(this.id).peek()[metric], span.from, span.to);
-      this.series[metric].value = { ...this.kept(found), limits: vital?.limits ?? null, interval_us: vital?.interval_us ?? null };
+      this.series[metric].value = { ...this.kept(found), limits: vital?.limits ? [[span.from, vital.limits]] : [], interval_us: vital?.interval_us ?? null };
     }
   }
 

@@ -91,6 +91,15 @@ export function summary(series: Series): Summary {
   return found;
 }
 
+/** What the page holds of a span that it does not know, in one sentence: no count, and nothing about gaps. */
+export function heldWords(name: string, series: Series, number: (value: number) => string, unit: string,
+                          time: (at: number) => string): string {
+  const told = summary(series);
+  if (told.last === null || told.min === null || told.max === null) return `${name}: what was measured in this span is not known.`;
+  return `${name}: this page remembers values between ${number(told.min)} and ${number(told.max)} ${unit}, last ${number(told.last.value)} at `
+    + `${time(told.last.t)}; what else was measured, and whether there are gaps, is not known.`;
+}
+
 /** The chart in one sentence, for who cannot see it. */
 export function summaryWords(name: string, series: Series, number: (value: number) => string, unit: string,
                              time: (at: number) => string): string {

@@ -3,7 +3,7 @@ import { when } from "../../logic/times";
 import { now } from "../../state/clock";
 import { glucoseUnit } from "../../state/prefs";
 import type { PatientModel } from "./model";
-import { flagWords, summaryWords } from "./readings";
+import { flagWords, heldWords, summaryWords } from "./readings";
 import { METRICS, nearestIndex, type Metric } from "./series";
 import { shownIn } from "./units";
 
@@ -31,8 +31,12 @@ export function chartWords(model: PatientModel): string {
   const told = METRICS.map((metric) => {
     const series = model.series[metric].value;
     const shown = shownIn(metric, glucoseUnit.value);
-    if (series === null) return `${NAMES[metric]}: loading.`;
-    return summaryWords(NAMES[metric], series, shown.number, shown.unit, (at) => when(at, now.peek()));
+    const known = model.knowledge.value;
+    if (series === null || known === "asking") return `${NAMES[metric]}: loading.`;
+    const words = known === "known" && series.remembered !== true ? summaryWords : heldWords;
+    const summary = words(NAMES[metric], series, shown.number, shown.unit, (at) => when(at, now.peek()));
+    const changed = series.limits.slice(1).map(([from]) => when(from, now.peek()));
+    return changed.length === 0 ? summary : `${summary} Its limits changed at ${changed.join(", ")}.`;
   });
   return told.join(" ");
 }

@@ -1,6 +1,6 @@
 /** Rules in words, from the patient's policy: why an alert is there, and what is watched at all. Times µs. */
 import { MINUTE, SECOND } from "../../logic/times";
-import { type Metric } from "./series";
+import { isMetric, type Metric } from "./series";
 
 export interface Level {
   readonly number: number;
@@ -35,7 +35,7 @@ export interface Policy {
   readonly version?: number;
   readonly thresholds?: readonly ThresholdRule[];
   readonly windows?: readonly WindowRule[];
-  readonly signals?: readonly { readonly metric: string }[];
+  readonly signals?: readonly { readonly metric: string; readonly medium_after_us?: number }[];
 }
 
 export type Number_ = (value: number, metric: string) => string;
@@ -77,8 +77,18 @@ export function windowWords(rule: WindowRule, number: Number_): string {
   return `median of ${durationWords(rule.width_us)} is ${sides}${times}`;
 }
 
+/** Silence of a metric that calls, at least (RULES, *Signal*). */
+const SILENT: Record<Metric, number> = { glucose: 20 * MINUTE, heart_rate: 5 * MINUTE };
+const SILENT_INTERVALS = 2.2;
+
+/** How long no deciding reading may come before the signal rule calls; a slow device has longer (``interval`` µs). */
+export function silentUs(metric: Metric, interval: number | null): number {
+  return Math.max(SILENT[metric], SILENT_INTERVALS * (interval ?? 0));
+}
+
 /** Why the rule of an alert called: its condition and what ends it; empty where the policy does not know it. */
-export function whyWords(policy: Policy | null, rule: string, metric: string | null, level: number, number: Number_): string {
+export function whyWords(policy: Policy | null, rule: string, metric: string | null, level: number, number: Number_,
+                         interval: number | null): string {
   const threshold = policy?.thresholds?.find((each) => each.name === rule);
   const at = threshold?.levels.find((each) => each.number === level);
   if (threshold !== undefined && at !== undefined) {
@@ -86,11 +96,15 @@ export function whyWords(policy: Policy | null, rule: string, metric: string | n
   }
   const window = policy?.windows?.find((each) => each.name === rule);
   if (window !== undefined) return `Calls when the ${windowWords(window, number)}.`;
-  if (rule.startsWith("signal") && metric !== null) {
-    const after = metric === "glucose" ? "20 min" : "5 min";
-    return `Calls after ${after} or more without a usable ${metric.replaceAll("_", " ")} reading; a new one ends it.`;
+  if (rule.startsWith("signal") && isMetric(metric)) {
+    return `Calls after ${durationWords(silentUs(metric, interval))} without a usable ${metric.replaceAll("_", " ")} reading; new ones end it.`;
   }
   return "";
+}
+
+function signalWords(metric: Metric, mediumAfter: number | null, interval: number | null): string {
+  const later = mediumAfter === null ? "" : `; medium after ${durationWords(mediumAfter)}`;
+  return `no usable reading for ${durationWords(silentUs(metric, interval))}${later}`;
 }
 
 /** Every rule in force for a metric, and whether it applies at the device's interval (µs; null: not known). */
@@ -104,5 +118,8 @@ export function watches(policy: Policy | null, metric: Metric, interval: number 
     name: name(rule.name, 1, metric), words: windowWords(rule, number), priority: rule.priority,
     applies: interval === null || rule.width_us >= 2 * interval,
   }));
-  return [...thresholds, ...windows];
+  const signals = (policy?.signals ?? []).filter((rule) => rule.metric === metric).map((rule) => ({
+    name: name("signal", 1, metric), words: signalWords(metric, rule.medium_after_us ?? null, interval), priority: "low", applies: true,
+  }));
+  return [...thresholds, ...windows, ...signals];
 }

@@ -34,7 +34,10 @@ export interface Series {
   readonly n: readonly number[];
   readonly flags: readonly number[];
   readonly gaps: readonly (readonly [number, number])[];
-  readonly limits: Limits | null;
+  /** What held then: each from its time on to the next. */
+  readonly limits: readonly (readonly [number, Limits])[];
+  /** The page's own memory, one value in five minutes: what lies between them is not known. */
+  readonly remembered?: true;
 }
 
 /** A value as the tiles socket tells it, reduced to what a chart needs. */
@@ -65,7 +68,7 @@ export function gapUs(metric: Metric, interval: number | null): number {
 export function emptySeries(metric: Metric, from: number, to: number): Series {
   return {
     metric, unit: metric === "glucose" ? "mg/dL" : "/min", from, to, interval_us: null, bucket_us: 0, raw: true,
-    t: [], min: [], max: [], last: [], n: [], flags: [], gaps: [], limits: null,
+    t: [], min: [], max: [], last: [], n: [], flags: [], gaps: [], limits: [],
   };
 }
 
@@ -164,7 +167,7 @@ export function fromSpark(metric: Metric, points: readonly (readonly [number, nu
   });
   return {
     ...emptySeries(metric, from, to), raw: false, bucket_us: bucket, t, min: values, max: values, last: values,
-    n: t.map(() => 1), flags: t.map(() => 0), gaps,
+    n: t.map(() => 1), flags: t.map(() => 0), gaps, remembered: true,
   };
 }
 

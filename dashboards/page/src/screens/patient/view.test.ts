@@ -39,13 +39,20 @@ describe("a view", () => {
 describe("bands", () => {
   test("show the four limits of glucose and its target", () => {
     const limits = { target: [70, 180] as [number, number], low1: 70, low2: 54, high1: 250, high2: 399 };
-    expect(limitLines("glucose", limits).map((line) => line.value)).toEqual([54, 70, 250, 399]);
-    expect(targetBand(limits)).toEqual([70, 180]);
+    expect(limitLines("glucose", [[0, limits]]).map((line) => line.value)).toEqual([54, 70, 250, 399]);
+    expect(targetBand([[0, limits]])).toEqual([70, 180]);
+  });
+
+  test("show each limit where it held: a value is judged by the limits of its day", () => {
+    const then = { target: [70, 180] as [number, number], low1: 70, low2: 54, high1: 250, high2: 399 };
+    const lines = limitLines("glucose", [[0, then], [HOUR, { ...then, low1: 80 }], [2 * HOUR, { ...then, low1: null }]]);
+    expect(lines.filter((line) => line.words === "low").map(({ value, from, to }) => [value, from, to])).toEqual([[70, 0, HOUR], [80, HOUR, 2 * HOUR]]);
+    expect(lines.filter((line) => line.words === "very low").map(({ value, from, to }) => [value, from, to])).toEqual([[54, 0, null]]);
   });
 
   test("show no heart rate limit that does not apply at the device's interval", () => {
     // A line would promise an alarm that cannot come.
-    expect(limitLines("heart_rate", { low: 40, high: 130, extreme_low: 35, extreme_high: 150, applies: false })).toEqual([]);
+    expect(limitLines("heart_rate", [[0, { low: 40, high: 130, extreme_low: 35, extreme_high: 150, applies: false }]])).toEqual([]);
   });
 
   test("never cut an extreme off, and never zoom into a calm patient", () => {

@@ -3,7 +3,8 @@ import type { Alert } from "../../logic/alerts";
 import type { Card } from "../../logic/order";
 import { useDerived } from "../../parts/derived";
 import { outcomeWords } from "../../parts/told";
-import { going, release, retry, told, undoable, undoLast, type Told } from "../../state/actions";
+import { going, release, retry, shelve, told, undoable, undoLast, unshelve, type Told } from "../../state/actions";
+import { shelves } from "../../state/feed";
 import { session } from "../../state/session";
 import { panel, toggle, type Panel } from "./choice";
 import { answer } from "./keys";
@@ -50,13 +51,32 @@ export function Actions({ card }: { card: Card }) {
         </button>
       )}
       <Toggle patient={patient} kind="treated" word="Treated" letter="t" />
-      <Toggle patient={patient} kind="shelve" word="Shelve" letter="s" />
+      <Aside alert={lead} patient={patient} />
       <Toggle patient={patient} kind="more" word="⋯" letter="" label="More: note, out of service" />
       <span class="rare">
         <Toggle patient={patient} kind="note" word="Note" letter="n" />
         <Toggle patient={patient} kind="out" word="Out of service" letter="o" />
       </span>
     </div>
+  );
+}
+
+/** One press puts it aside for 15 min; other minutes and a reason beside it. What is put aside already can be ended. */
+function Aside({ alert, patient }: { alert: Alert; patient: string }) {
+  const shelf = alert.response === "shelved" ? shelves.value.find((each) => each.id === alert.shelf) : undefined;
+  return (
+    <span class="split">
+      {shelf ? (
+        <button class="button first aside-now" type="button" onClick={() => void unshelve(shelf)}>
+          End shelf
+        </button>
+      ) : (
+        <button class="button first aside-now" type="button" title="for 15 min" onClick={() => void shelve(alert)}>
+          Shelve <kbd>s</kbd>
+        </button>
+      )}
+      <Toggle patient={patient} kind="shelve" word="▾" letter="" label="Shelve for how long, and why" />
+    </span>
   );
 }
 

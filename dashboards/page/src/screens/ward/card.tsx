@@ -7,9 +7,10 @@ import { ARROW_WORDS, ARROWS, slopeDigits, unitOf } from "../../logic/units";
 import { called, plural, sentence, who, word } from "../../logic/words";
 import { useDerived } from "../../parts/derived";
 import { Marker } from "../../parts/marker";
+import { PatientLink } from "../../parts/patientlink";
 import { judged, minute, now } from "../../state/clock";
 import { glucoseUnit } from "../../state/prefs";
-import { hrefPatient, wallMode } from "../../state/route";
+import { wallMode } from "../../state/route";
 import { asNow, beds, siteName, tileOf } from "../../state/tiles";
 import { Actions, Done, Outcome } from "./actions";
 import { selected } from "./choice";
@@ -47,9 +48,9 @@ export function Card({ card }: { card: CardData }) {
     >
       <div class="head">
         <Marker alert={lead} />
-        <a class="label" href={hrefPatient(patient)}>
+        <PatientLink patient={patient} style="label">
           <bdi>{card.label}</bdi>
-        </a>
+        </PatientLink>
         <bdi class="bed">{bed}</bdi>
         <span class="muted small site" title={siteName(card.site)}>
           {siteName(card.site)}
@@ -72,7 +73,7 @@ export function Card({ card }: { card: CardData }) {
       {rest > 0 ? (
         <p class="also">
           and {plural(rest, "more alert")} that {rest === 1 ? "is" : "are"} over and unseen:{" "}
-          <a href={hrefPatient(patient)}>look at {card.label}</a>
+          <PatientLink patient={patient}>look at {card.label}</PatientLink>
         </p>
       ) : null}
       {mayCommand() && !wallMode.value ? (

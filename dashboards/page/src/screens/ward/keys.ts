@@ -1,9 +1,9 @@
 /** The ward by keyboard: j k to choose, a g t s n o to act, Enter to open, u to take back, ? for help. */
-import { acknowledge, going, seen, undoLast } from "../../state/actions";
+import { acknowledge, going, seen, shelve, undoLast } from "../../state/actions";
 import type { Alert } from "../../logic/alerts";
 import type { Card } from "../../logic/order";
 import { go, hrefPatient } from "../../state/route";
-import { session } from "../../state/session";
+import { mayOpenPatients, session } from "../../state/session";
 import { cards, move, panel, selected, selectedCard, toggle } from "./choice";
 import { focusCard, isSeen } from "./view";
 
@@ -48,7 +48,7 @@ function act(event: KeyboardEvent): boolean {
     case "Enter": {
       const focused = document.activeElement;
       const card = selectedCard();
-      if (!card || (focused instanceof HTMLElement && focused.closest("a, button, summary"))) return false;
+      if (!card || !mayOpenPatients.peek() || (focused instanceof HTMLElement && focused.closest("a, button, summary"))) return false;
       go(hrefPatient(card.patient));
       return true;
     }
@@ -75,7 +75,7 @@ function command(key: string): boolean {
       if (card.lead.condition !== "over") toggle(card.patient, "treated");
       break;
     case "s":
-      if (card.lead.condition !== "over") toggle(card.patient, "shelve");
+      if (card.lead.condition !== "over") void shelve(card.lead);
       break;
     case "n":
       toggle(card.patient, "note");

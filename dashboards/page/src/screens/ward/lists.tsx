@@ -6,15 +6,18 @@ import { heldBy, metricOf, shelfTime, shelfWord } from "../../logic/shelves";
 import { hhmm, left } from "../../logic/times";
 import { word } from "../../logic/words";
 import { Marker } from "../../parts/marker";
+import { PatientLink } from "../../parts/patientlink";
+import { ShelfMarker } from "../../parts/shelfmarker";
 import { inService, unshelve } from "../../state/actions";
 import { now } from "../../state/clock";
 import { alerts, services, shelves } from "../../state/feed";
-import { hrefPatient, wallMode } from "../../state/route";
+import { wallMode } from "../../state/route";
 import { chosenSite } from "../../state/scope";
 import { beds, siteName } from "../../state/tiles";
 import { mayCommand } from "./keys";
 
-const OPEN_MOST = 4;
+/** So many lines of both lists stand open by themselves: more would take the worklist's place. */
+const OPEN_MOST = 2;
 /** So many are named on the wall, which has no list to open. */
 const NAMED_MOST = 3;
 
@@ -35,14 +38,15 @@ const here = computed(() => {
 
 export function Lists() {
   const { shelved, services: out } = here.value;
+  const few = shelved.length + out.length <= OPEN_MOST;
   return (
     <div class="lists">
-      <List id="shelved" name="Shelved" count={shelved.length} named={() => shelved.map(shelfNamed)}>
+      <List id="shelved" name="Shelved" count={shelved.length} few={few} named={() => shelved.map(shelfNamed)}>
         {shelved.map((each) => (
           <ShelfLine key={each.shelf.id} shelf={each.shelf} alert={each.alert} />
         ))}
       </List>
-      <List id="out-of-service" name="Out of service" count={out.length} named={() => out.map(serviceNamed)}>
+      <List id="out-of-service" name="Out of service" count={out.length} few={few} named={() => out.map(serviceNamed)}>
         {out.map((service) => (
           <ServiceLine key={service.patient} service={service} />
         ))}
@@ -55,17 +59,19 @@ interface ListProps {
   id: string;
   name: string;
   count: number;
+  /** Both lists are short enough to stand open. */
+  few: boolean;
   /** Who is on it, one text each: all that the wall has. */
   named(): string[];
   children: ComponentChildren;
 }
 
-function List({ id, name, count, named, children }: ListProps) {
+function List({ id, name, count, few, named, children }: ListProps) {
   const wall = wallMode.value;
   const names = wall ? named() : [];
   const more = names.length - NAMED_MOST;
   return (
-    <details id={id} open={count > 0 && count <= OPEN_MOST && !wall}>
+    <details id={id} open={count > 0 && few && !wall}>
       <summary>
         {name} ({count}){names.length > 0 ? ": " : ""}
         {names.slice(0, NAMED_MOST).map((each, place) => (
@@ -86,7 +92,7 @@ const serviceNamed = (service: Service): string => `${service.label} until ${hhm
 function ShelfLine({ shelf, alert }: Shelved) {
   return (
     <li data-shelf={shelf.id}>
-      {alert ? <Marker alert={alert} /> : <b>{shelfWord(shelf)}</b>}
+      {alert ? <Marker alert={alert} /> : <ShelfMarker shelf={shelf} />}
       {alert && metricOf(alert) ? <span>{metricOf(alert).slice(2)}</span> : null}
       <Subject patient={shelf.patient} name={subject(shelf)} />
       <span>
@@ -123,9 +129,9 @@ function Subject({ patient, name }: { patient: string | null; name: string }) {
   if (patient === null) return <b>{name}</b>;
   return (
     <span>
-      <a href={hrefPatient(patient)}>
+      <PatientLink patient={patient}>
         <bdi>{name}</bdi>
-      </a>{" "}
+      </PatientLink>{" "}
       <b>
         <bdi>{beds.value.get(patient) ?? ""}</bdi>
       </b>

@@ -2,12 +2,12 @@
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import type { Card } from "../../logic/order";
+import { ACKNOWLEDGE, OUT, OUT_MINUTES, SHELVE, shelfMinutes, TREATED_MINUTES } from "../../logic/reasons";
 import { span, MINUTE } from "../../logic/times";
 import { useDerived } from "../../parts/derived";
 import { note, outOfService, shelve, treated } from "../../state/actions";
 import { panel, toggle } from "./choice";
 import { answer } from "./keys";
-import { ACKNOWLEDGE, OUT, OUT_MINUTES, SHELVE, shelfMinutes, TREATED_MINUTES } from "./reasons";
 
 export function OpenPanel({ card }: { card: Card }) {
   const kind = useDerived(() => (panel.value?.patient === card.patient ? panel.value.kind : null), [card.patient]);

@@ -13,10 +13,11 @@ import { hhmm } from "../../logic/times";
 import { ARROW_WORDS, ARROWS, METRIC_SHORT, slopeDigits, unitOf } from "../../logic/units";
 import { called, who, word } from "../../logic/words";
 import { Marker } from "../../parts/marker";
+import { PatientLink } from "../../parts/patientlink";
+import { ShelfMarker } from "../../parts/shelfmarker";
 import { judged, minute, now } from "../../state/clock";
 import { alertsOf, outOfService, shelvesOf } from "../../state/feed";
 import { glucoseUnit } from "../../state/prefs";
-import { hrefPatient } from "../../state/route";
 import { tileSignal } from "../../state/tiles";
 import { Spark } from "./spark";
 
@@ -46,7 +47,9 @@ function model(id: string) {
     style: computed(() => {
       const alert = lead.value;
       const state = !alert ? "" : alert.response === "unacknowledged" && alert.condition !== "over" ? ` ${alert.priority} calling` : ` ${alert.priority} answered`;
-      return `tile${state}${out.value ? " out" : ""}`;
+      // A shelf on which nothing lies has a sign too.
+      const resting = !alert && !shelved.value && shelvesOf.value.has(id);
+      return `tile${state}${out.value ? " out" : ""}${resting ? " resting" : ""}`;
     }),
     ...named,
     follow: (): void => {
@@ -64,9 +67,9 @@ export function Tile({ id }: { id: string }) {
   const found = useFollowed(() => model(id), [id]);
   return (
     <li class={found.style} id={`tile-${id}`} data-patient={id} data-alert={found.shows}>
-      <a href={hrefPatient(id)} class="name">
+      <PatientLink patient={id} style="name">
         <b class="bed"><bdi>{found.bed}</bdi></b> <bdi class="label">{found.label}</bdi>
-      </a>
+      </PatientLink>
       <span class={found.batteryStyle} title="battery of the device">
         {found.battery}
       </span>
@@ -133,7 +136,7 @@ function Vital({ id, tile, metric }: { id: string; tile: ReadonlySignal<TileData
     <div class={found.style} data-metric={metric}>
       <span class="metric">
         <span class="limits">
-          {METRIC_SHORT[metric]} {found.limits}
+          <span class="short">{METRIC_SHORT[metric]}</span> {found.limits}
         </span>
         <span class="signal">
           <span class="bars" aria-hidden="true">
@@ -171,14 +174,15 @@ function State({ id, lead, shelved, out }: StateProps) {
   const bare = shelvesOf.value.get(id);
   void minute.value;
   const has = alert && !isShelved(alert) ? [who(alert, now.peek(), true), called(alert)].filter(Boolean).join(" · ") : "";
+  const resting = alert || shelved.value ? undefined : bare?.[0];
   const aside = shelfWords(alert, shelved.value, bare ?? []);
   if (!alert && !service && !aside) return <div class="state" />;
   return (
     <div class="state">
-      {alert ? <Marker alert={alert} /> : null}
+      {alert ? <Marker alert={alert} /> : resting ? <ShelfMarker shelf={resting} /> : null}
       {service ? (
         <b class="outword">
-          {alert ? "OUT" : "OUT OF SERVICE"} until {hhmm(service.until)}
+          OUT{alert ? null : <span class="long"> OF SERVICE</span>} until {hhmm(service.until)}
         </b>
       ) : null}
       {has ? (
@@ -197,12 +201,14 @@ function State({ id, lead, shelved, out }: StateProps) {
 
 const isShelved = (alert: Alert): boolean => alert.response === "shelved";
 
-/** Beside a shelved alert's own marker only until when; beside another alert, and of a shelf without one, also what. */
+/** Beside a shelved alert's own marker, or a shelf's, only until when; beside another alert also what. */
 function shelfWords(shown: Alert | null, shelved: Alert | null, shelves: readonly Shelf[]): string {
   if (shelved?.shelved_until) {
     const until = `shelved until ${hhmm(shelved.shelved_until)}`;
     return shown === shelved ? until : `${word(shelved)} ${until}`;
   }
   const first = shelves[0];
-  return first ? `${shelfWord(first)} shelved until ${hhmm(first.until)}` : "";
+  if (!first) return "";
+  const until = `shelved until ${hhmm(first.until)}`;
+  return shown ? `${shelfWord(first)} ${until}` : until;
 }

@@ -1,5 +1,5 @@
 /** Reasons and times that are offered; any other text may be written. */
-import type { Alert } from "../../logic/alerts";
+import type { Alert } from "./alerts";
 
 export const ACKNOWLEDGE: readonly string[] = ["at the bedside", "known, being treated", "expected", "calling the doctor"];
 export const SHELVE: readonly string[] = ["treatment takes time", "sensor pressed while asleep", "procedure or wash", "device fault reported"];

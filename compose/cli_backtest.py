@@ -1,0 +1,85 @@
+"""``vigil backtest``: the rules, and forecasts, over exports of real people, without a server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from compose.output import say, say_aside
+from vitals.errors import InputError
+
+EXAMPLES = (
+    "Examples:  vigil backtest glucose-2307.csv   |   vigil backtest glucose-*.csv --json out.json --plot out.html"
+    "   |   vigil backtest glucose-2307.csv --policy mine.json"
+)
+POLICY_BYTES_MAX = 256 * 1024
+"""A policy is some 3 KB of JSON."""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(epilog=EXAMPLES)(backtest)
+
+
+def backtest(
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE...", help="T1D-UOM exports: glucose-ID.csv, wrist-ID.csv.")
+    ],
+    *,
+    policy: Annotated[
+        Path | None, typer.Option(help="Rules to test instead of the default ones: a policy as JSON.")
+    ] = None,
+    json_out: Annotated[
+        Path | None, typer.Option("--json", metavar="OUT", help="Write the report as JSON; - is stdout.")
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="OUT", help="Write a page with every day of every person.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the bootstrap.")] = 1,
+) -> None:
+    """Run rules and forecasts over exports, and score their alarms by what the glucose did; no server is needed."""
+    from compose.backtest import show
+    from compose.backtest.run import run
+    from runtime.clock import SystemClock
+    from simulators.replay import read
+    from vitals.policy_files import parse
+
+    for out in (json_out, plot):
+        if out is not None and not out.absolute().parent.is_dir():
+            raise InputError("cannot write the file", str(out), "its folder is not there")
+    rules = None if policy is None else parse(_text(policy), policy.name)
+    report = run(read(files), rules, seed=seed, clock=SystemClock(), progress=say_aside)
+    if json_out is not None and str(json_out) != "-":
+        _write(json_out, report.model_dump_json(indent=1) + "\n")
+        say_aside(f"the report is {json_out}")
+    if plot is not None:
+        from compose.backtest.page import page
+
+        _write(plot, page(report, read(files)))
+        say_aside(f"the page is {plot}")
+    if str(json_out) == "-":
+        say(report.model_dump_json())
+    else:
+        show.show(report, show.console_for())
+
+
+def _text(path: Path) -> str:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise InputError("cannot read the file", str(path), error.strerror or type(error).__name__) from None
+    if len(data) > POLICY_BYTES_MAX:
+        raise InputError("no policy", f"{path.name} has {len(data)} bytes", f"at most {POLICY_BYTES_MAX}")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise InputError("no policy", f"{path.name} is not UTF-8", "save it as UTF-8") from None
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InputError("cannot write the file", str(path), error.strerror or type(error).__name__) from None

@@ -1,0 +1,51 @@
+"""Which rows of a part decide, and in which turn each of those that matter is looked at; functions of arrays."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from stream.series import Bools, Ints, Slots
+
+
+def once(slots: Slots) -> bool:
+    """Whether no slot repeats; of one or more."""
+    return len(slots) == 1 or int(np.bincount(slots).max()) == 1
+
+
+def those(mask: Bools) -> Slots | slice:
+    """An index of the rows that a mask holds: where it is all of them, one that copies nothing."""
+    return slice(None) if np.count_nonzero(mask) == len(mask) else mask.nonzero()[0]
+
+
+def deciding(slots: Slots, events: Ints, good: Bools, stale: Bools, newest: Ints) -> Bools:
+    """Whether each row decides: usable (``good``), not late (``stale``), and later than every earlier usable event
+    time of its series, of which ``newest`` (by slot) holds the greatest before these rows. All µs, shape (n,).
+    """
+    fresh = good & ~stale & (events > newest[slots])
+    if not np.count_nonzero(fresh) or once(slots):
+        return fresh
+    order = np.argsort(slots, kind="stable")
+    series, times, count = slots[order], events[order], len(events) + 2
+    same = series[1:] == series[:-1]
+    if good.all() and (times[1:] > times[:-1])[same].all():
+        return fresh
+    # a running maximum per series: event times as ranks, each series above the one before
+    base = np.concatenate([[0], np.cumsum(~same)]) * count
+    rank = np.unique(times, return_inverse=True)[1] + 1
+    top = np.maximum.accumulate(base + np.where(good[order], rank, 0))
+    later = np.empty(len(events), np.bool_)
+    later[order] = base + rank > np.concatenate([[-1], top[:-1]])
+    return fresh & later
+
+
+def turns(slots: Slots, matter: Bools) -> Ints:
+    """For each row the number of earlier rows of its series that matter, shape (n,)."""
+    order = np.argsort(slots, kind="stable")
+    marks = matter[order].astype(np.int64)
+    before = np.cumsum(marks) - marks
+    series = slots[order]
+    first = np.concatenate([[True], series[1:] != series[:-1]])
+    start = np.maximum.accumulate(np.where(first, before, 0))
+    result = np.empty(len(slots), np.int64)
+    result[order] = before - start
+    return result

@@ -1,0 +1,36 @@
+"""What the oracle tells as the records that the processor must have written, to the byte; imports nothing of stream."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable
+
+from tests.oracle_medians import Told
+from vitals.causes import Cause
+from vitals.journal import Episode, Mark
+from vitals.steps import Output
+from vitals.topics import JOURNAL, WINDOWS
+
+WINDOW_BYTES = struct.Struct("<16s3qiI5dfBBbx")
+"""`vitals.windows.WINDOW` as the table of docs/wire-format.md has it."""
+assert WINDOW_BYTES.size == 96
+
+
+def outputs(told: Iterable[Told], partition: int = 0) -> list[Output]:
+    """The outputs in order, each with its cause: the ordinal counts what one record caused."""
+    found: list[Output] = []
+    for offset, key, what in told:
+        last = found[-1].cause if found else Cause(-1, -1)
+        cause = Cause(offset, last.ordinal + 1 if last.offset == offset else 0)
+        if isinstance(what, Episode | Mark):
+            found.append(Output(JOURNAL, partition, key, what.encode(), cause))
+            continue
+        value = b"".join(
+            WINDOW_BYTES.pack(
+                key, each.start, each.end, *cause, each.n, each.mean, each.sd, each.low, each.high, each.slope,
+                each.coverage, each.metric, each.window, each.arrow,
+            )
+            for each in what
+        )  # fmt: skip
+        found.append(Output(WINDOWS, partition, key, value, cause))
+    return found

@@ -1,0 +1,105 @@
+"""Who lies in a generated ward, what they wear, and the values at which rules turn."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from vitals.devices import DEVICE_TYPES, DeviceType
+from vitals.metrics import MINUTE_US, SECOND_US
+from vitals.policies import DEFAULT, HEART_RATES, HIGH, LOW, Policy
+
+SUGARS = (45, 53, 53.4, 53.5, 54, 58, 59, 60, 69, 69.5, 70, 74, 75, 80, 120, 240, 241, 250, 250.5, 251, 389, 390, 400)
+"""mg/dL at and between the limits of the low and high rules, ascending."""
+MMOLS = (2.97, 2.99, 3.0, 3.85, 3.88, 3.9, 4.2, 13.3, 13.87, 13.9, 22.2)
+RATES = (34, 36, 38, 39, 40.5, 41, 43, 60, 61.5, 128, 130.5, 140, 148, 150, 151)
+"""/min at and between the limits of the window rules."""
+
+
+class Person(NamedTuple):
+    """A patient: the device worn first, and the sites that they may lie at."""
+
+    name: str
+    device: str
+    kind: DeviceType
+    site: int
+
+
+def _wrist(seconds: int) -> DeviceType:
+    kind = DEVICE_TYPES["wrist"]
+    stream = kind.streams[0].model_copy(update={"interval_us": seconds * SECOND_US})
+    return kind.model_copy(update={"name": f"wrist-{seconds}s", "streams": (stream,)})
+
+
+PEOPLE = (
+    Person("ann", "cgm-1", DEVICE_TYPES["t1d-uom-5min"], 1),
+    Person("bob", "cgm-2", DEVICE_TYPES["libre"], 1),
+    Person("cyd", "ward-3", DEVICE_TYPES["ward"], 2),
+    Person("dan", "wrist-4", DEVICE_TYPES["wrist"], 1),
+    Person("eve", "wrist-5", _wrist(5), 1),
+    Person("fay", "wrist-6", DEVICE_TYPES["wrist-5min"], 2),
+    Person("gus", "wrist-7", _wrist(7), 1),
+    Person("hal", "cgm-8", DEVICE_TYPES["t1d-uom-15min"], 2),
+    Person("ida", "cgm-9", DEVICE_TYPES["dexcom"], 1),
+    Person("kim", "meter-10", DEVICE_TYPES["meter"], 2),
+)
+SPARES = {
+    "glucose": tuple(DEVICE_TYPES[name] for name in ("t1d-uom-5min", "libre", "dexcom", "libre-history", "ward")),
+    "heart_rate": (*(DEVICE_TYPES[name] for name in ("wrist", "wrist-5min", "ward")), _wrist(5)),
+}
+"""What a person gets in place of the first device, by its metric."""
+
+QUICK = DEFAULT.model_copy(
+    update={
+        "windows": (
+            HEART_RATES[0].model_copy(update={"successive": 3, "on_above": 120.1, "off_at_most": 119.5}),
+            HEART_RATES[2].model_copy(update={"width_us": 2 * MINUTE_US, "successive": 2}),
+        )
+    }
+)
+"""Other limits under the same names; one rule is gone."""
+BARE = DEFAULT.model_copy(update={"windows": ()})
+
+
+def _moved(rule: str, by: float) -> Policy:
+    source = {"low": LOW, "high": HIGH}[rule]
+    levels = tuple(
+        level.model_copy(update={"limit": level.limit + by, "quick_limit": level.quick_limit + by})
+        for level in source.levels
+    )
+    others = tuple(each for each in DEFAULT.thresholds if each.name != rule)
+    changed = source.model_copy(update={"levels": levels})
+    return DEFAULT.model_copy(update={"thresholds": (changed, *others)})
+
+
+HASTY = DEFAULT.model_copy(
+    update={
+        "thresholds": tuple(
+            rule.model_copy(
+                update={"levels": tuple(level.model_copy(update={"on_span_us": MINUTE_US}) for level in rule.levels)}
+            )
+            for rule in (LOW, HIGH)
+        ),
+        "signals": tuple(
+            rule.model_copy(update={"medium_after_us": 10 * MINUTE_US, "hold_us": MINUTE_US})
+            for rule in DEFAULT.signals
+        ),
+    }
+)
+"""Other delays."""
+WIDE = DEFAULT.model_copy(
+    update={
+        "thresholds": (
+            LOW.model_copy(
+                update={
+                    "levels": (
+                        LOW.levels[0].model_copy(update={"limit": 60, "quick_limit": 64}),
+                        LOW.levels[1].model_copy(update={"limit": 50, "quick_limit": 50, "slow_span_us": 0}),
+                    )
+                }
+            ),
+        ),
+        "signals": DEFAULT.signals[1:],
+    }
+)
+"""Other limits, and no rule for high glucose nor for silence of glucose."""
+POLICIES = (DEFAULT, QUICK, BARE, HASTY, WIDE, _moved("low", 10), _moved("low", -15), _moved("high", -10))

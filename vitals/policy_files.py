@@ -1,0 +1,56 @@
+"""A policy as a file: the JSON that ``vigil policy show --json`` prints, read strictly.
+
+Messages ignore what they do not know, so that readers survive newer writers; a file is written by a person, and a name
+with a slip in it would be a limit that nobody set.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import ValidationError
+
+from vitals.errors import InputError
+from vitals.policies import Policy
+
+FORM = "vigil policy show --json prints one to begin with"
+
+
+def parse(text: str, name: str) -> Policy:
+    """The policy in the text of a file that is called ``name``; its version is 1 where it says none.
+
+    Raises:
+        InputError: no JSON, or no policy: the first place that is wrong, in one line.
+    """
+    try:
+        given: Any = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        where = f" line {error.lineno} column {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
+        raise InputError("no JSON", f"{name}{where}", FORM) from None
+    if not isinstance(given, dict):
+        raise InputError("no policy", f"{name} is not a JSON object", FORM)
+    given = {"version": 1} | given
+    try:
+        policy = Policy.model_validate_json(json.dumps(given), strict=True)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise InputError("no policy", f"{name}: {where} {first['msg']}".replace("\n", " ")[:200], FORM) from None
+    if (unknown := next(_unknown(given, policy.model_dump(mode="json"), ""), None)) is not None:
+        raise InputError("no policy", f"{name}: {unknown[:160]} is no part of one", FORM)
+    return policy
+
+
+def _unknown(given: Any, known: Any, where: str) -> Iterator[str]:
+    """The places in a file that a policy does not have."""
+    if isinstance(given, dict) and isinstance(known, dict):
+        for name, value in given.items():
+            if name in known:
+                yield from _unknown(value, known[name], f"{where}{name}.")
+            else:
+                yield f"{where}{name}"
+    elif isinstance(given, list) and isinstance(known, list):
+        for number, (value, like) in enumerate(zip(given, known, strict=True)):
+            yield from _unknown(value, like, f"{where}{number}.")

@@ -1,0 +1,121 @@
+"""A policy in words: its facts one by one, the table that people read, and what differs between two of them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from vitals.metrics import METRIC_BY_NAME, MINUTE_US, SECOND_US
+from vitals.policies import Level, Policy, Priority, Response, SignalRule, ThresholdRule, WindowRule
+from vitals.units import UNIT_NAME
+
+NONE = "-"
+OFF = "off"
+RULE = "rule"
+"""The fact that a rule is there at all."""
+
+Facts = dict[tuple[str, str], str]
+"""(where, what) -> in words, by rule; where is ``low 1``, ``heart_rate_high`` or ``signal glucose``."""
+
+
+class Difference(NamedTuple):
+    """One fact of two policies; `OFF` where the rule is in one of them only."""
+
+    where: str
+    what: str
+    before: str
+    after: str
+
+
+def facts(policy: Policy) -> Facts:
+    """All that a policy says, its version apart."""
+    found: Facts = {}
+    for rule in sorted(policy.thresholds, key=lambda each: each.side, reverse=True):
+        for level in rule.levels:
+            found |= _level(rule, level)
+    for window in sorted(policy.windows, key=lambda each: each.name):
+        found |= _window(window)
+    for signal in sorted(policy.signals, key=lambda each: each.metric):
+        found |= _signal(signal)
+    return found
+
+
+def differences(before: Policy, after: Policy) -> list[Difference]:
+    """What changes from one policy to the other; a rule that comes or goes is one difference."""
+    old, new = facts(before), facts(after)
+    places = {where for where, _ in old} ^ {where for where, _ in new}
+    return [
+        Difference(*key, old.get(key, OFF), new.get(key, OFF))
+        for key in {**old, **new}
+        if old.get(key) != new.get(key) and (key[0] not in places or key[1] == RULE)
+    ]
+
+
+def table(policy: Policy, usual: Policy) -> list[str]:
+    """Lines for a person, one for each rule and level; ``*`` marks those that differ from the usual policy, whose
+    rules that this policy has not are listed as off.
+    """
+    mine, theirs = facts(policy), facts(usual)
+    lines = []
+    for where in dict.fromkeys(where for where, _ in [*theirs, *mine]):
+        said = {what: text for (place, what), text in mine.items() if place == where}
+        own = said != {what: text for (place, what), text in theirs.items() if place == where}
+        words = ", ".join(f"{what} {text}" for what, text in said.items() if what != RULE) or OFF
+        lines.append(f"{'*' if own else ' '} {where:20}{words}")
+    return lines
+
+
+def _level(rule: ThresholdRule, level: Level) -> Facts:
+    unit = UNIT_NAME[METRIC_BY_NAME[rule.metric].unit]
+    on, off = ("<", ">=") if rule.side == "low" else (">", "<=")
+    quick = f"{off} {level.quick_limit:g} for {minutes(level.quick_span_us)}"
+    said = {
+        RULE: "on",
+        "limit": f"{on} {level.limit:g} {unit}",
+        "for": minutes(level.on_span_us) if level.on_span_us else "at once",
+        "off": f"{quick} or {off} {level.limit:g} for {minutes(level.slow_span_us)}",
+    } | _asked(level.priority, level.response)
+    return {(f"{rule.name} {level.number}", what): text for what, text in said.items()}
+
+
+def _window(rule: WindowRule) -> Facts:
+    unit = UNIT_NAME[METRIC_BY_NAME[rule.metric].unit]
+    on = _limits((">", rule.on_above), ("<", rule.on_below), ("<=", rule.on_at_most))
+    off = _limits(("<=", rule.off_at_most), (">=", rule.off_at_least))
+    said = {
+        RULE: "on",
+        "limit": f"{' or '.join(on)} {unit}",
+        "median of": minutes(rule.width_us),
+        "times in a row": str(rule.successive),
+        "off": " and ".join(off),
+    } | _asked(rule.priority, rule.response)
+    return {(rule.name, what): text for what, text in said.items()}
+
+
+def _signal(rule: SignalRule) -> Facts:
+    said = {
+        RULE: "on",
+        "medium after": minutes(rule.medium_after_us),
+        "hold": minutes(rule.hold_us),
+        "heard again after": f"{rule.recover_span_us / SECOND_US:.15g} s",
+        "one reading is enough from": f"{rule.recover_interval_us / SECOND_US:.15g} s",
+    }
+    return {(f"signal {rule.metric}", what): text for what, text in said.items()}
+
+
+def _asked(priority: Priority, response: Response) -> dict[str, str]:
+    return {
+        "priority": priority,
+        "repeat": minutes(response.repeat_us),
+        "hold": minutes(response.hold_us),
+        "lead": minutes(response.lead_us),
+        "all": minutes(response.all_us),
+    }
+
+
+def minutes(us: int | None) -> str:
+    """A span in minutes; a dash for none."""
+    return NONE if us is None else f"{us / MINUTE_US:.15g} min"
+
+
+def _limits(*limits: tuple[str, float | None]) -> list[str]:
+    return [f"{sign} {limit:g}" for sign, limit in limits if limit is not None]
