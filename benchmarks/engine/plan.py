@@ -13,7 +13,7 @@ from benchmarks.engine.sides import Engine
 from benchmarks.frame import progress
 
 ONE = Shape(1000, 1, 1200)
-SIXTY = Shape(1000, 60, 9000)
+SIXTY = Shape(1000, 60, 6000)
 OURS, OURS_60 = "vigil on that job x1", "vigil on that job x60"
 SKETCH, SKETCH_60 = "numpy sketch x1", "numpy sketch x60"
 BARE = "bare getmany x1"
@@ -22,15 +22,15 @@ BYTEWAX, FAUST, QUIX = "bytewax x1", "faust x1", "quix streams x1"
 WHOLE, WHOLE_60 = "processor x1", "processor x60"
 PROCESSORS = {
     WHOLE: Shape(1000, 1, 600),
-    WHOLE_60: Shape(1000, 60, 9000),
+    WHOLE_60: Shape(1000, 60, 6000),
     "processor x1 of 100 patients": Shape(100, 1, 1800),
     "processor x60 of 100 patients": Shape(100, 60, 6000),
     "processor x1 of 10000 patients": Shape(10_000, 1, 120),
-    "processor x60 of 10000 patients": Shape(10_000, 60, 600),
+    "processor x60 of 10000 patients": Shape(10_000, 60, 300),
 }
 STEPS = {
     f"step alone x{per_record} of {patients} patients": Shape(patients, per_record, readings // patients)
-    for per_record, readings in ((1, 300_000), (60, 1_800_000))
+    for per_record, readings in ((1, 300_000), (60, 900_000))
     for patients in (100, 10_000)
 }
 MEMORY_OF_ONE = "memory per patient"
@@ -81,8 +81,7 @@ async def _streams() -> Mapping[str, tuple[Engine, Shape]]:
     found = await tools.streams(progress)
     memory = Engine(partial(sides.streams, "memory", found))
     rocks = Engine(partial(sides.streams, "rocksdb", found))
-    half = replace(ONE, seconds=600)
-    return {ROCKS: (rocks, half), MEMORY: (memory, half), MEMORY_60: (memory, replace(SIXTY, seconds=600))}
+    return {ROCKS: (rocks, ONE), MEMORY: (memory, ONE), MEMORY_60: (memory, replace(SIXTY, seconds=600))}
 
 
 async def _bytewax() -> Mapping[str, tuple[Engine, Shape]]:

@@ -27,10 +27,10 @@ LOGGER = "org.slf4j:slf4j-nop:1.7.36"
 
 
 @dataclass(frozen=True, slots=True)
-class Engine:
+class Package:
     """A Python engine: its name and version, what is installed beside it, and about how much that downloads."""
 
-    package: str
+    name: str
     version: str
     beside: tuple[str, ...]
     download: str
@@ -38,22 +38,22 @@ class Engine:
     @property
     def told(self) -> str:
         """Name and version for a table."""
-        return f"{self.package} {self.version}"
+        return f"{self.name} {self.version}"
 
 
-BYTEWAX = Engine("bytewax", "0.21.1", ("confluent-kafka==2.16.1",), "15 MB")
-FAUST = Engine("faust-streaming", "0.15.3", ("aiokafka==0.14.0", "cramjam==2.14.0", "setuptools==80.9.0"), "20 MB")
-QUIX = Engine("quixstreams", "3.28.1", (), "40 MB")
+BYTEWAX = Package("bytewax", "0.21.1", ("confluent-kafka==2.16.1",), "15 MB")
+FAUST = Package("faust-streaming", "0.15.3", ("aiokafka==0.14.0", "cramjam==2.14.0", "setuptools==80.9.0"), "20 MB")
+QUIX = Package("quixstreams", "3.28.1", (), "40 MB")
 
 
-async def environment(engine: Engine, progress: Callable[[str], None]) -> Path:
+async def environment(engine: Package, progress: Callable[[str], None]) -> Path:
     """The Python program of an engine's environment, made first where it is missing.
 
     Raises:
         ProcessExited: it could not be installed.
     """
     cache = caches.folder()
-    name = f"bench-{engine.package}-{engine.version}"
+    name = f"bench-{engine.name}-{engine.version}"
 
     async def build(part: Path) -> None:
         progress(f"{engine.told}: installing it into {cache / name}, about {engine.download}, once")
@@ -61,7 +61,7 @@ async def environment(engine: Engine, progress: Callable[[str], None]) -> Path:
         made = ProcessSpec("environment", ("bash", str(ENVIRONMENT), sys.executable, str(part)), log)
         await run_to_end(made)
         pip = (str(part / "bin" / "python"), "-m", "pip", "install", "--disable-pip-version-check", "--no-input")
-        wanted = (f"{engine.package}=={engine.version}", *engine.beside)
+        wanted = (f"{engine.name}=={engine.version}", *engine.beside)
         await run_to_end(ProcessSpec(f"installation of {engine.told}", (*pip, *wanted), log, env={"PYTHONPATH": ""}))
 
     return await caches.ensure(cache, name, build, progress) / "bin" / "python"
