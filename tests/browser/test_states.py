@@ -319,3 +319,14 @@ async def test_a_place_without_room_shows_its_beginning_and_has_its_name_whole(b
         assert age is not None
         assert right <= age["x"] + 1
         assert age["x"] + age["width"] <= edge
+
+
+async def test_a_name_stands_whole_beside_the_longest_sign_and_an_old_alert(browser: Browser, fake: Fake):
+    """Half a pseudonym is nobody: a silence of five hours must not cut whose it is."""
+    now = fake.now()
+    async with opened(browser, fake.url()) as screen:
+        await fake.put(alert(2, now, **SIGNAL | {"opened_at": now - 297 * MINUTE_US}))
+        await screen.shows(f"#card-{patient_id(2)} .age", "4 h")
+        for part in ("label", "bed", "age"):
+            cut = "(at) => at.scrollWidth - at.clientWidth"
+            assert await screen.card(2).locator(f".head .{part}").first.evaluate(cut) <= 0, part

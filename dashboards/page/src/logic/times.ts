@@ -43,6 +43,12 @@ export function span(us: number): string {
   return h % 24 === 0 ? `${d} d` : `${d} d ${h % 24} h`;
 }
 
+/** The same in one unit, for where a name beside it needs the room: "4 h", not "4 h 57 min". */
+export function brief(us: number): string {
+  if (us < HOUR) return span(us);
+  return us < DAY ? `${Math.floor(us / HOUR)} h` : `${Math.floor(us / DAY)} d`;
+}
+
 /** How old a value is, coarse enough not to flicker: ``now`` below ``fresh_us``, 10-s steps below a minute. */
 export function age(us: number, fresh_us: number): string {
   if (us < fresh_us) return "now";

@@ -2,7 +2,7 @@
 import type { Alert } from "../../logic/alerts";
 import { reading, type Reading as ReadingData } from "../../logic/current";
 import type { Card as CardData } from "../../logic/order";
-import { left, MINUTE, span } from "../../logic/times";
+import { brief, left, MINUTE } from "../../logic/times";
 import { ARROW_WORDS, ARROWS, slopeDigits, unitOf } from "../../logic/units";
 import { called, plural, sentence, who, word } from "../../logic/words";
 import { useDerived } from "../../parts/derived";
@@ -30,7 +30,7 @@ export function Card({ card }: { card: CardData }) {
   const open = useDerived(() => {
     void minute.value;
     const open_us = now.peek() - lead.opened_at;
-    return open_us < MINUTE ? "< 1 min" : span(open_us);
+    return open_us < MINUTE ? "< 1 min" : brief(open_us);
   }, [lead.opened_at]);
   const further = card.alerts.slice(1).filter((alert, place) => !alert.unseen || place < UNSEEN_SHOWN);
   const rest = card.alerts.length - 1 - further.length;

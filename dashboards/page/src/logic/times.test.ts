@@ -1,0 +1,9 @@
+import { describe, expect, test } from "vitest";
+import { brief, DAY, HOUR, MINUTE, SECOND } from "./times";
+
+describe("a span in one unit", () => {
+  test("is never more than has gone by", () => {
+    const said = [59 * SECOND, 59 * MINUTE, HOUR, 5 * HOUR - 1, DAY - 1, DAY, 2 * DAY + 23 * HOUR].map(brief);
+    expect(said).toEqual(["59 s", "59 min", "1 h", "4 h", "23 h", "1 d", "2 d"]);
+  });
+});
