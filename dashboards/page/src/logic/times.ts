@@ -43,7 +43,12 @@ export function span(us: number): string {
   return h % 24 === 0 ? `${d} d` : `${d} d ${h % 24} h`;
 }
 
-/** The same in one unit, for where a name beside it needs the room: "4 h", not "4 h 57 min". */
+/** For how long, by a clock that stands on whole seconds: the second in which it began counts, rather too long than too short. */
+export function lasting(clock: number, since: number): string {
+  return span(clock - Math.floor(since / SECOND) * SECOND);
+}
+
+/** A span in one unit, for where a name beside it needs the room: "4 h", not "4 h 57 min". */
 export function brief(us: number): string {
   if (us < HOUR) return span(us);
   return us < DAY ? `${Math.floor(us / HOUR)} h` : `${Math.floor(us / DAY)} d`;

@@ -1,6 +1,6 @@
 /** Banners in the page's flow: they push it down and cover nothing. */
 import { computed } from "@preact/signals";
-import { span, when } from "../logic/times";
+import { lasting, span, when } from "../logic/times";
 import { who } from "../logic/words";
 import { acknowledge } from "../state/actions";
 import { localWall, now, simulated, speed } from "../state/clock";
@@ -13,8 +13,8 @@ import { liveLink, siteName, sites } from "../state/tiles";
 import { asleep } from "../state/watchdog";
 import { Marker } from "./marker";
 
-const lostFor = computed(() => span(localWall.value - link.value.since * 1000));
-const tilesLostFor = computed(() => span(localWall.value - liveLink.value.since * 1000));
+const lostFor = computed(() => lasting(localWall.value, link.value.since * 1000));
+const tilesLostFor = computed(() => lasting(localWall.value, liveLink.value.since * 1000));
 
 export function Banners() {
   return (
