@@ -21,7 +21,7 @@ from stream.sink_settings import SinkSettings
 from stream.sink_work import SOURCES, Partition, Work, Works
 from stream.store import Store
 from vitals.errors import StateError
-from vitals.topics import BINDINGS, REJECTED, partition_of
+from vitals.topics import BINDINGS, READINGS, REJECTED, partition_of
 
 log = logging.getLogger("vigil.sink")
 
@@ -60,6 +60,7 @@ class Sink:
         self._stored: dict[Partition, int] = {}
         self._positions: dict[Partition, int] = {}
         self._clocks: dict[int, int] = {}
+        """The newest tick of each partition of readings that has been read (µs UTC)."""
         self._failures = 0
         self._connected = False
         self._began: float | None = None
@@ -149,6 +150,8 @@ class Sink:
             if (topic, partition) in self._consumer.assigned:
                 self._consumer.seek(topic, partition, position)
                 self._positions[topic, partition] = self._stored[topic, partition] = position
+                if topic == READINGS:  # what is read again must not be dated by ticks that came behind it
+                    self._clocks.pop(partition, None)
 
     def _forget(self, partitions: Iterable[Partition]) -> None:
         for key in partitions:
