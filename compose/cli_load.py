@@ -18,7 +18,9 @@ from vitals.errors import InputError
 Data = Annotated[Path, typer.Option("--data", help="The data folder of the running stack.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 ReportPath = Annotated[Path, typer.Argument(help="report.json, or the folder that holds it.")]
-Patients = Annotated[int | None, typer.Option(min=1, max=20_000, help="Default 8, of a load test 200.")]
+Patients = Annotated[
+    int | None, typer.Option(min=1, max=20_000, help="Default 8, of a load test 200, of --find-limit 5000.")
+]
 Rate = Annotated[float | None, typer.Option(min=0.01, max=10, help="Readings per second and patient: 1, or 0.2.")]
 Duration = Annotated[float | None, typer.Option(min=0, help="Seconds: for ever (0), of a load test 60.")]
 BeganAt = Annotated[int | None, typer.Option(help="When the ward began, µs UTC; default now.")]
@@ -48,7 +50,7 @@ ROOT = folder.DEFAULT_FOLDER
 EXAMPLES = (
     "Examples:  vigil simulate --patients 20 --rate 1 --duration 60   |   "
     "vigil simulate --load steady --patients 5000 --rate 0.2 --max-p99-alert-ms 150 --out results/steady   |   "
-    "vigil simulate --load outage --patients 500   |   vigil simulate --find-limit --patients 1000"
+    "vigil simulate --load outage --patients 500   |   vigil simulate --find-limit"
 )
 
 report_app = typer.Typer(no_args_is_help=True, help="What load tests found.")
@@ -96,11 +98,13 @@ def simulate(
         moments = {"began_at": began_at, "resume_at": resume_at, "story_at": story_at}
         _play(data, as_json, patients=patients or 8, rate_hz=rate or 1.0, duration_s=duration or 0.0, seed=seed,
               **moments)  # fmt: skip
+    from compose.load.finding import PATIENTS
+
     _load(
         data,
         {
             "shape": "steady" if find_limit else load,
-            "patients": patients or (1000 if find_limit else 200),
+            "patients": patients or (PATIENTS if find_limit else 200),
             "rate_hz": rate or 0.2,
             "duration_s": duration or 60.0,
             "warm_up_s": warm_up,

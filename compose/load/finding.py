@@ -12,8 +12,10 @@ from vitals.messages import Message
 
 TRY_S, CONFIRM_S = 20.0, 60.0
 """How long each try is measured, and that of what was found."""
-FIRST_HZ = 500.0
+FIRST_HZ = 2000.0
 """Where the search begins, readings per second."""
+PATIENTS = 5000
+"""So many by default: each may send ten readings a second, and the search must not end at its own ceiling."""
 LIMIT_P99_MS = 250.0
 Run = Callable[[Plan], Awaitable[Report]]
 """Runs one load test."""
@@ -31,10 +33,12 @@ class Try(Message):
 
 class Found(Message):
     """``readings_per_second`` is the most that held, also for `CONFIRM_S`; None where nothing did. ``limit`` is what
-    limits beyond it, by the least load that did not hold.
+    limits beyond it, by the least load that did not hold; None where all held up to ``ceiling``, the most that so many
+    patients can be asked for.
     """
 
     readings_per_second: float | None
+    ceiling: float
     limit: Limit | None
     tries: tuple[Try, ...]
     holds: Report | None = None
@@ -77,6 +81,7 @@ async def find(plan: Plan, run: Run, *, tell: Tell, p99_ms: float = LIMIT_P99_MS
         search.confirm(holds=await holds(load, CONFIRM_S))
     return Found(
         readings_per_second=None if search.confirmed is None else round(search.confirmed),
+        ceiling=search.most,
         limit=None if worst is None else worst.limit,
         tries=tuple(tries),
         holds=best if search.confirmed is not None else None,
@@ -92,4 +97,6 @@ def lines(found: Found) -> list[str]:
         for each in found.tries
     ]
     most = "nothing holds" if found.readings_per_second is None else f"{found.readings_per_second:.0f} readings/s hold"
-    return [*rows, most, *([] if found.limit is None else [found.limit.sentence, *found.limit.evidence])]
+    if found.limit is None:
+        return [*rows, f"{most}, which is all that so many patients can be asked for: the limit lies above"]
+    return [*rows, most, found.limit.sentence, *found.limit.evidence]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from compose.load.finding import CONFIRM_S, TRY_S, Found, find, lines, reasons
+from compose.load.finding import CONFIRM_S, PATIENTS, TRY_S, Found, find, lines, reasons
 from simulators.load.limits import Limit
 from simulators.load.plan import Plan
 from simulators.load.report import Report
@@ -14,7 +14,6 @@ from simulators.load.search import CLOSE
 from tests.unit.test_load_report import a_report
 
 LIMIT = Limit(part="processor", sentence="The first limit is the processor.", evidence=())
-PATIENTS = 1000
 
 
 def run_of(plan: Plan, *, holds: bool) -> Report:
@@ -49,6 +48,14 @@ async def test_what_holds_only_for_a_moment_is_not_the_answer():
     result = await found(lambda plan: plan.rate_hz * PATIENTS <= (2600 if plan.duration_s == TRY_S else 1300))
     assert result.readings_per_second is not None
     assert 1300 / CLOSE <= result.readings_per_second <= 1300
+
+
+async def test_a_search_that_meets_only_its_own_ceiling_says_so():
+    """The most that was offered is not the most that is held."""
+    result = await found(lambda _: True)
+    assert result.readings_per_second == result.ceiling
+    assert result.limit is None
+    assert "the limit lies above" in lines(result)[-1]
 
 
 async def test_a_stack_that_holds_nothing_has_no_limit_to_tell():
