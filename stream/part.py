@@ -70,7 +70,7 @@ class Lane:
         self.machines = Machines()
         self.medians = Medians(self.series, self.ring)
         self.signals = Signals(self.series, self.medians)
-        self.writer = Writer(patients, self.machines, self.signals)
+        self.writer = Writer(patients, self.machines, self.signals, self.ring)
         self.waiting = Waiting()
         self.unbound = 0
         """Rows that no series of ours takes: no control record has bound a device of this metric."""
@@ -234,8 +234,9 @@ class Lane:
         at = dict(zip(slots.tolist(), rows.tolist(), strict=True)) if changes else {}
         for change in changes:
             seen = self.writer.last_seen(change.slot)
-            episode = self.writer.threshold(change, seen.at, seen)
-            self._emit(_where(batch, at[change.slot], seen.at), change.slot, episode)
+            row = at[change.slot]
+            episode = self.writer.threshold(change, seen.at, seen, value=float(batch.values[row]))
+            self._emit(_where(batch, row, seen.at), change.slot, episode)
         silent = self.signals.level[slots].nonzero()[0]
         if silent.size:
             over, begins = self.signals.heard(slots[silent], events[silent])

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from typing import Any, Literal
 
+from tests.oracle_evidence import CALLS, of_run
 from tests.oracle_medians import NEVER_TICKED, MedianRules, Patient, Site, Told
 from tests.oracle_series import Closed, Deciding, Series, beyond
 from vitals.control import ClockControl, PatientControl, decode
@@ -76,7 +77,7 @@ class Oracle(MedianRules):
             censored: Literal["low", "high"] | None = None
             if flags & (Flag.CENSORED_LOW | Flag.CENSORED_HIGH):
                 censored = "low" if flags & Flag.CENSORED_LOW else "high"
-            series.last = Deciding(at, arrival, whole, censored)
+            series.last = Deciding(at, arrival, whole, censored, math.floor(value * 1000 + 0.5))
             series.signal.why = ""
             self.decide(key, series, series.last)
         else:
@@ -155,6 +156,7 @@ class Oracle(MedianRules):
             condition=machine.condition, priority=shown.priority, change=change, at=at, since=machine.since,
             value=last.value, value_at=last.at, limit=shown.limit, censored=last.censored, reason=machine.reason,
             response=shown.response,
+            evidence=of_run(series, rule, machine.level, last, self.version(key)) if change in CALLS else None,
         )  # fmt: skip
         self.tell(at, key, episode)
 
@@ -247,12 +249,6 @@ class Oracle(MedianRules):
                 self.regain_medians(key, series, at)
         self.site_episode(number, "clear", at, site.silent_at or 0)
         site.silent_at = None
-
-    @staticmethod
-    def rule(patient: Patient, series: Series, side: str) -> ThresholdRule | None:
-        """The rule in force for a side of a series, if any."""
-        mine = [each for each in patient.policy.thresholds if each.metric == series.metric.name and each.side == side]
-        return mine[-1] if mine else None
 
     def site_episode(self, number: int, change: Literal["open", "clear"], at: int, opened_at: int) -> None:
         if number % self.partitions == self.partition:

@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from tests.oracle_evidence import CALLS, of_silence, of_window
 from tests.oracle_series import Closed, MedianMachine, Series, crossed
 from vitals.journal import Episode, Mark, episode_id
 from vitals.metrics import SECOND_US as SECOND
-from vitals.policies import PRIORITY_OF_RANK, SIGNAL_RESPONSES, Policy
+from vitals.policies import PRIORITY_OF_RANK, SIGNAL_RESPONSES, Policy, ThresholdRule
 
 NEVER_TICKED = -(1 << 60)
 
@@ -71,6 +72,9 @@ class Teller:
             policy=patient.policy.version, **fields,
         )  # fmt: skip
 
+    def version(self, key: bytes) -> int:
+        return self.patients[key].policy.version
+
     def signal(self, key: bytes, series: Series, change: str, at: int, rank: int) -> None:
         signal = series.signal
         if change == "clear":
@@ -84,8 +88,15 @@ class Teller:
             key, series, "signal", signal.opened_at, category="technical", level=signal.rank,
             condition="active" if signal.rank else "over", priority=priority, change=change, at=at,
             since=signal.since, value=None, value_at=None, limit=None, reason=signal.told, response=response,
+            evidence=of_silence(series, policy.version) if change in CALLS else None,
         )  # fmt: skip
         self.tell(at, key, episode)
+
+    @staticmethod
+    def rule(patient: Patient, series: Series, side: str) -> ThresholdRule | None:
+        """The rule in force for a side of a series, if any."""
+        mine = [each for each in patient.policy.thresholds if each.metric == series.metric.name and each.side == side]
+        return mine[-1] if mine else None
 
     @staticmethod
     def needed(patient: Patient, series: Series) -> int:
@@ -150,6 +161,7 @@ class MedianRules(Teller):
             condition=machine.condition, priority=rule.priority, change=change, at=at, since=machine.since,
             value=machine.value, value_at=machine.value_at, limit=machine.limit, reason=machine.reason,
             response=rule.response,
+            evidence=of_window(series, machine, self.version(key)) if change in CALLS else None,
         )  # fmt: skip
         self.tell(at if instant is None else instant, key, episode)
 

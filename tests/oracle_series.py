@@ -80,6 +80,8 @@ class Deciding:
     arrival: int
     value: float
     censored: Literal["low", "high"] | None
+    millis: int
+    """Thousandths of the canonical value."""
 
 
 class Closed(NamedTuple):

@@ -2,6 +2,7 @@
 import { useComputed, useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import type { Alert } from "../../logic/alerts";
+import { evidenceWords } from "../../logic/evidence";
 import { MINUTE, hhmmss, when } from "../../logic/times";
 import { api } from "../../state/session";
 import { now } from "../../state/clock";
@@ -20,8 +21,10 @@ export function Why({ alert, model, first }: { alert: Alert; model: PatientModel
   const number = (value: number, metric: string): string => shownIn(metric, glucoseUnit.value).number(value);
   const words = whyWords(model.record.value?.policy ?? null, alert.rule, alert.metric, alert.level, number,
     isMetric(alert.metric) ? knownInterval(model, alert.metric) : null);
+  const seen = evidenceWords(alert, glucoseUnit.value);
   return (
     <div class="why">
+      {seen !== "" && <p class="why-seen">{seen}</p>}
       {words !== "" && <p class="why-rule">{words}</p>}
       {isMetric(alert.metric) && alert.category === "physiological" && (
         <details open={open.value} onToggle={(event) => { open.value = event.currentTarget.open; }}>
