@@ -17,12 +17,12 @@ from vitals.units import UNIT_NAME
 from vitals.windows import EVALUATE_EVERY_US
 
 if TYPE_CHECKING:
-    from stream.medians import Moved
     from stream.panes import Ring
     from stream.rules import Change, Machines
     from stream.series import Patients
     from stream.signal import Signals
     from stream.sites import Site
+    from stream.verdicts import Moved
 
 CENSORED: tuple[Literal["low", "high"] | None, ...] = (None, "low", "high")
 SIGNAL = "signal"

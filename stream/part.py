@@ -26,8 +26,8 @@ from stream.turns import deciding, once, those, turns
 from vitals.units import Unit, canonical
 
 if TYPE_CHECKING:
-    from stream.medians import Moved
     from stream.rules import Change
+    from stream.verdicts import Moved
     from vitals.codecs.state import State
     from vitals.control import WornDevice
     from vitals.journal import Episode
