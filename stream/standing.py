@@ -14,9 +14,9 @@ from stream.series import NEVER, Ints, Patients, Series, Slots
 from stream.signal import Signals
 
 if TYPE_CHECKING:
-    from stream.medians import Moved
     from stream.outbox import Outbox, Where
     from stream.rules import Change
+    from stream.verdicts import Moved
     from vitals.journal import Episode
     from vitals.metrics import Metric
 
