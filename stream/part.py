@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from vitals.codecs.state import State
     from vitals.control import WornDevice
     from vitals.metrics import Metric
+    from vitals.policies import Policy
 
 DEVICE_REMOVED = "device removed"
 _LAST_UNIT = int(Unit.MMOL_L)
@@ -45,10 +46,7 @@ class Lane(Standing):
         changed = self.series.wear(slot, worn)
         if not self.series.exists[slot]:
             return
-        policy = self.patients.policy(slot)
-        self.machines.set_policy(slot, policy, self.metric.name)
-        self.medians.set_policy(slot, policy)
-        self.signals.set_policy(slot, policy)
+        self.rule(slot)
         if changed:
             mine, bound = self.series.worn[slot], bool(self.series.bound[slot])
             at = mine.since if mine.until is None else mine.until
@@ -59,6 +57,16 @@ class Lane(Standing):
                 self.lose(slot, DEVICE_REMOVED, where)
         elif not self.signals.rule[slot] and self.signals.level[slot]:
             self.end_silence(slot, where._replace(instant=max(clock, int(self.signals.opened_at[slot]))))
+
+    def rule(self, slot: int, before: Policy | None = None) -> None:
+        """Take the rules that are in force for a patient now; ``before`` were those of the other part of the policy."""
+        if not self.series.exists[slot]:
+            return
+        policy = self.patients.policy(slot)
+        self.machines.set_policy(slot, policy, self.metric.name)
+        if before is None or policy.windows is not before.windows:  # to look at a whole ring for nothing costs most
+            self.medians.set_policy(slot, policy)
+        self.signals.set_policy(slot, policy)
 
     def state(self, order: Slots) -> State:
         """Everything about these slots; nothing may wait, and who counts ``unbound`` keeps it."""

@@ -11,8 +11,9 @@ import math
 from typing import Any, Literal
 
 from tests.oracle_evidence import CALLS, of_run
-from tests.oracle_medians import NEVER_TICKED, MedianRules, Patient, Site, Told
-from tests.oracle_series import Closed, Deciding, Series, beyond
+from tests.oracle_medians import MedianRules, Patient, Site, Told
+from tests.oracle_nights import in_force
+from tests.oracle_series import NEVER_TICKED, Closed, Deciding, Series, beyond
 from vitals.control import ClockControl, PatientControl, decode
 from vitals.journal import Episode, Mark, episode_id
 from vitals.metrics import METRIC_BY_CODE, Metric
@@ -181,6 +182,7 @@ class Oracle(MedianRules):
                 site.evaluated = (at - 2 * SECOND) // (10 * SECOND) * 10 * SECOND
             site.clock = at
             moved.append(number)
+            self.turn(number, at)
             if site.silent_at is not None:
                 self.site_heard(number, site, at)
             for key, series in self.of_site(number):
@@ -332,9 +334,10 @@ class Oracle(MedianRules):
             return
         series = {} if before is None else before.series
         closes = control.closings > (0 if before is None else before.closings)
-        patient = Patient(control.label, control.site, control.version, control.policy, series, control.closings)
-        self.patients[key] = patient
         site = self.site(control.site)
+        policy = in_force(control.policy, site.clock)
+        about = control.label, control.site, control.version, control.policy, policy, series, control.closings
+        patient = self.patients[key] = Patient(*about)
         for metric in METRIC_BY_CODE.values():
             if metric.name in ("heart_rate", "glucose"):
                 self.wear(key, metric, control, site)
@@ -380,11 +383,6 @@ class Oracle(MedianRules):
                 self.episode(key, series, side, "clear", at=at, was=was)
                 machine.reason = ""
         self.close_medians(key, series, at)
-
-    def take_rules(self, patient: Patient, series: Series) -> None:
-        for side in ("low", "high"):
-            if (rule := self.rule(patient, series, side)) is not None:
-                series.rules[side] = rule
 
     def hush(self, key: bytes, series: Series, at: int) -> None:
         """An open silence ends without a reading."""

@@ -7,12 +7,11 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from tests.oracle_evidence import CALLS, of_silence, of_window
-from tests.oracle_series import Closed, MedianMachine, Series, crossed
+from tests.oracle_nights import in_force
+from tests.oracle_series import NEVER_TICKED, Closed, MedianMachine, Series, crossed
 from vitals.journal import Episode, Mark, episode_id
 from vitals.metrics import SECOND_US as SECOND
 from vitals.policies import PRIORITY_OF_RANK, SIGNAL_RESPONSES, Policy, ThresholdRule
-
-NEVER_TICKED = -(1 << 60)
 
 
 class Told(NamedTuple):
@@ -31,7 +30,9 @@ class Patient:
     label: str
     site: int
     version: int
+    whole: Policy
     policy: Policy
+    """The part of the whole that is in force."""
     series: dict[int, Series] = field(default_factory=dict)
     closings: int = 0
 
@@ -116,6 +117,20 @@ class MedianRules(Teller):
             if rule.metric == series.metric.name == "heart_rate":
                 series.medians.setdefault(rule.name, MedianMachine(rule)).rule = rule
                 series.medians[rule.name].gone = False
+
+    def take_rules(self, patient: Patient, series: Series) -> None:
+        for side in ("low", "high"):
+            if (rule := self.rule(patient, series, side)) is not None:
+                series.rules[side] = rule
+
+    def turn(self, number: int, clock: int) -> None:
+        """Day and night, before all else that a tick does."""
+        for patient in self.patients.values():
+            if patient.site == number:
+                patient.policy = in_force(patient.whole, clock)
+                for series in patient.series.values():
+                    self.set_rules(series, patient.policy)
+                    self.take_rules(patient, series)
 
     def lose_medians(self, key: bytes, series: Series, reason: str, at: int, *, known_only: bool = False) -> None:
         for machine in series.medians.values():

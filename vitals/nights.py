@@ -8,14 +8,14 @@ give the same alerts everywhere.
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from importlib import resources
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from vitals.metrics import SECOND_US
-from vitals.policies import Night, Policy
+from vitals.policies import Policy
 from vitals.policy_kinds import KINDS
 
 NEVER = 1 << 62
@@ -87,7 +87,7 @@ def _part(name: str, begins: str, ends: str, at: int) -> Part:
 
 
 def _wall(day: date, written: str) -> datetime:
-    return datetime.combine(day, datetime.strptime(written, "%H:%M").time())
+    return datetime.combine(day, time.fromisoformat(written))
 
 
 def _local(zone: ZoneInfo, second: int) -> datetime:
