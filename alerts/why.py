@@ -25,7 +25,9 @@ def why(alert: Alert, zone: tzinfo) -> str:
     else:
         found = _heard(alert, evidence, zone)
     level = f" level {evidence.level}" if evidence.level and evidence.limit is not None and not evidence.window else ""
-    return f"{found}; rule {alert.rule}{level}, policy version {evidence.policy}"
+    return (
+        f"{found}; rule {alert.rule}{level}, policy version {evidence.policy}{', by night' if evidence.night else ''}"
+    )
 
 
 def _run(alert: Alert, evidence: Evidence, zone: tzinfo) -> str:

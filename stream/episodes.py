@@ -93,6 +93,10 @@ class Writer:
             evidence=None if value is None else self._run(change, at, value),
         )
 
+    def _judged(self, slot: int, level: int, limit: float | None) -> Judged:
+        policy = self.patients.policy(slot)
+        return Judged(policy.version, policy.night is not None, level, limit)
+
     def _run(self, change: Change, at: int, value: float) -> Evidence | None:
         """Why an episode opens or rises at a reading: the run beyond the limit of its level."""
         if change.change not in CALLS:
@@ -100,7 +104,7 @@ class Writer:
         slot, side, sign = change.slot, change.side, SIGNS[change.side]
         level = int(self.machines.level[slot, side])
         limit = self.machines.rule(slot, side).levels[level - 1].limit
-        judged = Judged(self.patients.policy(slot).version, level, limit)
+        judged = self._judged(slot, level, limit)
         gap = int(self.signals.series.gap[slot])
         last = (at, thousandths(value))
         return evidence.run(self.ring, slot, last, lambda whole: whole * sign < limit * sign, gap_us=gap, judged=judged)
@@ -117,7 +121,7 @@ class Writer:
             range(shown.since, shown.value_at + 1, EVALUATE_EVERY_US),
             width_us=shown.rule.width_us,
             interval_us=int(self.signals.series.interval[slot]),
-            judged=Judged(self.patients.policy(slot).version, moved.level, shown.limit),
+            judged=self._judged(slot, moved.level, shown.limit),
         )
 
     def _heard(self, slot: int) -> Evidence:
@@ -126,9 +130,7 @@ class Writer:
         ever = series.dec_e[slot] > LONG_AGO
         last = (int(series.dec_e[slot]), thousandths(float(series.dec_value[slot])))
         return Evidence(
-            policy=self.patients.policy(slot).version,
-            level=int(self.signals.level[slot]),
-            limit=None,
+            **self._judged(slot, int(self.signals.level[slot]), None)._asdict(),
             count=int(ever),
             readings=(last,) if ever else (),
             heard_at=int(series.dec_rx[slot]) if ever else None,

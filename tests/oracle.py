@@ -157,7 +157,7 @@ class Oracle(MedianRules):
             condition=machine.condition, priority=shown.priority, change=change, at=at, since=machine.since,
             value=last.value, value_at=last.at, limit=shown.limit, censored=last.censored, reason=machine.reason,
             response=shown.response,
-            evidence=of_run(series, rule, machine.level, last, self.version(key)) if change in CALLS else None,
+            evidence=of_run(series, rule, machine.level, last, self.patients[key].policy) if change in CALLS else None,
         )  # fmt: skip
         self.tell(at, key, episode)
 

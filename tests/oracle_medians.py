@@ -73,9 +73,6 @@ class Teller:
             policy=patient.policy.version, **fields,
         )  # fmt: skip
 
-    def version(self, key: bytes) -> int:
-        return self.patients[key].policy.version
-
     def signal(self, key: bytes, series: Series, change: str, at: int, rank: int) -> None:
         signal = series.signal
         if change == "clear":
@@ -89,7 +86,7 @@ class Teller:
             key, series, "signal", signal.opened_at, category="technical", level=signal.rank,
             condition="active" if signal.rank else "over", priority=priority, change=change, at=at,
             since=signal.since, value=None, value_at=None, limit=None, reason=signal.told, response=response,
-            evidence=of_silence(series, policy.version) if change in CALLS else None,
+            evidence=of_silence(series, policy) if change in CALLS else None,
         )  # fmt: skip
         self.tell(at, key, episode)
 
@@ -176,7 +173,7 @@ class MedianRules(Teller):
             condition=machine.condition, priority=rule.priority, change=change, at=at, since=machine.since,
             value=machine.value, value_at=machine.value_at, limit=machine.limit, reason=machine.reason,
             response=rule.response,
-            evidence=of_window(series, machine, self.version(key)) if change in CALLS else None,
+            evidence=of_window(series, machine, self.patients[key].policy) if change in CALLS else None,
         )  # fmt: skip
         self.tell(at if instant is None else instant, key, episode)
 

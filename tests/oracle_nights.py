@@ -40,7 +40,7 @@ def is_night(policy: Policy, clock: int) -> bool:
 def in_force(policy: Policy, clock: int) -> Policy:
     """The rules that hold at the clock of a site, under the version of the whole."""
     if policy.night is None or not is_night(policy, clock):
-        return policy
+        return policy.model_copy(update={"night": None})
     night = policy.night
     thresholds = {rule.name: rule for rule in night.thresholds}
     windows = {rule.name: rule for rule in night.windows}

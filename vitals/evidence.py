@@ -17,9 +17,12 @@ Shown = tuple[int, int]
 
 
 class Judged(NamedTuple):
-    """By what an episode was judged: the version of the policy, the level that it has now, the limit crossed."""
+    """By what an episode was judged: the version of the policy, whether its night was in force, the level that
+    the episode has now, the limit crossed.
+    """
 
     policy: int
+    night: bool
     level: int
     limit: float | None = None
 
@@ -43,6 +46,7 @@ class Evidence(Message):
     """
 
     policy: int
+    night: bool
     level: int
     limit: float | None
     count: int

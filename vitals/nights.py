@@ -43,10 +43,10 @@ def part(policy: Policy, at: int) -> Part:
 
 
 def in_force(policy: Policy, *, night: bool) -> Policy:
-    """The policy as it is by day or by night, without the other part; what a night does not change is the very same."""
-    whole = policy.model_copy(update={"night": None})
+    """The policy as it is by day, without its night, or as it is by night, with it. What a night leaves is the same."""
     if not night or policy.night is None:
-        return whole
+        return policy.model_copy(update={"night": None})
+    whole = policy
     for kind in KINDS:
         own = kind.rules(policy.night)
         mine = kind.rules(policy)

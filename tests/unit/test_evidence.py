@@ -134,12 +134,14 @@ def test_a_silence_tells_what_was_heard_last():
     assert evidence is not None
     assert later == evidence.model_copy(update={"level": 2})
     assert (evidence.count, shown(evidence), evidence.heard_at) == (1, [(5, 118_000)], T0 + 6 * MINUTE_US)
-    assert first == Evidence(policy=1, level=1, limit=None, count=0)
+    assert first == Evidence(policy=1, night=False, level=1, limit=None, count=0)
 
 
 def test_an_alert_keeps_its_evidence_until_it_rises():
     """Acknowledged, lowered or repeated: the person who looks later asks the same question."""
-    first, second = (Evidence(policy=1, level=2, limit=54, count=1, readings=((at, 48_000),)) for at in (1, 2))
+    first, second = (
+        Evidence(policy=1, night=False, level=2, limit=54, count=1, readings=((at, 48_000),)) for at in (1, 2)
+    )
     found = Journal().alerts(
         episode(evidence=first),
         episode("returning", 5, condition="returning"),

@@ -4,7 +4,7 @@ import { alert, NOW } from "./fixtures";
 import { hhmm, hhmmss, MINUTE, SECOND } from "./times";
 
 const at = (minutes: number): string => hhmm(NOW + minutes * MINUTE);
-const judged = { policy: 3, level: 2, limit: 54, window: null, heard_at: null, evaluated_at: null };
+const judged = { policy: 3, night: false, level: 2, limit: 54, window: null, heard_at: null, evaluated_at: null };
 
 describe("why an alert is there", () => {
   test("names the readings of the run, the rule and the policy", () => {
@@ -12,6 +12,11 @@ describe("why an alert is there", () => {
     expect(evidenceWords(alert({ evidence }), "mg/dL"))
       .toBe(`below 54: 52 at ${at(-6)}, 49 at ${at(-1)}; rule low level 2, policy version 3`);
     expect(evidenceWords(alert({ evidence }), "mmol/L")).toContain(`below 3.0: 2.9 at ${at(-6)}, 2.7 at ${at(-1)}`);
+  });
+
+  test("says that the night's numbers held", () => {
+    const evidence = { ...judged, night: true, count: 1, readings: [[NOW, 52_000]] as [number, number][] };
+    expect(evidenceWords(alert({ evidence }), "mg/dL")).toContain("policy version 3, by night");
   });
 
   test("names the latest six of a long run, and counts the rest", () => {

@@ -16,7 +16,7 @@ export function evidenceWords(alert: Alert, unit: Unit): string {
   if (!evidence) return "";
   const number = (value: number): string => digits(alert.metric, value, unit);
   const level = evidence.limit !== null && evidence.window === null ? ` level ${evidence.level}` : "";
-  return `${seen(evidence, number)}; rule ${alert.rule.replaceAll("_", " ")}${level}, policy version ${evidence.policy}`;
+  return `${seen(evidence, number)}; rule ${alert.rule.replaceAll("_", " ")}${level}, policy version ${evidence.policy}${evidence.night ? ", by night" : ""}`;
 }
 
 function seen(evidence: Evidence, number: (value: number) => string): string {
