@@ -55,6 +55,16 @@ def in_force(policy: Policy, *, night: bool) -> Policy:
     return whole
 
 
+def parts(policy: Policy, begin: int, end: int) -> list[tuple[int, Policy]]:
+    """What a policy is in [begin, end) (µs UTC): each part as it is in force, and from when on."""
+    found, at = [], begin
+    while at < end:
+        now = part(policy, at)
+        found.append((at, in_force(policy, night=now.night)))
+        at = now.until
+    return found
+
+
 @lru_cache(maxsize=1024)
 def known(zone: str) -> bool:
     """Whether there is such a zone."""

@@ -7,6 +7,8 @@ from random import Random
 
 import pytest
 
+from dashboards.series import by_day_and_night, limits_then
+from dashboards.tiles import limits_of
 from stream.processor import Processor
 from tests.logs import Log, episodes, row, said, worn
 from tests.oracle import Oracle
@@ -212,3 +214,18 @@ def test_a_snapshot_goes_on_in_the_same_part():
     other.restore(decode(b"".join(encode(one.state()))))
     assert [*first, *other.step(log.records(cut))] == whole
     assert [each.change for each in episodes(whole, "low")] == ["open"]
+
+
+def test_a_chart_has_the_limits_of_each_part():
+    """The line at which it would have alarmed that night, from the night's own hour on; a later policy ends them."""
+    policy = edited(DEFAULT, [f"zone={BERLIN}", "night=22:00-07:00", "night.low.1.limit=80"])
+    begin, end = utc("2026-10-24T12:00"), utc("2026-10-25T12:00")
+    changed = begin + 16 * 60 * MINUTE_US
+    for policies, told in (
+        ([(begin - DAY_US, policy)], [(0, 70), (480, 80), (1080, 70)]),
+        ([(begin - DAY_US, policy), (changed, DEFAULT)], [(0, 70), (480, 80), (960, 70)]),
+        ([(begin - DAY_US, DEFAULT), (changed, policy)], [(0, 70), (960, 80), (1080, 70)]),
+    ):
+        parts = by_day_and_night(policies, begin, end)
+        found = limits_then(parts, begin, lambda each: limits_of(each, "glucose", MINUTE_US))
+        assert [((at - begin) // MINUTE_US, getattr(limits, "low1", None)) for at, limits in found] == told

@@ -10,7 +10,7 @@ import { glucoseUnit } from "../../state/prefs";
 import { tileSignal } from "../../state/tiles";
 import { failureWords, type PatientModel } from "./model";
 import { aroundCrossing, flagWords, nearest, rowsOf, type Cause, type Row } from "./readings";
-import { whyWords } from "./rules";
+import { partOf, whyWords } from "./rules";
 import { isMetric, type Metric, type Series } from "./series";
 import { shownIn } from "./units";
 
@@ -19,7 +19,7 @@ const ROWS = 10;
 export function Why({ alert, model, first }: { alert: Alert; model: PatientModel; first: boolean }) {
   const open = useSignal(first);
   const number = (value: number, metric: string): string => shownIn(metric, glucoseUnit.value).number(value);
-  const words = whyWords(model.record.value?.policy ?? null, alert.rule, alert.metric, alert.level, number,
+  const words = whyWords(partOf(model.record.value?.policy ?? null, alert.evidence?.night ?? false), alert.rule, alert.metric, alert.level, number,
     isMetric(alert.metric) ? knownInterval(model, alert.metric) : null);
   const seen = evidenceWords(alert, glucoseUnit.value);
   return (
