@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { burst } from "./burst";
 import { alert, NOW } from "./fixtures";
 import { hhmm, MINUTE } from "./times";
-import { isolated, next, nothingWords, refusal, sentence, spoken, who, why, word } from "./words";
+import { isolated, next, nothingWords, refusal, sentence, spoken, unwatchedWords, who, why, word } from "./words";
 
 const at = (minutes: number): string => hhmm(NOW + minutes * MINUTE);
 
@@ -46,6 +46,16 @@ describe("an alert in one sentence", () => {
   test("every reason to refuse says what to do", () => {
     expect(refusal("worsened")).toBe("it worsened after what you saw: look again");
     expect(refusal("cleared")).toBe("it is over already");
+  });
+});
+
+describe("a silent site", () => {
+  test("tells how many are without watch, and never promises a number that nobody gave", () => {
+    const found = (count: number) => ({ site: 2, alert: "a", since: NOW, count, patients: [] as [string, string][] });
+    expect([null, found(0), found(1), found(14)].map(unwatchedWords)).toEqual([
+      "Every patient there is without watch.", "Nobody there wears a device.", "1 patient there is without watch.",
+      "14 patients there are without watch.",
+    ]);
   });
 });
 
