@@ -13,7 +13,8 @@ from vitals.metrics import MINUTE_US
 from vitals.policies import DEFAULT, HIGH, LOW, Policy
 from vitals.policy_edits import edited
 from vitals.policy_files import parse
-from vitals.policy_text import OFF, RULE, Difference, differences, facts, table
+from vitals.policy_text import OFF, Difference, differences, facts, table
+from vitals.policy_words import RULE
 
 
 def changed(*changes: str) -> list[Difference]:
