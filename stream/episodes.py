@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 CENSORED: tuple[Literal["low", "high"] | None, ...] = (None, "low", "high")
 SIGNAL = "signal"
+PROLONGED = "prolonged"
 CALLS: frozenset[EpisodeChange] = frozenset({"open", "rise"})
 """Changes that say why."""
 SITE_RANK = 3
@@ -63,7 +64,8 @@ class Writer:
         slot, side = change.slot, change.side
         rule = machines.rule(slot, side)
         level = int(machines.level[slot, side])
-        shown = rule.levels[(level or change.was) - 1]
+        shown, asks = rule.levels[(level or change.was) - 1], machines.asks(slot, side, change.was)
+        reason = reason or (PROLONGED if (slot, side) in machines.raised else "")
         opened_at = int(machines.opened_at[slot, side])
         patient = patients.id(slot)
         return Episode(
@@ -77,7 +79,7 @@ class Writer:
             category="physiological",
             level=level,
             condition=CONDITIONS[machines.condition[slot, side]],
-            priority=shown.priority,
+            priority=asks.priority,
             change=change.change,
             at=at,
             opened_at=opened_at,
@@ -89,7 +91,7 @@ class Writer:
             censored=CENSORED[seen.censored],
             reason=reason,
             policy=patients.policy(slot).version,
-            response=shown.response,
+            response=asks.response,
             evidence=None if value is None else self._run(change, at, value),
         )
 

@@ -113,11 +113,12 @@ class Oracle(MedianRules):
         machine = series.machines[rule.side]
         was, condition = machine.level, machine.condition
         series.move(rule, last)
+        rises = series.prolonged(rule, last, was)
         if not was and machine.level:
             machine.opened_at = last.at
             machine.since = series.run(last.at, last.value, beyond(rule, 1))
         change = ""
-        if machine.level > was:
+        if machine.level > was or rises:
             change = "rise" if was else "open"
         elif machine.level < was:
             change = "lower" if machine.level else "clear"
@@ -151,12 +152,13 @@ class Oracle(MedianRules):
     def episode(self, key: bytes, series: Series, side: str, change: str, *, at: int, was: int) -> None:
         machine, rule = series.machines[side], series.rules[side]
         shown = rule.levels[(machine.level or was) - 1]
+        asks = rule.levels[1] if machine.raised else shown
         last = series.heard()
         episode = self.about(
             key, series, rule.name, machine.opened_at, category="physiological", level=machine.level,
-            condition=machine.condition, priority=shown.priority, change=change, at=at, since=machine.since,
-            value=last.value, value_at=last.at, limit=shown.limit, censored=last.censored, reason=machine.reason,
-            response=shown.response,
+            condition=machine.condition, priority=asks.priority, change=change, at=at, since=machine.since,
+            value=last.value, value_at=last.at, limit=shown.limit, censored=last.censored, reason=machine.told,
+            response=asks.response,
             evidence=of_run(series, rule, machine.level, last, self.patients[key].policy) if change in CALLS else None,
         )  # fmt: skip
         self.tell(at, key, episode)
@@ -275,7 +277,7 @@ class Oracle(MedianRules):
         signal = series.signal
         physical = max(
             (
-                PRIORITY_RANK[series.rules[side].levels[machine.level - 1].priority]
+                PRIORITY_RANK[series.rules[side].levels[1 if machine.raised else machine.level - 1].priority]
                 for side, machine in series.machines.items()
                 if machine.level
             ),

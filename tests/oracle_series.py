@@ -32,6 +32,14 @@ class Machine:
     opened_at: int = 0
     since: int = 0
     reason: str = ""
+    entered: int = 0
+    """The reading by which it came to its level."""
+    raised: bool = False
+    """It is prolonged."""
+
+    @property
+    def told(self) -> str:
+        return self.reason or ("prolonged" if self.raised else "")
 
 
 @dataclass
@@ -219,6 +227,18 @@ class Series:
             machine.condition = "over"
         else:
             machine.condition = "active" if beyond(rule, machine.level)(last.value) else "returning"
+
+    def prolonged(self, rule: ThresholdRule, last: Deciding, was: int) -> bool:
+        """Whether the last reading, after its move, finds level 1 lasting too long; another level begins anew."""
+        machine, after = self.machines[rule.side], rule.levels[0].prolonged_us
+        if machine.level != was:
+            machine.entered, machine.raised = last.at, machine.raised and not machine.level
+            return False
+        lasts = machine.level == 1 and machine.condition == "active" and not machine.raised
+        if lasts and after is not None and last.at - machine.entered >= after:
+            machine.raised = True
+            return True
+        return False
 
     def median(self, width: int, end: int) -> float | None:
         """The median of (end - width, end], None where there is no evaluation."""

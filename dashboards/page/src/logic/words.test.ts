@@ -10,6 +10,9 @@ describe("an alert in one sentence", () => {
   test("why and next: value, limit, since, repeat and lead", () => {
     expect(sentence(alert(), "mg/dL", NOW)).toBe(`48, below 54 since ${at(-1)}; repeats ${at(4)}, lead ${at(2)}`);
   });
+  test("a low that lasts is said to be prolonged", () => {
+    expect(why(alert({ level: 1, limit: 70, value: 65, reason: "prolonged" }), "mg/dL", NOW)).toBe(`65, below 70 since ${at(-1)}, prolonged`);
+  });
   test("after the lead was called, all is next", () => {
     expect(next(alert({ escalation: 1 }), NOW)).toBe(`repeats ${at(4)}, all ${at(5)}`);
   });

@@ -56,11 +56,12 @@ export function why(alert: Alert, unit: Unit, now: number): string {
   }
   if (alert.condition === "returning") return `${value}, back ${side === "below" ? "above" : "below"} ${limit}, not yet for long enough`;
   const milder = milderBefore(alert);
+  const lasting = alert.reason === "prolonged" ? ", prolonged" : "";
   if (alert.condition === "over") {
     const until = when(alert.at, now);
     return milder ? `over: was ${milder} from ${since} to ${until}, at times ${side} ${limit}` : `over: was ${side} ${limit} from ${since} to ${until}`;
   }
-  return milder ? `${value}, ${side} ${limit}, ${milder} since ${since}` : `${value}, ${side} ${limit} since ${since}`;
+  return milder ? `${value}, ${side} ${limit}, ${milder} since ${since}` : `${value}, ${side} ${limit} since ${since}${lasting}`;
 }
 
 const AT_ONCE = 90 * SECOND;
