@@ -8,7 +8,7 @@ from stream.rules import CONDITIONS
 from stream.signal import REASONS
 from stream.sites import RULE as SITE_RULE
 from vitals.journal import Condition, Episode, EpisodeChange, episode_id
-from vitals.policies import PRIORITY_OF_RANK, SIGNAL_RESPONSES
+from vitals.policies import PRIORITY_OF_RANK, SIGNAL_RESPONSES, RateRule
 from vitals.units import UNIT_NAME
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 CENSORED: tuple[Literal["low", "high"] | None, ...] = (None, "low", "high")
 SIGNAL = "signal"
+PER_MINUTE = "/min"
 SITE_RANK = 3
 """A silent site is high priority: nobody there is watched."""
 
@@ -80,7 +81,7 @@ class Writer:
         )
 
     def median(self, moved: Moved) -> Episode:
-        """An episode of a window rule after a change; a cleared one keeps its limit."""
+        """An episode of a rule of one level after a change; a cleared one keeps its limit."""
         patients, series, shown = self.patients, self.signals.series, moved.shown
         patient, rule = patients.id(moved.slot), moved.shown.rule
         return Episode(
@@ -101,8 +102,9 @@ class Writer:
             since=shown.since,
             value=shown.value,
             value_at=shown.value_at,
-            unit=UNIT_NAME[series.metric.unit],
+            unit=UNIT_NAME[series.metric.unit] + (PER_MINUTE if isinstance(rule, RateRule) else ""),
             limit=shown.limit,
+            censored=CENSORED[shown.censored],
             reason=moved.reason,
             policy=patients.policy(moved.slot).version,
             response=rule.response,

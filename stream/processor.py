@@ -48,7 +48,7 @@ DELAY_MIN_US = min(*(metric.silent_us for metric in WATCHED), *(m.gap_us for m i
 class Processor:
     """The step of one partition among ``partitions``; see `vitals.steps.Step`."""
 
-    FORMAT: ClassVar[Format] = Format("processor", 1)
+    FORMAT: ClassVar[Format] = Format("processor", 2)
 
     def __init__(self, partition: int, partitions: int) -> None:
         self._partition = partition
@@ -215,8 +215,8 @@ class Processor:
     def _alarms(lane: Lane, slots: Slots, clock: int, where: Where) -> None:
         """Fire the deadlines of one metric that lie at or before the clock."""
         for due_of, act in (
+            (lane.forgotten_at, lambda slot, at: lane.forget(slot, clock, at)),  # at the instant of each, before all
             (lane.unknown_at, lambda slot, at: lane.lose(slot, NO_DATA, at, known_only=True)),
-            (lane.forgotten_at, lambda slot, at: lane.forget(slot, clock, at)),
             (lane.signals.due_at, lane.fall_silent),
             (lane.signals.medium_at, lane.stay_silent),  # after the opening, which one jump of the clock may pass too
         ):

@@ -93,12 +93,14 @@ class Witness(Oracle):
 
 def rules(patient: Patient) -> tuple[object, ...]:
     """The rules of a policy, without its number."""
-    return patient.policy.thresholds, patient.policy.signals, patient.policy.windows
+    policy = patient.policy
+    glucose = policy.sustained, policy.rates, policy.forecasts
+    return policy.thresholds, policy.signals, policy.windows, *glucose
 
 
 def is_open(series: Series) -> bool:
     """Whether a physiological episode of a series is open."""
-    return any(each.level for each in series.machines.values()) or any(each.level for each in series.medians.values())
+    return series.worst() > 0
 
 
 def delayed(patient: Patient, series: Series, clock: int) -> bool:

@@ -7,10 +7,16 @@ from typing import NamedTuple
 from vitals.devices import DEVICE_TYPES, DeviceType
 from vitals.metrics import MINUTE_US, SECOND_US
 from vitals.policies import DEFAULT, HEART_RATES, HIGH, LOW, Policy
+from vitals.policy_glucose import FORECASTS, SUSTAINED
+from vitals.policy_glucose import RATES as SLOPES
 
 SUGARS = (45, 53, 53.4, 53.5, 54, 58, 59, 60, 69, 69.5, 70, 74, 75, 80, 120, 240, 241, 250, 250.5, 251, 389, 390, 400)
 """mg/dL at and between the limits of the low and high rules, ascending."""
 MMOLS = (2.97, 2.99, 3.0, 3.85, 3.88, 3.9, 4.2, 13.3, 13.87, 13.9, 22.2)
+SLIDES = (60, 72, 90, 120, 149, 151, 170, 185, 260)
+"""mg/dL from which glucose begins to fall or rise."""
+SPEEDS = (0, 0, -0.5, -1, -2, -2.2, -3, -3.4, -5, -12, 0.5, 1, 2, 3, 3.4, 5, 12)
+"""mg/dL/min at and around the rates of the rules, and one that no body has."""
 RATES = (34, 36, 38, 39, 40.5, 41, 43, 60, 61.5, 128, 130.5, 140, 148, 150, 151)
 """/min at and between the limits of the window rules."""
 
@@ -102,4 +108,23 @@ WIDE = DEFAULT.model_copy(
     }
 )
 """Other limits, and no rule for high glucose nor for silence of glucose."""
-POLICIES = (DEFAULT, QUICK, BARE, HASTY, WIDE, _moved("low", 10), _moved("low", -15), _moved("high", -10))
+WATCHFUL = DEFAULT.model_copy(
+    update={
+        "sustained": (SUSTAINED[0].model_copy(update={"on_span_us": 20 * MINUTE_US}), SUSTAINED[1]),
+        "rates": (SLOPES[0].model_copy(update={"rate": 2, "off_rate": 1}), SLOPES[1]),
+        "forecasts": FORECASTS,
+    }
+)
+"""Every rule that judges glucose readings one by one."""
+PATIENT = DEFAULT.model_copy(
+    update={
+        "sustained": (SUSTAINED[1].model_copy(update={"limit": 140, "quick_limit": 130, "on_span_us": 240 * MINUTE_US}),
+                      SUSTAINED[0].model_copy(update={"limit": 75, "quick_limit": 75, "on_span_us": 200 * MINUTE_US})),
+        "rates": (SLOPES[0].model_copy(update={"gate": 75, "on_span_us": 5 * MINUTE_US, "slow_span_us": MINUTE_US}),),
+        "forecasts": (FORECASTS[0].model_copy(update={"limit": 70, "off_limit": 70, "horizon_us": 10 * MINUTE_US,
+                                                      "forecast": "ar2"}),),
+    }
+)  # fmt: skip
+"""Other numbers for most of them, and spans that the ring does not hold."""
+POLICIES = (DEFAULT, QUICK, BARE, HASTY, WIDE, _moved("low", 10), _moved("low", -15), _moved("high", -10),
+            WATCHFUL, WATCHFUL, PATIENT, PATIENT)  # fmt: skip
