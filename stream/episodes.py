@@ -8,7 +8,7 @@ from stream.rules import CONDITIONS
 from stream.signal import REASONS
 from stream.sites import RULE as SITE_RULE
 from vitals.journal import Condition, Episode, EpisodeChange, episode_id
-from vitals.policies import PRIORITY_OF_RANK, SIGNAL_RESPONSES, RateRule
+from vitals.policies import PRIORITY_OF_RANK, SIGNAL_RESPONSES
 from vitals.units import UNIT_NAME
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 CENSORED: tuple[Literal["low", "high"] | None, ...] = (None, "low", "high")
 SIGNAL = "signal"
-PER_MINUTE = "/min"
 SITE_RANK = 3
 """A silent site is high priority: nobody there is watched."""
 
@@ -102,7 +101,7 @@ class Writer:
             since=shown.since,
             value=shown.value,
             value_at=shown.value_at,
-            unit=UNIT_NAME[series.metric.unit] + (PER_MINUTE if isinstance(rule, RateRule) else ""),
+            unit=UNIT_NAME[series.metric.unit],
             limit=shown.limit,
             censored=CENSORED[shown.censored],
             reason=moved.reason,

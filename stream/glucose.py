@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 import numpy as np
 
 from stream.rules import ACTIVE, OVER, RETURNING, UNKNOWN, changed
-from stream.sayings import Says, says
+from stream.sayings import Says, View
 from stream.series import LONG_AGO, NEVER, Bools, Ints, Slots, Table
 from stream.verdicts import Moved, Shown
 from vitals.policies import PRIORITY_RANK, ForecastRule, GlucoseRule, Policy, RateRule, SustainedRule
@@ -113,18 +113,25 @@ class GlucoseMachines(Table):
 
     def step(self, readings: Arrived) -> list[Moved]:
         """Judge deciding readings, one per slot, which are in the ring and have moved low and high; what changed."""
-        moved: list[Moved] = []
+        mine = np.flatnonzero(self.uses(readings.deciding.slots))
+        if not mine.size:
+            return []
+        readings, moved = readings.some(mine), list[Moved]()
+        view = View(readings.deciding, self.series, self.ring, self.machines)
         for column in range(len(self.names)):
             kinds = self.kind[readings.deciding.slots, column]
             for kind in np.unique(kinds[kinds != 0]).tolist():
-                mine = readings.some(np.flatnonzero(kinds == kind))
+                rows = np.flatnonzero(kinds == kind)
                 if kind > 0:
-                    said = says(self.kinds[kind - 1], mine.deciding, self.series, self.ring, self.machines)
+                    said = view.says(self.kinds[kind - 1], rows)
                     judged = np.flatnonzero(said.judged)
                     if judged.size:
-                        moved += self._judge(column, self.kinds[kind - 1], mine.some(judged), said.some(judged))
+                        moved += self._judge(
+                            column, self.kinds[kind - 1], readings.some(rows[judged]), said.some(judged)
+                        )
                     continue
-                for slot, at in zip(mine.deciding.slots.tolist(), mine.deciding.events.tolist(), strict=True):
+                for row in rows.tolist():
+                    slot, at = int(readings.deciding.slots[row]), int(readings.deciding.events[row])
                     moved.append(self.close(slot, column, "", at))
         return moved
 
@@ -147,8 +154,8 @@ class GlucoseMachines(Table):
             slot, at = int(slots[row]), int(events[row])
             old = self.shown.get((slot, column))
             opened_at, began = (at, int(since[row])) if old is None else (old.opened_at, old.since)
-            value, limit, beyond = float(said.values[row]), limit_of(rule), bool(said.beyond[row])
-            shown = Shown(rule, opened_at, began, value, at, limit, beyond, int(readings.censored[row]))
+            value, censored = float(readings.deciding.values[row]), int(readings.censored[row])
+            shown = Shown(rule, opened_at, began, value, at, limit_of(rule), bool(said.beyond[row]), censored)
             self.shown[slot, column] = shown
             self.reasons.pop((slot, column), None)
             if level[row] != after[row] or before[row] != condition[row]:
@@ -256,10 +263,10 @@ def looks_at(rule: GlucoseRule) -> tuple[object, ...]:
 
 
 def limit_of(rule: GlucoseRule) -> float:
-    """The limit that an episode shows: that of a rate has its sign."""
+    """The limit that an episode shows beside the reading: that of a rate is its gate."""
     match rule:
         case SustainedRule() | ForecastRule():
             return rule.limit
         case RateRule():
-            return -rule.rate if rule.direction == "falling" else rule.rate
+            return rule.gate
     raise AssertionError(rule)

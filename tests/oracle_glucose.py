@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from tests.oracle_medians import MedianRules
 from tests.oracle_series import Deciding, GlucoseMachine, Series
@@ -21,7 +21,6 @@ class Said(NamedTuple):
 
     beyond: bool
     well: bool
-    value: float
     reached: bool = False
     began: int | None = None
 
@@ -72,7 +71,7 @@ class GlucoseRules(MedianRules):
             machine.level = 0
         if not (was or machine.level):
             return
-        machine.value, machine.value_at, machine.censored = said.value, last.at, last.censored
+        machine.value, machine.value_at, machine.censored = last.value, last.at, last.censored
         machine.beyond = said.beyond
         machine.condition = "over" if not machine.level else "active" if said.beyond else "returning"
         machine.reason = "reached" if said.reached else ""
@@ -98,12 +97,12 @@ class GlucoseRules(MedianRules):
                 slope, rule.gate - last.value
             )  # fmt: skip
             beyond = speed > rule.rate and inside < 0
-            return Said(beyond, speed <= rule.off_rate or inside >= 10, math.floor(slope * 10 + 0.5) / 10)
+            return Said(beyond, speed <= rule.off_rate or inside >= 10)
         assert isinstance(rule, ForecastRule)
         if last.value < rule.limit or series.machines["low"].level == 2:
-            return Said(beyond=False, well=True, value=last.value, reached=True)
+            return Said(beyond=False, well=True, reached=True)
         least = foreseen(series, rule) if slope is not None else None
-        return None if least is None else Said(least < rule.limit, least >= rule.off_limit, last.value)
+        return None if least is None else Said(least < rule.limit, least >= rule.off_limit)
 
     @staticmethod
     def sustained(series: Series, machine: GlucoseMachine, rule: SustainedRule, last: Deciding) -> Said:
@@ -116,7 +115,7 @@ class GlucoseRules(MedianRules):
         if bad and machine.said == "beyond" and first >= began and began - machine.judged_at <= series.gap:
             began = min(began, machine.run_since)
         well = last.value >= rule.quick_limit if rule.side == "low" else last.value <= rule.quick_limit
-        return Said(bad, well, last.value, began=began)
+        return Said(bad, well, began=began)
 
     # ---- time, sites, bindings: as for the window rules
 
@@ -157,17 +156,14 @@ class GlucoseRules(MedianRules):
                 self.glucose(key, series, machine, "unknown", due)
 
     def glucose(self, key: bytes, series: Series, machine: GlucoseMachine, change: str, at: int) -> None:
-        rule, limit = machine.rule, getattr(machine.rule, "limit", 0)
-        if isinstance(rule, RateRule):
-            limit = -rule.rate if rule.direction == "falling" else rule.rate
-        shows: dict[str, Any] = {"limit": limit, "value": machine.value, "value_at": machine.value_at}
+        rule = machine.rule
+        limit = rule.gate if isinstance(rule, RateRule) else getattr(rule, "limit", None)
         episode = self.about(
             key, series, rule.name, machine.opened_at, category="physiological", level=machine.level,
             condition=machine.condition, priority=rule.priority, change=change, at=at, since=machine.since,
-            censored=machine.censored, reason=machine.reason, response=rule.response, **shows,
+            value=machine.value, value_at=machine.value_at, limit=limit, censored=machine.censored,
+            reason=machine.reason, response=rule.response,
         )  # fmt: skip
-        if isinstance(rule, RateRule):
-            episode = episode.model_copy(update={"unit": "mg/dL/min"})
         self.tell(at, key, episode)
 
 
