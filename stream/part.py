@@ -24,6 +24,7 @@ from vitals.units import Unit
 
 if TYPE_CHECKING:
     from stream.outbox import Outbox, Where
+    from stream.verdicts import Moved
     from vitals.codecs.state import State
     from vitals.control import WornDevice
     from vitals.metrics import Metric
@@ -173,8 +174,9 @@ class Lane(Standing):
         self._last(batch, rows)
         readings = Deciding(slots, events, batch.wholes[rows], self.series.gap[slots])
         changes = self.machines.step(self.ring, readings)
-        arrived = Arrived(readings, batch.arrivals[rows], batch.censored[rows])
-        moved = self.glucose.step(arrived) if self.glucose.kinds else []
+        moved: list[Moved] = []
+        if self.glucose.kinds:
+            moved = self.glucose.step(Arrived(readings, batch.arrivals[rows], batch.censored[rows]))
         at = dict(zip(slots.tolist(), rows.tolist(), strict=True)) if changes or moved else {}
         for change in changes:
             seen = self.writer.last_seen(change.slot)
