@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from vitals.codecs.state import State
     from vitals.control import WornDevice
     from vitals.metrics import Metric
+    from vitals.policies import Policy
 
 DEVICE_REMOVED = "device removed"
 _LAST_UNIT = int(Unit.MMOL_L)
@@ -47,11 +48,7 @@ class Lane(Standing):
         changed = self.series.wear(slot, worn)
         if not self.series.exists[slot]:
             return
-        policy = self.patients.policy(slot)
-        self.machines.set_policy(slot, policy, self.metric.name)
-        self.medians.set_policy(slot, policy)
-        self.glucose.set_policy(slot, policy)
-        self.signals.set_policy(slot, policy)
+        self.rule(slot)
         if changed:
             mine, bound = self.series.worn[slot], bool(self.series.bound[slot])
             at = mine.since if mine.until is None else mine.until
@@ -62,6 +59,17 @@ class Lane(Standing):
                 self.lose(slot, DEVICE_REMOVED, where)
         elif not self.signals.rule[slot] and self.signals.level[slot]:
             self.end_silence(slot, where._replace(instant=max(clock, int(self.signals.opened_at[slot]))))
+
+    def rule(self, slot: int, before: Policy | None = None) -> None:
+        """Take the rules that are in force for a patient now; ``before`` were those of the other part of the policy."""
+        if not self.series.exists[slot]:
+            return
+        policy = self.patients.policy(slot)
+        self.machines.set_policy(slot, policy, self.metric.name)
+        if before is None or policy.windows is not before.windows:  # to look at a whole ring for nothing costs most
+            self.medians.set_policy(slot, policy)
+        self.glucose.set_policy(slot, policy)
+        self.signals.set_policy(slot, policy)
 
     def state(self, order: Slots) -> State:
         """Everything about these slots; nothing may wait, and who counts ``unbound`` keeps it."""
@@ -180,8 +188,9 @@ class Lane(Standing):
         at = dict(zip(slots.tolist(), rows.tolist(), strict=True)) if changes or moved else {}
         for change in changes:
             seen = self.writer.last_seen(change.slot)
-            episode = self.writer.threshold(change, seen.at, seen)
-            self._emit(where_of(batch, at[change.slot], seen.at), change.slot, episode)
+            row = at[change.slot]
+            episode = self.writer.threshold(change, seen.at, seen, value=float(batch.values[row]))
+            self._emit(where_of(batch, row, seen.at), change.slot, episode)
         for each in moved:
             self._moved(each, where_of(batch, at[each.slot], each.at))
         silent = self.signals.level[slots].nonzero()[0]

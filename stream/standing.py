@@ -37,7 +37,7 @@ class Standing:
         self.families = (self.medians, self.glucose)
         """Machines of one level, whose episodes time loses one by one."""
         self.signals = Signals(self.series, self.medians)
-        self.writer = Writer(patients, self.machines, self.signals)
+        self.writer = Writer(patients, self.machines, self.signals, self.ring)
 
     def grow(self, capacity: int) -> None:
         """Make room for ``capacity`` patients."""

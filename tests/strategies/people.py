@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from vitals.devices import DEVICE_TYPES, DeviceType
 from vitals.metrics import MINUTE_US, SECOND_US
-from vitals.policies import DEFAULT, HEART_RATES, HIGH, LOW, Policy
+from vitals.policies import DEFAULT, HEART_RATES, HIGH, LOW, GlucoseRule, Night, Policy
 from vitals.policy_glucose import FORECASTS, SUSTAINED
 from vitals.policy_glucose import RATES as SLOPES
 
+Judging = TypeVar("Judging", bound=GlucoseRule)
 SUGARS = (45, 53, 53.4, 53.5, 54, 58, 59, 60, 69, 69.5, 70, 74, 75, 80, 120, 240, 241, 250, 250.5, 251, 389, 390, 400)
 """mg/dL at and between the limits of the low and high rules, ascending."""
 MMOLS = (2.97, 2.99, 3.0, 3.85, 3.88, 3.9, 4.2, 13.3, 13.87, 13.9, 22.2)
@@ -126,5 +127,36 @@ PATIENT = DEFAULT.model_copy(
     }
 )  # fmt: skip
 """Other numbers for most of them, and spans that the ring does not hold."""
-POLICIES = (DEFAULT, QUICK, BARE, HASTY, WIDE, _moved("low", 10), _moved("low", -15), _moved("high", -10),
-            WATCHFUL, WATCHFUL, PATIENT, PATIENT)  # fmt: skip
+MOVED = (_moved("low", 10), _moved("low", -15), _moved("high", -10))
+
+
+def _of_names(rules: tuple[Judging, ...], others: tuple[Judging, ...]) -> tuple[Judging, ...]:
+    return tuple(rule for rule in rules if rule.name in [each.name for each in others])
+
+
+def _by_night(day: Policy, night: Policy, zone: str, begins: str, ends: str) -> Policy:
+    """The rules of one policy by day and, where it has them, those of another by night."""
+    names = {rule.name for rule in day.thresholds} | {rule.name for rule in day.windows}
+    metrics = {rule.metric for rule in day.signals}
+    own = Night(
+        zone=zone, begins=begins, ends=ends,
+        thresholds=tuple(rule for rule in night.thresholds if rule.name in names),
+        windows=tuple(rule for rule in night.windows if rule.name in names),
+        signals=tuple(rule for rule in night.signals if rule.metric in metrics),
+        sustained=_of_names(night.sustained, day.sustained), rates=_of_names(night.rates, day.rates),
+        forecasts=_of_names(night.forecasts, day.forecasts),
+    )  # fmt: skip
+    return day.model_copy(update={"night": own})
+
+
+NIGHTS = (
+    _by_night(DEFAULT, HASTY, "Europe/Berlin", "23:20", "23:50"),
+    _by_night(DEFAULT, QUICK, "Etc/UTC", "22:30", "22:18"),
+    _by_night(QUICK, MOVED[0], "Asia/Kathmandu", "04:10", "05:00"),
+    _by_night(HASTY, MOVED[1], "America/St_Johns", "18:55", "01:00"),
+    _by_night(DEFAULT, MOVED[2], "Nowhere/Known", "00:00", "12:00"),
+    _by_night(WATCHFUL, PATIENT, "Europe/Berlin", "00:10", "01:30"),
+    _by_night(PATIENT, WATCHFUL, "Etc/UTC", "22:30", "01:18"),
+)
+"""Nights that begin or end within the first hours of a ward; of a zone that nobody knows there is only the day."""
+POLICIES = (DEFAULT, QUICK, BARE, HASTY, WIDE, *MOVED, *NIGHTS, WATCHFUL, WATCHFUL, PATIENT, PATIENT)

@@ -31,8 +31,7 @@ export interface WindowRule {
   readonly priority: string;
 }
 
-export interface Policy {
-  readonly version?: number;
+export interface Rules {
   readonly thresholds?: readonly ThresholdRule[];
   readonly windows?: readonly WindowRule[];
   readonly sustained?: readonly GlucoseRule[];
@@ -53,6 +52,31 @@ export interface GlucoseRule {
   readonly rate?: number;
   readonly gate?: number;
   readonly horizon_us?: number;
+}
+
+/** Other numbers of the same rules, while the zone's clock shows a time in [begins, ends). */
+export interface Night extends Rules {
+  readonly zone: string;
+  readonly begins: string;
+  readonly ends: string;
+}
+
+export interface Policy extends Rules {
+  readonly version?: number;
+  readonly night?: Night | null;
+}
+
+/** The rules of a policy by day, or by night: there a rule that the night has holds in place of the day's. */
+export function partOf(policy: Policy | null, night: boolean): Policy | null {
+  const own = policy?.night ?? null;
+  if (policy === null || own === null || !night) return policy;
+  const named = <R extends { readonly name: string }>(day: readonly R[] = [], mine: readonly R[] = []): R[] =>
+    day.map((rule) => mine.find((each) => each.name === rule.name) ?? rule);
+  return {
+    ...policy, thresholds: named(policy.thresholds, own.thresholds), windows: named(policy.windows, own.windows),
+    sustained: named(policy.sustained, own.sustained), rates: named(policy.rates, own.rates), forecasts: named(policy.forecasts, own.forecasts),
+    signals: (policy.signals ?? []).map((rule) => own.signals?.find((each) => each.metric === rule.metric) ?? rule),
+  };
 }
 
 export type Number_ = (value: number, metric: string) => string;
@@ -94,7 +118,7 @@ export function windowWords(rule: WindowRule, number: Number_): string {
   return `median of ${durationWords(rule.width_us)} is ${sides}${times}`;
 }
 
-function glucoseRules(policy: Policy | null): readonly GlucoseRule[] {
+function glucoseRules(policy: Rules | null): readonly GlucoseRule[] {
   return [...(policy?.sustained ?? []), ...(policy?.rates ?? []), ...(policy?.forecasts ?? [])];
 }
 
