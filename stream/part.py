@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from stream.batch import Batch, classify, where_of
+from stream.glucose import Arrived
 from stream.rows import NONE, WAITING_MAX, Part, Waiting
 from stream.rules import Deciding
 from stream.series import Bools, Patients, Slots
@@ -23,6 +24,7 @@ from vitals.units import Unit
 
 if TYPE_CHECKING:
     from stream.outbox import Outbox, Where
+    from stream.verdicts import Moved
     from vitals.codecs.state import State
     from vitals.control import WornDevice
     from vitals.metrics import Metric
@@ -66,6 +68,7 @@ class Lane(Standing):
         self.machines.set_policy(slot, policy, self.metric.name)
         if before is None or policy.windows is not before.windows:  # to look at a whole ring for nothing costs most
             self.medians.set_policy(slot, policy)
+        self.glucose.set_policy(slot, policy)
         self.signals.set_policy(slot, policy)
 
     def state(self, order: Slots) -> State:
@@ -76,6 +79,7 @@ class Lane(Standing):
             "ring": self.ring.rows(order),
             "machines": self.machines.state(order),
             "medians": self.medians.state(order),
+            "glucose": self.glucose.state(order),
             "signals": self.signals.rows(order),
         }
 
@@ -85,6 +89,7 @@ class Lane(Standing):
         self.ring.put(state["ring"])
         self.machines.restore(state["machines"])
         self.medians.restore(state["medians"])
+        self.glucose.restore(state["glucose"])
         self.signals.put(state["signals"])
 
     def settle(self) -> Slots:
@@ -101,7 +106,7 @@ class Lane(Standing):
         rows, slots = part.rows, part.slots
         if not len(rows):  # strangers all of them
             return True
-        if self.machines.kinds or len(rows) + len(self.waiting) > WAITING_MAX:
+        if self.machines.kinds or self.glucose.kinds or len(rows) + len(self.waiting) > WAITING_MAX:
             return False
         quiet = self.series.exists[slots] & (self.signals.level[slots] == 0) & (rows["unit"] <= _LAST_UNIT)
         if np.count_nonzero(quiet) < len(rows):
@@ -150,6 +155,8 @@ class Lane(Standing):
         slots = batch.slots
         silent = self.signals.level[slots] > 0
         hot = silent | self.machines.open(slots)
+        if self.glucose.kinds:
+            hot |= self.glucose.uses(slots)
         beyond = (batch.deciding & self.machines.beyond_any(slots, batch.wholes)).nonzero()[0]
         if beyond.size and once(slots):
             hot[beyond] = True
@@ -175,12 +182,17 @@ class Lane(Standing):
         self._last(batch, rows)
         readings = Deciding(slots, events, batch.wholes[rows], self.series.gap[slots])
         changes = self.machines.step(self.ring, readings)
-        at = dict(zip(slots.tolist(), rows.tolist(), strict=True)) if changes else {}
+        moved: list[Moved] = []
+        if self.glucose.kinds:
+            moved = self.glucose.step(Arrived(readings, batch.arrivals[rows], batch.censored[rows]))
+        at = dict(zip(slots.tolist(), rows.tolist(), strict=True)) if changes or moved else {}
         for change in changes:
             seen = self.writer.last_seen(change.slot)
             row = at[change.slot]
             episode = self.writer.threshold(change, seen.at, seen, value=float(batch.values[row]))
             self._emit(where_of(batch, row, seen.at), change.slot, episode)
+        for each in moved:
+            self._moved(each, where_of(batch, at[each.slot], each.at))
         silent = self.signals.level[slots].nonzero()[0]
         if silent.size:
             over, begins = self.signals.heard(slots[silent], events[silent])

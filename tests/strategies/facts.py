@@ -19,7 +19,10 @@ TWO_SITES = "two sites"
 NIGHTFALL = "a switch of day and night"
 REQUIRED = (IN_A_DELAY, JUMP, SWAP, NEW_POLICY, TWO_SITES, NIGHTFALL)
 """The classes of which a run must have enough."""
+REASONS = {"device removed", "no data", "site silent", "too few readings", "closed", "reached"}
 JUMP_US = 60 * MINUTE_US
+RING_US = 180 * MINUTE_US
+"""What the ring of glucose holds."""
 
 
 class _Before(NamedTuple):
@@ -97,19 +100,23 @@ class Witness(Oracle):
         for told in self.told:
             if isinstance(told.what, Episode):
                 self.facts.add(f"an episode of {told.what.rule}")
-                if told.what.reason in {"device removed", "no data", "site silent", "too few readings", "closed"}:
+                if told.what.change == "open" and told.what.at - told.what.since > RING_US:
+                    self.facts.add("a run longer than the ring")
+                if told.what.reason in REASONS:
                     self.facts.add(f"an episode with the reason {told.what.reason}")
         return self.facts
 
 
 def rules(patient: Patient) -> tuple[object, ...]:
     """The rules of a policy, without its number."""
-    return patient.policy.thresholds, patient.policy.signals, patient.policy.windows
+    policy = patient.policy
+    glucose = policy.sustained, policy.rates, policy.forecasts
+    return policy.thresholds, policy.signals, policy.windows, *glucose
 
 
 def is_open(series: Series) -> bool:
     """Whether a physiological episode of a series is open."""
-    return any(each.level for each in series.machines.values()) or any(each.level for each in series.medians.values())
+    return series.worst() > 0
 
 
 def delayed(patient: Patient, series: Series, clock: int) -> bool:
