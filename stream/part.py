@@ -22,6 +22,7 @@ from stream.rows import CENSORED_HIGH, CENSORED_LOW, NONE, WAITING_MAX, Part, Wa
 from stream.rules import UNKNOWN, Deciding, Machines
 from stream.series import NEVER, Bools, Floats, Ints, Patients, Series, Slots
 from stream.signal import NO_WORD, SILENT, Signals
+from stream.suspects import Suspects
 from stream.turns import deciding, once, those, turns
 from vitals.units import Unit, canonical
 
@@ -70,6 +71,7 @@ class Lane:
         self.machines = Machines()
         self.medians = Medians(self.series, self.ring)
         self.signals = Signals(self.series, self.medians)
+        self.suspects = Suspects()
         self.writer = Writer(patients, self.machines, self.signals)
         self.waiting = Waiting()
         self.unbound = 0
@@ -77,7 +79,7 @@ class Lane:
 
     def grow(self, capacity: int) -> None:
         """Make room for ``capacity`` patients."""
-        for table in (self.series, self.ring, self.machines, self.medians, self.signals):
+        for table in (self.series, self.ring, self.machines, self.medians, self.signals, self.suspects):
             table.grow(capacity)
 
     def wear(self, slot: int, worn: tuple[WornDevice, ...], clock: int, where: Where) -> None:
@@ -109,6 +111,7 @@ class Lane:
             "machines": self.machines.state(order),
             "medians": self.medians.state(order),
             "signals": self.signals.rows(order),
+            "suspects": self.suspects.state(order),
         }
 
     def restore(self, state: State) -> None:
@@ -118,6 +121,7 @@ class Lane:
         self.machines.restore(state["machines"])
         self.medians.restore(state["medians"])
         self.signals.put(state["signals"])
+        self.suspects.restore(state["suspects"])
 
     def settle(self) -> Slots:
         """Take what waits now: that changes no output, and then the state is the same however the log was polled."""
@@ -162,7 +166,7 @@ class Lane:
         if np.count_nonzero(marks.censored):
             low, high = marks.censored == CENSORED_LOW, marks.censored == CENSORED_HIGH
             values = np.where(low, self.series.below[slots], np.where(high, self.series.above[slots], values))
-        good = marks.usable & np.isfinite(values)
+        good = marks.usable & np.isfinite(values) & self.suspects.new(slots, rows)
         decides = deciding(slots, marks.events, good, marks.late, self.series.last_e)
         return Batch(
             slots=slots,

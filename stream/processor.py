@@ -49,7 +49,7 @@ DELAY_MIN_US = min(*(metric.silent_us for metric in WATCHED), *(m.gap_us for m i
 class Processor:
     """The step of one partition among ``partitions``; see `vitals.steps.Step`."""
 
-    FORMAT: ClassVar[Format] = Format("processor", 1)
+    FORMAT: ClassVar[Format] = Format("processor", 2)
 
     def __init__(self, partition: int, partitions: int) -> None:
         self._partition = partition
