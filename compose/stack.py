@@ -25,7 +25,7 @@ from compose.supervisor import Backoff, Event, Supervisor
 from runtime import database
 from runtime.clock import SystemClock
 from runtime.settings import Settings, load
-from vitals.errors import StateError
+from vitals.errors import InputError, StateError
 
 DATABASE = "vigil"
 EXTERNAL = {"kafka": "VIGIL_KAFKA", "mqtt": "VIGIL_MQTT", "database": "VIGIL_DATABASE_URL"}
@@ -127,6 +127,9 @@ class Stack:
         names = (*services.SERVICES, *(f"process-{index}" for index in range(1, options.processors)))
         chosen = ports.choose(self._root, (*wished, *names, services.PROVER), wished)
         facts = known or self._new(base.partitions)
+        if options.processors > facts.partitions:
+            told = f"{options.processors} for {facts.partitions} partitions"
+            raise InputError("more processors than partitions", told, "one without a partition would only wait")
         folder.remember(self._root, facts)
         tokens, people = folder.principals(self._root)
         self._health = {name: chosen[name] for name in names}
