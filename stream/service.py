@@ -106,7 +106,8 @@ async def main(settings: ProcessSettings, clock: Clock | None = None) -> None:
     def on_batch(partition: int, step: Processor, _records: Records) -> None:
         watch.saw(partition, step.clocks, clock.monotonic())
 
-    spec = RunnerSpec(READINGS, GROUP, factory(settings.partitions), (JOURNAL, WINDOWS), PROCESSOR_SNAPSHOTS)
+    made, kept = factory(settings.partitions), settings.keep_readings_days
+    spec = RunnerSpec(READINGS, GROUP, made, (JOURNAL, WINDOWS), PROCESSOR_SNAPSHOTS, keep_days=kept)
     runner = Runner(settings, spec, monotonic=clock.monotonic, on_batch=on_batch, metrics=metrics)
     _count(runner, metrics)
     age = metrics.gauge("processor_tick_age_seconds", "Seconds since a site clock moved, in the slowest partition")

@@ -1,4 +1,4 @@
-"""Two processors that both believe that every partition is theirs, on real servers, judged as the engine drill judges."""
+"""Two processors that both believe that every partition is theirs, on real servers; judged as the engine drill is."""
 
 from __future__ import annotations
 
