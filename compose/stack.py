@@ -120,6 +120,10 @@ class Stack:
         if known is not None and known.crossing and not options.patients:
             remedy = "start it as before to complete it, or choose another with --data"
             raise StateError("the data folder's history was interrupted", str(self._root), remedy)
+        partitions = base.partitions if known is None else known.partitions
+        if options.processors > partitions:
+            told = f"{options.processors} for {partitions}"
+            raise InputError("more processors than partitions", told, "one without a partition would only wait")
         wished = {"page": options.port, "feed": options.feed_port, "live": options.live_port}
         for port in wished.values():
             ports.check(port)
@@ -127,9 +131,6 @@ class Stack:
         names = (*services.SERVICES, *(f"process-{index}" for index in range(1, options.processors)))
         chosen = ports.choose(self._root, (*wished, *names, services.PROVER), wished)
         facts = known or self._new(base.partitions)
-        if options.processors > facts.partitions:
-            told = f"{options.processors} for {facts.partitions} partitions"
-            raise InputError("more processors than partitions", told, "one without a partition would only wait")
         folder.remember(self._root, facts)
         tokens, people = folder.principals(self._root)
         self._health = {name: chosen[name] for name in names}

@@ -141,15 +141,14 @@ class Unruly:
     @asynccontextmanager
     async def playing(self) -> AsyncIterator[None]:
         """Send, and change what the registry knows, while the body runs."""
-        self._tasks = [
-            asyncio.create_task(self._play(), name="unruly ward"),
-            asyncio.create_task(self._change(), name="the unruly ward's registry"),
-        ]
+        play = asyncio.create_task(self._play(), name="unruly ward")
+        change = asyncio.create_task(self._change(), name="the unruly ward's registry")
+        self._tasks = [play, change]
         try:
             yield
         finally:
-            for task in self._tasks:
-                await ended(task)
+            await ended(play)
+            await ended(change)
 
     # ---- readings
 
