@@ -107,13 +107,12 @@ async def _drill(frame: Frame, options: DrillOptions) -> None:
             await ward.run(QUIET_S)
             await ward.end()
             await _calm(scene)
-            restarts = killing.restarts(stack, NAMES)
             await recorded.dump(stack.settings, folder)
             heard = [(str(each.id), *each.version) for _, each in recorder.everything if each.rule != PROOF]
             await asyncio.to_thread((folder / "heard.json").write_text, json.dumps(heard))
             frame.verdict.expect("connections of the feed's client", recorder.connections, 1)
     await _judge(frame, folder, long=options.seconds >= FACTS_FROM_S)
-    frame.verdict.figures |= {"done": scene.done, "restarts": restarts, "ward": dict(ward.counts)}
+    frame.verdict.figures |= {"done": scene.done, "ward": dict(ward.counts)}
     frame.verdict.figures["drill_itself_late_ms"] = round(ward.late_s * 1000, 1)
     frame.verdict.figures["load_per_core"] = round(os.getloadavg()[1] / (os.cpu_count() or 1), 1)
 

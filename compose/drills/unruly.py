@@ -35,7 +35,10 @@ from vitals.topics import device_id, readings_topic
 SITES = ("ward-a", "ward-b")
 CONNECTIONS = 20
 TOGETHER = 250
-BOUND_BEFORE_US = 60 * MINUTE_US
+BOUND_BEFORE_US, LONG_BOUND_US = 4 * MINUTE_US, 60 * MINUTE_US
+"""Most have put their devices on a moment ago. Who has worn one for an hour is called silent at the first tick, and
+only their glucose can be late, for it has to be older than ten minutes.
+"""
 EVERY_S = {"heart_rate": 5, "glucose": 15}
 UNITS = {"heart_rate": "/min", "glucose": "mg/dL"}
 WARD = DEVICE_TYPES["ward"]
@@ -51,8 +54,10 @@ KIND = WARD.model_copy(
 )
 SUGARS = (45, 53, 54, 58, 59, 65, 69, 70, 74, 75, 110, 240, 251, 390, 400)
 RATES = (34, 37, 39, 60, 128, 147, 151, 155)
-RESTLESS, RACING, QUICK = 0.15, 0.05, 0.3
-"""Shares of the patients: whose glucose crosses limits, whose heart does, whose lows come and go with one reading."""
+RESTLESS, RACING, QUICK, LONG = 0.15, 0.05, 0.3, 0.1
+"""Shares of the patients: whose glucose crosses limits, whose heart does, whose lows come and go with one reading, who
+has worn a device for long.
+"""
 LATE_S = {"heart_rate": (31, 120), "glucose": (601, 1200)}
 """Too old to decide anything, and not older than what a processor holds."""
 MISHAPS_HZ, CHANGES_HZ = 10.0, 0.5
@@ -189,7 +194,9 @@ class Unruly:
             bed.silent_until = now + self._chance.randint(30, 150) * SECOND_US
         elif kind == "late":
             at = now - self._chance.randint(*LATE_S[metric]) * SECOND_US
-            self._send(bed, metric, self._value(bed, metric), max(at, bed.since))
+            if at < bed.since:
+                return
+            self._send(bed, metric, self._value(bed, metric), at)
         elif kind == "ahead" and not bed.ahead:
             bed.ahead = self._chance.choice(AHEAD_US)
         elif kind == "back" and bed.ahead:
@@ -264,7 +271,7 @@ async def unruly(settings: Settings, clock: Clock, tell: Tell, patients: int, se
     """
     registry = RegistryClient(settings)
     ward, chance = Unruly(settings, clock, registry, seed), random.Random(~seed)  # noqa: S311 - as above
-    since = clock.now_us() - BOUND_BEFORE_US
+    now = clock.now_us()
     async with AsyncExitStack() as held:
         connections = [
             await held.enter_async_context(Connection(settings, f"unruly-{number}", forget=True))
@@ -277,6 +284,7 @@ async def unruly(settings: Settings, clock: Clock, tell: Tell, patients: int, se
                 connections[number % CONNECTIONS],
             )
             restless, racing = chance.random() < RESTLESS, chance.random() < RACING
+            since = now - (LONG_BOUND_US if chance.random() < LONG else BOUND_BEFORE_US)
             ward.beds.append(Bed(name, site, f"{name}-first", connection, restless, racing, since))
         for first in range(0, patients, TOGETHER):
             await _register(ward.beds[first : first + TOGETHER], registry, chance)

@@ -87,9 +87,7 @@ def judged(partition: int, folder: Path, partitions: int) -> Expected:
             found.windows.update(windows_of(each, output))
     if not found.differences:
         follow(found, partition, taken[JOURNAL])
-    found.figures.update(
-        records=len(log.offsets), outputs=len(wanted), windows=sum(isinstance(t.what, tuple) for t in told)
-    )
+    found.figures.update(records=len(log.offsets), outputs=len(wanted), windows=len(found.windows))
     found.figures["episodes"] = sum(isinstance(each.what, Episode) for each in told)
     found.figures["cpu_ms"] = round(1000 * (time.process_time() - began))
     return found
