@@ -17,7 +17,7 @@ from vitals.codecs.state import decode
 from vitals.snapshots import Format
 
 KNOWN = {
-    Format("processor", 2): "82a6fd54a6c03932",
+    Format("processor", 2): "165bbd94e5893bf9",
     Format("manager", 1): "e61fc09be8d2c73a",
     Format("registry", 1): "b8a65e5fd7633677",
 }
