@@ -69,7 +69,8 @@ class Oracle(GlucoseRules):
             value = series.stream.low - 1
         elif flags & Flag.CENSORED_HIGH:
             value = series.stream.high + 1
-        usable = not flags & UNUSABLE_MASK and math.isfinite(value)
+        again = flags & Flag.CLOCK_SUSPECT and series.again(each["device"].tobytes(), int(each["observed_at"]))
+        usable = not again and not flags & UNUSABLE_MASK and math.isfinite(value)
         decides = usable and not flags & Flag.LATE and (series.newest is None or at > series.newest)
         if usable:
             series.newest = at if series.newest is None else max(series.newest, at)

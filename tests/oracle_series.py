@@ -149,6 +149,8 @@ class Series:
     rules: dict[str, ThresholdRule] = field(default_factory=dict)
     """The last rule that the policy had for each side."""
     signal: Signal = field(default_factory=Signal)
+    suspect: tuple[bytes, int] | None = None
+    """The last suspect row: its device, and that device's time."""
 
     @property
     def stream(self) -> Stream:
@@ -169,6 +171,13 @@ class Series:
     def heard(self) -> Deciding:
         assert self.last is not None, "asked only of series that have decided"
         return self.last
+
+    def again(self, device: bytes, observed: int) -> bool:
+        """Whether a reading of a clock that runs ahead was there before; if not, it is the last one from now on."""
+        if self.suspect is not None and self.suspect[0] == device and observed <= self.suspect[1]:
+            return True
+        self.suspect = device, observed
+        return False
 
     def base(self) -> int:
         return self.waits_from if self.last is None else max(self.last.arrival, self.waits_from)
