@@ -7,6 +7,7 @@ tells how large a disk is (Kafka 3.3).
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Iterable, Mapping
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -26,10 +27,14 @@ from aiokafka.protocol.types import (
 )
 
 from runtime.kafka.admin import describe_partitions
-from runtime.kafka.types import REQUEST_TIMEOUT_MS, KafkaFailed, deadline, start_client
+from runtime.kafka.types import REQUEST_TIMEOUT_MS, deadline, start_client
 from runtime.settings import Settings
 
+log = logging.getLogger("vigil.kafka")
+
 LOOK_TIMEOUT_S = 20.0
+DISK_TIMEOUT_S = 5.0
+"""For one broker: one that was stopped must not hide what the others say."""
 _PARTITION = CompactArray(
     ("partition_index", Int32),
     ("partition_size", Int64),
@@ -57,7 +62,7 @@ class Disk(NamedTuple):
 
 class Cluster(NamedTuple):
     """What the brokers say. ``short`` are partitions of ours with fewer copies in step than they were made with;
-    ``disks`` are by the broker's number, and a broker that is away is not among them.
+    ``disks`` are by the broker's number; a broker that does not tell is not among them.
     """
 
     brokers: int
@@ -78,20 +83,24 @@ async def cluster_state(settings: Settings) -> Cluster:
         try:
             await start_client(SimpleNamespace(start=client.bootstrap))
             numbers = sorted(broker.nodeId for broker in client.cluster.brokers())
-            found = await asyncio.gather(*(_disk(client, number) for number in numbers))
+            found = await asyncio.gather(*(disk(client, number) for number in numbers))
         finally:
             await client.close()
-    return Cluster(len(numbers), short, {number: disk for number, disk in zip(numbers, found, strict=True) if disk})
+    return Cluster(len(numbers), short, {number: each for number, each in zip(numbers, found, strict=True) if each})
 
 
-async def _disk(client: Any, number: int) -> Disk | None:
-    """One broker's disk; None where it does not answer, which the copies tell of."""
+async def disk(client: Any, number: int) -> Disk | None:
+    """One broker's disk, through aiokafka's client. None where it does not tell: it is away, or stopped, which the
+    copies show; is older than this request; or may not tell us.
+    """
     try:
-        response = await client.send(number, _Ask())
-    except KafkaError:
+        async with asyncio.timeout(DISK_TIMEOUT_S):
+            response = await client.send(number, _Ask())
+    except (KafkaError, NotImplementedError, TimeoutError) as error:
+        log.debug("broker %d does not tell of its disk: %r", number, error)
         return None
     if response.error_code:
-        raise KafkaFailed("a broker does not tell of its disk", f"{number}: {for_code(response.error_code).__name__}")
+        log.debug("broker %d does not tell of its disk: %s", number, for_code(response.error_code).__name__)
     return fullest(Disk(usable, total) for _, _, _, total, usable, _ in response.results)
 
 
