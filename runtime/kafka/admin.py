@@ -73,6 +73,20 @@ async def describe(settings: Settings) -> dict[str, int]:
     return {own_name(settings, name): count for name, count in found.items() if name.startswith(prefix)}
 
 
+async def describe_partitions(settings: Settings) -> dict[str, list[dict[str, Any]]]:
+    """The partitions of every topic of our namespace, by the topic's own name: ``partition``, ``leader``, ``replicas``
+    and ``isr`` (numbers of brokers) of each.
+    """
+    async with _admin(settings, "description of partitions") as client:
+        topics = await client.describe_topics()
+    prefix = f"{settings.namespace}." if settings.namespace else ""
+    return {
+        own_name(settings, topic["topic"]): topic["partitions"]
+        for topic in topics
+        if topic["error_code"] == 0 and not topic["is_internal"] and topic["topic"].startswith(prefix)
+    }
+
+
 async def cluster_id(settings: Settings) -> str:
     """The id that Kafka gave its cluster when its storage was formatted."""
     async with _admin(settings, "cluster id") as client:
