@@ -12,7 +12,7 @@ from stream.signal import REASONS
 from stream.sites import RULE as SITE_RULE
 from vitals.evidence import Evidence, Judged
 from vitals.journal import Condition, Episode, EpisodeChange, episode_id
-from vitals.policies import PRIORITY_OF_RANK, SIGNAL_RESPONSES
+from vitals.policies import PRIORITY_OF_RANK, SIGNAL_RESPONSES, WindowRule
 from vitals.units import UNIT_NAME
 from vitals.windows import EVALUATE_EVERY_US
 
@@ -113,9 +113,9 @@ class Writer:
 
     def _window(self, moved: Moved) -> Evidence | None:
         """Why an episode of a window rule opens."""
-        if moved.change not in CALLS:
-            return None
         slot, shown = moved.slot, moved.shown
+        if moved.change not in CALLS or not isinstance(shown.rule, WindowRule):
+            return None
         return evidence.window(
             self.ring,
             slot,
@@ -140,7 +140,7 @@ class Writer:
         )
 
     def median(self, moved: Moved) -> Episode:
-        """An episode of a window rule after a change; a cleared one keeps its limit."""
+        """An episode of a rule of one level after a change; a cleared one keeps its limit."""
         patients, series, shown = self.patients, self.signals.series, moved.shown
         patient, rule = patients.id(moved.slot), moved.shown.rule
         return Episode(
@@ -163,6 +163,7 @@ class Writer:
             value_at=shown.value_at,
             unit=UNIT_NAME[series.metric.unit],
             limit=shown.limit,
+            censored=CENSORED[shown.censored],
             reason=moved.reason,
             policy=patients.policy(moved.slot).version,
             response=rule.response,

@@ -227,8 +227,8 @@ class Processor:
     def _alarms(lane: Lane, slots: Slots, clock: int, where: Where) -> None:
         """Fire the deadlines of one metric that lie at or before the clock."""
         for due_of, act in (
+            (lane.forgotten_at, lambda slot, at: lane.forget(slot, clock, at)),  # at the instant of each, before all
             (lane.unknown_at, lambda slot, at: lane.lose(slot, NO_DATA, at, known_only=True)),
-            (lane.forgotten_at, lambda slot, at: lane.forget(slot, clock, at)),
             (lane.signals.due_at, lane.fall_silent),
             (lane.signals.medium_at, lane.stay_silent),  # after the opening, which one jump of the clock may pass too
         ):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+from vitals import policy_glucose
 from vitals.bound_checks import Span, asked, minutes, time, whole
 from vitals.metrics import METRIC_BY_NAME, SECOND_US
 from vitals.nights import known
@@ -188,5 +189,6 @@ JUDGES: dict[str, Callable[[Any], Iterator[str]]] = {
     "thresholds": _threshold,
     "windows": _window,
     "signals": _signal,
+    **policy_glucose.JUDGES,
 }
 """What is judged of a rule whose name and metric are right, by its field in `vitals.policies.Rules`."""

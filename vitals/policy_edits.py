@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from vitals import night_edits
+from vitals import night_edits, policy_glucose
 from vitals.edit_values import ASKED, NONE, asked, minutes, nothing, number
 from vitals.errors import InputError
 from vitals.policies import Level, Policy, SignalRule, ThresholdRule, WindowRule
@@ -142,5 +142,6 @@ EDITORS: dict[str, Callable[[Any, str, str, str], Any]] = {
     "thresholds": _threshold,
     "windows": _window,
     "signals": _signal,
+    **policy_glucose.EDITORS,
 }
 """How a rule is changed, by its field in `vitals.policies.Rules`: rule, what of it, new value, the whole change."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from vitals import policy_glucose
 from vitals.metrics import METRIC_BY_NAME, SECOND_US
 from vitals.nights import in_force
 from vitals.policies import Level, Policy, SignalRule, ThresholdRule, WindowRule
@@ -131,5 +132,6 @@ TELLERS: dict[str, Callable[[Any], Facts]] = {
     "thresholds": _threshold,
     "windows": _window,
     "signals": _signal,
+    **policy_glucose.TELLERS,
 }
 """The facts of a rule, by its field in `vitals.policies.Rules`."""

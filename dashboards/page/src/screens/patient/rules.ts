@@ -36,7 +36,24 @@ export interface WindowRule {
 export interface Rules {
   readonly thresholds?: readonly ThresholdRule[];
   readonly windows?: readonly WindowRule[];
+  readonly sustained?: readonly GlucoseRule[];
+  readonly rates?: readonly GlucoseRule[];
+  readonly forecasts?: readonly GlucoseRule[];
   readonly signals?: readonly { readonly metric: string; readonly medium_after_us?: number }[];
+}
+
+/** A rule that judges glucose readings one by one, of whatever kind. */
+export interface GlucoseRule {
+  readonly name: string;
+  readonly metric: string;
+  readonly priority: string;
+  readonly on_span_us: number;
+  readonly side?: "low" | "high";
+  readonly limit?: number;
+  readonly direction?: "falling" | "rising";
+  readonly rate?: number;
+  readonly gate?: number;
+  readonly horizon_us?: number;
 }
 
 /** Other numbers of the same rules, while the zone's clock shows a time in [begins, ends). */
@@ -59,6 +76,7 @@ export function partOf(policy: Policy | null, night: boolean): Policy | null {
     day.map((rule) => mine.find((each) => each.name === rule.name) ?? rule);
   return {
     ...policy, thresholds: named(policy.thresholds, own.thresholds), windows: named(policy.windows, own.windows),
+    sustained: named(policy.sustained, own.sustained), rates: named(policy.rates, own.rates), forecasts: named(policy.forecasts, own.forecasts),
     signals: (policy.signals ?? []).map((rule) => own.signals?.find((each) => each.metric === rule.metric) ?? rule),
   };
 }
@@ -103,6 +121,22 @@ export function windowWords(rule: WindowRule, number: Number_): string {
   return `median of ${durationWords(rule.width_us)} is ${sides}${times}`;
 }
 
+function glucoseRules(policy: Rules | null): readonly GlucoseRule[] {
+  return [...(policy?.sustained ?? []), ...(policy?.rates ?? []), ...(policy?.forecasts ?? [])];
+}
+
+/** When a rule that judges glucose readings turns on: "falling by more than 3 mg/dL a minute, below 150". */
+export function glucoseWords(rule: GlucoseRule, number: Number_): string {
+  const held = rule.on_span_us === 0 ? "" : ` for ${durationWords(rule.on_span_us)}`;
+  if (rule.direction !== undefined) {
+    const side = rule.direction === "falling" ? "below" : "above";
+    return `${rule.direction} by more than ${rule.rate} mg/dL a minute, ${side} ${number(rule.gate ?? 0, rule.metric)}${held}`;
+  }
+  const limit = number(rule.limit ?? 0, rule.metric);
+  if (rule.horizon_us !== undefined) return `forecast below ${limit} within ${durationWords(rule.horizon_us)}${held}`;
+  return `${rule.side === "low" ? "below" : "above"} ${limit}${held}`;
+}
+
 /** Silence of a metric that calls, at least (RULES, *Signal*). */
 const SILENT: Record<Metric, number> = { glucose: 20 * MINUTE, heart_rate: 5 * MINUTE };
 const SILENT_INTERVALS = 2.2;
@@ -122,6 +156,8 @@ export function whyWords(policy: Policy | null, rule: string, metric: string | n
   }
   const window = policy?.windows?.find((each) => each.name === rule);
   if (window !== undefined) return `Calls when the ${windowWords(window, number)}.`;
+  const judged = glucoseRules(policy).find((each) => each.name === rule);
+  if (judged !== undefined) return `Calls when ${glucoseWords(judged, number)}.`;
   if (rule.startsWith("signal") && isMetric(metric)) {
     return `Calls after ${durationWords(silentUs(metric, interval))} without a usable ${metric.replaceAll("_", " ")} reading; new ones end it.`;
   }
@@ -147,5 +183,8 @@ export function watches(policy: Policy | null, metric: Metric, interval: number 
   const signals = (policy?.signals ?? []).filter((rule) => rule.metric === metric).map((rule) => ({
     name: name("signal", 1, metric), words: signalWords(metric, rule.medium_after_us ?? null, interval), priority: "low", applies: true,
   }));
-  return [...thresholds, ...windows, ...signals];
+  const judged = glucoseRules(policy).filter((rule) => rule.metric === metric).map((rule) => ({
+    name: name(rule.name, 1, metric), words: glucoseWords(rule, number), priority: rule.priority, applies: true,
+  }));
+  return [...thresholds, ...windows, ...judged, ...signals];
 }
