@@ -181,7 +181,7 @@ async def test_a_policy_changed_inside_an_open_episode_judges_the_next_reading(w
 
 
 async def test_a_night_is_set_shown_and_judged_by(ward: Settings):
-    """From the prompt to the episode: by night, in the patient's zone, the night's number holds, and the alert says it."""
+    """From the prompt to the episode: by night, in the patient's zone, the night's number holds, and is named."""
     hours = ("--night", "22:00-07:00", "--zone", "Europe/Berlin", "--rule", "night.low.1.limit=80")
     code, said = await vigil(ward, "set", "p-1", *hours, "--yes")
     assert (code, said.splitlines()[-1]) == (0, "accepted: version 2")
