@@ -21,7 +21,7 @@ NIGHTFALL = "a switch of day and night"
 REPEATED = "a repeated reading of a clock that runs ahead"
 REQUIRED = (IN_A_DELAY, JUMP, SWAP, NEW_POLICY, TWO_SITES, NIGHTFALL, REPEATED)
 """The classes of which a run must have enough."""
-REASONS = {"device removed", "no data", "site silent", "too few readings", "closed", "reached"}
+REASONS = {"device removed", "no data", "site silent", "too few readings", "closed", "reached", "prolonged"}
 JUMP_US = 60 * MINUTE_US
 RING_US = 180 * MINUTE_US
 """What the ring of glucose holds."""
