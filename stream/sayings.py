@@ -30,7 +30,7 @@ GATE_MARGIN = 10.0
 class Says(NamedTuple):
     """What readings say to a rule, all shape (m,): whether it can judge them, whether they are beyond or well within,
     or have reached what was forecast, and where the run in the ring begins (µs), if its runs are those of the ring;
-    ``longer`` where nothing in the ring ended it.
+    ``longer`` where nothing in the ring ended it. ``found`` is the slope, or the lowest of the forecast.
     """
 
     judged: Bools
@@ -39,13 +39,15 @@ class Says(NamedTuple):
     reached: Bools
     starts: Ints | None = None
     longer: Bools | None = None
+    found: Floats | None = None
 
     def some(self, at: Slots) -> Says:
         """Those at an index array."""
         starts = None if self.starts is None else self.starts[at]
         longer = None if self.longer is None else self.longer[at]
+        found = None if self.found is None else self.found[at]
         beyond, well, reached = self.beyond[at], self.well[at], self.reached[at]
-        return Says(self.judged[at], beyond, well, reached, starts, longer)
+        return Says(self.judged[at], beyond, well, reached, starts, longer, found)
 
 
 class View:
@@ -104,7 +106,7 @@ def _rate(rule: RateRule, readings: Deciding, slopes: Floats) -> Says:
     speed, inside = slopes * sign, (readings.values - rule.gate) * -sign
     beyond = judged & (speed > rule.rate) & (inside < 0)
     well = (speed <= rule.off_rate) | (inside >= GATE_MARGIN)
-    return Says(judged, beyond, well, np.zeros(len(beyond), np.bool_))
+    return Says(judged, beyond, well, np.zeros(len(beyond), np.bool_), found=slopes)
 
 
 def _forecast(rule: ForecastRule, readings: Deciding, past: Past, urgent: Bools) -> Says:
@@ -113,4 +115,4 @@ def _forecast(rule: ForecastRule, readings: Deciding, past: Past, urgent: Bools)
     least = forecast.lowest(FORECASTS[rule.forecast].build().ahead(past, minutes))
     reached = (readings.values < rule.limit) | urgent
     beyond = (least < rule.limit) & ~reached
-    return Says(reached | np.isfinite(least), beyond, reached | (least >= rule.off_limit), reached)
+    return Says(reached | np.isfinite(least), beyond, reached | (least >= rule.off_limit), reached, found=least)
