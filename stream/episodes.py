@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 CENSORED: tuple[Literal["low", "high"] | None, ...] = (None, "low", "high")
 SIGNAL = "signal"
+PROLONGED = "prolonged"
 CALLS: frozenset[EpisodeChange] = frozenset({"open", "rise"})
 """Changes that say why."""
 SITE_RANK = 3
@@ -72,7 +73,8 @@ class Writer:
         slot, side = change.slot, change.side
         rule = machines.rule(slot, side)
         level = int(machines.level[slot, side])
-        shown = rule.levels[(level or change.was) - 1]
+        shown, asks = rule.levels[(level or change.was) - 1], machines.asks(slot, side, change.was)
+        reason = reason or (PROLONGED if (slot, side) in machines.raised else "")
         opened_at = int(machines.opened_at[slot, side])
         patient = patients.id(slot)
         return Episode(
@@ -86,7 +88,7 @@ class Writer:
             category="physiological",
             level=level,
             condition=CONDITIONS[machines.condition[slot, side]],
-            priority=shown.priority,
+            priority=asks.priority,
             change=change.change,
             at=at,
             opened_at=opened_at,
@@ -98,7 +100,7 @@ class Writer:
             censored=CENSORED[seen.censored],
             reason=reason,
             policy=patients.policy(slot).version,
-            response=shown.response,
+            response=asks.response,
             evidence=None if value is None else self._run(change, at, value),
         )
 

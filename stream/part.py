@@ -19,6 +19,7 @@ from stream.rules import Deciding
 from stream.series import Bools, Patients, Slots
 from stream.signal import NO_WORD, SILENT
 from stream.standing import Standing
+from stream.suspects import Suspects
 from stream.turns import once, those, turns
 from vitals.units import Unit
 
@@ -39,9 +40,15 @@ class Lane(Standing):
 
     def __init__(self, metric: Metric, patients: Patients, outbox: Outbox) -> None:
         super().__init__(metric, patients, outbox)
+        self.suspects = Suspects()
         self.waiting = Waiting()
         self.unbound = 0
         """Rows that no series of ours takes: no control record has bound a device of this metric."""
+
+    def grow(self, capacity: int) -> None:
+        """Make room for ``capacity`` patients."""
+        super().grow(capacity)
+        self.suspects.grow(capacity)
 
     def wear(self, slot: int, worn: tuple[WornDevice, ...], clock: int, where: Where) -> None:
         """Take a control record's devices and the patient's policy, at ``clock`` (µs) of the patient's site."""
@@ -81,6 +88,7 @@ class Lane(Standing):
             "medians": self.medians.state(order),
             "glucose": self.glucose.state(order),
             "signals": self.signals.rows(order),
+            "suspects": self.suspects.state(order),
         }
 
     def restore(self, state: State) -> None:
@@ -91,6 +99,7 @@ class Lane(Standing):
         self.medians.restore(state["medians"])
         self.glucose.restore(state["glucose"])
         self.signals.put(state["signals"])
+        self.suspects.restore(state["suspects"])
 
     def settle(self) -> Slots:
         """Take what waits now: that changes no output, and then the state is the same however the log was polled."""
@@ -124,7 +133,7 @@ class Lane(Standing):
             rows, slots, at = rows[known], slots[known], at[known]
         if not len(rows):
             return slots
-        batch = classify(Part(rows, slots, at, starts), self.series)
+        batch = classify(Part(rows, slots, at, starts), self.series, self.suspects.new(slots, rows))
         self._turn_by_turn(batch)
         return self._remember(batch)
 

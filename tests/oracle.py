@@ -69,7 +69,8 @@ class Oracle(GlucoseRules):
             value = series.stream.low - 1
         elif flags & Flag.CENSORED_HIGH:
             value = series.stream.high + 1
-        usable = not flags & UNUSABLE_MASK and math.isfinite(value)
+        again = flags & Flag.CLOCK_SUSPECT and series.again(each["device"].tobytes(), int(each["observed_at"]))
+        usable = not again and not flags & UNUSABLE_MASK and math.isfinite(value)
         decides = usable and not flags & Flag.LATE and (series.newest is None or at > series.newest)
         if usable:
             series.newest = at if series.newest is None else max(series.newest, at)
@@ -115,11 +116,12 @@ class Oracle(GlucoseRules):
         machine = series.machines[rule.side]
         was, condition = machine.level, machine.condition
         series.move(rule, last)
+        rises = series.prolonged(rule, last, was)
         if not was and machine.level:
             machine.opened_at = last.at
             machine.since = series.run(last.at, last.value, beyond(rule, 1))
         change = ""
-        if machine.level > was:
+        if machine.level > was or rises:
             change = "rise" if was else "open"
         elif machine.level < was:
             change = "lower" if machine.level else "clear"
@@ -153,12 +155,13 @@ class Oracle(GlucoseRules):
     def episode(self, key: bytes, series: Series, side: str, change: str, *, at: int, was: int) -> None:
         machine, rule = series.machines[side], series.rules[side]
         shown = rule.levels[(machine.level or was) - 1]
+        asks = rule.levels[1] if machine.raised else shown
         last = series.heard()
         episode = self.about(
             key, series, rule.name, machine.opened_at, category="physiological", level=machine.level,
-            condition=machine.condition, priority=shown.priority, change=change, at=at, since=machine.since,
-            value=last.value, value_at=last.at, limit=shown.limit, censored=last.censored, reason=machine.reason,
-            response=shown.response,
+            condition=machine.condition, priority=asks.priority, change=change, at=at, since=machine.since,
+            value=last.value, value_at=last.at, limit=shown.limit, censored=last.censored, reason=machine.told,
+            response=asks.response,
             evidence=of_run(series, rule, machine.level, last, self.patients[key].policy) if change in CALLS else None,
         )  # fmt: skip
         self.tell(at, key, episode)

@@ -48,6 +48,7 @@ LEVELS = {
 }
 """400, since a sensor whose range ends there says HIGH beyond, which counts as 401."""
 QUICK_MINUTES, SLOW_MINUTES = Span(0, 15), Span(0, 30)
+PROLONGED_MINUTES = Span(30, 240)
 WINDOW_LIMITS = {
     "heart_rate_high": {"on_above": Span(100, 200)},
     "heart_rate_low": {"on_at_most": Span(30, 60)},
@@ -132,6 +133,10 @@ def _level(rule: ThresholdRule, level: Level) -> Iterator[str]:
     yield from minutes(f"{where} quick_span_us", level.quick_span_us, QUICK_MINUTES)
     yield from minutes(f"{where} slow_span_us", level.slow_span_us, SLOW_MINUTES)
     yield from asked(where, level.priority, bounds.priorities, level.response)
+    if level.prolonged_us is not None and level.number > 1:
+        yield f"{where} prolonged_us is there: leave it out, level 2 has none worse"
+    elif level.prolonged_us is not None:
+        yield from minutes(f"{where} prolonged_us", level.prolonged_us, PROLONGED_MINUTES)
 
 
 def _order(rule: ThresholdRule) -> Iterator[str]:

@@ -41,6 +41,8 @@ class Level(Message):
     slow_span_us: int = 15 * MINUTE_US
     priority: Priority
     response: Response
+    prolonged_us: int | None = None
+    """Level 1: after how long at this level the episode calls as level 2 does; None never (RULES, *Prolonged*)."""
 
 
 class ThresholdRule(Message):

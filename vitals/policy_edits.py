@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from vitals import night_edits, policy_glucose
-from vitals.edit_values import ASKED, asked, minutes, nothing, number
+from vitals.edit_values import ASKED, NONE, asked, minutes, nothing, number
 from vitals.errors import InputError
 from vitals.policies import Level, Policy, SignalRule, ThresholdRule, WindowRule
 from vitals.policy_kinds import NAMES, Kind, owner
@@ -18,7 +18,7 @@ from vitals.policy_kinds import NAMES, Kind, owner
 OFF, ON, DAY = "off", "on", "day"
 NIGHT = "night"
 HOURS = (NIGHT, "zone")
-LEVEL_FIELDS = ("limit", "for", *ASKED)
+LEVEL_FIELDS = ("limit", "for", *ASKED, "prolonged")
 WINDOW_LIMITS = {
     "above": ("on_above", "off_at_most"),
     "below": ("on_below", "off_at_least"),
@@ -116,6 +116,8 @@ def _level(level: Level, field: str, value: str, change: str) -> Level:
         return level.model_copy(update={"limit": limit, "quick_limit": limit + level.quick_limit - level.limit})
     if field == "for":
         return level.model_copy(update={"on_span_us": minutes(value, change)})
+    if field == "prolonged":
+        return level.model_copy(update={"prolonged_us": None if value == NONE else minutes(value, change)})
     return asked(level, field, value, change)
 
 

@@ -98,6 +98,8 @@ def _level(rule: ThresholdRule, level: Level) -> Facts:
         "for": minutes(level.on_span_us) if level.on_span_us else "at once",
         "off": f"{quick} or {off} {level.limit:g} for {minutes(level.slow_span_us)}",
     } | asked(level.priority, level.response)
+    if level.number == 1 or level.prolonged_us is not None:
+        said["prolonged"] = minutes(level.prolonged_us)
     return {(f"{rule.name} {level.number}", what): text for what, text in said.items()}
 
 

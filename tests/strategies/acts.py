@@ -170,16 +170,25 @@ class Life(Ward):
         ahead, other = self.random.choice(CLOCK_FAULTS), self.random.choice((0, 0, *CLOCK_FAULTS))
         changes = self.random.randint(1, 8)
         rows: list[bytes] = []
+        sent: list[tuple[float, int]] = []
         value = self.value(metric)
         for number in range(self.random.randint(2, 8)):
             self.now += interval
             value = value if self.random.random() < 0.7 else self.value(metric)
             at = self.now + (ahead if number < changes else other)
+            sent.append((value, at))
             rows.append(patient.wearer.row(metric, value, at, self.now))
             if self.random.random() < 0.7:
                 self.readings(patient, rows)
                 self.tick()
+            if self.random.random() < 0.2:
+                self.again(patient, metric, sent[-self.random.randint(1, 4) :])
         self.readings(patient, rows)
+
+    def again(self, patient: Patient, metric: str, sent: list[tuple[float, int]]) -> None:
+        """What was sent comes once more, as after a bridge's death before its acknowledgement: it arrives later."""
+        self.now += self.random.choice((SECOND_US, 20 * SECOND_US, MINUTE_US))
+        self.readings(patient, [patient.wearer.row(metric, value, at, self.now) for value, at in sent])
 
     def backlog(self) -> None:
         """No tick and no reading gets through for a while; then all of it comes at once, and ticks with it or after."""

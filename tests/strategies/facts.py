@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tests.oracle import Oracle
 from tests.oracle_medians import Patient
@@ -10,6 +10,7 @@ from tests.oracle_series import NEVER_TICKED, Series, beyond
 from vitals.journal import Episode
 from vitals.metrics import MINUTE_US
 from vitals.metrics import SECOND_US as SECOND
+from vitals.readings import Flag
 
 IN_A_DELAY = "a crash inside a delay"
 JUMP = "a jump over an hour"
@@ -17,7 +18,8 @@ SWAP = "a device swap"
 NEW_POLICY = "a policy change inside an episode"
 TWO_SITES = "two sites"
 NIGHTFALL = "a switch of day and night"
-REQUIRED = (IN_A_DELAY, JUMP, SWAP, NEW_POLICY, TWO_SITES, NIGHTFALL)
+REPEATED = "a repeated reading of a clock that runs ahead"
+REQUIRED = (IN_A_DELAY, JUMP, SWAP, NEW_POLICY, TWO_SITES, NIGHTFALL, REPEATED)
 """The classes of which a run must have enough."""
 REASONS = {"device removed", "no data", "site silent", "too few readings", "closed", "reached"}
 JUMP_US = 60 * MINUTE_US
@@ -38,6 +40,17 @@ class Witness(Oracle):
     def __init__(self, partition: int = 0, partitions: int = 1) -> None:
         super().__init__(partition, partitions)
         self.facts: set[str] = set()
+
+    def reading(self, key: bytes, each: Any) -> None:
+        """A reading, and whether it is one of a clock that runs ahead and was there before."""
+        series = self.patients[key].series.get(int(each["metric"]))
+        before = None if series is None else series.suspect
+        super().reading(key, each)
+        if series is not None and int(each["flags"]) & Flag.CLOCK_SUSPECT and before is not None:
+            if series.suspect is before:
+                self.facts.add(REPEATED)
+            elif before[0] != each["device"].tobytes():
+                self.facts.add("two devices whose clocks run ahead")
 
     def tick(self, moves: list[tuple[int, int]]) -> None:
         """Ticks, and whether a clock ran for more than an hour at once."""

@@ -159,4 +159,29 @@ NIGHTS = (
     _by_night(PATIENT, WATCHFUL, "Etc/UTC", "22:30", "01:18"),
 )
 """Nights that begin or end within the first hours of a ward; of a zone that nobody knows there is only the day."""
-POLICIES = (DEFAULT, QUICK, BARE, HASTY, WIDE, *MOVED, *NIGHTS, WATCHFUL, WATCHFUL, PATIENT, PATIENT)
+LASTING = DEFAULT.model_copy(
+    update={
+        "thresholds": tuple(
+            rule.model_copy(
+                update={"levels": (rule.levels[0].model_copy(update={"prolonged_us": after}), rule.levels[1])}
+            )
+            for rule, after in ((LOW, 12 * MINUTE_US), (HIGH, 5 * MINUTE_US))
+        )
+    }
+)
+"""Level 1 is prolonged after some readings."""
+POLICIES = (
+    DEFAULT,
+    LASTING,
+    LASTING,
+    QUICK,
+    BARE,
+    HASTY,
+    WIDE,
+    *MOVED,
+    *NIGHTS,
+    WATCHFUL,
+    WATCHFUL,
+    PATIENT,
+    PATIENT,
+)

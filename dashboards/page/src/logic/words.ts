@@ -1,5 +1,5 @@
 /** Alerts in words for a person: what it is, why, and what happens next. No clock here: ``now`` is an argument, µs. */
-import type { Alert, CommandAnswer } from "./alerts";
+import type { Alert, CommandAnswer, Unwatched } from "./alerts";
 import { extraWord, goingWords, goneWords, isDownward } from "./going";
 import { digits, unitOf } from "./units";
 import { MINUTE, SECOND, span, when } from "./times";
@@ -68,11 +68,12 @@ export function why(alert: Alert, unit: Unit, now: number): string {
   if (goingWords(alert.rule)) return whyGoing(alert, value, limit, now);
   if (alert.condition === "returning") return `${value}, back ${side === "below" ? "above" : "below"} ${limit}, not yet for long enough`;
   const milder = milderBefore(alert);
+  const lasting = alert.reason === "prolonged" ? ", prolonged" : "";
   if (alert.condition === "over") {
     const until = when(alert.at, now);
     return milder ? `over: was ${milder} from ${since} to ${until}, at times ${side} ${limit}` : `over: was ${side} ${limit} from ${since} to ${until}`;
   }
-  return milder ? `${value}, ${side} ${limit}, ${milder} since ${since}` : `${value}, ${side} ${limit} since ${since}`;
+  return milder ? `${value}, ${side} ${limit}, ${milder} since ${since}` : `${value}, ${side} ${limit} since ${since}${lasting}`;
 }
 
 const AT_ONCE = 90 * SECOND;
@@ -213,6 +214,13 @@ export function refusal(reason: CommandAnswer["reason"]): string {
 /** ``1 patient``, ``3 patients`` */
 export function plural(n: number, one: string, many = `${one}s`): string {
   return `${n} ${n === 1 ? one : many}`;
+}
+
+/** How many lie at a silent site; null is not known yet. */
+export function unwatchedWords(found: Unwatched | null): string {
+  if (found === null) return "Every patient there is without watch.";
+  if (found.count === 0) return "Nobody there wears a device.";
+  return `${plural(found.count, "patient")} there ${found.count === 1 ? "is" : "are"} without watch.`;
 }
 
 /** What an empty worklist says: ``site`` is the name of the only one shown, ``filtered`` how many patients are hidden. */

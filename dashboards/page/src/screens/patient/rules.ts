@@ -10,6 +10,8 @@ export interface Level {
   readonly quick_span_us: number;
   readonly slow_span_us: number;
   readonly priority: string;
+  /** After how long at this level it calls as level 2 does. */
+  readonly prolonged_us?: number | null;
   readonly response?: { readonly repeat_us: number | null; readonly lead_us: number | null; readonly all_us: number | null };
 }
 
@@ -99,7 +101,8 @@ export function durationWords(us: number): string {
 export function levelWords(rule: ThresholdRule, level: Level, number: Number_): string {
   const side = rule.side === "low" ? "below" : "above";
   const held = level.on_span_us === 0 ? "at the first reading" : `for ${durationWords(level.on_span_us)}`;
-  return `${side} ${number(level.limit, rule.metric)} ${held}`;
+  const lasting = level.prolonged_us == null ? "" : `; after ${durationWords(level.prolonged_us)} as urgent as level 2`;
+  return `${side} ${number(level.limit, rule.metric)} ${held}${lasting}`;
 }
 
 export function offWords(rule: ThresholdRule, level: Level, number: Number_): string {
