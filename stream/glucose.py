@@ -126,7 +126,8 @@ class GlucoseMachines(Table):
             for kind in np.unique(kinds[kinds != 0]).tolist():
                 rows = np.flatnonzero(kinds == kind)
                 if kind > 0:
-                    said = view.says(self.kinds[kind - 1], rows)
+                    open_now = self.level[readings.deciding.slots[rows], column] > 0
+                    said = view.says(self.kinds[kind - 1], rows, open_now=open_now)
                     judged = np.flatnonzero(said.judged)
                     if judged.size:
                         moved += self._judge(

@@ -72,12 +72,14 @@ class View:
         found = forecast.rate(self.past)
         return np.where(np.abs(found) <= RATE_MAX, found, np.nan)
 
-    def says(self, rule: GlucoseRule, rows: Slots) -> Says:
-        """What the readings at an index array say to a rule."""
+    def says(self, rule: GlucoseRule, rows: Slots, *, open_now: Bools) -> Says:
+        """What the readings at an index array say to a rule; where no episode is open (``open_now``), an ok run is no
+        matter.
+        """
         readings = self.readings.some(rows)
         match rule:
             case SustainedRule():
-                return _sustained(rule, readings, self.ring)
+                return _sustained(rule, readings, self.ring, open_now)
             case RateRule():
                 return _rate(rule, readings, self.slopes[rows])
             case ForecastRule():
@@ -87,15 +89,19 @@ class View:
         raise AssertionError(rule)
 
 
-def _sustained(rule: SustainedRule, readings: Deciding, ring: Ring) -> Says:
+def _sustained(rule: SustainedRule, readings: Deciding, ring: Ring, open_now: Bools) -> Says:
     sign = 1 if rule.side == "low" else -1
     values = readings.values * sign
     beyond, well = values < rule.limit * sign, values >= rule.quick_limit * sign
-    limits = np.full((len(values), 2), rule.limit * sign)
-    both = Beyond(readings.slots, readings.events, readings.gaps, limits, np.stack([beyond, beyond], axis=1), sign)
-    starts = ring.run_starts(both, ring.size)[:, 0]
     every, none = np.ones(len(values), np.bool_), np.zeros(len(values), np.bool_)
-    longer = ring.reaches(readings.slots, starts)
+    starts, longer = readings.events.copy(), none.copy()
+    matter = np.flatnonzero(beyond | open_now)
+    if matter.size:
+        some, limits = readings.some(matter), np.full((len(matter), 2), rule.limit * sign)
+        both = np.stack([beyond[matter], beyond[matter]], axis=1)
+        runs = Beyond(some.slots, some.events, some.gaps, limits, both, sign)
+        starts[matter] = ring.run_starts(runs, ring.size)[:, 0]
+        longer[matter] = ring.reaches(some.slots, starts[matter])
     return Says(every, beyond, well, none, starts, longer)
 
 
