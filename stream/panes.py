@@ -202,6 +202,10 @@ class Ring(Table):
         where = slots[:, None], numbers % self.size
         return self.millis[where], numbers * self.pane_us - self.before_end[where]
 
+    def begin(self, slot: int, span_us: int) -> int:
+        """From when (event time µs) readings stand in the last panes of a span, the head's being the last of them."""
+        return (int(self.head[slot]) - span_us // self.pane_us) * self.pane_us + 1
+
     def reaches(self, slots: Slots, starts: Ints) -> Bools:
         """Whether the ring holds nothing from before these times (µs), so that a run which begins then may be longer;
         shape of ``slots``.

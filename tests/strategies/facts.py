@@ -140,6 +140,8 @@ def delayed(patient: Patient, series: Series, clock: int) -> bool:
             level = series.machines[rule.side].level
             if rule.metric == series.metric.name and level < 2 and beyond(rule, level + 1)(last.value):
                 return True
+        if any(not each.gone and not each.level and each.said == "beyond" for each in series.glucose.values()):
+            return True
     return any(
         not each.level and each.says == "on" and each.at is not None and each.at + 12 * SECOND > clock
         for each in series.medians.values()
