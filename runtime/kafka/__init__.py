@@ -4,7 +4,7 @@
 `describe` and `cluster_id` ask about the cluster. This package is the only importer of aiokafka.
 """
 
-from runtime.kafka.admin import check_partitions, cluster_id, delete_topics, describe, ensure_topics
+from runtime.kafka.admin import check_partitions, cluster_id, delete_records, delete_topics, describe, ensure_topics
 from runtime.kafka.cluster import Cluster, Disk, cluster_state
 from runtime.kafka.consumer import Event, GroupConsumer
 from runtime.kafka.producer import Producer
@@ -39,6 +39,7 @@ __all__ = [
     "check_partitions",
     "cluster_id",
     "cluster_state",
+    "delete_records",
     "delete_topics",
     "describe",
     "ensure_topics",
