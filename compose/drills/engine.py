@@ -139,7 +139,7 @@ async def _cruelties(scene: Scene, seconds: float) -> None:
 
 async def _kill(scene: Scene, count: int) -> str:
     names = scene.chance.sample(NAMES, count)
-    pids = {name: killing.strike(scene.stack, name) for name in names}
+    pids = {name: killing.strike(scene.stack, name, scene.frame.verdict) for name in names}
     for name, pid in pids.items():
         await _back(scene, name, pid)
     return f"kill -9 {' and '.join(sorted(names))}"

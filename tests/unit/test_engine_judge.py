@@ -83,7 +83,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write(folder, f"{name}-0", topic(outputs, name))
     write(folder, "windows", window_rows(outputs))
     mine = [each for each in outputs if each.topic == JOURNAL]
-    headers = [((HEADER, each.cause.pack()),) for each in mine]
+    headers: list[tuple[tuple[str, bytes], ...]] = [((HEADER, each.cause.pack()),) for each in mine]
     keys, values = [each.key for each in mine], [each.value for each in mine]
     fed = AlertManager(0).step(Records(JOURNAL, 0, list(range(len(mine))), keys, values, headers))
     write(folder, f"{FEED}-0", topic(fed, FEED))

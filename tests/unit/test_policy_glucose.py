@@ -16,7 +16,8 @@ from vitals.policies import DEFAULT, GlucoseRule, Policy, RateRule, Response, Su
 from vitals.policy_edits import edited
 from vitals.policy_glucose import BOUNDS, FORECASTS, RATES, SUSTAINED
 from vitals.policy_kinds import KINDS
-from vitals.policy_text import OFF, RULE, differences, facts
+from vitals.policy_text import OFF, differences, facts
+from vitals.policy_words import RULE
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "rules.md"
 USUAL: tuple[GlucoseRule, ...] = (*SUSTAINED, *RATES, *FORECASTS)

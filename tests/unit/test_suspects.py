@@ -28,7 +28,7 @@ def fast(observed: int, received: int, *, value: float = 65, device: str = "cgm-
 def found(suspects: Suspects, *rows: Rows, slots: tuple[int, ...] | None = None) -> list[bool]:
     """Which of these rows are no duplicates; of one series unless told."""
     numbers = np.zeros(len(rows), np.intp) if slots is None else np.array(slots)
-    return suspects.new(numbers, np.concatenate(rows)).tolist()
+    return [bool(each) for each in suspects.new(numbers, np.concatenate(rows))]
 
 
 @pytest.mark.parametrize("at_once", [True, False])
