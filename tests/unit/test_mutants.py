@@ -36,7 +36,7 @@ def test_a_survivor_without_a_reason_fails_a_run():
 def test_too_many_survivors_fail_a_run_whatever_their_reasons():
     """A list that grows for ever is no answer; what was not looked at counts neither way."""
     module = Module("rules", Counter({"killed": 90, "timeout": 4, "survived": 6, "not checked": 50}), [KNOWN])
-    assert judge([module], LIST) == ["94.0% noticed, not 95%"]
+    assert judge([module], LIST) == ["rules: 94.0% noticed, not 95%"]
     assert "| rules | 150 | 94 | 1 | 50 | 94.0% |" in table([module])
     module.ends["killed"] = 114
     assert judge([module], LIST) == []
