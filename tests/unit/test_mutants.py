@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import pytest
+
+from tests.mutants import order
 from tests.mutants.__main__ import SURVIVORS, judge, table
 from tests.mutants.findings import Change, Module, function_of, listed
 
@@ -41,6 +46,45 @@ def test_too_many_survivors_fail_a_run_whatever_their_reasons():
     module.ends["killed"] = 114
     assert judge([module], LIST) == []
     assert "| sites | 0 | 0 | 0 | 0 | - |" in table([Module("sites")])
+
+
+def ordered(*tests: str) -> list[str]:
+    """Tests in the order in which the plugin lets them run."""
+    items: list[Any] = [SimpleNamespace(nodeid=test) for test in tests]
+    order.pytest_collection_modifyitems(items)
+    return [item.nodeid for item in items]
+
+
+def noticed(test: str, *, failed: bool = True) -> None:
+    """A test has ended."""
+    report: Any = SimpleNamespace(nodeid=test, failed=failed)
+    order.pytest_runtest_logreport(report)
+
+
+def test_tests_that_noticed_a_functions_mutants_run_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A run ends with the first that fails: what fell to a test once mostly falls to it again. Generated logs take
+    longest, and run last until one of them was the only one to notice.
+    """
+    tests = "tests/property/x.py::logs", "tests/unit/a.py::one[a b]", "tests/unit/a.py::two"
+    logs, one, two = tests
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MUTANT_UNDER_TEST", "stream.rules.x_step__mutmut_3")
+    assert ordered(*tests) == [one, two, logs]
+    noticed(two)
+    noticed(one, failed=False)
+    assert ordered(*tests) == [two, one, logs]
+    noticed(logs)
+    noticed(logs)
+    assert ordered(*tests) == [logs, two, one]
+    monkeypatch.setenv("MUTANT_UNDER_TEST", "stream.rules.x_other__mutmut_1")
+    assert ordered(*tests) == [one, two, logs]
+    noticed(one)
+    assert ordered(*tests) == [one, two, logs]
+    for outside in ("", "stats", "fail"):
+        monkeypatch.setenv("MUTANT_UNDER_TEST", outside)
+        noticed(two)
+        assert ordered(*tests) == [one, two, logs]
+    assert len(order.NOTICED_BY.read_text().splitlines()) == 4
 
 
 def test_no_listed_survivor_is_of_a_line_that_is_gone():
