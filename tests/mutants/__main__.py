@@ -92,8 +92,7 @@ def main() -> int:
     chosen = options.modules or modules()
     names = [key for name in chosen for key in (unnoticed(name) if options.again else [f"stream.{name}.*"])]
     if names and not options.report:
-        mutmut = str(Path(sys.executable).with_name("mutmut"))
-        command = [mutmut, "run", "--max-children", str(options.workers), *names]
+        command = [sys.executable, "-m", "tests.mutants.forks", str(options.workers), *names]
         if code := subprocess.run(command, check=False, stdout=sys.stderr).returncode:
             return code
     all_found = [found(name) for name in chosen]

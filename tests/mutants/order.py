@@ -22,13 +22,13 @@ def function() -> str | None:
     return mutant["function"] if mutant else None
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that noticed most of the function's mutants first, generated logs last; else as collected."""
+def ordered(items: list[pytest.Item]) -> list[pytest.Item]:
+    """Tests that noticed most of the function's mutants first, generated logs last; else as they were."""
     mine, noticed = function(), Counter[str]()
     if mine is not None and NOTICED_BY.exists():
         pairs = [line.split(" ", 1) for line in NOTICED_BY.read_text().splitlines()]
         noticed.update(test for owner, test in pairs if owner == mine)
-    items.sort(key=lambda item: (-noticed[item.nodeid], "/property/" in item.nodeid))
+    return sorted(items, key=lambda item: (-noticed[item.nodeid], "/property/" in item.nodeid))
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

@@ -51,8 +51,7 @@ def test_too_many_survivors_fail_a_run_whatever_their_reasons():
 def ordered(*tests: str) -> list[str]:
     """Tests in the order in which the plugin lets them run."""
     items: list[Any] = [SimpleNamespace(nodeid=test) for test in tests]
-    order.pytest_collection_modifyitems(items)
-    return [item.nodeid for item in items]
+    return [item.nodeid for item in order.ordered(items)]
 
 
 def noticed(test: str, *, failed: bool = True) -> None:
