@@ -1,12 +1,19 @@
 """Rate of change over a window of panes, and the arrow that a vendor's scheme gives it.
 
-Least squares over the filled panes, from exact integers: with t the pane's number in the window, x thousandths,
-slope = (n Σtx - Σt Σx) * panes per minute / (1000 * (n Σt² - (Σt)²)), one division, per minute.
+Two rates over the filled panes, both from exact integers; t is a pane's number in the window, x thousandths, and one
+division comes last.
+
+- Least squares: (n Σtx - Σt Σx) * panes per minute / (1000 * (n Σt² - (Σt)²)).
+- Theil-Sen: the median of the slopes (x_j - x_i) / (j - i) of all pairs, which one wild reading does not move. Times
+  the least common multiple of all distances they are whole numbers; of an even number of pairs it is the mean of the
+  middle two.
+
 Known only with at least 3 points, enough span, and no gap above 2.2 intervals (DOMAIN, *Rate and arrow*).
 """
 
 from __future__ import annotations
 
+from math import lcm
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,17 +30,19 @@ SPAN_MIN_US = {GLUCOSE.code: 10 * MINUTE_US, HEART_RATE.code: 20 * SECOND_US}
 """Least distance of the first and last point by metric."""
 ARROW_STEPS = np.array([[1.0, 2.0, 3.0], [1.0, 2.0, 3.5], [1.0, 2.0, np.inf]])
 """mg/dL/min by scheme (dexcom, xdrip, libre): flat below the first; the third arrow is above the last."""
+_NO_PAIR = np.iinfo(np.int64).max
 
 
 def slopes(filled: Bools, millis: Ints, pane_us: int, intervals: Ints, span_min_us: int) -> Floats:
-    """Slopes in canonical units per minute, NaN where unknown; shape (n,).
+    """Slopes by least squares in canonical units per minute, NaN where unknown; shape (n,).
 
     ``filled`` and ``millis`` (thousandths, 0 where empty) have shape (n, panes), ``intervals`` (n,) in µs.
     """
-    panes = np.arange(filled.shape[1])
-    mask = filled.astype(np.int64)
-    n, t, tt = mask.sum(1), mask @ panes, mask @ (panes * panes)
-    x, tx = millis.sum(1), millis @ panes
+    panes = np.arange(filled.shape[1], dtype=np.float64)
+    mask, values = filled.astype(np.float64), millis.astype(np.float64)
+    # whole numbers far below 2^53: sums of floats are exact, and cheaper than those of integers
+    n, t, tt = (_whole(each) for each in (mask.sum(1), _dot(mask, panes), _dot(mask, panes * panes)))
+    x, tx = _whole(values.sum(1)), _whole(_dot(values, panes))
     below = (n * tt - t * t) * 1000
     above = (n * tx - t * x) * (MINUTE_US // pane_us)
     known = (n >= POINTS_MIN) & steady(filled, pane_us, intervals, span_min_us)
@@ -42,21 +51,56 @@ def slopes(filled: Bools, millis: Ints, pane_us: int, intervals: Ints, span_min_
     return result
 
 
+def _dot(table: Floats, column: Floats) -> Floats:
+    return np.asarray(np.einsum("ij,j->i", table, column))
+
+
+def _whole(sums: Floats) -> Ints:
+    return sums.astype(np.int64)
+
+
+def theil_sen(filled: Bools, millis: Ints, pane_us: int) -> Floats:
+    """Slopes by Theil and Sen in canonical units per minute, NaN with fewer than two points; shape (n,).
+
+    ``filled`` and ``millis`` as in `slopes`. The pairs of n windows of 15 panes are n * 105 numbers: not for wide ones.
+    """
+    width = filled.shape[1]
+    first, second = np.triu_indices(width, 1)
+    scale = lcm(*range(1, width))
+    pairs = (millis[:, second] - millis[:, first]).astype(np.int64) * (scale // (second - first))
+    pairs[~(filled[:, first] & filled[:, second])] = _NO_PAIR
+    pairs.sort(axis=1)
+    points = filled.sum(axis=1)
+    count = points * (points - 1) // 2
+    result = np.full(len(filled), np.nan)
+    some = np.flatnonzero(count)
+    middle = pairs[some, (count[some] - 1) // 2] + pairs[some, count[some] // 2]
+    result[some] = middle * (MINUTE_US // pane_us) / (2000 * scale)
+    return result
+
+
 def steady(filled: Bools, pane_us: int, intervals: Ints, span_min_us: int) -> Bools:
     """Whether the points of each window span enough and leave no gap above 2.2 intervals; shape (n,)."""
-    width = filled.shape[1]
-    first, last = filled.argmax(axis=1), width - 1 - filled[:, ::-1].argmax(axis=1)
-    whole = filled.sum(axis=1) == last - first + 1
-    if whole.all():  # no gap in any: then the widest step is one pane
-        span = (last - first) * pane_us
-        widest = np.where(span > 0, pane_us, 0)
-        return np.asarray((span >= span_min_us) & (widest * 10 <= np.maximum(intervals, pane_us) * 22))
-    panes = np.arange(width)
-    newest = np.maximum.accumulate(np.where(filled, panes, -1), axis=1)
-    step = np.where(filled[:, 1:] & (newest[:, :-1] >= 0), panes[1:] - newest[:, :-1], 0)
-    widest = step.max(axis=1, initial=0) * pane_us
-    span = step.sum(axis=1) * pane_us
-    return np.asarray((span >= span_min_us) & (widest * 10 <= np.maximum(intervals, pane_us) * 22))
+    first, last, widest = spread(filled)
+    enough = (last - first) * pane_us >= span_min_us
+    return np.asarray(enough & (widest * pane_us * 10 <= np.maximum(intervals, pane_us) * 22))
+
+
+def spread(filled: Bools) -> tuple[Ints, Ints, Ints]:
+    """The first and the last filled pane of each window, and its widest step between two, in panes; all (n,).
+
+    Of a window without a filled pane they say nothing.
+    """
+    first, last = filled.argmax(axis=1), filled.shape[1] - 1 - filled[:, ::-1].argmax(axis=1)
+    widest = np.where(last > first, 1, 0)
+    torn = np.flatnonzero(filled.sum(axis=1) <= last - first)
+    if torn.size:
+        rows, panes = filled[torn].nonzero()
+        begins = np.flatnonzero(np.diff(rows, prepend=-1))
+        steps = np.diff(panes, prepend=0)
+        steps[begins] = 0
+        widest[torn[rows[begins]]] = np.maximum.reduceat(steps, begins) if len(begins) else 0
+    return first, last, widest
 
 
 def arrows(slopes_per_minute: Floats, schemes: NDArray[np.int8]) -> NDArray[np.int8]:

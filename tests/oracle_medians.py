@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from tests.oracle_series import Closed, MedianMachine, Series, crossed
+from tests.oracle_closed import Closed, Dirty
+from tests.oracle_series import MedianMachine, Series, crossed
 from vitals.journal import Episode, Mark, episode_id
 from vitals.metrics import SECOND_US as SECOND
 from vitals.policies import PRIORITY_OF_RANK, SIGNAL_RESPONSES, Policy
@@ -19,7 +20,7 @@ class Told(NamedTuple):
 
     offset: int
     key: bytes
-    what: Episode | Mark | tuple[Closed, ...]
+    what: Episode | Mark | tuple[Closed | Dirty, ...]
 
 
 UNITS = {"glucose": "mg/dL", "heart_rate": "/min"}
@@ -54,7 +55,7 @@ class Teller:
         self.pending: list[tuple[tuple[Any, ...], Told]] = []
         self.offset = self.row = 0
 
-    def tell(self, instant: int, key: bytes, what: Episode | Mark | tuple[Closed, ...]) -> None:
+    def tell(self, instant: int, key: bytes, what: Episode | Mark | tuple[Closed | Dirty, ...]) -> None:
         names, patient = ("", "", ""), key
         if isinstance(what, Episode):
             names = (what.device or "", what.metric or "", what.rule)
