@@ -88,9 +88,7 @@ class Closer:
         for begin, until in pairwise(bounds):
             chosen = by_end[begin:until]
             if len(chosen):
-                page.add(
-                    instant, *windows.close(spec, int(ends[chosen[0]]), slots[chosen], lane.ring, lane.series)
-                )
+                page.add(instant, *windows.close(spec, int(ends[chosen[0]]), slots[chosen], lane.ring, lane.series))
         left, spans = revisions.runs(spec, slots[lost], ends[lost])
         page.add(instant, left, revisions.marks(spec, left, spans, lane.series))
 

@@ -1,4 +1,4 @@
-"""Dirty marks, and the windows that they ask for, computed again from stored readings; pure (``store_windows.py``: SQL).
+"""Dirty marks, and the windows that they ask for, from stored readings; pure (``store_windows.py`` has the SQL).
 
 The panes are filled as the processor fills its ring: the first row in the log takes a pane. So the result is what the
 processor would have said of the same rows with a ring without end, and computing it twice changes nothing.
@@ -50,7 +50,7 @@ class Mark(NamedTuple):
 
 
 class Readings(NamedTuple):
-    """Stored readings of one series in log order, all shape (n,): event time (µs), value and unit as received, flags."""
+    """Stored readings of one series in log order, all shape (n,): event time (µs), value and unit as sent, flags."""
 
     events: NDArray[np.int64]
     values: NDArray[np.float64]

@@ -52,7 +52,8 @@ class Windows(MedianRules):
     def again(series: Series, spec: WindowSpec, before: int) -> list[Closed | Dirty]:
         """The closed windows that have changed, and marks of those that the ring has left behind."""
         steps = range(0, spec.reach_us, spec.step_us)
-        ends = sorted({end + step for end in series.changed.pop(spec.code, ()) for step in steps if end + step <= before})
+        changed = {end + step for end in series.changed.pop(spec.code, ()) for step in steps}
+        ends = sorted(end for end in changed if end <= before)
         found = [closed(series, spec, end) for end in ends]
         lost = [end for end in ends if out_of_reach(series, spec, end)]
         runs = groupby(enumerate(lost), lambda each: each[1] - each[0] * spec.step_us)
@@ -67,8 +68,7 @@ class Windows(MedianRules):
         pane, ring = spec.metric.pane_us, spec.metric.panes * spec.metric.pane_us
         lost = [
             end
-            for end in (range(before + spec.step_us, last + 1, spec.step_us))
-            if out_of_reach(series, spec, end)
-            or (end <= last - ring and end - spec.width_us < series.head * pane)
+            for end in range(before + spec.step_us, last + 1, spec.step_us)
+            if out_of_reach(series, spec, end) or (end <= last - ring and end - spec.width_us < series.head * pane)
         ]
         return [dirty(series, spec, lost[0], lost[-1])] if lost else []
