@@ -12,11 +12,11 @@ from vitals.policies import PRIORITY_OF_RANK, SIGNAL_RESPONSES
 from vitals.units import UNIT_NAME
 
 if TYPE_CHECKING:
-    from stream.medians import Moved
     from stream.rules import Change, Machines
     from stream.series import Patients
     from stream.signal import Signals
     from stream.sites import Site
+    from stream.verdicts import Moved
 
 CENSORED: tuple[Literal["low", "high"] | None, ...] = (None, "low", "high")
 SIGNAL = "signal"

@@ -7,8 +7,7 @@ median of others lies in that zone, so only whether there is an evaluation is lo
 
 from __future__ import annotations
 
-import math
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from stream.panes import COLD, Ring
 from stream.rules import ACTIVE, OVER, RETURNING, UNKNOWN, changed
 from stream.series import LONG_AGO, NEVER, Bools, Floats, Ints, Series, Slots, Table
+from stream.verdicts import OFF, ON, Moved, Shown, calm, says_to, seen
 from vitals.policies import PRIORITY_RANK, WindowRule
 from vitals.windows import (
     EVALUATE_AFTER_US,
@@ -34,59 +34,8 @@ Cells = NDArray[np.int32]
 NO_DATA = "no data"
 LOST_AFTER_US = UNKNOWN_AFTER_US + EVALUATE_AFTER_US
 """On the site's clock, after the last evaluated T, an open episode turns unknown."""
-_NEITHER, _ON, _OFF = range(3)
 _SCALE = 2000
 """Twice thousandths, so that the sum of the middle two is whole."""
-
-
-class Shown(NamedTuple):
-    """What an open episode shows: its rule, times µs, the last median, and the limit last crossed; ``beyond`` says
-    whether the last median lies beyond one.
-    """
-
-    rule: WindowRule
-    opened_at: int
-    since: int
-    value: float
-    value_at: int
-    limit: float
-    beyond: bool
-
-
-class Moved(NamedTuple):
-    """One change of one machine at ``at`` (µs), made known at the instant ``known_at``."""
-
-    slot: int
-    column: int
-    change: EpisodeChange
-    level: int
-    condition: int
-    at: int
-    known_at: int
-    shown: Shown
-    reason: str = ""
-
-
-def limit_of(rule: WindowRule, value: float) -> float | None:
-    """The limit that a median crosses, None where it turns nothing on."""
-    if rule.on_above is not None and value > rule.on_above:
-        return rule.on_above
-    if rule.on_below is not None and value < rule.on_below:
-        return rule.on_below
-    if rule.on_at_most is not None and value <= rule.on_at_most:
-        return rule.on_at_most
-    return None
-
-
-def calm(rules: list[WindowRule]) -> tuple[int, int]:
-    """Between these cells (thousandths plus one, both included) every one of the rules is off."""
-    above = [each for rule in rules for each in (rule.on_above, rule.off_at_most) if each is not None]
-    sides = ((rule.on_below, rule.on_at_most, rule.off_at_least) for rule in rules)
-    below = [each for side in sides for each in side if each is not None]
-    # a thousandth to spare on both sides: products are rounded, and at the limit itself rules differ
-    least = math.ceil(max(below) * 1000) + 2 if below else 0
-    most = math.floor(min(above) * 1000) if above else COLD
-    return max(least, 0), max(0, min(most, COLD))
 
 
 class Medians(Table):
@@ -256,18 +205,18 @@ class Medians(Table):
 
     def _move(self, at: int, rule: WindowRule | None, column: int, slots: Slots, values: Floats) -> list[Moved]:
         """One evaluation of one rule; None is a rule that is gone: it ends."""
-        says, successive = _says(rule, values), 1 if rule is None else rule.successive
+        says, successive = says_to(rule, values), 1 if rule is None else rule.successive
         joins = (self.eval_at[slots, column] == at - EVALUATE_EVERY_US) & (self.run[slots, column] == says)
         since = np.where(joins, self.run_since[slots, column], at)
         long = (at - since) // EVALUATE_EVERY_US + 1 >= successive
         level = self.level[slots, column]
-        after = np.where(level > 0, ~((says == _OFF) & long), (says == _ON) & long).astype(np.int8)
-        condition = np.where(after == 0, OVER, np.where(says == _ON, ACTIVE, RETURNING)).astype(np.int8)
+        after = np.where(level > 0, ~((says == OFF) & long), (says == ON) & long).astype(np.int8)
+        condition = np.where(after == 0, OVER, np.where(says == ON, ACTIVE, RETURNING)).astype(np.int8)
         moved, ended = [], []
         for row in np.flatnonzero((level > 0) | (after > 0)).tolist():
             slot = int(slots[row])
             moved += self._missed(slot, column, at)
-            shown = _seen(self.shown.get((slot, column)), rule, float(values[row]), at, int(since[row]))
+            shown = seen(self.shown.get((slot, column)), rule, float(values[row]), at, int(since[row]))
             self.shown[slot, column] = shown
             was, becomes = int(level[row]), int(after[row])
             if was != becomes or self.condition[slot, column] != condition[row]:
@@ -364,32 +313,3 @@ class Medians(Table):
             (slot, column): Shown(self.kinds[number - 1], *shown) for slot, column, number, *shown in state["shown"]
         }
         self.reasons = {(slot, column): reason for slot, column, reason in state["reasons"]}
-
-
-def _seen(before: Shown | None, rule: WindowRule | None, value: float, at: int, since: int) -> Shown:
-    """What an open episode shows after the evaluation of ``at``; ``since`` is the first T of the run."""
-    limit = None if rule is None else limit_of(rule, value)
-    if before is None:
-        assert rule is not None, "a rule that is gone opens nothing"
-        assert limit is not None, "an episode opens beyond a limit"
-        return Shown(rule, at, since, value, at, limit, beyond=True)
-    crossed = before.limit if limit is None else limit
-    known = before.rule if rule is None else rule
-    return Shown(known, before.opened_at, before.since, value, at, crossed, beyond=limit is not None)
-
-
-def _says(rule: WindowRule | None, values: Floats) -> NDArray[np.int8]:
-    """What medians say to a rule: on, off or neither; shape of ``values``."""
-    on, off = np.zeros(len(values), np.bool_), np.ones(len(values), np.bool_)
-    if rule is not None:
-        if rule.on_above is not None:
-            on |= values > rule.on_above
-        if rule.on_below is not None:
-            on |= values < rule.on_below
-        if rule.on_at_most is not None:
-            on |= values <= rule.on_at_most
-        if rule.off_at_most is not None:
-            off &= values <= rule.off_at_most
-        if rule.off_at_least is not None:
-            off &= values >= rule.off_at_least
-    return np.where(on, _ON, np.where(off, _OFF, _NEITHER)).astype(np.int8)

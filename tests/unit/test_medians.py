@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from stream.evaluations import due, last_due
-from stream.medians import calm, limit_of
 from stream.processor import Processor
+from stream.verdicts import calm, limit_of
 from tests.logs import LATE, T0, Log, episodes, row, worn
 from vitals.control import WornDevice
 from vitals.devices import DEVICE_TYPES
