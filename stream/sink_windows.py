@@ -63,14 +63,17 @@ def marks_in(rows: NDArray[np.void], partition: int) -> Iterator[Mark]:
     for row in rows[is_dirty(rows)].view(DIRTY):
         if int(row["window"]) in WINDOW_BY_CODE and row["start"] <= row["end"]:
             yield Mark(
-                partition,
-                int(row["offset"]),
-                int(row["ordinal"]),
-                UUID(bytes=row["patient"].tobytes()),
-                int(row["window"]),
-                *(int(row[name]) for name in ("start", "end", "interval")),
-                *(float(row[name]) for name in ("below", "above")),
-                int(row["arrow"]),
+                partition=partition,
+                offset=int(row["offset"]),
+                ordinal=int(row["ordinal"]),
+                patient=UUID(bytes=row["patient"].tobytes()),
+                window=int(row["window"]),
+                first=int(row["start"]),
+                last=int(row["end"]),
+                interval=int(row["interval"]),
+                below=float(row["below"]),
+                above=float(row["above"]),
+                scheme=int(row["arrow"]),
             )
 
 

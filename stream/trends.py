@@ -25,6 +25,8 @@ from vitals.windows import ARROW_UNKNOWN
 if TYPE_CHECKING:
     from stream.series import Bools, Floats, Ints
 
+    Millis = NDArray[np.int64] | NDArray[np.int32]
+
 POINTS_MIN = 3
 SPAN_MIN_US = {GLUCOSE.code: 10 * MINUTE_US, HEART_RATE.code: 20 * SECOND_US}
 """Least distance of the first and last point by metric."""
@@ -33,7 +35,7 @@ ARROW_STEPS = np.array([[1.0, 2.0, 3.0], [1.0, 2.0, 3.5], [1.0, 2.0, np.inf]])
 _NO_PAIR = np.iinfo(np.int64).max
 
 
-def slopes(filled: Bools, millis: Ints, pane_us: int, intervals: Ints, span_min_us: int) -> Floats:
+def slopes(filled: Bools, millis: Millis, pane_us: int, intervals: Ints, span_min_us: int) -> Floats:
     """Slopes by least squares in canonical units per minute, NaN where unknown; shape (n,).
 
     ``filled`` and ``millis`` (thousandths, 0 where empty) have shape (n, panes), ``intervals`` (n,) in µs.
@@ -59,7 +61,7 @@ def _whole(sums: Floats) -> Ints:
     return sums.astype(np.int64)
 
 
-def theil_sen(filled: Bools, millis: Ints, pane_us: int) -> Floats:
+def theil_sen(filled: Bools, millis: Millis, pane_us: int) -> Floats:
     """Slopes by Theil and Sen in canonical units per minute, NaN with fewer than two points; shape (n,).
 
     ``filled`` and ``millis`` as in `slopes`. The pairs of n windows of 15 panes are n * 105 numbers: not for wide ones.

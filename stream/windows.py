@@ -139,7 +139,7 @@ def _squares(millis: Cells) -> Ints:
 def _gaps(filled: NDArray[np.bool_]) -> Ints:
     """The longest way of each window from its start or a reading to the next reading or its end, in panes; (n,)."""
     first, last, widest = spread(filled)
-    return np.maximum(np.maximum(first + 1, filled.shape[1] - 1 - last), widest)
+    return np.asarray(np.maximum(np.maximum(first + 1, filled.shape[1] - 1 - last), widest))
 
 
 def _weigh(means: Floats, cells: Cells, before: int, gaps: Ints) -> None:

@@ -32,7 +32,7 @@ def started(kind: str = "ward") -> Log:
 def of(outputs: list[Output], code: int) -> np.ndarray:
     """The rows of one kind of window."""
     rows = windows(outputs)
-    return rows[rows["window"] == code]
+    return np.asarray(rows[rows["window"] == code])
 
 
 def test_a_window_closes_two_seconds_after_its_end():
