@@ -14,7 +14,7 @@ Known only with at least 3 points, enough span, and no gap above 2.2 intervals (
 from __future__ import annotations
 
 from math import lcm
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,11 +35,32 @@ ARROW_STEPS = np.array([[1.0, 2.0, 3.0], [1.0, 2.0, 3.5], [1.0, 2.0, np.inf]])
 _NO_PAIR = np.iinfo(np.int64).max
 
 
+class Spread(NamedTuple):
+    """The first and the last filled pane of each window, and its widest step between two, in panes; all (n,).
+
+    Of a window without a filled pane they say nothing.
+    """
+
+    first: Ints
+    last: Ints
+    widest: Ints
+
+
 def slopes(filled: Bools, millis: Millis, pane_us: int, intervals: Ints, span_min_us: int) -> Floats:
     """Slopes by least squares in canonical units per minute, NaN where unknown; shape (n,).
 
     ``filled`` and ``millis`` (thousandths, 0 where empty) have shape (n, panes), ``intervals`` (n,) in µs.
     """
+    return fitted(filled, millis, pane_us, known(filled, spread(filled), pane_us, intervals, span_min_us))
+
+
+def known(filled: Bools, found: Spread, pane_us: int, intervals: Ints, span_min_us: int) -> Bools:
+    """Whether a slope is known: enough points, and `steady`; shape (n,)."""
+    return np.asarray((filled.sum(axis=1) >= POINTS_MIN) & _holds(found, pane_us, intervals, span_min_us))
+
+
+def fitted(filled: Bools, millis: Millis, pane_us: int, known_at: Bools) -> Floats:
+    """Slopes by least squares where they are known, else NaN; as `slopes`."""
     panes = np.arange(filled.shape[1], dtype=np.float64)
     mask, values = filled.astype(np.float64), millis.astype(np.float64)
     # whole numbers far below 2^53: sums of floats are exact, and cheaper than those of integers
@@ -47,9 +68,8 @@ def slopes(filled: Bools, millis: Millis, pane_us: int, intervals: Ints, span_mi
     x, tx = _whole(values.sum(1)), _whole(_dot(values, panes))
     below = (n * tt - t * t) * 1000
     above = (n * tx - t * x) * (MINUTE_US // pane_us)
-    known = (n >= POINTS_MIN) & steady(filled, pane_us, intervals, span_min_us)
     result = np.full(len(n), np.nan)
-    result[known] = above[known] / below[known]
+    result[known_at] = above[known_at] / below[known_at]
     return result
 
 
@@ -83,26 +103,27 @@ def theil_sen(filled: Bools, millis: Millis, pane_us: int) -> Floats:
 
 def steady(filled: Bools, pane_us: int, intervals: Ints, span_min_us: int) -> Bools:
     """Whether the points of each window span enough and leave no gap above 2.2 intervals; shape (n,)."""
-    first, last, widest = spread(filled)
-    enough = (last - first) * pane_us >= span_min_us
-    return np.asarray(enough & (widest * pane_us * 10 <= np.maximum(intervals, pane_us) * 22))
+    return _holds(spread(filled), pane_us, intervals, span_min_us)
 
 
-def spread(filled: Bools) -> tuple[Ints, Ints, Ints]:
-    """The first and the last filled pane of each window, and its widest step between two, in panes; all (n,).
+def _holds(found: Spread, pane_us: int, intervals: Ints, span_min_us: int) -> Bools:
+    enough = (found.last - found.first) * pane_us >= span_min_us
+    return np.asarray(enough & (found.widest * pane_us * 10 <= np.maximum(intervals, pane_us) * 22))
 
-    Of a window without a filled pane they say nothing.
-    """
+
+def spread(filled: Bools) -> Spread:
+    """How the filled panes of each window lie, shape (n, panes)."""
     first, last = filled.argmax(axis=1), filled.shape[1] - 1 - filled[:, ::-1].argmax(axis=1)
+    count = filled.sum(axis=1)
     widest = np.where(last > first, 1, 0)
-    torn = np.flatnonzero(filled.sum(axis=1) <= last - first)
+    torn = np.flatnonzero((count <= last - first) & (count > 0))
     if torn.size:
-        rows, panes = filled[torn].nonzero()
-        begins = np.flatnonzero(np.diff(rows, prepend=-1))
-        steps = np.diff(panes, prepend=0)
+        at = np.flatnonzero(filled[torn])  # one row after the other: only where each begins the step is none
+        begins = np.cumsum(count[torn]) - count[torn]
+        steps = np.diff(at, prepend=0)
         steps[begins] = 0
-        widest[torn[rows[begins]]] = np.maximum.reduceat(steps, begins) if len(begins) else 0
-    return first, last, widest
+        widest[torn] = np.maximum.reduceat(steps, begins)
+    return Spread(first, last, widest)
 
 
 def arrows(slopes_per_minute: Floats, schemes: NDArray[np.int8]) -> NDArray[np.int8]:

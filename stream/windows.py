@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from stream.trends import SPAN_MIN_US, arrows, slopes, spread, theil_sen
+from stream.trends import SPAN_MIN_US, Spread, arrows, fitted, known, spread, theil_sen
 from vitals.metrics import GLUCOSE, SECOND_US
 from vitals.windows import ARROW_UNKNOWN, WINDOW, WindowSpec
 
@@ -96,7 +96,8 @@ def results(spec: WindowSpec, cells: Cells, worn: Worn) -> tuple[Slots, NDArray[
     n, total, squares = filled.sum(1), millis.sum(1, dtype=np.int64), _squares(millis)
     rows = np.zeros(len(some), WINDOW)
     rows["metric"], rows["window"] = spec.metric.code, spec.code
-    rows["count"], rows["gap"] = n, _gaps(filled) * (pane // SECOND_US)
+    found = spread(filled)
+    rows["count"], rows["gap"] = n, _gaps(found, filled.shape[1]) * (pane // SECOND_US)
     rows["mean"] = total / (1000 * n)
     if before:
         _weigh(rows["mean"], cells, before, worn.gap // pane)
@@ -110,22 +111,24 @@ def results(spec: WindowSpec, cells: Cells, worn: Worn) -> tuple[Slots, NDArray[
         rows["min"], rows["median"] = ordered[:, 0] / 1000, middle / 2000
     else:
         rows["min"], rows["median"] = ordered.min(axis=1, initial=EMPTY_LEAST) / 1000, np.nan
-    _rates(spec, rows, filled, millis, worn)
+    _rates(spec, rows, filled, millis, found, worn)
     rows["coverage"] = np.minimum(n * np.maximum(worn.interval, pane) / spec.width_us, 1.0)
     return some, rows
 
 
-def _rates(spec: WindowSpec, rows: NDArray[np.void], filled: NDArray[np.bool_], millis: Cells, worn: Worn) -> None:
+def _rates(
+    spec: WindowSpec, rows: NDArray[np.void], filled: NDArray[np.bool_], millis: Cells, found: Spread, worn: Worn
+) -> None:
     """Both slopes, and the arrow of the first."""
     pane, span = spec.metric.pane_us, SPAN_MIN_US[spec.metric.code]
     rows["slope"] = rows["theil_sen"] = np.nan
     rows["arrow"] = ARROW_UNKNOWN
     if spec.width_us - pane < span:  # too narrow for any
         return
-    rows["slope"] = slopes(filled, millis, pane, worn.interval, span)
+    at = known(filled, found, pane, worn.interval, span)
+    rows["slope"] = fitted(filled, millis, pane, at)
     if spec.theil_sen:
-        known = ~np.isnan(rows["slope"])
-        rows["theil_sen"][known] = theil_sen(filled[known], millis[known], pane)
+        rows["theil_sen"][at] = theil_sen(filled[at], millis[at], pane)
     if spec.metric.code == GLUCOSE.code:
         rows["arrow"] = arrows(rows["slope"], worn.scheme)
 
@@ -136,10 +139,9 @@ def _squares(millis: Cells) -> Ints:
     return np.asarray(np.einsum("ij,ij->i", values, values)).astype(np.int64)
 
 
-def _gaps(filled: NDArray[np.bool_]) -> Ints:
+def _gaps(found: Spread, panes: int) -> Ints:
     """The longest way of each window from its start or a reading to the next reading or its end, in panes; (n,)."""
-    first, last, widest = spread(filled)
-    return np.asarray(np.maximum(np.maximum(first + 1, filled.shape[1] - 1 - last), widest))
+    return np.asarray(np.maximum(np.maximum(found.first + 1, panes - 1 - found.last), found.widest))
 
 
 def _weigh(means: Floats, cells: Cells, before: int, gaps: Ints) -> None:
