@@ -111,20 +111,27 @@ def results(spec: WindowSpec, cells: Cells, worn: Worn) -> tuple[Slots, NDArray[
         rows["min"], rows["median"] = ordered[:, 0] / 1000, middle / 2000
     else:
         rows["min"], rows["median"] = ordered.min(axis=1, initial=EMPTY_LEAST) / 1000, np.nan
-    _rates(spec, rows, filled, millis, found, worn)
+    _rates(spec, rows, _Panes(filled, millis, found), worn)
     rows["coverage"] = np.minimum(n * np.maximum(worn.interval, pane) / spec.width_us, 1.0)
     return some, rows
 
 
-def _rates(
-    spec: WindowSpec, rows: NDArray[np.void], filled: NDArray[np.bool_], millis: Cells, found: Spread, worn: Worn
-) -> None:
+class _Panes(NamedTuple):
+    """The panes of windows: which are filled, their thousandths (0 where empty), both (n, panes), and how they lie."""
+
+    filled: NDArray[np.bool_]
+    millis: Cells
+    found: Spread
+
+
+def _rates(spec: WindowSpec, rows: NDArray[np.void], panes: _Panes, worn: Worn) -> None:
     """Both slopes, and the arrow of the first."""
     pane, span = spec.metric.pane_us, SPAN_MIN_US[spec.metric.code]
     rows["slope"] = rows["theil_sen"] = np.nan
     rows["arrow"] = ARROW_UNKNOWN
     if spec.width_us - pane < span:  # too narrow for any
         return
+    filled, millis, found = panes
     at = known(filled, found, pane, worn.interval, span)
     rows["slope"] = fitted(filled, millis, pane, at)
     if spec.theil_sen:
