@@ -25,6 +25,7 @@ from rich.text import Text
 from alerts import lines
 from alerts.client import Event, FeedClient, FeedRefused, Lost
 from alerts.requests import OnAlert
+from alerts.why import why
 from runtime.clock import Clock, SystemClock
 from vitals.alerts import Alert
 from vitals.protocol import (
@@ -62,13 +63,17 @@ async def show(
     if json_lines:
         await client.run(lambda event: _write(out, [_as_json(event)]))
     elif not (out.isatty() and sys.stdin.isatty()):
-        await client.run(lambda event: _write(out, plain(event, _zone(clock))))
+        told: dict[int, int] = {}
+        await client.run(lambda event: _write(out, plain(event, _zone(clock), told)))
     else:
         await _Screen(client, clock, out).run()
 
 
-def plain(event: Event, zone: tzinfo) -> list[str]:
-    """What an event looks like without a terminal: one line for each alert change, a few about the feed itself."""
+def plain(event: Event, zone: tzinfo, told: dict[int, int] | None = None) -> list[str]:
+    """What an event looks like without a terminal: one line for each alert change, a few about the feed itself.
+
+    ``told`` is how many lie at each silent site, as it was said last: heartbeats repeat it.
+    """
     match event:
         case Welcome():
             found = [f"feed open as {event.name} ({event.role}), {'resumed' if event.recovered else 'from a snapshot'}"]
@@ -87,7 +92,20 @@ def plain(event: Event, zone: tzinfo) -> list[str]:
         case Lost():
             found = [f"FEED LOST: {event.why}; next try in {event.retry_seconds:.1f} s"]
         case Heartbeat():
-            found = []
+            found = _unwatched(event, told if told is not None else {})
+    return found
+
+
+def _unwatched(heartbeat: Heartbeat, told: dict[int, int]) -> list[str]:
+    """Who lies at silent sites, each time that this is news."""
+    found = []
+    for each in heartbeat.unwatched:
+        if told.get(each.site) != each.count:
+            labels = ", ".join(label for _, label in each.patients)
+            some = f": {labels}{', ...' if each.count > len(each.patients) else ''}" if labels else ""
+            found.append(f"site {each.site} silent: {each.count} patients not watched{some}")
+    told.clear()
+    told.update((each.site, each.count) for each in heartbeat.unwatched)
     return found
 
 
@@ -191,10 +209,14 @@ class _Screen:
         table = Table(expand=True, box=None, pad_edge=False)
         for title in ("", "", "patient", "what", "condition", "since", "response", "reason"):
             table.add_column(title, no_wrap=True, overflow="ellipsis")
-        room = max(1, self._console.height - 5)
+        room = max(1, self._console.height - 6)
         for alert in self._list.around(room):
             table.add_row(*self._row(alert), style=STYLE[alert.priority] if _calls(alert) else "dim")
-        return Group(head, table, Text(self._answer, style="bold"), Text(KEYS, style="dim"))
+        chosen = self._list.chosen
+        reasons = Text(
+            "" if chosen is None else why(chosen, self._zone), style="dim", no_wrap=True, overflow="ellipsis"
+        )
+        return Group(head, table, reasons, Text(self._answer, style="bold"), Text(KEYS, style="dim"))
 
     def _row(self, alert: Alert) -> list[str]:
         return [
@@ -205,7 +227,7 @@ class _Screen:
             alert.condition,
             lines.clock_text(alert.since, self._zone),
             lines.response(alert, self._zone),
-            alert.reason,
+            lines.unwatched(alert, self._client.view.heartbeat) or alert.reason,
         ]
 
 

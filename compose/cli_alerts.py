@@ -15,6 +15,7 @@ import typer
 
 from compose import folder
 from compose.output import say
+from vitals.alerts import SITE_SILENT
 from vitals.errors import InputError, ProtocolError
 from vitals.protocol import (
     SERVICE_MINUTES_MAX,
@@ -61,7 +62,8 @@ def alerts_list(data: Data = ROOT, url: Url = None, *, as_json: Json = False) ->
             return say(json.dumps([json.loads(alert.model_dump_json()) for alert in found], indent=2))
         zone = local_zone()
         for alert in found:
-            say(f"{alert.id}  {lines.line(alert, zone)}")
+            unwatched = lines.unwatched(alert, view.heartbeat)
+            say(f"{alert.id}  {lines.line(alert, zone)}{f'  ({unwatched})' if unwatched else ''}")
         for shelf in view.shelves.values():
             say(f"{shelf.id}  {lines.shelf_line(shelf, zone)}")
         for service in view.services.values():
@@ -70,6 +72,32 @@ def alerts_list(data: Data = ROOT, url: Url = None, *, as_json: Json = False) ->
 
     async def body(client: FeedClient) -> bool:
         show(client.view)
+        return True
+
+    _run(data, url, body)
+
+
+@alerts_app.command("show", epilog="Examples:  vigil alerts show ALERT   |   vigil alerts show ALERT --json")
+def alerts_show(alert: AlertId, data: Data = ROOT, url: Url = None, *, as_json: Json = False) -> None:
+    """Show an open alert: how it stands, why it is there, and what was noted."""
+    from alerts import lines
+    from alerts.why import why
+
+    async def body(client: FeedClient) -> bool:
+        found, zone = _known(client.view, alert), local_zone()
+        if as_json:
+            say(found.model_dump_json(indent=2))
+            return True
+        say(lines.line(found, zone))
+        if found.rule == SITE_SILENT:
+            beat = client.view.heartbeat
+            say(lines.unwatched(found, beat) or "who lies there is not known")
+            for line in lines.named(beat, found):
+                say(f"  {line}")
+        else:
+            say(f"why: {why(found, zone) or 'not known'}")
+        for note in found.notes:
+            say(f"note by {note.by} at {lines.clock_text(note.at, zone)}: {note.text}")
         return True
 
     _run(data, url, body)
@@ -184,13 +212,13 @@ def _shown(alert: Alert) -> dict[str, Any]:
 
 def _answer(data: Path, url: str | None, alert: UUID, make: Callable[[Alert], Request]) -> NoReturn:
     """Ask something about an open alert as it stands now."""
+    _ask(data, url, lambda view: make(_known(view, alert)))
 
-    def ask(view: FeedView) -> Request:
-        if (known := view.alerts.get(alert)) is None:
-            raise InputError("no such open alert", str(alert), "list them: vigil alerts list")
-        return make(known)
 
-    _ask(data, url, ask)
+def _known(view: FeedView, alert: UUID) -> Alert:
+    if (known := view.alerts.get(alert)) is None:
+        raise InputError("no such open alert", str(alert), "list them: vigil alerts list")
+    return known
 
 
 def _ask(data: Path, url: str | None, make: Callable[[FeedView], Request]) -> NoReturn:
@@ -221,11 +249,14 @@ async def _with_snapshot(client: FeedClient, body: Callable[[FeedClient], Awaita
     """Connect, wait for the whole list of open alerts, run ``body``, leave."""
     from alerts.client import Lost
 
-    arrived = asyncio.Event()
+    arrived, whole = asyncio.Event(), False
     lost: list[str] = []
 
     def handle(event: object) -> None:
-        if isinstance(event, Snapshot) and not event.more:
+        nonlocal whole
+        whole |= isinstance(event, Snapshot) and not event.more
+        sites = any(alert.rule == SITE_SILENT for alert in client.view.alerts.values())
+        if whole and (client.view.heartbeat is not None or not sites):  # a heartbeat tells who lies there
             arrived.set()
         if isinstance(event, Lost):
             lost.append(event.why)

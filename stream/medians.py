@@ -16,7 +16,7 @@ from stream.panes import COLD, Ring
 from stream.rules import ACTIVE, OVER, RETURNING, UNKNOWN, changed
 from stream.series import LONG_AGO, NEVER, Bools, Floats, Ints, Series, Slots, Table
 from stream.verdicts import OFF, ON, Moved, Shown, calm, says_to, seen
-from vitals.policies import PRIORITY_RANK, WindowRule
+from vitals.policies import PRIORITY_RANK, GlucoseRule, WindowRule
 from vitals.windows import (
     EVALUATE_AFTER_US,
     EVALUATE_EVERY_US,
@@ -49,7 +49,7 @@ class Medians(Table):
         """Windows of 10-s steps are whole panes, and the ring knows which readings came late."""
         self.names: list[str] = []
         self.kinds: list[WindowRule] = []
-        self._numbers: dict[WindowRule, int] = {}
+        self._numbers: dict[WindowRule | GlucoseRule, int] = {}
         self.widths: list[int] = []
         self.shown: dict[tuple[int, int], Shown] = {}
         self.reasons: dict[tuple[int, int], str] = {}
@@ -259,6 +259,10 @@ class Medians(Table):
         """When each known open episode turns unknown, NEVER where none is; shape (n, rules)."""
         known = (self.level[slots] > 0) & (self.condition[slots] != UNKNOWN)
         return np.where(known, self.eval_at[slots] + LOST_AFTER_US, NEVER)
+
+    def overdue(self, slot: int, column: int, clock: int) -> bool:
+        """Whether the last evaluated T is too long ago at ``clock`` (µs)."""
+        return int(self.eval_at[slot, column]) + LOST_AFTER_US <= clock
 
     def lose(self, slot: int, column: int, reason: str, at: int) -> Moved | None:
         """An open episode turns unknown, or is unknown for another reason; None where nothing changes."""

@@ -15,6 +15,7 @@ Of panes that a closed window may have passed (``passed``) it notes which were f
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import numpy as np
@@ -32,6 +33,11 @@ MILLIS_MAX = 2_000_000
 
 COLD = np.iinfo(np.int32).max
 """No cell lies above."""
+
+
+def thousandths(value: float) -> int:
+    """A canonical value as a cell holds it, in thousandths."""
+    return min(max(math.floor(value * 1000 + 0.5), 0), MILLIS_MAX)
 
 
 def _between(values: Floats, most: float) -> Floats:
@@ -223,6 +229,33 @@ class Ring(Table):
         if first <= int(head.max(initial=LONG_AGO)) - self.size:
             cells[first <= head - self.size] = 0
         return cells
+
+    def newest(self, slots: Slots, panes: int) -> tuple[NDArray[np.int32], Ints]:
+        """The cells up to each series' head (0 where empty) and the event times (µs) of what they hold, oldest first,
+        both shape (n, panes); of a timed ring.
+        """
+        numbers = self.head[slots][:, None] - np.arange(panes - 1, -1, -1)
+        where = slots[:, None], numbers % self.size
+        return self.millis[where], numbers * self.pane_us - self.before_end[where]
+
+    def reaches(self, slots: Slots, starts: Ints) -> Bools:
+        """Whether the ring holds nothing from before these times (µs), so that a run which begins then may be longer;
+        shape of ``slots``.
+        """
+        cells, at = self.newest(slots, self.size)
+        return np.asarray(~((cells > 0) & (at < starts[:, None])).any(axis=1))
+
+    def before(self, slot: int, at: int) -> list[tuple[int, int, int]]:
+        """The readings before an event time (µs), newest first: event time, whole value, thousandths. Timed rings."""
+        head = int(self.head[slot])
+        numbers = np.arange(head, head - self.size, -1)
+        cells = numbers % self.size
+        filled = self.millis[slot, cells] > 0
+        numbers, cells = numbers[filled], cells[filled]
+        events = numbers * self.pane_us - self.before_end[slot, cells]
+        wholes, millis = self.whole[slot, cells].astype(np.int64) - 1, self.millis[slot, cells] - 1
+        found = zip(events.tolist(), wholes.tolist(), millis.tolist(), strict=True)
+        return [each for each in found if each[0] < at]
 
     def run_starts(self, readings: Beyond, panes: int) -> Ints:
         """Event time (µs) at which the run that ends at each reading began, for both limits; shape (m, 2).

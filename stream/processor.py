@@ -21,6 +21,7 @@ from stream.medians import NO_DATA
 from stream.outbox import Outbox, Where
 from stream.part import DEVICE_REMOVED, Lane
 from stream.rows import Part
+from stream.schedules import Schedules
 from stream.series import LONG_AGO, NEVER, Patients
 from stream.sites import MARK_EVERY_US, Site, Sites
 from vitals.codecs.state import State, reading
@@ -58,6 +59,7 @@ class Processor:
         self._outbox = Outbox(partition)
         self._lanes = {metric.code: Lane(metric, self._patients, self._outbox) for metric in WATCHED}
         self._closer = Closer(self._patients, self._sites, self._lanes, self._outbox)
+        self._schedules = Schedules(self._patients)
         self._strangers = 0
         self._simulated = False
         self.counters = Counters()
@@ -167,6 +169,7 @@ class Processor:
                 self._closer.catch_up(site)
                 self._closer.look_ahead(site, self._patients.of_site(number))
             heard.append(site)
+            self._turn(site)
             if site.silent_at is not None:
                 self._site_heard(site, Where(position, row, at))
             self._fire(site, position, row)
@@ -183,6 +186,15 @@ class Processor:
             for site in sites.values():
                 site.marked = site.clock
             self._outbox.mark(position, Mark(sites=self._sites.clocks(), simulated=self._simulated))
+
+    def _turn(self, site: Site) -> None:
+        """Day turns to night, or night to day, for those patients of a site for whom it is time."""
+        for slot in self._schedules.due(site.number, site.clock):
+            before = self._patients.policy(slot)
+            self._schedules.take(slot, site.clock)
+            for lane in self._lanes.values():
+                lane.rule(slot, before)
+            site.alarm_at = site.window_at = LONG_AGO
 
     def _fire(self, site: Site, position: int, row: int) -> None:
         slots = self._patients.of_site(site.number)
@@ -215,8 +227,8 @@ class Processor:
     def _alarms(lane: Lane, slots: Slots, clock: int, where: Where) -> None:
         """Fire the deadlines of one metric that lie at or before the clock."""
         for due_of, act in (
+            (lane.forgotten_at, lambda slot, at: lane.forget(slot, clock, at)),  # at the instant of each, before all
             (lane.unknown_at, lambda slot, at: lane.lose(slot, NO_DATA, at, known_only=True)),
-            (lane.forgotten_at, lambda slot, at: lane.forget(slot, clock, at)),
             (lane.signals.due_at, lane.fall_silent),
             (lane.signals.medium_at, lane.stay_silent),  # after the opening, which one jump of the clock may pass too
         ):
@@ -228,7 +240,7 @@ class Processor:
         """Find the site's first deadline exactly."""
         lanes = self._lanes.values()
         mine = [lane.deadline(slots[lane.series.exists[slots]]) for lane in lanes]
-        site.alarm_at = min((int(due.min()) for due in mine if due.size), default=NEVER)
+        site.alarm_at = min(self._schedules.next(site.number), *(int(due.min(initial=NEVER)) for due in mine))
 
     # ---- sites
 
@@ -284,6 +296,7 @@ class Processor:
         self._patients.site[slot] = control.site
         site = self._sites.add(control.site)
         self._closer.catch_up(site)
+        self._schedules.take(slot, site.clock)
         closes = control.closings > self._patients.closings[slot]
         self._patients.closings[slot] = control.closings
         for lane in self._lanes.values():
@@ -343,6 +356,8 @@ class Processor:
             self._closer.revised, self._closer.dirty_marks = counters.revised, counters.dirty_marks
             self._sites.restore(state["sites"])
             self._patients.restore(state["patients"])
+            for slot, number in enumerate(self._patients.site[: len(self._patients.keys)].tolist()):
+                self._schedules.take(slot, self._sites.by_number[number].clock)
             for lane in self._lanes.values():
                 lane.grow(self._patients.capacity)
                 lane.restore(state["lanes"][lane.metric.name])

@@ -13,23 +13,25 @@ from stream.panes import COLD
 if TYPE_CHECKING:
     from stream.series import Floats
     from vitals.journal import EpisodeChange
-    from vitals.policies import WindowRule
+    from vitals.policies import GlucoseRule, WindowRule
 
 NEITHER, ON, OFF = range(3)
 
 
 class Shown(NamedTuple):
-    """What an open episode shows: its rule, times µs, the last median, and the limit last crossed; ``beyond`` says
-    whether the last median lies beyond one.
+    """What an open episode of one level shows: its rule, times µs, the last value (a median, or what a reading said),
+    and the limit last crossed; ``beyond`` says whether the last value lies beyond one.
     """
 
-    rule: WindowRule
+    rule: WindowRule | GlucoseRule
     opened_at: int
     since: int
     value: float
     value_at: int
     limit: float
     beyond: bool
+    censored: int = 0
+    """Of a reading: 1 low, 2 high."""
 
 
 class Moved(NamedTuple):

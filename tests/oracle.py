@@ -10,14 +10,17 @@ from __future__ import annotations
 import math
 from typing import Any, Literal
 
-from tests.oracle_medians import NEVER_TICKED, Patient, Site, Told
-from tests.oracle_series import Deciding, Series, beyond
+from tests.oracle_evidence import CALLS, of_run
+from tests.oracle_glucose import GlucoseRules
+from tests.oracle_medians import Patient, Site, Told
+from tests.oracle_nights import in_force
+from tests.oracle_series import NEVER_TICKED, Deciding, Series, beyond
 from tests.oracle_windows import Windows
 from vitals.control import ClockControl, PatientControl, decode
 from vitals.journal import Episode, Mark, episode_id
 from vitals.metrics import METRIC_BY_CODE, Metric
 from vitals.metrics import SECOND_US as SECOND
-from vitals.policies import PRIORITY_RANK, SIGNAL_RESPONSES, ThresholdRule
+from vitals.policies import SIGNAL_RESPONSES, ThresholdRule
 from vitals.readings import INVALID_SHIFT, UNUSABLE_MASK, Flag, Invalid
 from vitals.readings import decode as decode_rows
 from vitals.steps import Records
@@ -26,7 +29,7 @@ from vitals.units import Unit, canonical_scalar
 from vitals.windows import WINDOWS
 
 
-class Oracle(Windows):
+class Oracle(GlucoseRules, Windows):
     """Takes records one by one; `told` grows."""
 
     def __init__(self, partition: int = 0, partitions: int = 1) -> None:
@@ -67,7 +70,8 @@ class Oracle(Windows):
             value = series.stream.low - 1
         elif flags & Flag.CENSORED_HIGH:
             value = series.stream.high + 1
-        usable = not flags & UNUSABLE_MASK and math.isfinite(value)
+        again = flags & Flag.CLOCK_SUSPECT and series.again(each["device"].tobytes(), int(each["observed_at"]))
+        usable = not again and not flags & UNUSABLE_MASK and math.isfinite(value)
         decides = usable and not flags & Flag.LATE and (series.newest is None or at > series.newest)
         if usable:
             series.newest = at if series.newest is None else max(series.newest, at)
@@ -78,7 +82,7 @@ class Oracle(Windows):
             censored: Literal["low", "high"] | None = None
             if flags & (Flag.CENSORED_LOW | Flag.CENSORED_HIGH):
                 censored = "low" if flags & Flag.CENSORED_LOW else "high"
-            series.last = Deciding(at, arrival, whole, censored)
+            series.last = Deciding(at, arrival, whole, censored, math.floor(value * 1000 + 0.5))
             series.signal.why = ""
             self.decide(key, series, series.last)
         else:
@@ -94,6 +98,7 @@ class Oracle(Windows):
                 machine = series.machines[side]
                 was, machine.level, machine.condition, machine.reason = machine.level, 0, "over", ""
                 self.episode(key, series, side, "clear", at=last.at, was=was)
+        self.judge(key, series, last)
         signal = series.signal
         if signal.rank:
             begins = not signal.run or last.at - signal.run[-1] > series.gap
@@ -113,11 +118,12 @@ class Oracle(Windows):
         machine = series.machines[rule.side]
         was, condition = machine.level, machine.condition
         series.move(rule, last)
+        rises = series.prolonged(rule, last, was)
         if not was and machine.level:
             machine.opened_at = last.at
             machine.since = series.run(last.at, last.value, beyond(rule, 1))
         change = ""
-        if machine.level > was:
+        if machine.level > was or rises:
             change = "rise" if was else "open"
         elif machine.level < was:
             change = "lower" if machine.level else "clear"
@@ -151,12 +157,14 @@ class Oracle(Windows):
     def episode(self, key: bytes, series: Series, side: str, change: str, *, at: int, was: int) -> None:
         machine, rule = series.machines[side], series.rules[side]
         shown = rule.levels[(machine.level or was) - 1]
+        asks = rule.levels[1] if machine.raised else shown
         last = series.heard()
         episode = self.about(
             key, series, rule.name, machine.opened_at, category="physiological", level=machine.level,
-            condition=machine.condition, priority=shown.priority, change=change, at=at, since=machine.since,
-            value=last.value, value_at=last.at, limit=shown.limit, censored=last.censored, reason=machine.reason,
-            response=shown.response,
+            condition=machine.condition, priority=asks.priority, change=change, at=at, since=machine.since,
+            value=last.value, value_at=last.at, limit=shown.limit, censored=last.censored, reason=machine.told,
+            response=asks.response,
+            evidence=of_run(series, rule, machine.level, last, self.patients[key].policy) if change in CALLS else None,
         )  # fmt: skip
         self.tell(at, key, episode)
 
@@ -181,6 +189,7 @@ class Oracle(Windows):
                 site.evaluated = (at - 2 * SECOND) // (10 * SECOND) * 10 * SECOND
             site.clock = at
             moved.append(number)
+            self.turn(number, at)
             if site.silent_at is not None:
                 self.site_heard(number, site, at)
             for key, series in self.of_site(number):
@@ -250,12 +259,6 @@ class Oracle(Windows):
         self.site_episode(number, "clear", at, site.silent_at or 0)
         site.silent_at = None
 
-    @staticmethod
-    def rule(patient: Patient, series: Series, side: str) -> ThresholdRule | None:
-        """The rule in force for a side of a series, if any."""
-        mine = [each for each in patient.policy.thresholds if each.metric == series.metric.name and each.side == side]
-        return mine[-1] if mine else None
-
     def site_episode(self, number: int, change: Literal["open", "clear"], at: int, opened_at: int) -> None:
         if number % self.partitions == self.partition:
             over = change == "clear"
@@ -277,15 +280,7 @@ class Oracle(Windows):
         self.forget_medians(key, series, clock)
         rule = next((each for each in patient.policy.signals if each.metric == series.metric.name), None)
         signal = series.signal
-        physical = max(
-            (
-                PRIORITY_RANK[series.rules[side].levels[machine.level - 1].priority]
-                for side, machine in series.machines.items()
-                if machine.level
-            ),
-            default=0,
-        )
-        physical = max([physical, *(PRIORITY_RANK[m.rule.priority] for m in series.medians.values() if m.level)])
+        physical = series.worst()
         since = series.silent_from()
         if rule and series.bound and not signal.rank and series.silent_at(since) <= clock:
             signal.rank = max(1, physical)
@@ -316,9 +311,10 @@ class Oracle(Windows):
             return
         series = {} if before is None else before.series
         closes = control.closings > (0 if before is None else before.closings)
-        patient = Patient(control.label, control.site, control.version, control.policy, series, control.closings)
-        self.patients[key] = patient
         site = self.site(control.site)
+        policy = in_force(control.policy, site.clock)
+        about = control.label, control.site, control.version, control.policy, policy, series, control.closings
+        patient = self.patients[key] = Patient(*about)
         for metric in METRIC_BY_CODE.values():
             if metric.name in ("heart_rate", "glucose"):
                 self.wear(key, metric, control, site)
@@ -364,11 +360,6 @@ class Oracle(Windows):
                 self.episode(key, series, side, "clear", at=at, was=was)
                 machine.reason = ""
         self.close_medians(key, series, at)
-
-    def take_rules(self, patient: Patient, series: Series) -> None:
-        for side in ("low", "high"):
-            if (rule := self.rule(patient, series, side)) is not None:
-                series.rules[side] = rule
 
     def hush(self, key: bytes, series: Series, at: int) -> None:
         """An open silence ends without a reading."""

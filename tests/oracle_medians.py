@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from tests.oracle_closed import Closed, Dirty
-from tests.oracle_series import MedianMachine, Series, crossed
+from tests.oracle_evidence import CALLS, of_silence, of_window
+from tests.oracle_nights import in_force
+from tests.oracle_series import NEVER_TICKED, MedianMachine, Series, crossed
 from vitals.journal import Episode, Mark, episode_id
 from vitals.metrics import SECOND_US as SECOND
-from vitals.policies import PRIORITY_OF_RANK, SIGNAL_RESPONSES, Policy
-
-NEVER_TICKED = -(1 << 60)
+from vitals.policies import PRIORITY_OF_RANK, SIGNAL_RESPONSES, Policy, ThresholdRule
 
 
 class Told(NamedTuple):
@@ -31,7 +31,9 @@ class Patient:
     label: str
     site: int
     version: int
+    whole: Policy
     policy: Policy
+    """The part of the whole that is in force."""
     series: dict[int, Series] = field(default_factory=dict)
     closings: int = 0
 
@@ -85,8 +87,15 @@ class Teller:
             key, series, "signal", signal.opened_at, category="technical", level=signal.rank,
             condition="active" if signal.rank else "over", priority=priority, change=change, at=at,
             since=signal.since, value=None, value_at=None, limit=None, reason=signal.told, response=response,
+            evidence=of_silence(series, policy) if change in CALLS else None,
         )  # fmt: skip
         self.tell(at, key, episode)
+
+    @staticmethod
+    def rule(patient: Patient, series: Series, side: str) -> ThresholdRule | None:
+        """The rule in force for a side of a series, if any."""
+        mine = [each for each in patient.policy.thresholds if each.metric == series.metric.name and each.side == side]
+        return mine[-1] if mine else None
 
     @staticmethod
     def needed(patient: Patient, series: Series) -> int:
@@ -106,6 +115,20 @@ class MedianRules(Teller):
             if rule.metric == series.metric.name == "heart_rate":
                 series.medians.setdefault(rule.name, MedianMachine(rule)).rule = rule
                 series.medians[rule.name].gone = False
+
+    def take_rules(self, patient: Patient, series: Series) -> None:
+        for side in ("low", "high"):
+            if (rule := self.rule(patient, series, side)) is not None:
+                series.rules[side] = rule
+
+    def turn(self, number: int, clock: int) -> None:
+        """Day and night, before all else that a tick does."""
+        for patient in self.patients.values():
+            if patient.site == number:
+                patient.policy = in_force(patient.whole, clock)
+                for series in patient.series.values():
+                    self.set_rules(series, patient.policy)
+                    self.take_rules(patient, series)
 
     def lose_medians(self, key: bytes, series: Series, reason: str, at: int, *, known_only: bool = False) -> None:
         for machine in series.medians.values():
@@ -151,6 +174,7 @@ class MedianRules(Teller):
             condition=machine.condition, priority=rule.priority, change=change, at=at, since=machine.since,
             value=machine.value, value_at=machine.value_at, limit=machine.limit, reason=machine.reason,
             response=rule.response,
+            evidence=of_window(series, machine, self.patients[key].policy) if change in CALLS else None,
         )  # fmt: skip
         self.tell(at if instant is None else instant, key, episode)
 

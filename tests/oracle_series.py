@@ -11,7 +11,9 @@ from vitals.control import WornDevice
 from vitals.devices import Stream
 from vitals.metrics import SECOND_US as SECOND
 from vitals.metrics import Metric
-from vitals.policies import ThresholdRule, WindowRule
+from vitals.policies import PRIORITY_RANK, GlucoseRule, ThresholdRule, WindowRule
+
+NEVER_TICKED = -(1 << 60)
 
 
 def beyond(rule: ThresholdRule, number: int) -> Callable[[float], bool]:
@@ -26,6 +28,14 @@ class Machine:
     opened_at: int = 0
     since: int = 0
     reason: str = ""
+    entered: int = 0
+    """The reading by which it came to its level."""
+    raised: bool = False
+    """It is prolonged."""
+
+    @property
+    def told(self) -> str:
+        return self.reason or ("prolonged" if self.raised else "")
 
 
 @dataclass
@@ -45,6 +55,28 @@ class MedianMachine:
     value: float = 0
     value_at: int = 0
     limit: float = 0
+    beyond: bool = False
+
+
+@dataclass
+class GlucoseMachine:
+    """The machine of a rule that judges glucose readings; ``was`` is the rule before the last policy."""
+
+    rule: GlucoseRule
+    was: GlucoseRule | None = None
+    gone: bool = False
+    level: int = 0
+    condition: str = "over"
+    reason: str = ""
+    said: str = ""
+    run_since: int = 0
+    judged_at: int = 0
+    judged_rx: int = 0
+    opened_at: int = 0
+    since: int = 0
+    value: float = 0
+    value_at: int = 0
+    censored: Literal["low", "high"] | None = None
     beyond: bool = False
 
 
@@ -75,6 +107,8 @@ class Deciding:
     arrival: int
     value: float
     censored: Literal["low", "high"] | None
+    millis: int
+    """Thousandths of the canonical value."""
 
 
 @dataclass
@@ -86,6 +120,7 @@ class Series:
     last: Deciding | None = None
     panes: dict[int, tuple[int, float, int, bool]] = field(default_factory=dict)
     medians: dict[str, MedianMachine] = field(default_factory=dict)
+    glucose: dict[str, GlucoseMachine] = field(default_factory=dict)
     evaluated: int | None = None
     head: int = 0
     """The newest pane, of any that there are."""
@@ -95,6 +130,8 @@ class Series:
     signal: Signal = field(default_factory=Signal)
     changed: dict[int, set[int]] = field(default_factory=dict)
     """By kind of window: the first closed end that looks at a pane which has changed since."""
+    suspect: tuple[bytes, int] | None = None
+    """The last suspect row: its device, and that device's time."""
 
     @property
     def stream(self) -> Stream:
@@ -116,6 +153,13 @@ class Series:
         assert self.last is not None, "asked only of series that have decided"
         return self.last
 
+    def again(self, device: bytes, observed: int) -> bool:
+        """Whether a reading of a clock that runs ahead was there before; if not, it is the last one from now on."""
+        if self.suspect is not None and self.suspect[0] == device and observed <= self.suspect[1]:
+            return True
+        self.suspect = device, observed
+        return False
+
     def base(self) -> int:
         return self.waits_from if self.last is None else max(self.last.arrival, self.waits_from)
 
@@ -123,6 +167,15 @@ class Series:
         """The window rules in force that say something about this device."""
         machines = [each for each in self.medians.values() if each.level or not each.gone]
         return [each.rule for each in machines if each.rule.width_us >= 2 * self.interval]
+
+    def worst(self) -> int:
+        """The rank of the worst that is open, 0 where nothing is."""
+        every: list[MedianMachine | GlucoseMachine] = [*self.medians.values(), *self.glucose.values()]
+        singles = [each for each in every if each.level]
+        mine = [(self.rules[side].levels, each) for side, each in self.machines.items() if each.level]
+        levels = [levels[1 if each.raised else each.level - 1] for levels, each in mine]
+        priorities = [*(each.rule.priority for each in singles), *(each.priority for each in levels)]
+        return max((PRIORITY_RANK[each] for each in priorities), default=0)
 
     def silent_from(self) -> int:
         """From when silence counts: readings that decide, or evaluations where there should be some."""
@@ -199,6 +252,18 @@ class Series:
             machine.condition = "over"
         else:
             machine.condition = "active" if beyond(rule, machine.level)(last.value) else "returning"
+
+    def prolonged(self, rule: ThresholdRule, last: Deciding, was: int) -> bool:
+        """Whether the last reading, after its move, finds level 1 lasting too long; another level begins anew."""
+        machine, after = self.machines[rule.side], rule.levels[0].prolonged_us
+        if machine.level != was:
+            machine.entered, machine.raised = last.at, machine.raised and not machine.level
+            return False
+        lasts = machine.level == 1 and machine.condition == "active" and not machine.raised
+        if lasts and after is not None and last.at - machine.entered >= after:
+            machine.raised = True
+            return True
+        return False
 
     def median(self, width: int, end: int) -> float | None:
         """The median of (end - width, end], None where there is no evaluation."""

@@ -11,6 +11,7 @@ from uuid import UUID, uuid5
 
 from pydantic import Field, TypeAdapter
 
+from vitals.evidence import Evidence
 from vitals.journal import Condition, EpisodeChange
 from vitals.messages import Message
 from vitals.policies import Priority
@@ -26,6 +27,8 @@ ANNOUNCING: frozenset[str] = frozenset(
     {"open", "rise", "run_out", "repeat", "escalate", "not_delivered", "recheck", "shelf_end", "service_end"}
 )
 """Changes that call for a person, unless the alert is shelved or its patient out of service."""
+SITE_SILENT = "site_silent"
+"""The rule of the one alert for a whole site."""
 NOTES_MAX = 10
 """Notes that an alert carries, the latest; all of them stand in its history."""
 SEEN_MAX = 8
@@ -117,6 +120,8 @@ class Alert(Message):
     """It is over, and nobody has answered or seen it: it stays until somebody does, a day at most."""
     notes: tuple[Note, ...] = ()
     closed: bool = False
+    evidence: Evidence | None = None
+    """Why it opened or last rose; None for sites, and in records of before it was kept."""
 
 
 class Answer(Message):

@@ -9,9 +9,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+from vitals import policy_glucose
 from vitals.bound_checks import Span, asked, minutes, time, whole
 from vitals.metrics import METRIC_BY_NAME, SECOND_US
-from vitals.policies import DEFAULT, PRIORITY_RANK, Level, Policy, Priority, SignalRule, ThresholdRule, WindowRule
+from vitals.nights import known
+from vitals.policies import (
+    DEFAULT,
+    PRIORITY_RANK,
+    Level,
+    Night,
+    Policy,
+    Priority,
+    Rules,
+    SignalRule,
+    ThresholdRule,
+    WindowRule,
+)
 from vitals.policy_kinds import KINDS, Kind
 from vitals.units import UNIT_NAME
 
@@ -35,6 +48,7 @@ LEVELS = {
 }
 """400, since a sensor whose range ends there says HIGH beyond, which counts as 401."""
 QUICK_MINUTES, SLOW_MINUTES = Span(0, 15), Span(0, 30)
+PROLONGED_MINUTES = Span(30, 240)
 WINDOW_LIMITS = {
     "heart_rate_high": {"on_above": Span(100, 200)},
     "heart_rate_low": {"on_at_most": Span(30, 60)},
@@ -63,9 +77,25 @@ def _violations(policy: Policy) -> Iterator[str]:
     for kind in KINDS:
         for rule in getattr(policy, kind.field):
             yield from JUDGES[kind.field](rule)
+    if policy.night is not None:
+        yield from (f"by night: {each}" for each in _night(policy, policy.night))
 
 
-def _names(kind: Kind, policy: Policy) -> Iterator[str]:
+def _night(policy: Policy, night: Night) -> Iterator[str]:
+    """Other numbers of the day's rules, within the same bounds."""
+    if not known(night.zone):
+        yield f"zone {night.zone[:64]!a} is unknown: give an IANA name, as Europe/Berlin"
+    if night.begins == night.ends:
+        yield f"it begins and ends at {night.begins}: give two times"
+    for kind in KINDS:
+        yield from _names(kind, night)
+        for name, rule in kind.rules(night).items():
+            if name not in kind.rules(policy):
+                yield f"rule {name} is off by day: a night has other numbers, not other rules"
+            yield from JUDGES[kind.field](rule)
+
+
+def _names(kind: Kind, policy: Rules) -> Iterator[str]:
     """Which rules there are: only known ones, each once, about the metric that they are for."""
     names = [kind.name(rule).removeprefix("signal.") for rule in getattr(policy, kind.field)]
     known = {name.removeprefix("signal."): rule for name, rule in kind.usual.items()}
@@ -103,6 +133,10 @@ def _level(rule: ThresholdRule, level: Level) -> Iterator[str]:
     yield from minutes(f"{where} quick_span_us", level.quick_span_us, QUICK_MINUTES)
     yield from minutes(f"{where} slow_span_us", level.slow_span_us, SLOW_MINUTES)
     yield from asked(where, level.priority, bounds.priorities, level.response)
+    if level.prolonged_us is not None and level.number > 1:
+        yield f"{where} prolonged_us is there: leave it out, level 2 has none worse"
+    elif level.prolonged_us is not None:
+        yield from minutes(f"{where} prolonged_us", level.prolonged_us, PROLONGED_MINUTES)
 
 
 def _order(rule: ThresholdRule) -> Iterator[str]:
@@ -155,5 +189,6 @@ JUDGES: dict[str, Callable[[Any], Iterator[str]]] = {
     "thresholds": _threshold,
     "windows": _window,
     "signals": _signal,
+    **policy_glucose.JUDGES,
 }
 """What is judged of a rule whose name and metric are right, by its field in `vitals.policies.Rules`."""

@@ -7,9 +7,12 @@ A new kind is a class in `vitals.policies` with a field in `Rules`, and one entr
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
-from vitals.policies import DEFAULT, Policy, Rules
+from vitals import policy_glucose
+from vitals.policies import DEFAULT, Rules
+
+Held = TypeVar("Held", bound=Rules)
 
 
 class Kind(NamedTuple):
@@ -30,8 +33,8 @@ class Kind(NamedTuple):
         order = [*self.usual, *(name for name in rules if name not in self.usual)]
         return tuple(rules[name] for name in order if name in rules)
 
-    def put(self, policy: Policy, rules: Mapping[str, Any]) -> Policy:
-        """The policy with these rules of this kind."""
+    def put(self, policy: Held, rules: Mapping[str, Any]) -> Held:
+        """The policy, or its night, with these rules of this kind."""
         return policy.model_copy(update={self.field: self.ordered(rules)})
 
 
@@ -53,6 +56,9 @@ KINDS = (
     _kind("thresholds"),
     _kind("windows"),
     _kind("signals", _signal_name),
+    _kind("sustained", usual=policy_glucose.SUSTAINED),
+    _kind("rates", usual=policy_glucose.RATES),
+    _kind("forecasts", usual=policy_glucose.FORECASTS),
 )
 NAMES = tuple(name for kind in KINDS for name in kind.usual)
 """Every rule that can be ``on`` or ``off``, as far as the bounds allow."""

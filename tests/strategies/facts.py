@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tests.oracle import Oracle
 from tests.oracle_closed import Dirty
-from tests.oracle_medians import NEVER_TICKED, Patient
-from tests.oracle_series import Series, beyond
+from tests.oracle_medians import Patient
+from tests.oracle_series import NEVER_TICKED, Series, beyond
 from vitals.journal import Episode
 from vitals.metrics import MINUTE_US
 from vitals.metrics import SECOND_US as SECOND
+from vitals.readings import Flag
 
 IN_A_DELAY = "a crash inside a delay"
 JUMP = "a jump over an hour"
@@ -19,9 +20,14 @@ NEW_POLICY = "a policy change inside an episode"
 TWO_SITES = "two sites"
 AGAIN = "a window that is written again"
 MARK = "a dirty mark"
-REQUIRED = (IN_A_DELAY, JUMP, SWAP, NEW_POLICY, TWO_SITES, AGAIN, MARK)
+NIGHTFALL = "a switch of day and night"
+REPEATED = "a repeated reading of a clock that runs ahead"
+REQUIRED = (IN_A_DELAY, JUMP, SWAP, NEW_POLICY, TWO_SITES, NIGHTFALL, REPEATED, AGAIN, MARK)
 """The classes of which a run must have enough."""
+REASONS = {"device removed", "no data", "site silent", "too few readings", "closed", "reached"}
 JUMP_US = 60 * MINUTE_US
+RING_US = 180 * MINUTE_US
+"""What the ring of glucose holds."""
 
 
 class _Before(NamedTuple):
@@ -38,6 +44,17 @@ class Witness(Oracle):
         super().__init__(partition, partitions)
         self.facts: set[str] = set()
 
+    def reading(self, key: bytes, each: Any) -> None:
+        """A reading, and whether it is one of a clock that runs ahead and was there before."""
+        series = self.patients[key].series.get(int(each["metric"]))
+        before = None if series is None else series.suspect
+        super().reading(key, each)
+        if series is not None and int(each["flags"]) & Flag.CLOCK_SUSPECT and before is not None:
+            if series.suspect is before:
+                self.facts.add(REPEATED)
+            elif before[0] != each["device"].tobytes():
+                self.facts.add("two devices whose clocks run ahead")
+
     def tick(self, moves: list[tuple[int, int]]) -> None:
         """Ticks, and whether a clock ran for more than an hour at once."""
         before = {number: site.clock for number, site in self.sites.items()}
@@ -47,6 +64,16 @@ class Witness(Oracle):
                 self.facts.add(JUMP)
         if sum(site.clock != NEVER_TICKED for site in self.sites.values()) > 1 and self._patients_of_two_sites():
             self.facts.add(TWO_SITES)
+
+    def turn(self, number: int, clock: int) -> None:
+        """Day and night, and whether somebody's rules changed by it."""
+        before = {key: each.policy for key, each in self.patients.items()}
+        super().turn(number, clock)
+        for key, policy in before.items():
+            after = self.patients[key]
+            if after.policy != policy:
+                inside = any(is_open(each) for each in after.series.values())
+                self.facts |= {NIGHTFALL, f"{NIGHTFALL} inside an episode"} if inside else {NIGHTFALL}
 
     def _patients_of_two_sites(self) -> bool:
         return len({each.site for each in self.patients.values()}) > 1
@@ -90,7 +117,9 @@ class Witness(Oracle):
         for told in self.told:
             if isinstance(told.what, Episode):
                 self.facts.add(f"an episode of {told.what.rule}")
-                if told.what.reason in {"device removed", "no data", "site silent", "too few readings", "closed"}:
+                if told.what.change == "open" and told.what.at - told.what.since > RING_US:
+                    self.facts.add("a run longer than the ring")
+                if told.what.reason in REASONS:
                     self.facts.add(f"an episode with the reason {told.what.reason}")
             for each in told.what if isinstance(told.what, tuple) else ():
                 if isinstance(each, Dirty):
@@ -104,12 +133,14 @@ class Witness(Oracle):
 
 def rules(patient: Patient) -> tuple[object, ...]:
     """The rules of a policy, without its number."""
-    return patient.policy.thresholds, patient.policy.signals, patient.policy.windows
+    policy = patient.policy
+    glucose = policy.sustained, policy.rates, policy.forecasts
+    return policy.thresholds, policy.signals, policy.windows, *glucose
 
 
 def is_open(series: Series) -> bool:
     """Whether a physiological episode of a series is open."""
-    return any(each.level for each in series.machines.values()) or any(each.level for each in series.medians.values())
+    return series.worst() > 0
 
 
 def delayed(patient: Patient, series: Series, clock: int) -> bool:

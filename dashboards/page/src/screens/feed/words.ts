@@ -1,4 +1,5 @@
 /** What happened, in words. The clock is an argument: `time` turns µs UTC into what a person reads. */
+import { goingWords } from "../../logic/going";
 import { isolated } from "../../logic/words";
 import type { Entry, Kind } from "./entries";
 
@@ -11,6 +12,11 @@ const RULES: Record<string, string> = {
   heart_rate_high: "High heart rate",
   heart_rate_low: "Low heart rate",
   heart_rate_extreme: "Extreme heart rate",
+  low_sustained: "Low glucose for long",
+  high_sustained: "High glucose for long",
+  glucose_falling: "Glucose falls fast",
+  glucose_rising: "Glucose rises fast",
+  low_soon: "Low glucose soon",
 };
 
 export const KIND_WORDS: Record<Exclude<Kind, "quiet">, string> = {
@@ -110,6 +116,7 @@ function valueWords(entry: Entry, time: Time, value: Value): string {
 
 function sideWords(entry: Entry): string {
   if (entry.value === null || entry.limit === null) return "limit";
+  if (entry.change === "open" && goingWords(entry.rule)) return goingWords(entry.rule);
   if (entry.censored === "low" || entry.value < entry.limit) return "below";
   if (entry.censored === "high" || entry.value > entry.limit) return "above";
   return "at";

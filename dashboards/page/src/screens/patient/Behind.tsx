@@ -2,6 +2,8 @@
 import { useComputed, useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import type { Alert } from "../../logic/alerts";
+import { evidenceWords } from "../../logic/evidence";
+import { isDownward } from "../../logic/going";
 import { MINUTE, hhmmss, when } from "../../logic/times";
 import { api } from "../../state/session";
 import { now } from "../../state/clock";
@@ -9,7 +11,7 @@ import { glucoseUnit } from "../../state/prefs";
 import { tileSignal } from "../../state/tiles";
 import { failureWords, type PatientModel } from "./model";
 import { aroundCrossing, flagWords, nearest, rowsOf, type Cause, type Row } from "./readings";
-import { whyWords } from "./rules";
+import { partOf, whyWords } from "./rules";
 import { isMetric, type Metric, type Series } from "./series";
 import { shownIn } from "./units";
 
@@ -18,10 +20,12 @@ const ROWS = 10;
 export function Why({ alert, model, first }: { alert: Alert; model: PatientModel; first: boolean }) {
   const open = useSignal(first);
   const number = (value: number, metric: string): string => shownIn(metric, glucoseUnit.value).number(value);
-  const words = whyWords(model.record.value?.policy ?? null, alert.rule, alert.metric, alert.level, number,
+  const words = whyWords(partOf(model.record.value?.policy ?? null, alert.evidence?.night ?? false), alert.rule, alert.metric, alert.level, number,
     isMetric(alert.metric) ? knownInterval(model, alert.metric) : null);
+  const seen = evidenceWords(alert, glucoseUnit.value);
   return (
     <div class="why">
+      {seen !== "" && <p class="why-seen">{seen}</p>}
       {words !== "" && <p class="why-rule">{words}</p>}
       {isMetric(alert.metric) && alert.category === "physiological" && (
         <details open={open.value} onToggle={(event) => { open.value = event.currentTarget.open; }}>
@@ -45,7 +49,7 @@ function intervalOf(model: PatientModel, metric: Metric): number {
 }
 
 function causeOf(alert: Alert): Cause {
-  const low = alert.rule === "low" || alert.rule.endsWith("_low")
+  const low = isDownward(alert.rule)
     || (alert.rule.includes("extreme") && alert.value !== null && alert.limit !== null && alert.value <= alert.limit);
   return {
     since: alert.since, at: alert.value_at ?? alert.at, limit: alert.limit, side: low ? "low" : "high",
