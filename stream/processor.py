@@ -58,7 +58,7 @@ class Processor:
         self._sites = Sites()
         self._outbox = Outbox(partition)
         self._lanes = {metric.code: Lane(metric, self._patients, self._outbox) for metric in WATCHED}
-        self._closer = Closer(self._patients, self._lanes, self._outbox)
+        self._closer = Closer(self._patients, self._sites, self._lanes, self._outbox)
         self._schedules = Schedules(self._patients)
         self._strangers = 0
         self._simulated = False
@@ -166,7 +166,7 @@ class Processor:
             begins = site.clock == LONG_AGO
             site.clock = at
             if begins:
-                site.catch_up()
+                self._closer.catch_up(site)
                 self._closer.look_ahead(site, self._patients.of_site(number))
             heard.append(site)
             self._turn(site)
@@ -292,9 +292,10 @@ class Processor:
         self._patients.labels[slot] = control.label
         self._patients.policies[slot] = self._patients.shared(control.policy)
         before = self._sites.by_number.get(int(self._patients.site[slot]))
+        self._closer.gather()
         self._patients.site[slot] = control.site
         site = self._sites.add(control.site)
-        site.catch_up()
+        self._closer.catch_up(site)
         self._schedules.take(slot, site.clock)
         closes = control.closings > self._patients.closings[slot]
         self._patients.closings[slot] = control.closings
@@ -321,6 +322,7 @@ class Processor:
         counters, outbox = self.counters, self._outbox
         counters.unbound = self._strangers + sum(lane.unbound for lane in self._lanes.values())
         counters.windows, counters.episodes, counters.marks = outbox.windows, outbox.episodes, outbox.marks
+        counters.revised, counters.dirty_marks = self._closer.revised, self._closer.dirty_marks
 
     # ---- snapshots
 
@@ -338,6 +340,7 @@ class Processor:
             "sites": self._sites.state(),
             "patients": self._patients.state(order),
             "lanes": {lane.metric.name: lane.state(order) for lane in self._lanes.values()},
+            "pending": self._closer.state(order),
         }
 
     def restore(self, state: State) -> None:
@@ -350,6 +353,7 @@ class Processor:
             self._strangers = self.counters.unbound
             outbox, counters = self._outbox, self.counters
             outbox.windows, outbox.episodes, outbox.marks = counters.windows, counters.episodes, counters.marks
+            self._closer.revised, self._closer.dirty_marks = counters.revised, counters.dirty_marks
             self._sites.restore(state["sites"])
             self._patients.restore(state["patients"])
             for slot, number in enumerate(self._patients.site[: len(self._patients.keys)].tolist()):
@@ -357,6 +361,7 @@ class Processor:
             for lane in self._lanes.values():
                 lane.grow(self._patients.capacity)
                 lane.restore(state["lanes"][lane.metric.name])
+            self._closer.restore(state["pending"])
 
 
 def factory(partitions: int) -> Callable[[int], Processor]:

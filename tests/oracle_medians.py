@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from tests.oracle_closed import Closed, Dirty
 from tests.oracle_evidence import CALLS, of_silence, of_window
 from tests.oracle_nights import in_force
-from tests.oracle_series import NEVER_TICKED, Closed, MedianMachine, Series, crossed
+from tests.oracle_series import NEVER_TICKED, MedianMachine, Series, crossed
 from vitals.journal import Episode, Mark, episode_id
 from vitals.metrics import SECOND_US as SECOND
 from vitals.policies import PRIORITY_OF_RANK, SIGNAL_RESPONSES, Policy, ThresholdRule
@@ -19,7 +20,7 @@ class Told(NamedTuple):
 
     offset: int
     key: bytes
-    what: Episode | Mark | tuple[Closed, ...]
+    what: Episode | Mark | tuple[Closed | Dirty, ...]
 
 
 UNITS = {"glucose": "mg/dL", "heart_rate": "/min"}
@@ -56,7 +57,7 @@ class Teller:
         self.pending: list[tuple[tuple[Any, ...], Told]] = []
         self.offset = self.row = 0
 
-    def tell(self, instant: int, key: bytes, what: Episode | Mark | tuple[Closed, ...]) -> None:
+    def tell(self, instant: int, key: bytes, what: Episode | Mark | tuple[Closed | Dirty, ...]) -> None:
         names, patient = ("", "", ""), key
         if isinstance(what, Episode):
             names = (what.device or "", what.metric or "", what.rule)
