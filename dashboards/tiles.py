@@ -191,7 +191,7 @@ def limits_of(policy: Policy, metric: str, interval_us: int) -> Limits | None:
         (low1, low2), (high1, high2) = _limits(policy, metric, "low"), _limits(policy, metric, "high")
         return GlucoseLimits(target=TARGET, low1=low1, low2=low2, high1=high1, high2=high2)
     if metric == METRIC_BY_NAME["heart_rate"].name:
-        rules = [rule for rule in policy.windows if rule.metric == metric and rule.applies(interval_us)]
+        rules = [rule for rule in policy.windows if rule.metric == metric and rule.always and rule.applies(interval_us)]
         plain = [rule for rule in rules if rule.on_above is None or _lowest(rule) is None]
         extreme = [rule for rule in rules if rule not in plain]
         return HeartRateLimits(
