@@ -59,7 +59,7 @@ async def _take(step: Processor) -> Turn:
 
 
 async def _write(settings: Settings, state: State) -> Turn:
-    async with Producer(settings, "bench-snapshots", compression="zstd") as producer:
+    async with Producer(settings, "bench-snapshots") as producer:
         cpu, began = own_cpu(), CLOCK.monotonic()
         await write(producer, PLACE, Processor.FORMAT, 1, state)
         return Turn(PATIENTS, own_cpu() - cpu, CLOCK.monotonic() - began)

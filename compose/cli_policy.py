@@ -18,8 +18,9 @@ from runtime.settings import Settings
 from vitals.bounds import violation
 from vitals.errors import InputError
 from vitals.policies import DEFAULT, Policy
-from vitals.policy_edits import RULES, edited
+from vitals.policy_edits import edited
 from vitals.policy_files import parse
+from vitals.policy_kinds import NAMES
 from vitals.policy_text import Difference, differences, table
 from vitals.registry import BY_CHARACTERS_MAX, PolicySet
 
@@ -27,7 +28,7 @@ FILE_BYTES_MAX = 256 * 1024
 """A policy is some 3 KB of JSON."""
 ANY_CHANGE = (
     "Any other change, times in minutes: low.1.for=10, high.2.lead=none, high=off. "
-    f"Rules: {', '.join(RULES)}. May be given more than once."
+    f"Rules: {', '.join(NAMES)}. May be given more than once."
 )
 Patient = Annotated[str, typer.Argument(metavar="PATIENT", help="The patient's pseudonym.")]
 

@@ -130,7 +130,7 @@ class Runner(Generic[S]):
             StateError: a log has lost its beginning, and no snapshot reaches beyond that.
         """
         name = f"{self._spec.group}-snapshots-{self._settings.instance}"
-        async with Producer(self._settings, name, compression="zstd") as own, asyncio.TaskGroup() as tasks:
+        async with Producer(self._settings, name) as own, asyncio.TaskGroup() as tasks:
             seconds = self._settings.snapshot_seconds
             saver = Saver(own, self._spec.snapshots, seconds, self._monotonic, self._metrics)
             while True:

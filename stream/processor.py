@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from pydantic import ValidationError
 
-from stream import episodes, evaluations, poll, windows
+from stream import episodes, evaluations, poll
+from stream.closer import Closer
 from stream.counters import Counters
 from stream.medians import NO_DATA
 from stream.outbox import Outbox, Where
 from stream.part import DEVICE_REMOVED, Lane
 from stream.rows import Part
-from stream.series import LONG_AGO, NEVER, Patients, Ranks
+from stream.series import LONG_AGO, NEVER, Patients
 from stream.sites import MARK_EVERY_US, Site, Sites
 from vitals.codecs.state import State, reading
 from vitals.control import ClockControl, PatientControl, SiteControl, decode
@@ -29,11 +30,9 @@ from vitals.journal import Mark
 from vitals.metrics import METRICS
 from vitals.snapshots import Format
 from vitals.steps import Output, Records
-from vitals.windows import EVALUATE_AFTER_US, EVALUATE_EVERY_US, WINDOWS
+from vitals.windows import EVALUATE_AFTER_US, WINDOWS
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from stream.poll import Poll
     from stream.series import Slots
     from vitals.journal import EpisodeChange
@@ -58,7 +57,7 @@ class Processor:
         self._sites = Sites()
         self._outbox = Outbox(partition)
         self._lanes = {metric.code: Lane(metric, self._patients, self._outbox) for metric in WATCHED}
-        self._ranks = Ranks(self._patients)
+        self._closer = Closer(self._patients, self._lanes, self._outbox)
         self._strangers = 0
         self._simulated = False
         self.counters = Counters()
@@ -166,7 +165,7 @@ class Processor:
             site.clock = at
             if begins:
                 site.catch_up()
-                self._next_window(site, self._patients.of_site(number))
+                self._closer.look_ahead(site, self._patients.of_site(number))
             heard.append(site)
             if site.silent_at is not None:
                 self._site_heard(site, Where(position, row, at))
@@ -195,8 +194,8 @@ class Processor:
                 self._alarms(lane, slots[lane.series.exists[slots]], site.clock, Where(position, row, 0))
             self._look_ahead(site, slots)
         if ends:
-            self._windows(site, slots, position, row)
-            self._next_window(site, slots)
+            self._closer.close(site, slots, position, row)
+            self._closer.look_ahead(site, slots)
 
     def _evaluate(self, site: Site, slots: Slots, where: Where) -> None:
         """Evaluate window rules at every T that the clock has passed, before the deadlines that this puts off."""
@@ -230,49 +229,6 @@ class Processor:
         lanes = self._lanes.values()
         mine = [lane.deadline(slots[lane.series.exists[slots]]) for lane in lanes]
         site.alarm_at = min((int(due.min()) for due in mine if due.size), default=NEVER)
-
-    # ---- windows
-
-    def _windows(self, site: Site, slots: Slots, position: int, row: int) -> None:
-        """Close the windows whose end the clock has passed: one record per patient and instant."""
-        instants: list[NDArray[np.int64]] = []
-        owners: list[Slots] = []
-        blocks: list[NDArray[np.void]] = []
-        for spec in WINDOWS:
-            lane = self._lanes[spec.metric.code]
-            mine = slots[lane.series.exists[slots]]
-            newest = int(lane.series.last_e[mine].max(initial=LONG_AGO))
-            for end in windows.due_ends(spec, site.closed[spec.code], site.clock, newest):
-                closed, rows = windows.close(spec, end, mine, lane.ring, lane.series)
-                instants.append(np.full(len(closed), end + spec.close_after_us))
-                owners.append(closed)
-                blocks.append(rows)
-            site.closed[spec.code] = windows.last_end(spec, site.clock)
-        if blocks:
-            at, slot, rows = np.concatenate(instants), np.concatenate(owners), np.concatenate(blocks)
-            order = np.lexsort((self._ranks.of(slot), at))  # the outputs' own order: then it costs little to sort them
-            self._write_windows(at[order], slot[order], rows[order], position, row)
-
-    def _write_windows(
-        self, at: NDArray[np.int64], slots: Slots, rows: NDArray[np.void], position: int, row: int
-    ) -> None:
-        if not len(rows):
-            return
-        keys = [self._patients.keys[slot] for slot in slots.tolist()]
-        rows["patient"] = np.frombuffer(b"".join(keys), "V16")
-        new = ((at[1:] != at[:-1]) | (slots[1:] != slots[:-1])).nonzero()[0] + 1
-        bounds = [0, *new.tolist(), len(rows)]
-        self._outbox.close(Where(position, row, 0), at.tolist(), keys, rows, bounds)
-
-    def _next_window(self, site: Site, slots: Slots) -> None:
-        ends = [
-            site.closed[spec.code] + spec.step_us + spec.close_after_us
-            for spec in WINDOWS
-            if spec.code in site.closed and self._lanes[spec.metric.code].series.exists[slots].any()
-        ]
-        if any(lane.medians.narrowest[slots].any() for lane in self._lanes.values()):
-            ends.append(site.evaluated + EVALUATE_EVERY_US + EVALUATE_AFTER_US)
-        site.window_at = min(ends, default=NEVER)
 
     # ---- sites
 

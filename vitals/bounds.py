@@ -6,34 +6,14 @@ policy, its level 2 turns on at once and calls as high. Numbers stand in ``docs/
 
 from __future__ import annotations
 
-import math
-from collections.abc import Collection, Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
-from vitals.metrics import METRIC_BY_NAME, MINUTE_US, SECOND_US
-from vitals.policies import (
-    DEFAULT,
-    PRIORITY_RANK,
-    Level,
-    Policy,
-    Priority,
-    Response,
-    SignalRule,
-    ThresholdRule,
-    WindowRule,
-)
+from vitals.bound_checks import Span, asked, minutes, time, whole
+from vitals.metrics import METRIC_BY_NAME, SECOND_US
+from vitals.policies import DEFAULT, PRIORITY_RANK, Level, Policy, Priority, SignalRule, ThresholdRule, WindowRule
+from vitals.policy_kinds import KINDS, Kind
 from vitals.units import UNIT_NAME
-
-
-class Span(NamedTuple):
-    """What a number may be, both ends included."""
-
-    least: float
-    most: float
-
-    def holds(self, value: float) -> bool:
-        """Whether a value lies within; never for what is no number."""
-        return self.least <= value <= self.most
 
 
 class LevelBounds(NamedTuple):
@@ -45,16 +25,6 @@ class LevelBounds(NamedTuple):
     on_minutes: Span
     margin: Span
     priorities: tuple[Priority, ...]
-
-
-class ResponseBounds(NamedTuple):
-    """Minutes of each step; ``must`` are those that have to exist."""
-
-    repeat: Span
-    hold: Span
-    lead: Span
-    everyone: Span
-    must: frozenset[str]
 
 
 LEVELS = {
@@ -75,20 +45,9 @@ WINDOW_MARGIN, WINDOW_STEPS, WINDOW_SUCCESSIVE = Span(0, 20), Span(6, 60), Span(
 """Beats per minute; width in steps of 10 s, not beyond what the processor's ring holds; evaluations in a row."""
 WINDOW_PRIORITIES: tuple[Priority, ...] = ("low", "medium")
 """Wrist heart rate is never high priority."""
-RESPONSES: dict[Priority, ResponseBounds] = {
-    "high": ResponseBounds(
-        Span(1, 5), Span(1, 15), Span(1, 5), Span(1, 10), frozenset({"repeat", "hold", "lead", "all"})
-    ),
-    "medium": ResponseBounds(Span(1, 60), Span(1, 120), Span(1, 60), Span(1, 60), frozenset({"repeat", "hold"})),
-    "low": ResponseBounds(Span(1, 240), Span(1, 240), Span(1, 240), Span(1, 240), frozenset({"hold"})),
-}
 SIGNAL_MEDIUM_MINUTES, SIGNAL_HOLD_MINUTES = Span(10, 240), Span(1, 120)
 SIGNAL_RECOVER_SECONDS, SIGNAL_INTERVAL_SECONDS = Span(0, 300), Span(1, 900)
 STEP_US = 10 * SECOND_US
-_HUGE = 1 << 62
-_THRESHOLDS = {rule.name: rule for rule in DEFAULT.thresholds}
-_WINDOWS = {rule.name: rule for rule in DEFAULT.windows}
-_SIGNALS = {rule.metric: rule for rule in DEFAULT.signals}
 
 
 def violation(policy: Policy) -> str | None:
@@ -97,57 +56,53 @@ def violation(policy: Policy) -> str | None:
 
 
 def _violations(policy: Policy) -> Iterator[str]:
-    yield from _names(policy)
-    for rule in policy.thresholds:
-        for level in rule.levels:
-            yield from _level(rule, level)
-        yield from _order(rule)
-    for window in policy.windows:
-        yield from _window(window)
-    for signal in policy.signals:
-        yield from _signal(signal)
-
-
-def _names(policy: Policy) -> Iterator[str]:
-    """Which rules there are: only known ones, each once, and the low rule always."""
-    thresholds = [each.name for each in policy.thresholds]
-    yield from _known(thresholds, _THRESHOLDS)
-    yield from _known([each.name for each in policy.windows], _WINDOWS)
-    yield from _known([each.metric for each in policy.signals], _SIGNALS)
-    for rule in policy.thresholds:
-        home = _THRESHOLDS[rule.name]
-        if (rule.metric, rule.side) != (home.metric, home.side):
-            yield f"rule {rule.name} is about {rule.metric[:64]!a}, {rule.side}; it is {home.metric}, {home.side}"
-        if [level.number for level in rule.levels] != [1, 2]:
-            yield f"rule {rule.name}: its levels are 1 and 2, the milder first"
-    for window in policy.windows:
-        if window.metric != _WINDOWS[window.name].metric:
-            yield f"rule {window.name} is about {window.metric[:64]!a}; it is {_WINDOWS[window.name].metric}"
-    if "low" not in thresholds:
+    for kind in KINDS:
+        yield from _names(kind, policy)
+    if "low" not in [each.name for each in policy.thresholds]:
         yield "rule low is missing: high priority has no off switch"
+    for kind in KINDS:
+        for rule in getattr(policy, kind.field):
+            yield from JUDGES[kind.field](rule)
 
 
-def _known(names: list[str], known: Collection[str]) -> Iterator[str]:
+def _names(kind: Kind, policy: Policy) -> Iterator[str]:
+    """Which rules there are: only known ones, each once, about the metric that they are for."""
+    names = [kind.name(rule).removeprefix("signal.") for rule in getattr(policy, kind.field)]
+    known = {name.removeprefix("signal."): rule for name, rule in kind.usual.items()}
     for name in names:
         if name not in known:
             yield f"rule {name[:64]!a} is unknown; known are {', '.join(known)}"
         if names.count(name) > 1:
             yield f"rule {name} is there {names.count(name)} times; a policy has one rule of a name"
+    for name, rule in zip(names, getattr(policy, kind.field), strict=True):
+        if rule.metric != known[name].metric:
+            yield f"rule {name} is about {rule.metric[:64]!a}; it is {known[name].metric}"
+
+
+def _threshold(rule: ThresholdRule) -> Iterator[str]:
+    home = next(each for each in DEFAULT.thresholds if each.name == rule.name)
+    if rule.side != home.side:
+        yield f"rule {rule.name} is about {rule.metric!a}, {rule.side}; it is {home.metric}, {home.side}"
+    if [level.number for level in rule.levels] != [1, 2]:
+        yield f"rule {rule.name}: its levels are 1 and 2, the milder first"
+    for level in rule.levels:
+        yield from _level(rule, level)
+    yield from _order(rule)
 
 
 def _level(rule: ThresholdRule, level: Level) -> Iterator[str]:
     where, bounds = f"{rule.name} {level.number}", LEVELS[rule.name, level.number]
     unit = UNIT_NAME[METRIC_BY_NAME[rule.metric].unit]
-    yield from _whole(f"{where} limit", level.limit, bounds.limit, unit)
+    yield from whole(f"{where} limit", level.limit, bounds.limit, unit)
     inside = (level.quick_limit - level.limit) * (1 if rule.side == "low" else -1)
     if not bounds.margin.holds(inside) or level.quick_limit % 1:
         way = "above" if rule.side == "low" else "below"
         allowed = f"give the limit, {level.limit:g}, or a whole number up to {bounds.margin.most:g} {unit} {way} it"
         yield f"{where} quick_limit is {level.quick_limit:g}: {allowed}"
-    yield from _minutes(f"{where} on_span_us", level.on_span_us, bounds.on_minutes)
-    yield from _minutes(f"{where} quick_span_us", level.quick_span_us, QUICK_MINUTES)
-    yield from _minutes(f"{where} slow_span_us", level.slow_span_us, SLOW_MINUTES)
-    yield from _asked(where, level.priority, bounds.priorities, level.response)
+    yield from minutes(f"{where} on_span_us", level.on_span_us, bounds.on_minutes)
+    yield from minutes(f"{where} quick_span_us", level.quick_span_us, QUICK_MINUTES)
+    yield from minutes(f"{where} slow_span_us", level.slow_span_us, SLOW_MINUTES)
+    yield from asked(where, level.priority, bounds.priorities, level.response)
 
 
 def _order(rule: ThresholdRule) -> Iterator[str]:
@@ -171,7 +126,7 @@ def _window(rule: WindowRule) -> Iterator[str]:
         elif limit is None or inside is None:
             yield f"{rule.name} {name if limit is None else off} is missing; to have no such rule leave all of it out"
         else:
-            yield from _whole(f"{rule.name} {name}", limit, bounds[name], unit)
+            yield from whole(f"{rule.name} {name}", limit, bounds[name], unit)
             margin = (limit - inside) * (1 if off == "off_at_most" else -1)
             if not WINDOW_MARGIN.holds(margin) or inside % 1:
                 within = f"within {WINDOW_MARGIN.most:g} {unit} of {name}, {limit:g}, on its calm side"
@@ -185,53 +140,20 @@ def _window(rule: WindowRule) -> Iterator[str]:
     if not WINDOW_SUCCESSIVE.holds(rule.successive):
         span = f"{WINDOW_SUCCESSIVE.least:g} to {WINDOW_SUCCESSIVE.most:g}"
         yield f"{rule.name} successive is beyond its bounds: give {span} evaluations"
-    yield from _asked(rule.name, rule.priority, WINDOW_PRIORITIES, rule.response)
+    yield from asked(rule.name, rule.priority, WINDOW_PRIORITIES, rule.response)
 
 
 def _signal(rule: SignalRule) -> Iterator[str]:
     where = f"signal {rule.metric}"
-    yield from _minutes(f"{where} medium_after_us", rule.medium_after_us, SIGNAL_MEDIUM_MINUTES)
-    yield from _minutes(f"{where} hold_us", rule.hold_us, SIGNAL_HOLD_MINUTES)
-    yield from _time(f"{where} recover_span_us", rule.recover_span_us, SIGNAL_RECOVER_SECONDS, SECOND_US)
-    yield from _time(f"{where} recover_interval_us", rule.recover_interval_us, SIGNAL_INTERVAL_SECONDS, SECOND_US)
+    yield from minutes(f"{where} medium_after_us", rule.medium_after_us, SIGNAL_MEDIUM_MINUTES)
+    yield from minutes(f"{where} hold_us", rule.hold_us, SIGNAL_HOLD_MINUTES)
+    yield from time(f"{where} recover_span_us", rule.recover_span_us, SIGNAL_RECOVER_SECONDS)
+    yield from time(f"{where} recover_interval_us", rule.recover_interval_us, SIGNAL_INTERVAL_SECONDS)
 
 
-def _asked(where: str, priority: Priority, allowed: tuple[Priority, ...], response: Response) -> Iterator[str]:
-    """Priority, and how people are asked to answer."""
-    if priority not in allowed:
-        yield f"{where} priority is {priority}: give {' or '.join(allowed)}"
-    bounds = RESPONSES[priority]
-    for name, value, span in (
-        ("repeat", response.repeat_us, bounds.repeat),
-        ("hold", response.hold_us, bounds.hold),
-        ("lead", response.lead_us, bounds.lead),
-        ("all", response.all_us, bounds.everyone),
-    ):
-        if value is not None:
-            yield from _minutes(f"{where} {name}_us", value, span)
-        elif name in bounds.must:
-            yield f"{where} {name}_us is missing: give {span.least:g} to {span.most:g} min, in µs"
-    if response.all_us is not None and (response.lead_us is None or response.all_us < response.lead_us):
-        yield f"{where} all_us comes before lead_us: the lead is called first"
-
-
-def _whole(where: str, value: float, span: Span, unit: str) -> Iterator[str]:
-    if not span.holds(value) or value % 1:
-        yield f"{_beyond(where, value, span, unit)}, a whole number"
-
-
-def _minutes(where: str, value_us: int, span: Span) -> Iterator[str]:
-    yield from _time(where, value_us, span, MINUTE_US)
-
-
-def _time(where: str, value_us: int, span: Span, unit_us: int) -> Iterator[str]:
-    if not span.least * unit_us <= value_us <= span.most * unit_us:
-        unit = "min" if unit_us == MINUTE_US else "s"
-        # an integer of hundreds of digits is valid JSON, and no float
-        value = value_us / unit_us if abs(value_us) < _HUGE else math.inf
-        yield f"{_beyond(where, value, span, unit)}, in µs"
-
-
-def _beyond(where: str, value: float, span: Span, unit: str) -> str:
-    allowed = f"{span.least:g}" if span.least == span.most else f"{span.least:g} to {span.most:g}"
-    return f"{where} is {value:g}: give {allowed} {unit}"
+JUDGES: dict[str, Callable[[Any], Iterator[str]]] = {
+    "thresholds": _threshold,
+    "windows": _window,
+    "signals": _signal,
+}
+"""What is judged of a rule whose name and metric are right, by its field in `vitals.policies.Rules`."""

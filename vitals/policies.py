@@ -88,13 +88,20 @@ class SignalRule(Message):
     """Devices with at least this interval need one reading only."""
 
 
-class Policy(Message):
+class Rules(Message):
+    """Rules of every kind (`vitals.policy_kinds`); what is not there is off."""
+
+    thresholds: tuple[ThresholdRule, ...] = ()
+    windows: tuple[WindowRule, ...] = ()
+    signals: tuple[SignalRule, ...] = ()
+
+
+class Policy(Rules):
     """The rules in force for one patient; ``version`` grows with every change."""
 
     version: int = Field(ge=1)
     thresholds: tuple[ThresholdRule, ...]
     signals: tuple[SignalRule, ...]
-    windows: tuple[WindowRule, ...] = ()
 
 
 def _response(repeat: int | None, hold: int, lead: int | None, everyone: int | None = None) -> Response:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
-from vitals.metrics import METRIC_BY_NAME, MINUTE_US, SECOND_US
-from vitals.policies import Level, Policy, Priority, Response, SignalRule, ThresholdRule, WindowRule
+from vitals.metrics import METRIC_BY_NAME, SECOND_US
+from vitals.policies import Level, Policy, SignalRule, ThresholdRule, WindowRule
+from vitals.policy_kinds import KINDS
+from vitals.policy_words import RULE, Facts, asked, limits, minutes
 from vitals.units import UNIT_NAME
 
-NONE = "-"
 OFF = "off"
-RULE = "rule"
-"""The fact that a rule is there at all."""
-
-Facts = dict[tuple[str, str], str]
-"""(where, what) -> in words, by rule; where is ``low 1``, ``heart_rate_high`` or ``signal glucose``."""
 
 
 class Difference(NamedTuple):
@@ -29,13 +26,9 @@ class Difference(NamedTuple):
 def facts(policy: Policy) -> Facts:
     """All that a policy says, its version apart."""
     found: Facts = {}
-    for rule in sorted(policy.thresholds, key=lambda each: each.side, reverse=True):
-        for level in rule.levels:
-            found |= _level(rule, level)
-    for window in sorted(policy.windows, key=lambda each: each.name):
-        found |= _window(window)
-    for signal in sorted(policy.signals, key=lambda each: each.metric):
-        found |= _signal(signal)
+    for kind in KINDS:
+        for rule in kind.ordered(kind.rules(policy)):
+            found |= TELLERS[kind.field](rule)
     return found
 
 
@@ -64,6 +57,10 @@ def table(policy: Policy, usual: Policy) -> list[str]:
     return lines
 
 
+def _threshold(rule: ThresholdRule) -> Facts:
+    return {fact: text for level in rule.levels for fact, text in _level(rule, level).items()}
+
+
 def _level(rule: ThresholdRule, level: Level) -> Facts:
     unit = UNIT_NAME[METRIC_BY_NAME[rule.metric].unit]
     on, off = ("<", ">=") if rule.side == "low" else (">", "<=")
@@ -73,21 +70,21 @@ def _level(rule: ThresholdRule, level: Level) -> Facts:
         "limit": f"{on} {level.limit:g} {unit}",
         "for": minutes(level.on_span_us) if level.on_span_us else "at once",
         "off": f"{quick} or {off} {level.limit:g} for {minutes(level.slow_span_us)}",
-    } | _asked(level.priority, level.response)
+    } | asked(level.priority, level.response)
     return {(f"{rule.name} {level.number}", what): text for what, text in said.items()}
 
 
 def _window(rule: WindowRule) -> Facts:
     unit = UNIT_NAME[METRIC_BY_NAME[rule.metric].unit]
-    on = _limits((">", rule.on_above), ("<", rule.on_below), ("<=", rule.on_at_most))
-    off = _limits(("<=", rule.off_at_most), (">=", rule.off_at_least))
+    on = limits((">", rule.on_above), ("<", rule.on_below), ("<=", rule.on_at_most))
+    off = limits(("<=", rule.off_at_most), (">=", rule.off_at_least))
     said = {
         RULE: "on",
         "limit": f"{' or '.join(on)} {unit}",
         "median of": minutes(rule.width_us),
         "times in a row": str(rule.successive),
         "off": " and ".join(off),
-    } | _asked(rule.priority, rule.response)
+    } | asked(rule.priority, rule.response)
     return {(rule.name, what): text for what, text in said.items()}
 
 
@@ -102,20 +99,9 @@ def _signal(rule: SignalRule) -> Facts:
     return {(f"signal {rule.metric}", what): text for what, text in said.items()}
 
 
-def _asked(priority: Priority, response: Response) -> dict[str, str]:
-    return {
-        "priority": priority,
-        "repeat": minutes(response.repeat_us),
-        "hold": minutes(response.hold_us),
-        "lead": minutes(response.lead_us),
-        "all": minutes(response.all_us),
-    }
-
-
-def minutes(us: int | None) -> str:
-    """A span in minutes; a dash for none."""
-    return NONE if us is None else f"{us / MINUTE_US:.15g} min"
-
-
-def _limits(*limits: tuple[str, float | None]) -> list[str]:
-    return [f"{sign} {limit:g}" for sign, limit in limits if limit is not None]
+TELLERS: dict[str, Callable[[Any], Facts]] = {
+    "thresholds": _threshold,
+    "windows": _window,
+    "signals": _signal,
+}
+"""The facts of a rule, by its field in `vitals.policies.Rules`."""

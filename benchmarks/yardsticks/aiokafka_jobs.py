@@ -90,7 +90,7 @@ async def sketch(kafka: str, topic: str, to: str, partitions: int) -> None:
         bootstrap_servers=kafka,
         enable_idempotence=True,
         acks="all",
-        compression_type="lz4",
+        compression_type="zstd",
         max_batch_size=256 * 1024,
     )
     await sink.start()

@@ -10,7 +10,8 @@ import pytest
 
 from compose.drills.bedside import POLICY as DRILLS
 from vitals import bounds
-from vitals.bounds import LEVELS, RESPONSES, WINDOW_LIMITS, WINDOW_MARGIN, WINDOW_PRIORITIES, violation
+from vitals.bound_checks import RESPONSES
+from vitals.bounds import LEVELS, WINDOW_LIMITS, WINDOW_MARGIN, WINDOW_PRIORITIES, violation
 from vitals.metrics import MINUTE_US
 from vitals.policies import DEFAULT, HEART_RATES, HIGH, LOW, PRIORITY_RANK, Level, Policy, Priority
 from vitals.proof import POLICY as PROOF

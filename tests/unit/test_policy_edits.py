@@ -33,12 +33,12 @@ def test_a_limit_takes_along_what_ends_the_alert():
 def test_each_thing_can_be_changed_by_its_name():
     """What a page of options would be is one form: rule, what of it, value."""
     assert changed("heart_rate_extreme.below=30", "heart_rate_high.above=120", "heart_rate_low.at_most=45") == [
-        ("heart_rate_extreme", "limit", "> 150 or < 35 /min", "> 150 or < 30 /min"),
-        ("heart_rate_extreme", "off", "<= 147 and >= 38", "<= 147 and >= 33"),
         ("heart_rate_high", "limit", "> 130 /min", "> 120 /min"),
         ("heart_rate_high", "off", "<= 127", "<= 117"),
         ("heart_rate_low", "limit", "<= 40 /min", "<= 45 /min"),
         ("heart_rate_low", "off", ">= 43", ">= 48"),
+        ("heart_rate_extreme", "limit", "> 150 or < 35 /min", "> 150 or < 30 /min"),
+        ("heart_rate_extreme", "off", "<= 147 and >= 38", "<= 147 and >= 33"),
     ]
     assert changed(
         "high.2.repeat=20", "high.2.lead = none", "low.1.for=10", "low.1.priority=high", "signal.glucose.hold=30"

@@ -1,0 +1,34 @@
+"""Words for what every kind of rule has: times, limits, priority and response (see `vitals.policy_text`)."""
+
+from __future__ import annotations
+
+from vitals.metrics import MINUTE_US
+from vitals.policies import Priority, Response
+
+NONE = "-"
+RULE = "rule"
+"""The fact that a rule is there at all."""
+
+Facts = dict[tuple[str, str], str]
+"""(where, what) -> in words, by rule; where is ``low 1``, ``heart_rate_high`` or ``signal glucose``."""
+
+
+def asked(priority: Priority, response: Response) -> dict[str, str]:
+    """How people are asked to answer."""
+    return {
+        "priority": priority,
+        "repeat": minutes(response.repeat_us),
+        "hold": minutes(response.hold_us),
+        "lead": minutes(response.lead_us),
+        "all": minutes(response.all_us),
+    }
+
+
+def minutes(us: int | None) -> str:
+    """A span in minutes; a dash for none."""
+    return NONE if us is None else f"{us / MINUTE_US:.15g} min"
+
+
+def limits(*found: tuple[str, float | None]) -> list[str]:
+    """The limits that there are, with their signs."""
+    return [f"{sign} {limit:g}" for sign, limit in found if limit is not None]
