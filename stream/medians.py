@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from stream.activity import Activity
+from stream.coverage import filled, fresh
 from stream.panes import COLD, Ring
 from stream.rules import ACTIVE, OVER, RETURNING, UNKNOWN, changed
 from stream.series import LONG_AGO, NEVER, Bools, Floats, Ints, Series, Slots, Table
@@ -20,7 +22,6 @@ from vitals.policies import PRIORITY_RANK, WindowRule
 from vitals.windows import (
     EVALUATE_AFTER_US,
     EVALUATE_EVERY_US,
-    FILLED_MIN_TENTHS,
     UNKNOWN_AFTER_US,
     fresh_span_us,
 )
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from vitals.policies import Policy
 
 Cells = NDArray[np.int32]
-NO_DATA = "no data"
+NO_DATA, MOVING, NO_ACTIVITY = "no data", "moving", "no activity data"
 LOST_AFTER_US = UNKNOWN_AFTER_US + EVALUATE_AFTER_US
 """On the site's clock, after the last evaluated T, an open episode turns unknown."""
 _SCALE = 2000
@@ -43,8 +44,8 @@ class Medians(Table):
 
     FILL: ClassVar[dict[str, float]] = {"evaluated": LONG_AGO, "eval_at": LONG_AGO}
 
-    def __init__(self, series: Series, ring: Ring) -> None:
-        self.series, self.ring = series, ring
+    def __init__(self, series: Series, ring: Ring, activity: Activity) -> None:
+        self.series, self.ring, self.activity = series, ring, activity
         self.possible = EVALUATE_EVERY_US % ring.pane_us == 0 and not ring.timed
         """Windows of 10-s steps are whole panes, and the ring knows which readings came late."""
         self.names: list[str] = []
@@ -53,6 +54,8 @@ class Medians(Table):
         self.widths: list[int] = []
         self.shown: dict[tuple[int, int], Shown] = {}
         self.reasons: dict[tuple[int, int], str] = {}
+        self.restless: dict[tuple[int, int], str] = {}
+        """Why the newest T with an evaluation did not count for an open episode; only since the last that did."""
         self.kind: NDArray[np.int32] = np.zeros((self.capacity, 0), np.int32)
         """Number of the rule in ``kinds`` plus one; 0 none; negative: gone, while its episode is open."""
         self.level: NDArray[np.int8] = np.zeros((self.capacity, 0), np.int8)
@@ -138,12 +141,13 @@ class Medians(Table):
                 continue
             chosen = slots[some]
             cells = self.ring.cells(chosen, at, width)
-            good = self._fresh(cells, chosen, at)
+            spans, waits_from = self.fresh_span[chosen], self.series.waits_from[chosen]
+            good = fresh(cells, self.ring.pane_us, at, spans, waits_from)
             if not np.count_nonzero(good):
                 if len(chosen) == len(slots) and width >= int(self.fresh_span[slots].max()):
                     break  # wider windows end with the same panes: nobody's holds a fresh reading
                 continue
-            good &= self._filled(cells, chosen)
+            good &= filled(cells, self.ring.pane_us, self.series.interval[chosen])
             done[some[good]] = True
             hot = np.flatnonzero(good & warm[some])
             if hot.size:
@@ -151,35 +155,6 @@ class Medians(Table):
         evaluated = slots[done]
         self.evaluated[evaluated] = np.maximum(self.evaluated[evaluated], at)
         return evaluated, moved
-
-    def _filled(self, cells: Cells, slots: Slots) -> Bools:
-        """Whether enough of the whole slots of width i, counted back from T, hold a reading; shape (n,)."""
-        full = cells != 0
-        pane, panes = self.ring.pane_us, cells.shape[1]
-        enough = np.zeros(len(slots), np.bool_)
-        intervals = np.maximum(self.series.interval[slots], pane)
-        least = int(intervals.min())
-        alike = least == int(intervals.max())  # as nearly everywhere; it costs less to see than `numpy.unique`
-        for interval in [least] if alike else np.unique(intervals).tolist():
-            rows = slice(None) if alike else np.flatnonzero(intervals == interval)
-            mine = full[rows]
-            count = panes * pane // interval
-            if interval > pane:
-                ends = -(-np.arange(count + 1) * interval // pane)
-                mine = np.logical_or.reduceat(mine[:, ::-1][:, : ends[-1]], ends[:-1], axis=1)
-            enough[rows] = mine.sum(axis=1) * 10 >= count * FILLED_MIN_TENTHS
-        return enough
-
-    def _fresh(self, cells: Cells, slots: Slots, at: int) -> Bools:
-        """Whether a reading that came in time lies near enough to T, from the device worn now; shape (n,)."""
-        pane, spans = self.ring.pane_us, self.fresh_span[slots]
-        count = min(cells.shape[1], -(-int(spans.max()) // pane))
-        ends = at - pane * np.arange(count - 1, -1, -1)
-        earliest = np.maximum(at - spans + 1, self.series.waits_from[slots])
-        fresh = cells[:, -count:] > 0
-        if ends[0] < int(earliest.max()):
-            fresh &= ends >= earliest[:, None]
-        return np.asarray(fresh.any(axis=1))
 
     def _medians(self, at: int, width: int, slots: Slots, cells: Cells) -> list[Moved]:
         """Move the machines of one width, where the median can be outside the calm zone or an episode is open."""
@@ -199,9 +174,19 @@ class Medians(Table):
                 rule = self.kinds[abs(kind) - 1]
                 applies = rule.width_us >= 2 * self.series.interval[slots]
                 mine = np.flatnonzero((kinds == kind) & applies) if rule.width_us == width else rows[:0]
+                if mine.size and kind > 0 and rule.rest_at_most is not None:
+                    mine = mine[self._at_rest(at, rule, column, slots[mine])]
                 if mine.size:
                     moved += self._move(at, rule if kind > 0 else None, column, slots[mine], values[mine])
         return moved
+
+    def _at_rest(self, at: int, rule: WindowRule, column: int, slots: Slots) -> Bools:
+        """Whether T counts for a rule that asks for rest, shape (n,); open episodes keep why it did not."""
+        assert rule.rest_at_most is not None, "asked of rules that ask for rest"
+        rest = self.activity.rest(slots, at, rule.width_us, rule.rest_at_most)
+        for row in ((self.level[slots, column] > 0) & ~rest.still).nonzero()[0].tolist():
+            self.restless[int(slots[row]), column] = MOVING if rest.known[row] else NO_ACTIVITY
+        return rest.still
 
     def _move(self, at: int, rule: WindowRule | None, column: int, slots: Slots, values: Floats) -> list[Moved]:
         """One evaluation of one rule; None is a rule that is gone: it ends."""
@@ -216,6 +201,7 @@ class Medians(Table):
         for row in np.flatnonzero((level > 0) | (after > 0)).tolist():
             slot = int(slots[row])
             moved += self._missed(slot, column, at)
+            self.restless.pop((slot, column), None)
             shown = seen(self.shown.get((slot, column)), rule, float(values[row]), at, int(since[row]))
             self.shown[slot, column] = shown
             was, becomes = int(level[row]), int(after[row])
@@ -236,6 +222,7 @@ class Medians(Table):
     def _over(self, slot: int, column: int) -> None:
         """An episode has ended, and with it a rule that is gone."""
         del self.shown[slot, column]
+        self.restless.pop((slot, column), None)
         if self.kind[slot, column] < 0:
             self.kind[slot, column] = 0
             self._refresh(slot)
@@ -245,7 +232,7 @@ class Medians(Table):
         due = int(self.eval_at[slot, column]) + LOST_AFTER_US
         if not self.level[slot, column] or self.condition[slot, column] == UNKNOWN or due >= at + EVALUATE_AFTER_US:
             return []
-        lost = self.lose(slot, column, NO_DATA, due)
+        lost = self.forget(slot, column, due)
         return [] if lost is None else [lost]
 
     # ---- what is open
@@ -259,6 +246,10 @@ class Medians(Table):
         """When each known open episode turns unknown, NEVER where none is; shape (n, rules)."""
         known = (self.level[slots] > 0) & (self.condition[slots] != UNKNOWN)
         return np.where(known, self.eval_at[slots] + LOST_AFTER_US, NEVER)
+
+    def forget(self, slot: int, column: int, at: int) -> Moved | None:
+        """An open episode has had its minute without an evaluation, or without one that counts."""
+        return self.lose(slot, column, self.restless.get((slot, column), NO_DATA), at)
 
     def lose(self, slot: int, column: int, reason: str, at: int) -> Moved | None:
         """An open episode turns unknown, or is unknown for another reason; None where nothing changes."""
@@ -301,6 +292,11 @@ class Medians(Table):
             "rows": self.rows(order),
             "shown": [(number, column, self._numbers[each.rule], *each[1:]) for number, column, each in shown],
             "reasons": [each for each in reasons if each[2] is not None],
+            "restless": [
+                (number, column, self.restless[slot, column])
+                for number, slot, column in places
+                if (slot, column) in self.restless
+            ],
         }
 
     def restore(self, state: State) -> None:
@@ -313,3 +309,4 @@ class Medians(Table):
             (slot, column): Shown(self.kinds[number - 1], *shown) for slot, column, number, *shown in state["shown"]
         }
         self.reasons = {(slot, column): reason for slot, column, reason in state["reasons"]}
+        self.restless = {(slot, column): reason for slot, column, reason in state["restless"]}

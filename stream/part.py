@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream.episodes import Writer
-from stream.medians import LOST_AFTER_US, NO_DATA, Medians
+from stream.medians import LOST_AFTER_US, Medians
 from stream.outbox import Outbox, Where
 from stream.panes import Ring
 from stream.rows import CENSORED_HIGH, CENSORED_LOW, NONE, WAITING_MAX, Part, Waiting, marked
@@ -26,6 +26,7 @@ from stream.turns import deciding, once, those, turns
 from vitals.units import Unit, canonical
 
 if TYPE_CHECKING:
+    from stream.activity import Activity
     from stream.rules import Change
     from stream.verdicts import Moved
     from vitals.codecs.state import State
@@ -61,14 +62,14 @@ class Batch(NamedTuple):
 class Lane:
     """One metric: its series, ring, machines and signals; what changes goes to the outbox."""
 
-    def __init__(self, metric: Metric, patients: Patients, outbox: Outbox) -> None:
+    def __init__(self, metric: Metric, patients: Patients, outbox: Outbox, activity: Activity) -> None:
         self.metric = metric
         self.patients = patients
         self.outbox = outbox
         self.series = Series(metric)
         self.ring = Ring(metric, timed=metric.whole)
         self.machines = Machines()
-        self.medians = Medians(self.series, self.ring)
+        self.medians = Medians(self.series, self.ring, activity)
         self.signals = Signals(self.series, self.medians)
         self.writer = Writer(patients, self.machines, self.signals)
         self.waiting = Waiting()
@@ -317,7 +318,7 @@ class Lane:
         """A slot's open episodes of window rules turn unknown: those that had their minute without an evaluation."""
         (due,) = self.medians.lost_at(np.array([slot]))
         for column in np.flatnonzero(due <= clock).tolist():
-            self._moved(self.medians.lose(slot, column, NO_DATA, int(due[column])), where)
+            self._moved(self.medians.forget(slot, column, int(due[column])), where)
 
     def regain(self, slot: int, reason: str, new: str, clock: int, where: Where) -> None:
         """A slot's episodes that were unknown for ``reason`` only are known again, or have had no data for too long

@@ -15,6 +15,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from stream import episodes, evaluations, poll
+from stream.activity import Activity
 from stream.closer import Closer
 from stream.counters import Counters
 from stream.medians import NO_DATA
@@ -27,7 +28,7 @@ from vitals.codecs.state import State, reading
 from vitals.control import ClockControl, PatientControl, SiteControl, decode
 from vitals.errors import CodecError
 from vitals.journal import Mark
-from vitals.metrics import METRICS
+from vitals.metrics import METRICS, STEPS
 from vitals.snapshots import Format
 from vitals.steps import Output, Records
 from vitals.windows import EVALUATE_AFTER_US, WINDOWS
@@ -48,7 +49,7 @@ DELAY_MIN_US = min(*(metric.silent_us for metric in WATCHED), *(m.gap_us for m i
 class Processor:
     """The step of one partition among ``partitions``; see `vitals.steps.Step`."""
 
-    FORMAT: ClassVar[Format] = Format("processor", 1)
+    FORMAT: ClassVar[Format] = Format("processor", 2)
 
     def __init__(self, partition: int, partitions: int) -> None:
         self._partition = partition
@@ -56,7 +57,9 @@ class Processor:
         self._patients = Patients()
         self._sites = Sites()
         self._outbox = Outbox(partition)
-        self._lanes = {metric.code: Lane(metric, self._patients, self._outbox) for metric in WATCHED}
+        self._activity = Activity()
+        self._lanes = {metric.code: Lane(metric, self._patients, self._outbox, self._activity) for metric in WATCHED}
+        self._takers: dict[int, Lane | Activity] = {**self._lanes, STEPS.code: self._activity}
         self._closer = Closer(self._patients, self._lanes, self._outbox)
         self._strangers = 0
         self._simulated = False
@@ -104,7 +107,7 @@ class Processor:
     def _readings(self, batch: Poll, begin: int, end: int, *, wait: bool = False) -> None:
         """Take the rows from ``begin`` to ``end`` and those that wait, or let all of a metric ``wait`` if they can."""
         codes = batch.codes[begin:end]
-        for code, lane in self._lanes.items():
+        for code, lane in self._takers.items():
             count = codes.count(code)
             if not count and (wait or not lane.waiting):
                 continue
@@ -116,7 +119,11 @@ class Processor:
                     chosen &= batch.slots[begin:end] >= 0
                 at = chosen.nonzero()[0] + begin
                 part = Part(batch.rows[at], batch.slots[at], at, batch.starts)
-            if not (wait and lane.wait(part)):
+            if wait and lane.wait(part):
+                continue
+            if isinstance(lane, Activity):
+                lane.take(part)
+            else:
                 self._expect(lane, lane.take(part))
 
     def _expect(self, lane: Lane, slots: Slots) -> None:
@@ -285,6 +292,7 @@ class Processor:
         site.catch_up()
         closes = control.closings > self._patients.closings[slot]
         self._patients.closings[slot] = control.closings
+        self._activity.wear(slot, control.worn, control.policy)
         for lane in self._lanes.values():
             lane.wear(slot, control.worn, site.clock, where)
             if closes and lane.series.exists[slot]:
@@ -301,7 +309,7 @@ class Processor:
         if needed > self._patients.capacity:
             capacity = needed + needed // 8 + 16
             self._patients.grow(capacity)
-            for lane in self._lanes.values():
+            for lane in self._takers.values():
                 lane.grow(capacity)
 
     def _count(self) -> None:
@@ -315,6 +323,7 @@ class Processor:
         """See `vitals.steps.Step`. Rows that wait are taken first."""
         for lane in self._lanes.values():
             self._expect(lane, lane.settle())
+        self._activity.settle()
         self._count()
         order = self._patients.order()
         return {
@@ -324,6 +333,7 @@ class Processor:
             "counters": asdict(self.counters),
             "sites": self._sites.state(),
             "patients": self._patients.state(order),
+            "activity": self._activity.state(order),
             "lanes": {lane.metric.name: lane.state(order) for lane in self._lanes.values()},
         }
 
@@ -339,6 +349,8 @@ class Processor:
             outbox.windows, outbox.episodes, outbox.marks = counters.windows, counters.episodes, counters.marks
             self._sites.restore(state["sites"])
             self._patients.restore(state["patients"])
+            self._activity.grow(self._patients.capacity)
+            self._activity.restore(state["activity"])
             for lane in self._lanes.values():
                 lane.grow(self._patients.capacity)
                 lane.restore(state["lanes"][lane.metric.name])

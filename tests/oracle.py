@@ -11,6 +11,7 @@ import math
 from typing import Any, Literal
 
 from tests.oracle_medians import NEVER_TICKED, MedianRules, Patient, Site, Told
+from tests.oracle_rest import STEPS, keeps_steps
 from tests.oracle_series import Closed, Deciding, Series, beyond
 from vitals.control import ClockControl, PatientControl, decode
 from vitals.journal import Episode, Mark, episode_id
@@ -340,7 +341,7 @@ class Oracle(MedianRules):
         self.patients[key] = patient
         site = self.site(control.site)
         for metric in METRIC_BY_CODE.values():
-            if metric.name in ("heart_rate", "glucose"):
+            if metric.name in ("heart_rate", "glucose") or (metric is STEPS and keeps_steps(patient, control)):
                 self.wear(key, metric, control, site)
                 if closes and metric.code in patient.series:
                     self.close_removed(key, patient.series[metric.code], site)
@@ -389,11 +390,3 @@ class Oracle(MedianRules):
         for side in ("low", "high"):
             if (rule := self.rule(patient, series, side)) is not None:
                 series.rules[side] = rule
-
-    def hush(self, key: bytes, series: Series, at: int) -> None:
-        """An open silence ends without a reading."""
-        signal = series.signal
-        if signal.rank:
-            rank, signal.rank, signal.why, signal.few = signal.rank, 0, "", False
-            signal.heard_at = at
-            self.signal(key, series, "clear", at, rank)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from tests.oracle_rest import why_not_at_rest
 from tests.oracle_series import Closed, MedianMachine, Series, crossed
 from vitals.journal import Episode, Mark, episode_id
 from vitals.metrics import SECOND_US as SECOND
@@ -87,6 +88,14 @@ class Teller:
         )  # fmt: skip
         self.tell(at, key, episode)
 
+    def hush(self, key: bytes, series: Series, at: int) -> None:
+        """An open silence ends without a reading."""
+        signal = series.signal
+        if signal.rank:
+            rank, signal.rank, signal.why, signal.few = signal.rank, 0, "", False
+            signal.heard_at = at
+            self.signal(key, series, "clear", at, rank)
+
     @staticmethod
     def needed(patient: Patient, series: Series) -> int:
         rule = next(each for each in patient.policy.signals if each.metric == series.metric.name)
@@ -131,14 +140,14 @@ class MedianRules(Teller):
             if machine.reason == "device removed":
                 machine.level, machine.condition, machine.reason = 0, "over", "closed"
                 self.median(key, series, machine, "clear", at)
-                machine.reason = ""
+                machine.reason = machine.restless = ""
 
     def forget_medians(self, key: bytes, series: Series, clock: int) -> None:
         """A minute without an evaluation."""
         for machine in series.medians.values():
             due = (machine.at or 0) + 62 * SECOND
             if machine.level and machine.condition != "unknown" and due <= clock:
-                machine.condition, machine.reason = "unknown", "no data"
+                machine.condition, machine.reason = "unknown", machine.restless or "no data"
                 self.median(key, series, machine, "unknown", due)
 
     def median(
@@ -170,7 +179,11 @@ class MedianRules(Teller):
         for machine in series.medians.values():
             median = medians.get(machine.rule.width_us)
             if machine.rule in series.applying() and median is not None and (machine.level or not machine.gone):
-                self.move(key, series, machine, at, median)
+                restless = why_not_at_rest(self.patients[key], machine, at)
+                if restless:
+                    machine.restless = restless if machine.level else ""
+                else:
+                    self.move(key, series, machine, at, median)
         series.evaluated = at if series.evaluated is None else max(at, series.evaluated)
         signal = series.signal
         if signal.rank and series.recovered(self.needed(self.patients[key], series)):
@@ -181,8 +194,9 @@ class MedianRules(Teller):
         """One evaluation of one rule."""
         rule = machine.rule
         if machine.level and machine.condition != "unknown" and at - (machine.at or 0) > 60 * SECOND:
-            machine.condition, machine.reason = "unknown", "no data"
+            machine.condition, machine.reason = "unknown", machine.restless or "no data"
             self.median(key, series, machine, "unknown", (machine.at or 0) + 62 * SECOND)
+        machine.restless = ""
         limit = None if machine.gone else crossed(rule, median)
         inside = (rule.off_at_most is None or median <= rule.off_at_most) and (
             rule.off_at_least is None or median >= rule.off_at_least

@@ -42,6 +42,8 @@ class MedianMachine:
     level: int = 0
     condition: str = "over"
     reason: str = ""
+    restless: str = ""
+    """Why the newest T with an evaluation did not count for an open episode, since the last that did."""
     says: str = ""
     run_since: int = 0
     at: int | None = None

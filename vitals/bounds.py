@@ -37,12 +37,17 @@ LEVELS = {
 QUICK_MINUTES, SLOW_MINUTES = Span(0, 15), Span(0, 30)
 WINDOW_LIMITS = {
     "heart_rate_high": {"on_above": Span(100, 200)},
+    "heart_rate_rest": {"on_above": Span(90, 160)},
     "heart_rate_low": {"on_at_most": Span(30, 60)},
     "heart_rate_extreme": {"on_above": Span(130, 220), "on_below": Span(25, 45)},
 }
 WINDOW_OFF = {"on_above": "off_at_most", "on_below": "off_at_least", "on_at_most": "off_at_least"}
 WINDOW_MARGIN, WINDOW_STEPS, WINDOW_SUCCESSIVE = Span(0, 20), Span(6, 60), Span(1, 30)
 """Beats per minute; width in steps of 10 s, not beyond what the processor's ring holds; evaluations in a row."""
+REST_STEPS = Span(0, 30)
+"""Steps a minute that may count as rest."""
+REST_ALWAYS, REST_NEVER = ("heart_rate_rest",), ("heart_rate_extreme",)
+"""Rules that must ask for rest, and that may not."""
 WINDOW_PRIORITIES: tuple[Priority, ...] = ("low", "medium")
 """Wrist heart rate is never high priority."""
 SIGNAL_MEDIUM_MINUTES, SIGNAL_HOLD_MINUTES = Span(10, 240), Span(1, 120)
@@ -137,10 +142,23 @@ def _window(rule: WindowRule) -> Iterator[str]:
     if rule.width_us % STEP_US or not WINDOW_STEPS.holds(rule.width_us // STEP_US):
         least, most = (int(steps * STEP_US) for steps in WINDOW_STEPS)
         yield f"{rule.name} width_us is beyond its bounds: give {least} to {most} µs, in whole steps of {STEP_US}"
+    yield from _rest(rule)
     if not WINDOW_SUCCESSIVE.holds(rule.successive):
         span = f"{WINDOW_SUCCESSIVE.least:g} to {WINDOW_SUCCESSIVE.most:g}"
         yield f"{rule.name} successive is beyond its bounds: give {span} evaluations"
     yield from asked(rule.name, rule.priority, WINDOW_PRIORITIES, rule.response)
+
+
+def _rest(rule: WindowRule) -> Iterator[str]:
+    """Whether the rule asks for rest as it may."""
+    where, most = f"{rule.name} rest_at_most", rule.rest_at_most
+    if most is None:
+        if rule.name in REST_ALWAYS:
+            yield f"{where} is missing: give {REST_STEPS.least:g} to {REST_STEPS.most:g} steps a minute"
+    elif rule.name in REST_NEVER:
+        yield f"{where} is {most:g}: leave it out, this rule may not wait for rest"
+    else:
+        yield from whole(where, most, REST_STEPS, "steps a minute")
 
 
 def _signal(rule: SignalRule) -> Iterator[str]:

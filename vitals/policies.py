@@ -68,8 +68,15 @@ class WindowRule(Message):
     off_at_most: float | None = None
     off_at_least: float | None = None
     successive: int = 1
+    rest_at_most: float | None = None
+    """Steps per minute up to which a T counts (RULES, *Heart rate at rest*); None asks for no rest."""
     priority: Priority
     response: Response
+
+    @property
+    def always(self) -> bool:
+        """Whether the rule judges every evaluation, at rest or not."""
+        return self.rest_at_most is None
 
     def applies(self, interval_us: int) -> bool:
         """Whether the rule says anything about a device of this nominal interval i: W >= 2 i."""
@@ -191,6 +198,18 @@ HEART_RATES = (
     ),
 )
 """Wrist heart rate is never high priority."""
+
+HEART_RATE_REST = WindowRule(
+    name="heart_rate_rest",
+    metric="heart_rate",
+    width_us=10 * MINUTE_US,
+    on_above=120,
+    off_at_most=117,
+    rest_at_most=0,
+    priority="low",
+    response=_response(None, 120, None),
+)
+"""Off in `DEFAULT`: it says something of those only whose device counts steps."""
 
 DEFAULT = Policy(
     version=1,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from vitals.edit_values import ASKED, asked, minutes, nothing, number
+from vitals.edit_values import ASKED, NONE, asked, minutes, nothing, number
 from vitals.errors import InputError
 from vitals.policies import Level, Policy, SignalRule, ThresholdRule, WindowRule
 from vitals.policy_kinds import NAMES, Kind, owner
@@ -21,6 +21,8 @@ WINDOW_LIMITS = {
     "below": ("on_below", "off_at_least"),
     "at_most": ("on_at_most", "off_at_least"),
 }
+REST = "steps"
+"""Of a window rule: how many a minute are rest; ``none`` asks for no rest."""
 SIGNAL_FIELDS = {"medium_after": "medium_after_us", "hold": "hold_us"}
 FORM = "write it like low.1.limit=65, high.2.repeat=20, heart_rate_high.above=120 or high=off"
 
@@ -88,8 +90,10 @@ def _window(rule: WindowRule, what: str, value: str, change: str) -> WindowRule:
     limits = [name for name, (on, _) in WINDOW_LIMITS.items() if getattr(rule, on) is not None]
     if what in ASKED:
         return asked(rule, what, value, change)
+    if what == REST:
+        return rule.model_copy(update={"rest_at_most": None if value == NONE else number(value, change)})
     if what not in limits:
-        raise nothing(change, f"{rule.name} has {', '.join([*limits, *ASKED])}")
+        raise nothing(change, f"{rule.name} has {', '.join([*limits, REST, *ASKED])}")
     on, off = WINDOW_LIMITS[what]
     before, inside, limit = getattr(rule, on), getattr(rule, off), number(value, change)
     return rule.model_copy(update={on: limit, off: limit + inside - before})

@@ -84,7 +84,10 @@ def _window(rule: WindowRule) -> Facts:
         "median of": minutes(rule.width_us),
         "times in a row": str(rule.successive),
         "off": " and ".join(off),
-    } | asked(rule.priority, rule.response)
+    }
+    if rule.rest_at_most is not None:
+        said["at rest"] = f"at most {rule.rest_at_most:g} steps a minute"
+    said |= asked(rule.priority, rule.response)
     return {(rule.name, what): text for what, text in said.items()}
 
 
