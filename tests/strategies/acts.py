@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-from tests.strategies.people import MMOLS, RATES, SUGARS
+from tests.strategies.people import COUNTING, MMOLS, RATES, RESTING, STRIDES, SUGARS
 from tests.strategies.wards import Patient, Plan, Ward
 from vitals.metrics import MINUTE_US, SECOND_US
 from vitals.readings import INVALID_SHIFT, Flag, Invalid
@@ -25,7 +25,7 @@ class Life(Ward):
     def act(self, number: int) -> None:
         """The act of a number: the same whatever came before, but for who is there and what they wear."""
         self.random = Random((self.seed << 12) | number)  # noqa: S311 - the same log from the same seed
-        often = [self.course, self.course, self.heart, self.heart]
+        often = [self.course, self.course, self.heart, self.heart, self.stroll]
         seldom = [self.odd, self.faulty, self.backlog, self.wait, self.lone, self.jump, self.change, self.change,
                   self.change, self.rebind, self.junk]  # fmt: skip
         self.random.choice(often * 2 + seldom)()
@@ -87,6 +87,8 @@ class Life(Ward):
         span = self.random.choice((5, 20, 70, 70, 120, 500)) * SECOND_US
         every = self.random.choice((7, 10, 10, 30)) if span <= 120 * SECOND_US else self.random.choice((30, 60))
         each, ticking = max(1, every * SECOND_US // interval), self.random.random() < 0.8
+        strides = patient.interval("steps") // interval if patient.sends("steps") else 1 << 30
+        known, still = self.random.choice((0.3, 1, 1)), self.random.choice((0.5, 0.9, 1))
         rows: list[bytes] = []
         for number in range(max(2, span // interval)):
             self.now += interval
@@ -95,6 +97,9 @@ class Life(Ward):
                 late = self.random.random() < stale
                 at = self.now - (self.random.choice((20, 40, 70)) * SECOND_US if late else 0)
                 rows.append(patient.wearer.row("heart_rate", value, at, self.now))
+            if number % strides == strides - 1 and self.random.random() < known:
+                stride = self.random.choice(STRIDES) if self.random.random() > still else 0
+                rows.append(patient.wearer.row("steps", stride, self.now, self.now))
             if number % each == each - 1 and ticking:
                 self.readings(patient, rows)
                 self.meanwhile(patient)
@@ -102,6 +107,34 @@ class Life(Ward):
         self.readings(patient, rows)
         if self.random.random() < 0.5:
             self.tick(self.now + 2 * SECOND_US)
+
+    def stroll(self) -> None:
+        """Somebody who sits and walks by turns: heart rate and steps together, and rules that ask for rest."""
+        patient = self.who("steps") or self.who("heart_rate")
+        if patient is None:
+            return
+        if not patient.sends("steps"):
+            patient.wear(f"counts-{patient.name}", self.random.choice(COUNTING), self.now)
+            self.tell(patient)
+        if patient.policy is not RESTING and self.random.random() < 0.5:
+            patient.policy = RESTING
+            self.tell(patient)
+        beat, stride = max(5 * SECOND_US, patient.interval("heart_rate")), patient.interval("steps")
+        rows: list[bytes] = []
+        for phase in range(self.random.choice((1, 2, 4, 4))):
+            rate = self.random.choice(RATES if phase else RATES[-7:])
+            most = self.random.choice((0, 0, 5, 5.001, 70)) if phase else 0
+            known, end = self.random.random() < 0.8, self.now + self.random.choice((60, 130, 200, 200)) * SECOND_US
+            while self.now < end:
+                self.now += beat
+                rows.append(patient.wearer.row("heart_rate", rate, self.now, self.now))
+                if known and self.now // stride > (self.now - beat) // stride:
+                    rows.append(patient.wearer.row("steps", self.random.choice((0, 0, most)), self.now, self.now))
+                if self.now // (10 * SECOND_US) > (self.now - beat) // (10 * SECOND_US):
+                    self.readings(patient, rows)
+                    self.meanwhile(patient)
+                    self.tick(self.now + self.random.choice((0, 2)) * SECOND_US)
+        self.readings(patient, rows)
 
     # ---- as it is
 
@@ -114,7 +147,7 @@ class Life(Ward):
         """A value near a limit; seldom one that no body has."""
         if self.random.random() < 0.05:
             return self.random.choice((0, -3, 0.1, 1001, 15, 19.9, 301, float("nan")))
-        return self.random.choice(SUGARS if metric == "glucose" else RATES)
+        return self.random.choice({"glucose": SUGARS, "steps": STRIDES}.get(metric, RATES))
 
     def odd(self) -> None:
         """Readings out of order, invalid, in the other unit, repeated, and others under the same identity."""

@@ -18,6 +18,7 @@ NEW_POLICY = "a policy change inside an episode"
 TWO_SITES = "two sites"
 REQUIRED = (IN_A_DELAY, JUMP, SWAP, NEW_POLICY, TWO_SITES)
 """The classes of which a run must have enough."""
+REASONS = {"device removed", "no data", "site silent", "too few readings", "closed", "moving", "no activity data"}
 JUMP_US = 60 * MINUTE_US
 
 
@@ -86,7 +87,7 @@ class Witness(Oracle):
         for told in self.told:
             if isinstance(told.what, Episode):
                 self.facts.add(f"an episode of {told.what.rule}")
-                if told.what.reason in {"device removed", "no data", "site silent", "too few readings", "closed"}:
+                if told.what.reason in REASONS:
                     self.facts.add(f"an episode with the reason {told.what.reason}")
         return self.facts
 

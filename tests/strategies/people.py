@@ -6,13 +6,27 @@ from typing import NamedTuple
 
 from vitals.devices import DEVICE_TYPES, DeviceType
 from vitals.metrics import MINUTE_US, SECOND_US
-from vitals.policies import DEFAULT, HEART_RATES, HIGH, LOW, Policy
+from vitals.policies import DEFAULT, HEART_RATE_REST, HEART_RATES, HIGH, LOW, Policy
 
 SUGARS = (45, 53, 53.4, 53.5, 54, 58, 59, 60, 69, 69.5, 70, 74, 75, 80, 120, 240, 241, 250, 250.5, 251, 389, 390, 400)
 """mg/dL at and between the limits of the low and high rules, ascending."""
 MMOLS = (2.97, 2.99, 3.0, 3.85, 3.88, 3.9, 4.2, 13.3, 13.87, 13.9, 22.2)
 RATES = (34, 36, 38, 39, 40.5, 41, 43, 60, 61.5, 128, 130.5, 140, 148, 150, 151)
 """/min at and between the limits of the window rules."""
+STRIDES = (0, 0, 0, 0, 4, 5, 5.001, 70)
+"""Steps a minute at and between the limits of rules that ask for rest."""
+RESTING = DEFAULT.model_copy(
+    update={
+        "windows": (
+            HEART_RATE_REST.model_copy(
+                update={"width_us": 2 * MINUTE_US, "on_above": 60, "off_at_most": 60, "rest_at_most": 5}
+            ),
+            HEART_RATES[1].model_copy(update={"width_us": MINUTE_US, "successive": 2}),
+            HEART_RATES[0].model_copy(update={"width_us": 3 * MINUTE_US, "rest_at_most": 0}),
+        )
+    }
+)
+"""Rules that ask for rest, over windows short enough for a generated log, beside one that does not."""
 
 
 class Person(NamedTuple):
@@ -22,6 +36,7 @@ class Person(NamedTuple):
     device: str
     kind: DeviceType
     site: int
+    policy: Policy = DEFAULT
 
 
 def _wrist(seconds: int) -> DeviceType:
@@ -30,11 +45,21 @@ def _wrist(seconds: int) -> DeviceType:
     return kind.model_copy(update={"name": f"wrist-{seconds}s", "streams": (stream,)})
 
 
+def _counting(beat: int, stride: int) -> DeviceType:
+    """A wrist device that counts steps, both at intervals in seconds."""
+    kind = DEVICE_TYPES["wrist-steps"]
+    pairs = zip(kind.streams, (beat, stride), strict=True)
+    streams = tuple(stream.model_copy(update={"interval_us": seconds * SECOND_US}) for stream, seconds in pairs)
+    return kind.model_copy(update={"name": f"wrist-{beat}s-{stride}s", "streams": streams})
+
+
+COUNTING = (_counting(5, 20), _counting(1, 60), _counting(5, 7))
 PEOPLE = (
     Person("ann", "cgm-1", DEVICE_TYPES["t1d-uom-5min"], 1),
     Person("bob", "cgm-2", DEVICE_TYPES["libre"], 1),
     Person("cyd", "ward-3", DEVICE_TYPES["ward"], 2),
     Person("dan", "wrist-4", DEVICE_TYPES["wrist"], 1),
+    Person("lea", "wrist-11", COUNTING[0], 1, RESTING),
     Person("eve", "wrist-5", _wrist(5), 1),
     Person("fay", "wrist-6", DEVICE_TYPES["wrist-5min"], 2),
     Person("gus", "wrist-7", _wrist(7), 1),
@@ -44,7 +69,7 @@ PEOPLE = (
 )
 SPARES = {
     "glucose": tuple(DEVICE_TYPES[name] for name in ("t1d-uom-5min", "libre", "dexcom", "libre-history", "ward")),
-    "heart_rate": (*(DEVICE_TYPES[name] for name in ("wrist", "wrist-5min", "ward")), _wrist(5)),
+    "heart_rate": (*(DEVICE_TYPES[name] for name in ("wrist", "wrist-5min", "ward")), _wrist(5), *COUNTING),
 }
 """What a person gets in place of the first device, by its metric."""
 
@@ -102,4 +127,4 @@ WIDE = DEFAULT.model_copy(
     }
 )
 """Other limits, and no rule for high glucose nor for silence of glucose."""
-POLICIES = (DEFAULT, QUICK, BARE, HASTY, WIDE, _moved("low", 10), _moved("low", -15), _moved("high", -10))
+POLICIES = (DEFAULT, QUICK, BARE, HASTY, WIDE, RESTING, _moved("low", 10), _moved("low", -15), _moved("high", -10))

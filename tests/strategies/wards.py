@@ -15,7 +15,7 @@ from tests.strategies.rows import Wearer
 from vitals.control import WornDevice
 from vitals.devices import Binding, DeviceType
 from vitals.metrics import MINUTE_US, SECOND_US
-from vitals.policies import DEFAULT, Policy
+from vitals.policies import Policy
 from vitals.topics import device_id, patient_id
 
 JUMPS = (SECOND_US // 2, SECOND_US, 9 * SECOND_US, 11 * SECOND_US, MINUTE_US, 5 * MINUTE_US, 12 * MINUTE_US,
@@ -44,7 +44,7 @@ class Patient:
         self.id = patient_id(person.name)
         self.version = 0
         self.closings = 0
-        self.policy: Policy = DEFAULT
+        self.policy: Policy = person.policy
         self.worn: list[WornDevice] = []
         self.wearer = self.wear(person.device, person.kind, since)
 
