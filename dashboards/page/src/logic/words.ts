@@ -18,6 +18,7 @@ export function word(alert: Pick<Alert, "category" | "patient" | "rule" | "level
   }
   if (alert.metric === "heart_rate") {
     if (alert.rule.includes("extreme")) return "HR EXTREME";
+    if (alert.rule.includes("rest")) return "HR AT REST";
     return alert.rule.includes("low") ? "HR LOW" : "HR HIGH";
   }
   return alert.rule.replaceAll("_", " ").toUpperCase();
@@ -52,7 +53,7 @@ export function why(alert: Alert, unit: Unit, now: number): string {
   const side = isBelow(alert) ? "below" : "above";
   if (alert.condition === "unknown") {
     if (alert.value_at === null) return `no data, since ${when(alert.at, now)}`;
-    return `was ${value} at ${when(alert.value_at, now)}, no data for ${span(now - alert.value_at)}`;
+    return `was ${value} at ${when(alert.value_at, now)}, ${unknownFor(alert.reason)} for ${span(now - alert.value_at)}`;
   }
   if (alert.condition === "returning") return `${value}, back ${side === "below" ? "above" : "below"} ${limit}, not yet for long enough`;
   const milder = milderBefore(alert);
@@ -61,6 +62,12 @@ export function why(alert: Alert, unit: Unit, now: number): string {
     return milder ? `over: was ${milder} from ${since} to ${until}, at times ${side} ${limit}` : `over: was ${side} ${limit} from ${since} to ${until}`;
   }
   return milder ? `${value}, ${side} ${limit}, ${milder} since ${since}` : `${value}, ${side} ${limit} since ${since}`;
+}
+
+/** What is missing while a value is there and a rule cannot judge it; of all else, data (RULES, *Heart rate at rest*). */
+function unknownFor(reason: string): string {
+  if (reason === "moving") return "moving, not at rest";
+  return reason === "no activity data" ? reason : "no data";
 }
 
 const AT_ONCE = 90 * SECOND;

@@ -11,6 +11,7 @@ const RULES: Record<string, string> = {
   heart_rate_high: "High heart rate",
   heart_rate_low: "Low heart rate",
   heart_rate_extreme: "Extreme heart rate",
+  heart_rate_rest: "High heart rate at rest",
 };
 
 export const KIND_WORDS: Record<Exclude<Kind, "quiet">, string> = {

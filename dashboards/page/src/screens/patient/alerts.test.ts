@@ -4,7 +4,7 @@ import { EVERYTHING, joined, passes, toEntry, type AlertFields } from "../feed/e
 import { changeWords, ruleWords } from "../feed/words";
 import { marksOf } from "./marks";
 import { aroundCrossing, heldWords, nearest, newest, rowsOf, summaryWords } from "./readings";
-import { levelWords, silentUs, watches, whyWords, type Policy } from "./rules";
+import { levelWords, silentUs, watches, whyWords, windowWords, type Policy } from "./rules";
 import { emptySeries, fromSpark, type Metric } from "./series";
 import { alertSpans, rows, within } from "./spans";
 
@@ -153,6 +153,18 @@ describe("why", () => {
     const [slow] = watches(POLICY, "heart_rate", MINUTE, number, ruleWords);
     const [fast] = watches(POLICY, "heart_rate", 5 * SECOND, number, ruleWords);
     expect([slow?.applies, fast?.applies]).toEqual([false, true]);
+  });
+
+  test("says that a rule of rest needs somebody who counts steps", () => {
+    const rest = { ...POLICY.windows[0]!, name: "heart_rate_rest", width_us: 10 * MINUTE, on_above: 120, on_below: null, successive: 1, rest_at_most: 0 };
+    const policy = { ...POLICY, windows: [rest] };
+    const [without] = watches(policy, "heart_rate", SECOND, number, ruleWords);
+    const [counted] = watches(policy, "heart_rate", SECOND, number, ruleWords, true);
+    expect(without?.hindrance).toBe("This rule does not apply: no device worn now counts steps.");
+    expect([counted?.name, counted?.words, counted?.applies]).toEqual([
+      "High heart rate at rest", "median of 10 min is above 120, and no step in that time", true,
+    ]);
+    expect(windowWords({ ...rest, rest_at_most: 5 }, number)).toBe("median of 10 min is above 120, and at most 5 steps a minute in that time");
   });
 
   test("shows the readings around the crossing", () => {

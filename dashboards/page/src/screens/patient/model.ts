@@ -34,6 +34,13 @@ export interface PatientRecord {
   readonly devices?: readonly DeviceOf[];
   readonly limits?: Partial<Record<Metric, Limits | null>>;
   readonly policy?: Policy | null;
+  readonly latest?: { readonly steps?: StepsOf | null };
+}
+
+/** The newest count of steps, per minute, at most a minute old when it was asked for. */
+export interface StepsOf {
+  readonly value: number | null;
+  readonly at: number | null;
 }
 
 export interface AlertsAnswer {

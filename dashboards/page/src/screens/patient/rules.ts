@@ -28,6 +28,8 @@ export interface WindowRule {
   readonly on_below?: number | null;
   readonly on_at_most?: number | null;
   readonly successive?: number;
+  /** Steps per minute up to which the rule judges; null asks for no rest. */
+  readonly rest_at_most?: number | null;
   readonly priority: string;
 }
 
@@ -44,8 +46,10 @@ export interface Watch {
   readonly name: string;
   readonly words: string;
   readonly priority: string;
-  /** False where the device's interval is too long for the rule's window. */
+  /** False where the device's interval is too long for the rule's window, or nothing counts the steps it asks for. */
   readonly applies: boolean;
+  /** Why it does not, empty where it does. */
+  readonly hindrance: string;
 }
 
 export function durationWords(us: number): string {
@@ -74,7 +78,12 @@ export function windowWords(rule: WindowRule, number: Number_): string {
     rule.on_at_most == null ? "" : `at or below ${number(rule.on_at_most, rule.metric)}`,
   ].filter((side) => side !== "").join(" or ");
   const times = (rule.successive ?? 1) > 1 ? `, ${rule.successive} times in a row (every 10 s)` : "";
-  return `median of ${durationWords(rule.width_us)} is ${sides}${times}`;
+  return `median of ${durationWords(rule.width_us)} is ${sides}${times}${restWords(rule)}`;
+}
+
+function restWords(rule: WindowRule): string {
+  if (rule.rest_at_most == null) return "";
+  return rule.rest_at_most === 0 ? ", and no step in that time" : `, and at most ${rule.rest_at_most} steps a minute in that time`;
 }
 
 /** Silence of a metric that calls, at least (RULES, *Signal*). */
@@ -107,19 +116,25 @@ function signalWords(metric: Metric, mediumAfter: number | null, interval: numbe
   return `no usable reading for ${durationWords(silentUs(metric, interval))}${later}`;
 }
 
-/** Every rule in force for a metric, and whether it applies at the device's interval (µs; null: not known). */
+/** Why a window rule says nothing of somebody: the device's interval (µs; null: not known), or no count of steps. */
+function hindranceWords(rule: WindowRule, interval: number | null, counted: boolean): string {
+  if (interval !== null && rule.width_us < 2 * interval) return "This rule does not apply at this device's interval.";
+  return rule.rest_at_most != null && !counted ? "This rule does not apply: no device worn now counts steps." : "";
+}
+
+/** Every rule in force for a metric, and whether it applies at the device's interval; whether steps are ``counted``. */
 export function watches(policy: Policy | null, metric: Metric, interval: number | null, number: Number_,
-                        name: (rule: string, level: number, metric: string | null) => string): Watch[] {
+                        name: (rule: string, level: number, metric: string | null) => string, counted = false): Watch[] {
   const thresholds = (policy?.thresholds ?? []).filter((rule) => rule.metric === metric).flatMap((rule) =>
     rule.levels.map((level) => ({
-      name: name(rule.name, level.number, metric), words: levelWords(rule, level, number), priority: level.priority, applies: true,
+      name: name(rule.name, level.number, metric), words: levelWords(rule, level, number), priority: level.priority, applies: true, hindrance: "",
     })));
-  const windows = (policy?.windows ?? []).filter((rule) => rule.metric === metric).map((rule) => ({
-    name: name(rule.name, 1, metric), words: windowWords(rule, number), priority: rule.priority,
-    applies: interval === null || rule.width_us >= 2 * interval,
-  }));
+  const windows = (policy?.windows ?? []).filter((rule) => rule.metric === metric).map((rule) => {
+    const hindrance = hindranceWords(rule, interval, counted);
+    return { name: name(rule.name, 1, metric), words: windowWords(rule, number), priority: rule.priority, applies: hindrance === "", hindrance };
+  });
   const signals = (policy?.signals ?? []).filter((rule) => rule.metric === metric).map((rule) => ({
-    name: name("signal", 1, metric), words: signalWords(metric, rule.medium_after_us ?? null, interval), priority: "low", applies: true,
+    name: name("signal", 1, metric), words: signalWords(metric, rule.medium_after_us ?? null, interval), priority: "low", applies: true, hindrance: "",
   }));
   return [...thresholds, ...windows, ...signals];
 }
