@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,16 +12,21 @@ import pytest
 from stream.activity import Activity
 from stream.processor import Processor
 from tests.logs import LATE, T0, Log, episodes, row, worn
+from vitals.bounds import REST_STEPS, violation
 from vitals.codecs.state import decode, encode
 from vitals.control import WornDevice
 from vitals.journal import Episode
-from vitals.metrics import SECOND_US
+from vitals.metrics import MINUTE_US, SECOND_US
 from vitals.policies import DEFAULT, HEART_RATE_REST, HEART_RATES, Policy, WindowRule
+from vitals.policy_edits import edited
+from vitals.policy_text import facts
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "rules.md"
 
 RESTING = DEFAULT.model_copy(update={"windows": (*HEART_RATES, HEART_RATE_REST)})
 
 
-def with_rule(**changes: object) -> Policy:
+def with_rule(**changes: Any) -> Policy:
     """The default and the rule of rest, changed."""
     rule = HEART_RATE_REST.model_copy(update=changes)
     return DEFAULT.model_copy(update={"windows": (*HEART_RATES, rule)})
@@ -284,9 +291,54 @@ def test_only_two_of_many_have_their_own_rows() -> None:
     assert other.series.waits_from[:2].tolist() == [6, 5]
 
 
-def test_the_rule_is_a_row_of_the_page_and_off_by_default() -> None:
+def test_the_rule_is_its_row_of_the_page_and_off_by_default() -> None:
     """It says something of those only whose device counts steps."""
-    assert HEART_RATE_REST not in DEFAULT.windows
-    assert isinstance(HEART_RATE_REST, WindowRule)
-    assert (HEART_RATE_REST.on_above, HEART_RATE_REST.off_at_most, HEART_RATE_REST.rest_at_most) == (120, 117, 0)
-    assert HEART_RATE_REST.response.hold_us == 120 * 60 * SECOND_US
+    (line,) = [each for each in PAGE.read_text().splitlines() if each.startswith("| heart rate at rest, ")]
+    name, on, off, priority, repeat, hold, escalation = (cell.strip() for cell in line.strip("| ").split("|"))
+    rule = HEART_RATE_REST
+    assert f"W {rule.width_us // MINUTE_US} min, no steps" in name
+    assert (rule.rest_at_most, rule.successive) == (0, 1)
+    assert (f"> {rule.on_above:g}", f"<= {rule.off_at_most:g}", rule.priority) == (on, off, priority)
+    assert (repeat, escalation, rule.response.repeat_us, rule.response.lead_us) == ("-", "-", None, None)
+    assert f"{rule.response.hold_us // MINUTE_US} min" == hold
+    assert rule.name not in [each.name for each in DEFAULT.windows]
+
+
+def test_a_policy_says_who_rests() -> None:
+    """As a clinician says it, within the page's bounds: a rule of rest without rest would be another rule."""
+    policy = edited(DEFAULT, ["heart_rate_rest=on", "heart_rate_rest.above=110", "heart_rate_rest.steps=5"])
+    assert violation(policy) is None
+    assert policy.windows[:3] == DEFAULT.windows
+    assert facts(policy)["heart_rate_rest", "at rest"] == "at most 5 steps a minute"
+    assert facts(policy)["heart_rate_rest", "limit"] == "> 110 /min"
+    assert ("heart_rate_high", "at rest") not in facts(policy)
+    assert edited(policy, ["heart_rate_rest=off"]) == DEFAULT
+    gated = edited(DEFAULT, ["heart_rate_high.steps=0"])
+    assert violation(gated) is None
+    assert facts(gated)["heart_rate_high", "at rest"] == "at most 0 steps a minute"
+    assert edited(gated, ["heart_rate_high.steps=none"]) == DEFAULT
+    assert f"Rest is at most {REST_STEPS.least} to {REST_STEPS.most} steps per minute" in PAGE.read_text()
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        (["heart_rate_rest=on", "heart_rate_rest.steps=none"],
+         "heart_rate_rest rest_at_most is missing: give 0 to 30 steps a minute"),
+        (["heart_rate_rest=on", "heart_rate_rest.steps=31"],
+         "heart_rate_rest rest_at_most is 31: give 0 to 30 steps a minute, a whole number"),
+        (["heart_rate_high.steps=0.5"], "heart_rate_high rest_at_most is 0.5: give 0 to 30 steps a minute"),
+        (["heart_rate_extreme.steps=0"],
+         "heart_rate_extreme rest_at_most is 0: leave it out, this rule may not wait for rest"),
+        (["heart_rate_rest=on", "heart_rate_rest.above=80"], "heart_rate_rest on_above is 80: give 90 to 160 /min"),
+    ],
+)  # fmt: skip
+def test_what_nobody_may_ask_of_rest(changes: list[str], told: str) -> None:
+    """An extreme heart rate calls whether somebody runs or not."""
+    assert (violation(edited(DEFAULT, changes)) or "").startswith(told)
+
+
+def test_an_old_policy_asks_for_no_rest() -> None:
+    """A control record of before has no such field, and its rules are what they were."""
+    old = HEART_RATES[0].model_dump_json(exclude={"rest_at_most"})
+    assert WindowRule.model_validate_json(old) == HEART_RATES[0]
