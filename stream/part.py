@@ -7,79 +7,39 @@ together, after the ring has taken every row up to it. So a run sees what the lo
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from itertools import pairwise
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from stream.episodes import Writer
-from stream.medians import LOST_AFTER_US, Medians
-from stream.outbox import Outbox, Where
-from stream.panes import Ring
-from stream.rows import CENSORED_HIGH, CENSORED_LOW, NONE, WAITING_MAX, Part, Waiting, marked
-from stream.rules import UNKNOWN, Deciding, Machines
-from stream.series import NEVER, Bools, Floats, Ints, Patients, Series, Slots
-from stream.signal import NO_WORD, SILENT, Signals
-from stream.turns import deciding, once, those, turns
-from vitals.units import Unit, canonical
+from stream.batch import Batch, classify, where_of
+from stream.rows import NONE, WAITING_MAX, Part, Waiting
+from stream.rules import Deciding
+from stream.series import Bools, Patients, Slots
+from stream.signal import NO_WORD, SILENT
+from stream.standing import Standing
+from stream.turns import once, those, turns
+from vitals.units import Unit
 
 if TYPE_CHECKING:
     from stream.activity import Activity
-    from stream.rules import Change
-    from stream.verdicts import Moved
+    from stream.outbox import Outbox, Where
     from vitals.codecs.state import State
     from vitals.control import WornDevice
-    from vitals.journal import Episode
     from vitals.metrics import Metric
 
 DEVICE_REMOVED = "device removed"
 _LAST_UNIT = int(Unit.MMOL_L)
-_SAYS_SILENT = np.int8(SILENT)
 
 
-class Batch(NamedTuple):
-    """Rows of one metric in log order, all shape (n,): event and arrival µs, canonical value, what rules see,
-    censoring (0, 1 low, 2 high), usable, late, deciding, what a row says about the signal, which row of the poll it is
-    (-1: of an earlier poll); record ``p`` of the poll begins at its row ``starts[p]``.
-    """
-
-    slots: Slots
-    events: Ints
-    arrivals: Ints
-    values: Floats
-    wholes: Floats
-    censored: NDArray[np.int8]
-    usable: Bools
-    late: Bools
-    deciding: Bools
-    words: NDArray[np.int8]
-    at: Slots
-    starts: list[int]
-
-
-class Lane:
-    """One metric: its series, ring, machines and signals; what changes goes to the outbox."""
+class Lane(Standing):
+    """What a metric has, as it takes rows, control records and snapshots."""
 
     def __init__(self, metric: Metric, patients: Patients, outbox: Outbox, activity: Activity) -> None:
-        self.metric = metric
-        self.patients = patients
-        self.outbox = outbox
-        self.series = Series(metric)
-        self.ring = Ring(metric, timed=metric.whole)
-        self.machines = Machines()
-        self.medians = Medians(self.series, self.ring, activity)
-        self.signals = Signals(self.series, self.medians)
-        self.writer = Writer(patients, self.machines, self.signals)
+        super().__init__(metric, patients, outbox, activity)
         self.waiting = Waiting()
         self.unbound = 0
         """Rows that no series of ours takes: no control record has bound a device of this metric."""
-
-    def grow(self, capacity: int) -> None:
-        """Make room for ``capacity`` patients."""
-        for table in (self.series, self.ring, self.machines, self.medians, self.signals):
-            table.grow(capacity)
 
     def wear(self, slot: int, worn: tuple[WornDevice, ...], clock: int, where: Where) -> None:
         """Take a control record's devices and the patient's policy, at ``clock`` (µs) of the patient's site."""
@@ -152,33 +112,9 @@ class Lane:
             rows, slots, at = rows[known], slots[known], at[known]
         if not len(rows):
             return slots
-        batch = self._classify(Part(rows, slots, at, starts))
+        batch = classify(Part(rows, slots, at, starts), self.series)
         self._turn_by_turn(batch)
         return self._remember(batch)
-
-    def _classify(self, part: Part) -> Batch:
-        rows, slots, at, starts = part
-        marks = marked(rows)
-        values = canonical(rows["value"], rows["unit"])
-        if np.count_nonzero(marks.censored):
-            low, high = marks.censored == CENSORED_LOW, marks.censored == CENSORED_HIGH
-            values = np.where(low, self.series.below[slots], np.where(high, self.series.above[slots], values))
-        good = marks.usable & np.isfinite(values)
-        decides = deciding(slots, marks.events, good, marks.late, self.series.last_e)
-        return Batch(
-            slots=slots,
-            events=marks.events,
-            arrivals=rows["received_at"],
-            values=values,
-            wholes=np.floor(values + 0.5) if self.metric.whole else values,
-            censored=marks.censored,
-            usable=good,
-            late=marks.late,
-            deciding=decides,
-            words=np.where(decides, _SAYS_SILENT, marks.words),
-            at=at,
-            starts=starts,
-        )
 
     def _turn_by_turn(self, batch: Batch) -> None:
         matter = self._matter(batch)
@@ -236,7 +172,7 @@ class Lane:
         for change in changes:
             seen = self.writer.last_seen(change.slot)
             episode = self.writer.threshold(change, seen.at, seen)
-            self._emit(_where(batch, at[change.slot], seen.at), change.slot, episode)
+            self._emit(where_of(batch, at[change.slot], seen.at), change.slot, episode)
         silent = self.signals.level[slots].nonzero()[0]
         if silent.size:
             over, begins = self.signals.heard(slots[silent], events[silent])
@@ -251,7 +187,7 @@ class Lane:
         elif not self.signals.tell(slot, SILENT):
             return
         episode = self.writer.signal(slot, "clear" if ends else "reason", at, was=was)
-        self._emit(_where(batch, row, at), slot, episode)
+        self._emit(where_of(batch, row, at), slot, episode)
 
     def _explain(self, batch: Batch, rows: Slots) -> None:
         """Rows of silent series that decide nothing but say why."""
@@ -259,7 +195,7 @@ class Lane:
             slot, at = int(batch.slots[row]), int(batch.arrivals[row])
             if self.signals.level[slot] and self.signals.tell(slot, int(batch.words[row])):
                 episode = self.writer.signal(slot, "reason", at)
-                self._emit(_where(batch, row, at), slot, episode)
+                self._emit(where_of(batch, row, at), slot, episode)
 
     def _last(self, batch: Batch, rows: Slots | slice) -> None:
         slots = batch.slots[rows]
@@ -278,119 +214,3 @@ class Lane:
             counts = those((batch.words > NO_WORD) & (batch.deciding | since))
         self.signals.why[batch.slots[counts]] = batch.words[counts]
         return batch.slots[decides]
-
-    def _emit(self, where: Where, slot: int, episode: Episode) -> None:
-        self.outbox.episode(where, self.patients.keys[slot], episode)
-
-    def unknown_at(self, slots: Slots) -> Ints:
-        """When known open episodes of each slot turn unknown, NEVER where none is; shape of ``slots``."""
-        known = (self.machines.level[slots] > 0) & (self.machines.condition[slots] != UNKNOWN)
-        low, high = known.T
-        return np.where(low | high, self.series.dec_rx[slots] + self.series.gap[slots], NEVER)
-
-    def forgotten_at(self, slots: Slots) -> Ints:
-        """When the first known open episode of a window rule turns unknown, NEVER where none is."""
-        if not np.count_nonzero(self.medians.level):
-            return np.full(len(slots), NEVER)
-        return np.asarray(self.medians.lost_at(slots).min(axis=1, initial=NEVER))
-
-    def deadline(self, slots: Slots) -> Ints:
-        """The first deadline of each slot (µs), NEVER where there is none; shape of ``slots``."""
-        due = np.minimum(self.signals.due_at(slots), self.signals.medium_at(slots))
-        if self.medians.names:
-            due = np.minimum(due, self.forgotten_at(slots))
-        if self.machines.kinds:
-            due = np.minimum(due, self.unknown_at(slots))
-        return due
-
-    def lose(self, slot: int, reason: str, where: Where, *, known_only: bool = False) -> None:
-        """A slot's open episodes turn unknown for a reason."""
-        for side in (0, 1):
-            if known_only and self.machines.condition[slot, side] == UNKNOWN:
-                continue
-            self._change(self.machines.lose(slot, side, reason), reason, where)
-        for column in range(len(self.medians.names)):
-            if known_only and self.medians.condition[slot, column] == UNKNOWN:
-                continue
-            self._moved(self.medians.lose(slot, column, reason, where.instant), where)
-
-    def forget(self, slot: int, clock: int, where: Where) -> None:
-        """A slot's open episodes of window rules turn unknown: those that had their minute without an evaluation."""
-        (due,) = self.medians.lost_at(np.array([slot]))
-        for column in np.flatnonzero(due <= clock).tolist():
-            self._moved(self.medians.forget(slot, column, int(due[column])), where)
-
-    def regain(self, slot: int, reason: str, new: str, clock: int, where: Where) -> None:
-        """A slot's episodes that were unknown for ``reason`` only are known again, or have had no data for too long
-        at ``clock`` (µs): those are unknown for the ``new`` reason from now on.
-        """
-        overdue = self.series.dec_rx[slot] + self.series.gap[slot] <= clock
-        for side in (0, 1):
-            if self.machines.reasons.get((slot, side)) == reason:
-                value = float(self.series.dec_value[slot])
-                machines = self.machines
-                change = machines.lose(slot, side, new) if overdue else machines.regain(slot, side, value)
-                self._change(change, new if overdue else "", where)
-        for column in range(len(self.medians.names)):
-            if self.medians.reasons.get((slot, column)) == reason:
-                if int(self.medians.eval_at[slot, column]) + LOST_AFTER_US <= clock:
-                    self._moved(self.medians.lose(slot, column, new, where.instant), where)
-                else:
-                    self._moved(self.medians.regain(slot, column, where.instant), where)
-
-    def close(self, slot: int, reason: str, new: str, where: Where) -> None:
-        """A slot's episodes that are unknown for ``reason`` end, for the ``new`` reason."""
-        for side in (0, 1):
-            if self.machines.reasons.get((slot, side)) == reason:
-                self._change(self.machines.close(slot, side), new, where)
-        for column in range(len(self.medians.names)):
-            if self.medians.reasons.get((slot, column)) == reason:
-                self._moved(self.medians.close(slot, column, new, where.instant), where)
-
-    def evaluate(self, at: int, slots: Slots, where: Where) -> Slots:
-        """Evaluate the window rules at T = ``at`` (µs); the slots that had an evaluation."""
-        evaluated, moved = self.medians.evaluate(at, slots)
-        for each in moved:
-            self._moved(each, where._replace(instant=each.known_at))
-        silent = evaluated[self.signals.level[evaluated] > 0]
-        for slot in silent[self.signals.recovered(silent)].tolist():
-            self.end_silence(slot, where)
-        return evaluated
-
-    def _moved(self, moved: Moved | None, where: Where) -> None:
-        if moved is not None:
-            self._emit(where._replace(instant=moved.known_at), moved.slot, self.writer.median(moved))
-
-    def _change(self, change: Change | None, reason: str, where: Where) -> None:
-        if change is not None:
-            seen = self.writer.last_seen(change.slot)
-            episode = self.writer.threshold(change, where.instant, seen, reason=reason)
-            self._emit(where, change.slot, episode)
-
-    def fall_silent(self, slot: int, where: Where) -> None:
-        """The signal alarm turns on: low, but never below an open episode of the same series."""
-        self.signals.open(slot, where.instant, max(1, self._rank(slot)))
-        self._emit(where, slot, self.writer.signal(slot, "open", where.instant))
-
-    def stay_silent(self, slot: int, where: Where) -> None:
-        """A low signal alarm rises to medium."""
-        self.signals.level[slot] = max(2, self._rank(slot))
-        self._emit(where, slot, self.writer.signal(slot, "rise", where.instant))
-
-    def _rank(self, slot: int) -> int:
-        return max(self.machines.rank(slot), self.medians.rank(slot))
-
-    def end_silence(self, slot: int, where: Where) -> None:
-        """The signal alarm ends without a reading: by an evaluation, or because its binding has ended."""
-        was = int(self.signals.level[slot])
-        self.signals.close(slot, where.instant)
-        if was:
-            self._emit(where, slot, self.writer.signal(slot, "clear", where.instant, was=was))
-
-
-def _where(batch: Batch, row: int, instant: int) -> Where:
-    """The cause of what a row says: its record and its number in it."""
-    at = int(batch.at[row])
-    assert at >= 0, "a row that says something does not wait"
-    record = bisect_right(batch.starts, at) - 1
-    return Where(record, at - batch.starts[record], instant)
