@@ -1,7 +1,6 @@
 """Who is at rest: steps of those whose rules ask for it (RULES, *Heart rate at rest*).
 
-Only they have a series and a ring, as *places*: place ``p`` is row ``p`` of both, and ``place`` holds p + 1 by slot.
-A place is made by a control record and stays, so that what is kept depends on the log alone.
+Only they have a series and a ring (`stream.places`).
 """
 
 from __future__ import annotations
@@ -12,15 +11,14 @@ import numpy as np
 
 from stream.coverage import filled, fresh
 from stream.panes import Ring
+from stream.places import Places
 from stream.rows import NONE, WAITING_MAX, Part, Waiting, marked
-from stream.series import Bools, Ints, Series, Slots, Table
+from stream.series import Bools, Ints, Series, Slots
 from vitals.metrics import STEPS
 from vitals.units import Unit, canonical
 from vitals.windows import FRESH_SPAN_US
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from vitals.codecs.state import State
     from vitals.control import WornDevice
     from vitals.policies import Policy
@@ -35,31 +33,22 @@ class Rest(NamedTuple):
     still: Bools
 
 
-class Activity(Table):
+class Activity(Places):
     """The steps of a partition; its rows wait like a lane's, and are in the ring before anything is evaluated."""
 
     def __init__(self) -> None:
-        self.place: NDArray[np.int32] = np.zeros(self.capacity, np.int32)
-        self.count = 0
         self.series = Series(STEPS)
         self.ring = Ring(STEPS, timed=False)
+        super().__init__(self.series, self.ring)
         self.waiting = Waiting()
 
     def wear(self, slot: int, worn: tuple[WornDevice, ...], policy: Policy) -> None:
         """Take a control record's devices and rules; nothing of this slot may wait."""
-        if not self.place[slot]:
-            asks = any(rule.rest_at_most is not None for rule in policy.windows)
-            if not (asks and any(device.type.stream(STEPS.name) is not None for device in worn)):
-                return
-            self._make_room(self.count + 1)
-            self.count += 1
-            self.place[slot] = self.count
-        self.series.wear(int(self.place[slot]) - 1, worn)
-
-    def _make_room(self, count: int) -> None:
-        if count > self.series.capacity:
-            for table in (self.series, self.ring):
-                table.grow(count + count // 8 + 16)
+        asks = any(rule.rest_at_most is not None for rule in policy.windows)
+        if asks and any(device.type.stream(STEPS.name) is not None for device in worn):
+            self.make(slot)
+        if self.place[slot]:
+            self.series.wear(int(self.place[slot]) - 1, worn)
 
     # ---- readings
 
@@ -79,7 +68,7 @@ class Activity(Table):
         kept = (self.place[slots] > 0) & (rows["unit"] <= _LAST_UNIT)
         if not np.count_nonzero(kept):
             return
-        rows, places = rows[kept], self.place[slots[kept]].astype(np.intp) - 1
+        rows, places = rows[kept], self.of(slots[kept])
         marks = marked(rows)
         values = canonical(rows["value"], rows["unit"])
         good = marks.usable & np.isfinite(values)
@@ -97,7 +86,7 @@ class Activity(Table):
         """Whether these are at rest over (at - width, at] (µs): known, and no reading above ``most`` steps a minute."""
         known, still = np.zeros(len(slots), np.bool_), np.zeros(len(slots), np.bool_)
         have = (self.place[slots] > 0).nonzero()[0]
-        places = self.place[slots[have]].astype(np.intp) - 1
+        places = self.of(slots[have])
         interval: Ints = np.maximum(self.series.interval[places], STEPS.pane_us)
         able = self.series.bound[places] & (2 * interval <= width)
         have, places, interval = have[able], places[able], interval[able]
@@ -115,14 +104,11 @@ class Activity(Table):
     def state(self, order: Slots) -> State:
         """The steps of these slots, and which of them have any, by their new numbers; nothing may wait."""
         assert not self.waiting, "what waits was taken"
-        numbers = self.place[order].nonzero()[0]
-        places = self.place[order[numbers]].astype(np.intp) - 1
+        numbers, places = self.chosen(order)
         return {"numbers": numbers, "series": self.series.state(places), "ring": self.ring.rows(places)}
 
     def restore(self, state: State) -> None:
         """Take a snapshot; there is room for its slots."""
-        self.count = len(state["numbers"])
-        self.place[state["numbers"]] = np.arange(1, self.count + 1)
-        self._make_room(self.count)
+        self.take_numbers(state["numbers"])
         self.series.restore(state["series"])
         self.ring.put(state["ring"])

@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 
 from stream.activity import Activity
 from stream.coverage import filled, fresh
+from stream.holds import Holds
 from stream.panes import COLD, Ring
 from stream.rules import ACTIVE, OVER, RETURNING, UNKNOWN, changed
 from stream.series import LONG_AGO, NEVER, Bools, Floats, Ints, Series, Slots, Table
+from stream.suspects import Suspects
 from stream.verdicts import OFF, ON, Moved, Shown, calm, says_to, seen
 from vitals.policies import PRIORITY_RANK, WindowRule
 from vitals.windows import (
@@ -44,8 +46,9 @@ class Medians(Table):
 
     FILL: ClassVar[dict[str, float]] = {"evaluated": LONG_AGO, "eval_at": LONG_AGO}
 
-    def __init__(self, series: Series, ring: Ring, activity: Activity) -> None:
-        self.series, self.ring, self.activity = series, ring, activity
+    def __init__(self, series: Series, ring: Ring, activity: Activity, suspects: Suspects) -> None:
+        self.series, self.ring, self.activity, self.suspects = series, ring, activity, suspects
+        self.holds = Holds()
         self.possible = EVALUATE_EVERY_US % ring.pane_us == 0 and not ring.timed
         """Windows of 10-s steps are whole panes, and the ring knows which readings came late."""
         self.names: list[str] = []
@@ -80,10 +83,11 @@ class Medians(Table):
         for name, rule in mine.items():
             self._know(name, rule)
         for column, name in enumerate(self.names):
-            if name in mine:
-                self.kind[slot, column] = self._numbers[mine[name]]
-            else:
-                self.kind[slot, column] = -abs(self.kind[slot, column]) if self.level[slot, column] else 0
+            before = int(self.kind[slot, column])
+            gone = -abs(before) if self.level[slot, column] else 0
+            self.kind[slot, column] = self._numbers[mine[name]] if name in mine else gone
+            if self.kind[slot, column] != before:
+                self.holds.drop(slot, column)
         self._refresh(slot)
 
     def _know(self, name: str, rule: WindowRule) -> None:
@@ -132,7 +136,7 @@ class Medians(Table):
 
     def evaluate(self, at: int, slots: Slots) -> tuple[Slots, list[Moved]]:
         """Evaluate T = ``at`` for slots that `reach` it: those with an evaluation, and what changed."""
-        warm = (self.ring.hot[slots] > 0) | self.level[slots].any(axis=1)
+        warm = (self.ring.hot[slots] > 0) | self._busy(slots)
         done = np.zeros(len(slots), np.bool_)
         moved: list[Moved] = []
         for width, column in sorted(zip(self.widths, range(len(self.widths)), strict=True)):
@@ -156,12 +160,16 @@ class Medians(Table):
         self.evaluated[evaluated] = np.maximum(self.evaluated[evaluated], at)
         return evaluated, moved
 
+    def _busy(self, slots: Slots) -> Bools:
+        """Whether an episode is open or held back: then a median in the calm zone says something, too."""
+        return np.asarray(self.level[slots].any(axis=1) | self.holds.any[slots])
+
     def _medians(self, at: int, width: int, slots: Slots, cells: Cells) -> list[Moved]:
         """Move the machines of one width, where the median can be outside the calm zone or an episode is open."""
         full = cells > 0
         out = (cells > self.ring.hot_above[slots, None]) | (full & (cells < self.ring.hot_below[slots, None]))
         n = full.sum(axis=1)
-        matter = np.flatnonzero(self.level[slots].any(axis=1) | (2 * out.sum(axis=1) >= n))
+        matter = np.flatnonzero(self._busy(slots) | (2 * out.sum(axis=1) >= n))
         slots, n = slots[matter], n[matter]
         ordered = np.sort(np.where(full[matter], cells[matter], COLD), axis=1)
         rows = np.arange(len(slots))
@@ -196,6 +204,13 @@ class Medians(Table):
         long = (at - since) // EVALUATE_EVERY_US + 1 >= successive
         level = self.level[slots, column]
         after = np.where(level > 0, ~((says == OFF) & long), (says == ON) & long).astype(np.int8)
+        if rule is not None and rule.artefact_hold_us:
+            opens = ((level == 0) & (after > 0)).nonzero()[0]
+            held = [slot for slot in slots[says != ON].tolist() if self.holds.any[slot]]
+            for slot in held:
+                self.holds.drop(slot, column)
+            found = [seen(None, rule, float(values[row]), at, int(since[row])) for row in opens.tolist()]
+            after[opens[self._held(column, slots[opens], found)]] = 0
         condition = np.where(after == 0, OVER, np.where(says == ON, ACTIVE, RETURNING)).astype(np.int8)
         moved, ended = [], []
         for row in np.flatnonzero((level > 0) | (after > 0)).tolist():
@@ -217,6 +232,25 @@ class Medians(Table):
         self.level[slots, column], self.condition[slots, column] = after, condition
         for slot in ended:
             self._over(slot, column)
+        return moved
+
+    def _held(self, column: int, slots: Slots, found: list[Shown]) -> Bools:
+        """Which of these openings artefact holds back; shape of ``slots``."""
+        if not found:
+            return np.zeros(0, np.bool_)
+        rule, at = found[0].rule, found[0].opened_at
+        suspect = self.suspects.mostly(slots, at, rule.width_us).tolist()
+        places = zip(slots.tolist(), found, suspect, strict=True)
+        return np.array([self.holds.put_off(slot, column, shown, suspect=doubt) for slot, shown, doubt in places])
+
+    def release(self, slot: int, clock: int) -> list[Moved]:
+        """What has been held for as long as may be opens, whether there was an evaluation or not."""
+        moved = []
+        for column, held in self.holds.take(slot, clock):
+            shown = self.shown[slot, column] = held.shown._replace(opened_at=held.until)
+            self.level[slot, column], self.condition[slot, column] = 1, ACTIVE
+            known_at = held.until + EVALUATE_AFTER_US
+            moved.append(Moved(slot, column, "open", 1, ACTIVE, held.until, known_at, shown))
         return moved
 
     def _over(self, slot: int, column: int) -> None:
@@ -292,6 +326,7 @@ class Medians(Table):
             "rows": self.rows(order),
             "shown": [(number, column, self._numbers[each.rule], *each[1:]) for number, column, each in shown],
             "reasons": [each for each in reasons if each[2] is not None],
+            "holds": self.holds.state(order, self._numbers),
             "restless": [
                 (number, column, self.restless[slot, column])
                 for number, slot, column in places
@@ -309,4 +344,5 @@ class Medians(Table):
             (slot, column): Shown(self.kinds[number - 1], *shown) for slot, column, number, *shown in state["shown"]
         }
         self.reasons = {(slot, column): reason for slot, column, reason in state["reasons"]}
+        self.holds.restore(state["holds"], self.kinds)
         self.restless = {(slot, column): reason for slot, column, reason in state["restless"]}

@@ -48,9 +48,11 @@ class Lane(Standing):
             return
         policy = self.patients.policy(slot)
         self.machines.set_policy(slot, policy, self.metric.name)
+        self.suspects.ask(slot, policy, self.metric.name)
         self.medians.set_policy(slot, policy)
         self.signals.set_policy(slot, policy)
         if changed:
+            self.medians.holds.drop(slot)
             mine, bound = self.series.worn[slot], bool(self.series.bound[slot])
             at = mine.since if mine.until is None else mine.until
             told = any((each.binding.since, each.binding.until) == (mine.since, mine.until) for each in worn)
@@ -67,6 +69,7 @@ class Lane(Standing):
         return {
             "series": self.series.state(order),
             "ring": self.ring.rows(order),
+            "suspects": self.suspects.state(order),
             "machines": self.machines.state(order),
             "medians": self.medians.state(order),
             "signals": self.signals.rows(order),
@@ -76,6 +79,7 @@ class Lane(Standing):
         """Take a snapshot; there is room for it."""
         self.series.restore(state["series"])
         self.ring.put(state["ring"])
+        self.suspects.restore(state["suspects"])
         self.machines.restore(state["machines"])
         self.medians.restore(state["medians"])
         self.signals.put(state["signals"])
@@ -157,8 +161,12 @@ class Lane(Standing):
 
     def _write(self, batch: Batch, rows: Slots | slice) -> None:
         slots = batch.slots[rows]
-        if slots.size:
-            self.ring.write(slots, batch.events[rows], batch.values[rows], batch.wholes[rows], batch.late[rows])
+        if not slots.size:
+            return
+        events = batch.events[rows]
+        taken = self.ring.write(slots, events, batch.values[rows], batch.wholes[rows], batch.late[rows])
+        if self.suspects.count:
+            self.suspects.write(slots[taken], events[taken], batch.doubted[rows][taken])
 
     def _decide(self, batch: Batch, rows: Slots) -> None:
         """Deciding readings that matter, one per series, already in the ring."""

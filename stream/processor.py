@@ -223,6 +223,7 @@ class Processor:
         """Fire the deadlines of one metric that lie at or before the clock."""
         for due_of, act in (
             (lane.unknown_at, lambda slot, at: lane.lose(slot, NO_DATA, at, known_only=True)),
+            (lane.held_at, lambda slot, at: lane.release(slot, clock, at)),
             (lane.forgotten_at, lambda slot, at: lane.forget(slot, clock, at)),
             (lane.signals.due_at, lane.fall_silent),
             (lane.signals.medium_at, lane.stay_silent),  # after the opening, which one jump of the clock may pass too

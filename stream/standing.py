@@ -12,6 +12,7 @@ from stream.panes import Ring
 from stream.rules import UNKNOWN, Machines
 from stream.series import NEVER, Ints, Patients, Series, Slots
 from stream.signal import Signals
+from stream.suspects import Suspects
 
 if TYPE_CHECKING:
     from stream.activity import Activity
@@ -32,13 +33,15 @@ class Standing:
         self.series = Series(metric)
         self.ring = Ring(metric, timed=metric.whole)
         self.machines = Machines()
-        self.medians = Medians(self.series, self.ring, activity)
+        self.suspects = Suspects(self.ring)
+        self.medians = Medians(self.series, self.ring, activity, self.suspects)
         self.signals = Signals(self.series, self.medians)
         self.writer = Writer(patients, self.machines, self.signals)
 
     def grow(self, capacity: int) -> None:
         """Make room for ``capacity`` patients."""
-        for table in (self.series, self.ring, self.machines, self.medians, self.signals):
+        tables = (self.series, self.ring, self.machines, self.suspects, self.medians, self.medians.holds, self.signals)
+        for table in tables:
             table.grow(capacity)
 
     # ---- deadlines
@@ -55,11 +58,17 @@ class Standing:
             return np.full(len(slots), NEVER)
         return np.asarray(self.medians.lost_at(slots).min(axis=1, initial=NEVER))
 
+    def held_at(self, slots: Slots) -> Ints:
+        """When what artefact holds back opens by the clock, NEVER where nothing is held; shape of ``slots``."""
+        return self.medians.holds.due_at(slots)
+
     def deadline(self, slots: Slots) -> Ints:
         """The first deadline of each slot (µs), NEVER where there is none; shape of ``slots``."""
         due = np.minimum(self.signals.due_at(slots), self.signals.medium_at(slots))
         if self.medians.names:
             due = np.minimum(due, self.forgotten_at(slots))
+        if self.medians.holds.held:
+            due = np.minimum(due, self.held_at(slots))
         if self.machines.kinds:
             due = np.minimum(due, self.unknown_at(slots))
         return due
@@ -82,6 +91,11 @@ class Standing:
         (due,) = self.medians.lost_at(np.array([slot]))
         for column in np.flatnonzero(due <= clock).tolist():
             self._moved(self.medians.forget(slot, column, int(due[column])), where)
+
+    def release(self, slot: int, clock: int, where: Where) -> None:
+        """A slot's openings that were held for as long as may be: they open."""
+        for moved in self.medians.release(slot, clock):
+            self._moved(moved, where)
 
     def regain(self, slot: int, reason: str, new: str, clock: int, where: Where) -> None:
         """A slot's episodes that were unknown for ``reason`` only are known again, or have had no data for too long

@@ -71,7 +71,7 @@ class Oracle(MedianRules):
         decides = usable and not flags & Flag.LATE and (series.newest is None or at > series.newest)
         if usable:
             series.newest = at if series.newest is None else max(series.newest, at)
-            series.fill(at, value, late=bool(flags & Flag.LATE))
+            series.fill(at, value, late=bool(flags & Flag.LATE), doubted=bool(flags & Flag.ARTEFACT))
         if decides:
             whole = math.floor(value + 0.5) if series.metric.whole else value
             censored: Literal["low", "high"] | None = None
@@ -273,6 +273,7 @@ class Oracle(MedianRules):
                 if machine.level and machine.condition != "unknown":
                     machine.condition, machine.reason = "unknown", "no data"
                     self.episode(key, series, side, "unknown", at=series.last.arrival + series.gap, was=machine.level)
+        self.release_medians(key, series, clock)
         self.forget_medians(key, series, clock)
         rule = next((each for each in patient.policy.signals if each.metric == series.metric.name), None)
         signal = series.signal
@@ -374,6 +375,8 @@ class Oracle(MedianRules):
             at = binding.since if binding.until is None else binding.until
         series.signal.why, series.signal.few = "", False
         self.hush(key, series, at)
+        for machine in series.medians.values():
+            machine.held = None
         if not bound:
             self.lose(key, series, "device removed", at)
 

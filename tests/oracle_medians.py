@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from tests.oracle_artefact import held_back, keep_doubts
 from tests.oracle_rest import why_not_at_rest
-from tests.oracle_series import Closed, MedianMachine, Series, crossed
+from tests.oracle_series import Closed, MedianMachine, Series, crossed, inside
 from vitals.journal import Episode, Mark, episode_id
 from vitals.metrics import SECOND_US as SECOND
 from vitals.policies import PRIORITY_OF_RANK, SIGNAL_RESPONSES, Policy
@@ -108,12 +109,17 @@ class MedianRules(Teller):
     @staticmethod
     def set_rules(series: Series, policy: Policy) -> None:
         """The rules of a policy; one that is gone ends at the next evaluation."""
+        keep_doubts(series, policy)
+        before = {name: (machine.rule, machine.gone) for name, machine in series.medians.items()}
         for machine in series.medians.values():
             machine.gone = True
         for rule in policy.windows:
             if rule.metric == series.metric.name == "heart_rate":
                 series.medians.setdefault(rule.name, MedianMachine(rule)).rule = rule
                 series.medians[rule.name].gone = False
+        for name, machine in series.medians.items():
+            if before.get(name) != (machine.rule, machine.gone):
+                machine.held = None
 
     def lose_medians(self, key: bytes, series: Series, reason: str, at: int, *, known_only: bool = False) -> None:
         for machine in series.medians.values():
@@ -141,6 +147,17 @@ class MedianRules(Teller):
                 machine.level, machine.condition, machine.reason = 0, "over", "closed"
                 self.median(key, series, machine, "clear", at)
                 machine.reason = machine.restless = ""
+
+    def release_medians(self, key: bytes, series: Series, clock: int) -> None:
+        """What artefact has held for as long as may be."""
+        for machine in series.medians.values():
+            held = machine.held
+            if held is None or held.since + machine.rule.artefact_hold_us + 2 * SECOND > clock:
+                continue
+            machine.level, machine.condition, machine.held, machine.beyond = 1, "active", None, True
+            machine.opened_at, machine.since = held.since + machine.rule.artefact_hold_us, held.run_since
+            machine.value, machine.value_at, machine.limit = held.value, held.value_at, held.limit
+            self.median(key, series, machine, "open", machine.opened_at, instant=machine.opened_at + 2 * SECOND)
 
     def forget_medians(self, key: bytes, series: Series, clock: int) -> None:
         """A minute without an evaluation."""
@@ -198,17 +215,16 @@ class MedianRules(Teller):
             self.median(key, series, machine, "unknown", (machine.at or 0) + 62 * SECOND)
         machine.restless = ""
         limit = None if machine.gone else crossed(rule, median)
-        inside = (rule.off_at_most is None or median <= rule.off_at_most) and (
-            rule.off_at_least is None or median >= rule.off_at_least
-        )
-        says = "on" if limit is not None else "off" if inside or machine.gone else "neither"
+        says = "on" if limit is not None else "off" if machine.gone or inside(rule, median) else "neither"
         if machine.at != at - 10 * SECOND or machine.says != says:
             machine.run_since = at
         machine.at, machine.says = at, says
         run = (at - machine.run_since) // (10 * SECOND) + 1
         enough = run >= (1 if machine.gone else rule.successive)
         was, condition = machine.level, machine.condition
-        if not was and says == "on" and enough:
+        machine.held = None if limit is None else machine.held
+        opens = not was and limit is not None and enough
+        if opens and not held_back(series, machine, at, median, limit):
             machine.level, machine.opened_at, machine.since = 1, at, machine.run_since
         elif was and says == "off" and enough:
             machine.level = 0

@@ -33,6 +33,16 @@ class Machine:
     reason: str = ""
 
 
+class Held(NamedTuple):
+    """An opening that artefact holds back: since which T, and what it would show."""
+
+    since: int
+    run_since: int
+    value: float
+    value_at: int
+    limit: float
+
+
 @dataclass
 class MedianMachine:
     """The machine of one window rule; ``rule`` is the last one that the policy had under this name."""
@@ -42,6 +52,7 @@ class MedianMachine:
     level: int = 0
     condition: str = "over"
     reason: str = ""
+    held: Held | None = None
     restless: str = ""
     """Why the newest T with an evaluation did not count for an open episode, since the last that did."""
     says: str = ""
@@ -62,6 +73,12 @@ def crossed(rule: WindowRule, median: float) -> float | None:
     if rule.on_below is not None and median < rule.on_below:
         return rule.on_below
     return rule.on_at_most if rule.on_at_most is not None and median <= rule.on_at_most else None
+
+
+def inside(rule: WindowRule, median: float) -> bool:
+    """Whether a median is within all the limits at which a rule turns off."""
+    high, low = rule.off_at_most, rule.off_at_least
+    return (high is None or median <= high) and (low is None or median >= low)
 
 
 @dataclass
@@ -109,6 +126,9 @@ class Series:
     newest: int | None = None
     last: Deciding | None = None
     panes: dict[int, tuple[int, float, int, bool]] = field(default_factory=dict)
+    keeps_doubts: bool = False
+    doubted: set[int] = field(default_factory=set)
+    """Panes whose reading the device itself doubts."""
     medians: dict[str, MedianMachine] = field(default_factory=dict)
     evaluated: int | None = None
     head: int = 0
@@ -170,12 +190,14 @@ class Series:
             return "waiting for the first reading"
         return "too few readings" if self.signal.few else "silent"
 
-    def fill(self, at: int, value: float, *, late: bool) -> None:
+    def fill(self, at: int, value: float, *, late: bool, doubted: bool = False) -> None:
         pane = -(-at // self.metric.pane_us)
         size = self.metric.panes
         if self.panes and pane <= self.head - size:
             return
         self.head = max(self.head, pane) if self.panes else pane
+        if pane not in self.panes and self.keeps_doubts and doubted:
+            self.doubted.add(pane)
         self.panes.setdefault(pane, (at, math.floor(value + 0.5), math.floor(value * 1000 + 0.5), late))
         if len(self.panes) > size or min(self.panes) <= self.head - size:
             self.panes = {number: cell for number, cell in self.panes.items() if number > self.head - size}

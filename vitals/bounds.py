@@ -47,7 +47,9 @@ WINDOW_MARGIN, WINDOW_STEPS, WINDOW_SUCCESSIVE = Span(0, 20), Span(6, 60), Span(
 REST_STEPS = Span(0, 30)
 """Steps a minute that may count as rest."""
 REST_ALWAYS, REST_NEVER = ("heart_rate_rest",), ("heart_rate_extreme",)
-"""Rules that must ask for rest, and that may not."""
+"""Rules that must ask for rest, and that may neither ask for it nor be held."""
+ARTEFACT_SECONDS = Span(10, 60)
+"""How long artefact may hold a rule; those of `REST_NEVER` not at all."""
 WINDOW_PRIORITIES: tuple[Priority, ...] = ("low", "medium")
 """Wrist heart rate is never high priority."""
 SIGNAL_MEDIUM_MINUTES, SIGNAL_HOLD_MINUTES = Span(10, 240), Span(1, 120)
@@ -143,6 +145,7 @@ def _window(rule: WindowRule) -> Iterator[str]:
         least, most = (int(steps * STEP_US) for steps in WINDOW_STEPS)
         yield f"{rule.name} width_us is beyond its bounds: give {least} to {most} µs, in whole steps of {STEP_US}"
     yield from _rest(rule)
+    yield from _artefact(rule)
     if not WINDOW_SUCCESSIVE.holds(rule.successive):
         span = f"{WINDOW_SUCCESSIVE.least:g} to {WINDOW_SUCCESSIVE.most:g}"
         yield f"{rule.name} successive is beyond its bounds: give {span} evaluations"
@@ -159,6 +162,17 @@ def _rest(rule: WindowRule) -> Iterator[str]:
         yield f"{where} is {most:g}: leave it out, this rule may not wait for rest"
     else:
         yield from whole(where, most, REST_STEPS, "steps a minute")
+
+
+def _artefact(rule: WindowRule) -> Iterator[str]:
+    """Whether the rule waits for artefact no longer than it may."""
+    where, hold = f"{rule.name} artefact_hold_us", rule.artefact_hold_us
+    if hold and rule.name in REST_NEVER:
+        yield f"{where} is there: leave it out, this rule may not wait for artefact to end"
+    elif hold:
+        yield from time(where, hold, ARTEFACT_SECONDS)
+        if hold % STEP_US:
+            yield f"{where} is no whole step: give 0, or whole steps of {STEP_US} µs"
 
 
 def _signal(rule: SignalRule) -> Iterator[str]:

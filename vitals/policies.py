@@ -70,6 +70,8 @@ class WindowRule(Message):
     successive: int = 1
     rest_at_most: float | None = None
     """Steps per minute up to which a T counts (RULES, *Heart rate at rest*); None asks for no rest."""
+    artefact_hold_us: int = 0
+    """How long at most an opening is held while its window is mostly suspect (RULES, *Artefact hold*); 0 never."""
     priority: Priority
     response: Response
 

@@ -21,8 +21,8 @@ WINDOW_LIMITS = {
     "below": ("on_below", "off_at_least"),
     "at_most": ("on_at_most", "off_at_least"),
 }
-REST = "steps"
-"""Of a window rule: how many a minute are rest; ``none`` asks for no rest."""
+REST, ARTEFACT = "steps", "artefact"
+"""Of a window rule: how many a minute are rest; how long (min) artefact may hold it. ``none`` asks for neither."""
 SIGNAL_FIELDS = {"medium_after": "medium_after_us", "hold": "hold_us"}
 FORM = "write it like low.1.limit=65, high.2.repeat=20, heart_rate_high.above=120 or high=off"
 
@@ -92,8 +92,10 @@ def _window(rule: WindowRule, what: str, value: str, change: str) -> WindowRule:
         return asked(rule, what, value, change)
     if what == REST:
         return rule.model_copy(update={"rest_at_most": None if value == NONE else number(value, change)})
+    if what == ARTEFACT:
+        return rule.model_copy(update={"artefact_hold_us": 0 if value == NONE else minutes(value, change)})
     if what not in limits:
-        raise nothing(change, f"{rule.name} has {', '.join([*limits, REST, *ASKED])}")
+        raise nothing(change, f"{rule.name} has {', '.join([*limits, REST, ARTEFACT, *ASKED])}")
     on, off = WINDOW_LIMITS[what]
     before, inside, limit = getattr(rule, on), getattr(rule, off), number(value, change)
     return rule.model_copy(update={on: limit, off: limit + inside - before})

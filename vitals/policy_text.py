@@ -87,6 +87,8 @@ def _window(rule: WindowRule) -> Facts:
     }
     if rule.rest_at_most is not None:
         said["at rest"] = f"at most {rule.rest_at_most:g} steps a minute"
+    if rule.artefact_hold_us:
+        said["held in artefact"] = f"at most {rule.artefact_hold_us / SECOND_US:.15g} s"
     said |= asked(rule.priority, rule.response)
     return {(rule.name, what): text for what, text in said.items()}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-from tests.strategies.people import COUNTING, MMOLS, RATES, RESTING, STRIDES, SUGARS
+from tests.strategies.people import COUNTING, MMOLS, RATES, RESTING, SHAKY, STRIDES, SUGARS
 from tests.strategies.wards import Patient, Plan, Ward
 from vitals.metrics import MINUTE_US, SECOND_US
 from vitals.readings import INVALID_SHIFT, Flag, Invalid
@@ -25,7 +25,7 @@ class Life(Ward):
     def act(self, number: int) -> None:
         """The act of a number: the same whatever came before, but for who is there and what they wear."""
         self.random = Random((self.seed << 12) | number)  # noqa: S311 - the same log from the same seed
-        often = [self.course, self.course, self.heart, self.heart, self.stroll]
+        often = [self.course, self.course, self.heart, self.heart, self.stroll, self.shake]
         seldom = [self.odd, self.faulty, self.backlog, self.wait, self.lone, self.jump, self.change, self.change,
                   self.change, self.rebind, self.junk]  # fmt: skip
         self.random.choice(often * 2 + seldom)()
@@ -135,6 +135,37 @@ class Life(Ward):
                     self.meanwhile(patient)
                     self.tick(self.now + self.random.choice((0, 2)) * SECOND_US)
         self.readings(patient, rows)
+
+    def shake(self) -> None:
+        """A band that takes motion for a pulse: readings that the device doubts, or that jump, at each second."""
+        patient = self.who("heart_rate")
+        if patient is None:
+            return
+        if patient.policy is not SHAKY and self.random.random() < 0.7:
+            patient.policy = SHAKY
+            self.tell(patient)
+        interval = min(patient.interval("heart_rate"), 5 * SECOND_US)
+        rate: float = self.random.choice((36, 61, 140, 140))
+        jump, doubt = self.random.choice(((0, 0.9), (0, 0.5), (40.001, 0), (41, 0.2), (40, 0.1), (0, 0)))
+        end = self.now + self.random.choice((60, 90, 130, 200)) * SECOND_US
+        rows: list[bytes] = []
+        while self.now < end:
+            self.now += interval
+            if self.random.random() < 0.05:
+                doubt = self.random.choice((0, 0, 0.9))
+            if self.random.random() < 0.02:
+                rate = self.random.choice(RATES)
+            flags = int(Flag.ARTEFACT) if self.random.random() < doubt else 0
+            value = rate + jump * (self.now // interval % 2)
+            rows.append(patient.wearer.row("heart_rate", value, self.now, self.now, flags=flags))
+            if self.now // (10 * SECOND_US) > (self.now - interval) // (10 * SECOND_US):
+                self.readings(patient, rows)
+                self.meanwhile(patient)
+                self.tick(self.now + self.random.choice((0, 2)) * SECOND_US)
+        self.readings(patient, rows)
+        if self.random.random() < 0.5:
+            self.now += self.random.choice((10, 40, 70)) * SECOND_US
+            self.tick()
 
     # ---- as it is
 

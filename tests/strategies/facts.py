@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from tests.oracle import Oracle
 from tests.oracle_medians import NEVER_TICKED, Patient
-from tests.oracle_series import Series, beyond
+from tests.oracle_series import MedianMachine, Series, beyond
 from vitals.journal import Episode
 from vitals.metrics import MINUTE_US
 from vitals.metrics import SECOND_US as SECOND
@@ -69,6 +69,19 @@ class Witness(Oracle):
                 self.facts.add(NEW_POLICY)
             if after.site != patient.site:
                 self.facts.add("a patient who moves")
+
+    def move(self, key: bytes, series: Series, machine: MedianMachine, at: int, median: float) -> None:
+        """One evaluation of one rule, and whether artefact holds it back."""
+        super().move(key, series, machine, at, median)
+        if machine.held is not None:
+            self.facts.add("an opening that artefact holds")
+
+    def release_medians(self, key: bytes, series: Series, clock: int) -> None:
+        """What artefact has held for as long as may be."""
+        before = len(self.pending)
+        super().release_medians(key, series, clock)
+        if len(self.pending) > before:
+            self.facts.add("an opening held for as long as may be")
 
     def crash(self) -> None:
         """The processor dies here."""

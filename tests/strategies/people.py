@@ -27,6 +27,19 @@ RESTING = DEFAULT.model_copy(
     }
 )
 """Rules that ask for rest, over windows short enough for a generated log, beside one that does not."""
+SHAKY = DEFAULT.model_copy(
+    update={
+        "windows": tuple(
+            rule.model_copy(update={"width_us": MINUTE_US, "artefact_hold_us": hold * SECOND_US, **more})
+            for rule, hold, more in (
+                (HEART_RATES[0], 60, {}),
+                (HEART_RATES[1], 30, {"successive": 2}),
+                (HEART_RATE_REST, 20, {"on_above": 60, "off_at_most": 59, "width_us": 2 * MINUTE_US}),
+            )
+        )
+    }
+)
+"""Rules that artefact may hold."""
 
 
 class Person(NamedTuple):
@@ -127,4 +140,7 @@ WIDE = DEFAULT.model_copy(
     }
 )
 """Other limits, and no rule for high glucose nor for silence of glucose."""
-POLICIES = (DEFAULT, QUICK, BARE, HASTY, WIDE, RESTING, _moved("low", 10), _moved("low", -15), _moved("high", -10))
+POLICIES = (
+    *(DEFAULT, QUICK, BARE, HASTY, WIDE, RESTING, SHAKY),
+    *(_moved("low", 10), _moved("low", -15), _moved("high", -10)),
+)

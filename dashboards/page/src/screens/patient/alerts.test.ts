@@ -164,6 +164,9 @@ describe("why", () => {
     expect([counted?.name, counted?.words, counted?.applies]).toEqual([
       "High heart rate at rest", "median of 10 min is above 120, and no step in that time", true,
     ]);
+    expect(windowWords({ ...rest, rest_at_most: null, artefact_hold_us: 30 * SECOND }, number)).toBe(
+      "median of 10 min is above 120; held for 30 s at most while most of it is artefact",
+    );
     expect(windowWords({ ...rest, rest_at_most: 5 }, number)).toBe("median of 10 min is above 120, and at most 5 steps a minute in that time");
   });
 

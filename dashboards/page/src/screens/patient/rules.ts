@@ -30,6 +30,8 @@ export interface WindowRule {
   readonly successive?: number;
   /** Steps per minute up to which the rule judges; null asks for no rest. */
   readonly rest_at_most?: number | null;
+  /** How long artefact may hold an opening; 0 not at all. */
+  readonly artefact_hold_us?: number;
   readonly priority: string;
 }
 
@@ -78,12 +80,16 @@ export function windowWords(rule: WindowRule, number: Number_): string {
     rule.on_at_most == null ? "" : `at or below ${number(rule.on_at_most, rule.metric)}`,
   ].filter((side) => side !== "").join(" or ");
   const times = (rule.successive ?? 1) > 1 ? `, ${rule.successive} times in a row (every 10 s)` : "";
-  return `median of ${durationWords(rule.width_us)} is ${sides}${times}${restWords(rule)}`;
+  return `median of ${durationWords(rule.width_us)} is ${sides}${times}${restWords(rule)}${heldWords(rule)}`;
 }
 
 function restWords(rule: WindowRule): string {
   if (rule.rest_at_most == null) return "";
   return rule.rest_at_most === 0 ? ", and no step in that time" : `, and at most ${rule.rest_at_most} steps a minute in that time`;
+}
+
+function heldWords(rule: WindowRule): string {
+  return rule.artefact_hold_us ? `; held for ${durationWords(rule.artefact_hold_us)} at most while most of it is artefact` : "";
 }
 
 /** Silence of a metric that calls, at least (RULES, *Signal*). */
