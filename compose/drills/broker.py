@@ -83,7 +83,7 @@ async def _drill(frame: Frame, options: DrillOptions) -> None:
 async def _restart(frame: Frame, stack: Stack, duty: Duty) -> int:
     """SIGTERM; the supervisor starts it again. Returns how many readings had no PUBACK at that moment."""
     since = frame.clock.now_us()
-    pid, unsent = killing.strike(stack, SERVER, signal.SIGTERM), duty.unacknowledged
+    pid, unsent = killing.strike(stack, SERVER, frame.verdict, signal.SIGTERM), duty.unacknowledged
     back = await killing.returned(SERVER, pid, stack, frame.clock)
     fault = duty.fault("broker restarted", since=since)
     fault.told["back_s"] = back
@@ -95,13 +95,13 @@ async def _restart(frame: Frame, stack: Stack, duty: Duty) -> int:
 async def _restart_with_a_queue(frame: Frame, stack: Stack, duty: Duty) -> int:
     """The same while the bridge stands still, so that its queue at the broker holds what devices have a PUBACK for."""
     since = frame.clock.now_us()
-    bridge = killing.strike(stack, "bridge", signal.SIGSTOP)
+    bridge = killing.strike(stack, "bridge", frame.verdict, signal.SIGSTOP)
     await duty.run(QUEUE_S)
     acknowledged = sum(each.acknowledged for device in duty.devices for each in device.sent)
-    pid, unsent = killing.strike(stack, SERVER, signal.SIGTERM), duty.unacknowledged
+    pid, unsent = killing.strike(stack, SERVER, frame.verdict, signal.SIGTERM), duty.unacknowledged
     back = await killing.returned(SERVER, pid, stack, frame.clock)
     frame.verdict.expect("the process of the bridge", stack.pid_of("bridge"), bridge)
-    killing.strike(stack, "bridge", signal.SIGCONT)
+    killing.strike(stack, "bridge", frame.verdict, signal.SIGCONT)
     fault = duty.fault("broker restarted while the bridge stood still", since=since)
     fault.told["back_s"] = back
     after = await duty.recovered(fault)

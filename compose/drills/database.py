@@ -193,7 +193,7 @@ async def _kill(scene: Scene, number: int) -> None:
             if frame.clock.monotonic() - began > IN_TRANSACTION_S:
                 raise ServerStalled("the sink does not write", f"for {IN_TRANSACTION_S:g} s", "see its log")
             await duty.run(0.02)
-        pid = killing.strike_all(stack, SERVER)
+        pid = killing.strike_all(stack, SERVER, frame.verdict)
         fault = duty.fault(what)
     finally:
         await blocker.close()

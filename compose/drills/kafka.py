@@ -65,7 +65,7 @@ async def _drill(frame: Frame, options: DrillOptions) -> None:
             await _back(frame, duty, f"Kafka away for {options.seconds:g} s", began, back)
             await duty.run(chance.uniform(2.0, 8.0))
             began = frame.clock.now_us()
-            pid = killing.strike_all(stack, SERVER)
+            pid = killing.strike_all(stack, SERVER, frame.verdict)
             frame.tell("kill -9 Kafka")
             back = await killing.returned(SERVER, pid, stack, frame.clock)
             await _back(frame, duty, "kill -9 Kafka", began, back)

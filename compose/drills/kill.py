@@ -78,7 +78,7 @@ async def _kill(frame: Frame, stack: Stack, duty: Duty, names: tuple[str, ...]) 
     what = "kill -9 " + " and ".join(names)
     records = await killing.log_records(stack.settings)
     began = frame.clock.now_us()
-    pids = {name: killing.strike(stack, name) for name in names}
+    pids = {name: killing.strike(stack, name, frame.verdict) for name in names}
     fault = duty.fault(what, since=began)
     back = [await killing.returned(name, pid, stack, frame.clock) for name, pid in pids.items()]
     fault.told.update(back_s=round(sum(back), 1), log_records_at_kill=records)

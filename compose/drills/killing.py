@@ -1,5 +1,6 @@
 """Kills, stops and takes away: services and servers by their names; the supervisor brings back what was killed.
 
+A strike that meets nobody is a difference in the verdict: what follows it would prove nothing.
 ``plan`` and ``carry_out`` kill every service once, each at a seeded moment of a replay.
 """
 
@@ -20,6 +21,7 @@ from typing import Any
 import psutil
 
 from compose import services
+from compose.drills.frame import Verdict
 from compose.process import Process
 from compose.servers import probes
 from compose.stack import Stack
@@ -59,7 +61,12 @@ def plan(seed: int, names: tuple[str, ...] = services.SERVICES) -> list[Kill]:
 
 
 async def carry_out(
-    kills: list[Kill], stack: Stack, share: Callable[[], float], clock: Clock, tell: Callable[[str], None]
+    kills: list[Kill],
+    stack: Stack,
+    share: Callable[[], float],
+    clock: Clock,
+    tell: Callable[[str], None],
+    verdict: Verdict,
 ) -> None:
     """Kill as planned, ``share`` being how much of the replay has gone by; ends when the last one is back.
 
@@ -70,7 +77,7 @@ async def carry_out(
         for kill in kills:
             while share() < kill.at:
                 await clock.sleep(POLL_S)
-            pid = strike(stack, kill.service)
+            pid = strike(stack, kill.service, verdict)
             tell(f"kill -9 {kill.service} (pid {pid}) at {share():.0%} of the replay")
             tasks.create_task(_back(kill, pid, stack, clock), name=f"{kill.service} comes back")
 
@@ -111,11 +118,15 @@ async def answers(name: str, stack: Stack) -> bool:
     return True
 
 
-def strike(stack: Stack, name: str, number: signal.Signals = signal.SIGKILL) -> int:
-    """Send a signal to the process of a service or server, if it has not just ended; its process id."""
+def strike(stack: Stack, name: str, verdict: Verdict, number: signal.Signals = signal.SIGKILL) -> int:
+    """Send a signal to the process of a service or server; its process id. One that has just ended is a difference."""
     process = stack.supervisor.processes[name]
-    hit(process, number)
+    _met(verdict, name, number, hit=hit(process, number))
     return process.pid
+
+
+def _met(verdict: Verdict, name: str, number: signal.Signals, *, hit: bool) -> None:
+    verdict.expect(f"{name} was there to get {number.name}", hit, wanted=True)
 
 
 def hit(process: Process, number: signal.Signals) -> bool:
@@ -133,17 +144,23 @@ def hit(process: Process, number: signal.Signals) -> bool:
     return True
 
 
-def strike_all(stack: Stack, name: str) -> int:
-    """``kill -9`` a server and every process that it has started, as a crash of them all; its process id."""
+def strike_all(stack: Stack, name: str, verdict: Verdict) -> int:
+    """``kill -9`` a server and every process that it has started, as a crash of them all; its process id.
+
+    One that has just ended is a difference, whatever became of its children.
+    """
     process = stack.supervisor.processes[name]
     family: list[psutil.Process] = []
     if process.returncode is None:
         with suppress(psutil.NoSuchProcess):
             first = psutil.Process(process.pid)
             family = [first, *first.children(recursive=True)]
+    killed = []
     for each in family:
         with suppress(psutil.NoSuchProcess):
             each.kill()
+            killed.append(each.pid)
+    _met(verdict, name, signal.SIGKILL, hit=process.pid in killed)
     return process.pid
 
 

@@ -71,6 +71,7 @@ class Drill:
         self._settings = stack.settings
         self._clock = SystemClock()
         self._share = 0.0
+        self._struck = Verdict()
 
     async def run(self, expected: list[Announcement] | None) -> Verdict:
         """Replay, record, kill; wait until everything has arrived everywhere; judge."""
@@ -99,6 +100,7 @@ class Drill:
             repeats_max=receive_maximum if self._options.kill else 0,
         )
         found.figures = {"seconds": round(seconds, 1), "start_seconds": self._stack.ready.seconds} | found.figures
+        found.differences += self._struck.differences
         if seconds > SECONDS_MAX:
             found.expect("seconds", round(seconds, 1), f"at most {SECONDS_MAX:g}")
         return found
@@ -118,9 +120,10 @@ class Drill:
         try:
             async with asyncio.TaskGroup() as tasks:
                 playing = tasks.create_task(self._play(progress), name="replay")
-                tasks.create_task(
-                    killing.carry_out(kills, self._stack, lambda: self._share, self._clock, self._tell), name="kills"
+                kill = killing.carry_out(
+                    kills, self._stack, lambda: self._share, self._clock, self._tell, self._struck
                 )
+                tasks.create_task(kill, name="kills")
         except BaseExceptionGroup as group:
             raise group.exceptions[0] from None
         return playing.result()

@@ -1,6 +1,8 @@
 """Writing records: idempotent, acknowledged by all, in order per partition, never hanging.
 
-`Producer.send` is the fast path of aiokafka (one batch object per partition and call, no future per record).
+`Producer.send` is the fast path of aiokafka (one batch object per partition and call, no future per record). A batch is
+compressed by what it holds: lz4 below `LARGE_BYTES`, where it is the faster one to write and to read, zstd above, where
+aiokafka's lz4 (of the highest level) holds the loop for up to 4 ms. Kafka and its readers take either, batch by batch.
 With idempotence a batch never expires, so both `send` and the close have deadlines.
 """
 
@@ -14,6 +16,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from aiokafka import AIOKafkaProducer
+from aiokafka.producer.message_accumulator import BatchBuilder
+from aiokafka.record.default_records import DefaultRecordBatch
 
 from runtime.kafka.types import (
     REQUEST_TIMEOUT_MS,
@@ -29,24 +33,17 @@ from runtime.kafka.types import (
 from runtime.settings import Settings
 
 BATCH_BYTES_MAX = 256 * 1024
+LARGE_BYTES = 16 * 1024
+"""Keys and values from which on a batch goes out with zstd: about 200 readings."""
 SEND_TIMEOUT_S = 30.0
 """After this a send is a stall: long enough for a broker's restart, shorter than the group's patience."""
 STOP_TIMEOUT_S = 5.0
 
 
 class Producer:
-    """``async with Producer(settings, "bridge") as producer: offsets = await producer.send(records)``.
+    """``async with Producer(settings, "bridge") as producer: offsets = await producer.send(records)``."""
 
-    Batches go out as zstd: aiokafka's lz4 is that of the highest level, which costs 40 µs of the loop for each KiB.
-    """
-
-    def __init__(
-        self,
-        settings: Settings,
-        client_id: str,
-        *,
-        send_timeout_s: float = SEND_TIMEOUT_S,
-    ) -> None:
+    def __init__(self, settings: Settings, client_id: str, *, send_timeout_s: float = SEND_TIMEOUT_S) -> None:
         self._settings = settings
         self._client_id = client_id
         self._timeout_s = send_timeout_s
@@ -59,7 +56,6 @@ class Producer:
             client_id=member_name(self._settings, self._client_id),
             enable_idempotence=True,
             acks="all",
-            compression_type="zstd",
             max_batch_size=BATCH_BYTES_MAX,
             request_timeout_ms=REQUEST_TIMEOUT_MS,
         )
@@ -95,13 +91,13 @@ class Producer:
         rows: defaultdict[Partition, list[int]] = defaultdict(list)
         for index, record in enumerate(records):
             rows[record.topic, record.partition].append(index)
-        pending = {partition: self._batches(records, indexes) for partition, indexes in rows.items()}
+        pending = {partition: batches(records, indexes) for partition, indexes in rows.items()}
         written: list[list[int]] = []
         futures: list[asyncio.Future[Any]] = []
         async with self._order:
             while pending:
-                for partition, batches in list(pending.items()):
-                    if (item := next(batches, None)) is None:
+                for partition, left in list(pending.items()):
+                    if (item := next(left, None)) is None:
                         del pending[partition]
                         continue
                     batch, indexes = item
@@ -117,19 +113,6 @@ class Producer:
                 offsets[index] = result.offset + position
         return offsets
 
-    def _batches(self, records: Sequence[Out], indexes: list[int]) -> Iterator[tuple[Any, list[int]]]:
-        batch, taken = self._producer.create_batch(), list[int]()
-        for index in indexes:
-            record = records[index]
-            if not _append(batch, record):
-                yield batch, taken
-                batch, taken = self._producer.create_batch(), []
-                if not _append(batch, record):
-                    raise KafkaFailed("record does not fit into a batch of its own", f"{record.topic}, {index}")
-            taken.append(index)
-        batch.close()
-        yield batch, taken
-
     async def _stop(self) -> None:
         """Flush and close; when the brokers are gone, fail what is left instead of waiting for it for ever."""
         producer, self._producer = self._producer, None
@@ -138,6 +121,27 @@ class Producer:
                 await producer.stop()
         except TimeoutError:
             await _abandon(producer)
+
+
+def batches(records: Sequence[Out], indexes: list[int]) -> Iterator[tuple[Any, list[int]]]:
+    """Batches of the records at ``indexes``, which go to one partition, each with the indexes that it holds.
+
+    Raises:
+        KafkaFailed: a record has no place in a batch of its own.
+    """
+    size = sum(len(records[index].value) + len(records[index].key or b"") for index in indexes)
+    codec = DefaultRecordBatch.CODEC_ZSTD if size >= LARGE_BYTES else DefaultRecordBatch.CODEC_LZ4
+    batch, taken = BatchBuilder(BATCH_BYTES_MAX, codec), list[int]()
+    for index in indexes:
+        record = records[index]
+        if not _append(batch, record):
+            yield batch, taken
+            batch, taken = BatchBuilder(BATCH_BYTES_MAX, codec), []
+            if not _append(batch, record):
+                raise KafkaFailed("record does not fit into a batch of its own", f"{record.topic}, {index}")
+        taken.append(index)
+    batch.close()
+    yield batch, taken
 
 
 async def _abandon(producer: Any) -> None:

@@ -16,7 +16,7 @@ import pytest
 from compose.drills import kafka, kill, killing, stop
 from compose.drills.accounts import NEXT_ALERT_S, Fault
 from compose.drills.duty import Duty
-from compose.drills.frame import Frame
+from compose.drills.frame import Frame, Verdict
 from compose.process import Process, ProcessSpec
 from compose.stack import Stack
 from runtime.clock import SystemClock
@@ -24,6 +24,7 @@ from vitals.errors import ServerStalled
 
 NAME = "process"
 LIMIT_S = 10.0
+MISSED = f"{NAME} was there to get SIGKILL: False, expected True"
 
 
 @pytest.fixture
@@ -95,8 +96,28 @@ async def test_a_signal_reaches_a_process_that_runs(process: Process):
     async with asyncio.timeout(LIMIT_S):
         while status(process) != psutil.STATUS_STOPPED:
             await SystemClock().sleep(0.01)
-    assert killing.strike(stack(process), NAME) == process.pid
+    verdict = Verdict()
+    assert killing.strike(stack(process), NAME, verdict) == process.pid
     assert await process.wait() == -signal.SIGKILL
+    assert verdict.differences == []
+
+
+async def test_a_server_is_killed_with_all_that_it_started(tmp_path: Path):
+    """PostgreSQL's children would go on, and what was to be a crash is a shutdown."""
+    family = await Process.start(ProcessSpec(NAME, ("/bin/sh", "-c", "sleep 60 & wait"), tmp_path / "log"))
+    try:
+        first = psutil.Process(family.pid)
+        async with asyncio.timeout(LIMIT_S):
+            while not (children := [each for each in first.children() if each.name() == "sleep"]):
+                await SystemClock().sleep(0.01)
+        verdict = Verdict()
+        assert killing.strike_all(stack(family), NAME, verdict) == family.pid
+        assert await family.wait() == -signal.SIGKILL
+        assert psutil.wait_procs(children, timeout=LIMIT_S)[1] == []
+        assert verdict.differences == []
+    finally:
+        family.kill()
+        await family.killed()
 
 
 async def test_who_has_ended_and_is_not_replaced_yet_is_not_struck(process: Process, monkeypatch: pytest.MonkeyPatch):
@@ -105,9 +126,11 @@ async def test_who_has_ended_and_is_not_replaced_yet_is_not_struck(process: Proc
     sent: list[int] = []
     monkeypatch.setattr(os, "kill", lambda pid, _: sent.append(pid))
     assert not killing.hit(process, signal.SIGCONT)
-    assert killing.strike(stack(process), NAME) == process.pid
-    assert killing.strike_all(stack(process), NAME) == process.pid
+    verdict = Verdict()
+    assert killing.strike(stack(process), NAME, verdict) == process.pid
+    assert killing.strike_all(stack(process), NAME, verdict) == process.pid
     assert sent == []
+    assert verdict.differences == [MISSED, MISSED], "a strike that met nobody is no passed drill"
 
 
 async def test_a_process_that_is_gone_before_one_hears_of_it_is_no_error(
@@ -121,17 +144,20 @@ async def test_a_process_that_is_gone_before_one_hears_of_it_is_no_error(
     monkeypatch.setattr(os, "kill", gone)
     monkeypatch.setattr(psutil, "Process", lambda pid: (_ for _ in ()).throw(psutil.NoSuchProcess(pid)))
     assert not killing.hit(process, signal.SIGCONT)
-    assert killing.strike(stack(process), NAME) == process.pid
-    assert killing.strike_all(stack(process), NAME) == process.pid
+    verdict = Verdict()
+    assert killing.strike(stack(process), NAME, verdict) == process.pid
+    assert killing.strike_all(stack(process), NAME, verdict) == process.pid
+    assert verdict.differences == [MISSED, MISSED]
 
 
 @pytest.mark.usefixtures("quiet")
 async def test_a_kill_of_a_replay_that_meets_a_process_at_its_end_goes_on(process: Process):
-    """The drill waits for the next process, as after any kill."""
+    """The drill waits for the next process, as after any kill, and has failed: it was to try what a kill does."""
     await ended(process)
-    kills = [killing.Kill(NAME, 0.5)]
-    await killing.carry_out(kills, stack(process), lambda: 1.0, SystemClock(), print)
+    kills, verdict = [killing.Kill(NAME, 0.5)], Verdict()
+    await killing.carry_out(kills, stack(process), lambda: 1.0, SystemClock(), print, verdict)
     assert kills[0].away_seconds == 0.5
+    assert verdict.differences == [MISSED]
 
 
 async def test_nobody_has_returned_who_has_ended(process: Process, monkeypatch: pytest.MonkeyPatch):
@@ -217,4 +243,5 @@ async def test_a_kill_and_an_outage_tell_how_long_they_took(process: Process, tm
     assert killed.told == {"back_s": 0.5, "log_records_at_kill": 812}
     assert killed.since is not None
     assert before <= killed.since <= killed.at
+    assert frame.verdict.differences == []
     assert (away.told, away.since, away.within_s) == ({"back_s": 2.5}, before, 5.0)
