@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+from vitals import news2
 from vitals.bound_checks import Span, asked, minutes, time, whole
 from vitals.metrics import METRIC_BY_NAME, SECOND_US
 from vitals.policies import DEFAULT, PRIORITY_RANK, Level, Policy, Priority, SignalRule, ThresholdRule, WindowRule
@@ -38,12 +39,15 @@ QUICK_MINUTES, SLOW_MINUTES = Span(0, 15), Span(0, 30)
 WINDOW_LIMITS = {
     "heart_rate_high": {"on_above": Span(100, 200)},
     "heart_rate_rest": {"on_above": Span(90, 160)},
+    news2.RULE: {"on_above": Span(110, 130), "on_at_most": Span(40, 40)},
     "heart_rate_low": {"on_at_most": Span(30, 60)},
     "heart_rate_extreme": {"on_above": Span(130, 220), "on_below": Span(25, 45)},
 }
 WINDOW_OFF = {"on_above": "off_at_most", "on_below": "off_at_least", "on_at_most": "off_at_least"}
 WINDOW_MARGIN, WINDOW_STEPS, WINDOW_SUCCESSIVE = Span(0, 20), Span(6, 60), Span(1, 30)
 """Beats per minute; width in steps of 10 s, not beyond what the processor's ring holds; evaluations in a row."""
+NEWS2_SUCCESSIVE = Span(1, 360)
+"""An hour of evaluations in a row, for a sub-score that has to last."""
 REST_STEPS = Span(0, 30)
 """Steps a minute that may count as rest."""
 REST_ALWAYS, REST_NEVER = ("heart_rate_rest",), ("heart_rate_extreme",)
@@ -123,6 +127,21 @@ def _order(rule: ThresholdRule) -> Iterator[str]:
 
 
 def _window(rule: WindowRule) -> Iterator[str]:
+    yield from _crossings(rule)
+    if rule.width_us % STEP_US or not WINDOW_STEPS.holds(rule.width_us // STEP_US):
+        least, most = (int(steps * STEP_US) for steps in WINDOW_STEPS)
+        yield f"{rule.name} width_us is beyond its bounds: give {least} to {most} µs, in whole steps of {STEP_US}"
+    yield from _rest(rule)
+    yield from _artefact(rule)
+    successive = NEWS2_SUCCESSIVE if rule.name == news2.RULE else WINDOW_SUCCESSIVE
+    if not successive.holds(rule.successive):
+        span = f"{successive.least:g} to {successive.most:g}"
+        yield f"{rule.name} successive is beyond its bounds: give {span} evaluations"
+    yield from asked(rule.name, rule.priority, WINDOW_PRIORITIES, rule.response)
+
+
+def _crossings(rule: WindowRule) -> Iterator[str]:
+    """The limits that a rule has, and those that end it."""
     bounds = WINDOW_LIMITS[rule.name]
     unit = UNIT_NAME[METRIC_BY_NAME[rule.metric].unit]
     for name, off in WINDOW_OFF.items():
@@ -141,15 +160,9 @@ def _window(rule: WindowRule) -> Iterator[str]:
     for off in ("off_at_most", "off_at_least"):
         if getattr(rule, off) is not None and off not in [WINDOW_OFF[name] for name in bounds]:
             yield f"{rule.name} {off} is {getattr(rule, off):g}: leave it out, this rule turns on at {min(bounds)}"
-    if rule.width_us % STEP_US or not WINDOW_STEPS.holds(rule.width_us // STEP_US):
-        least, most = (int(steps * STEP_US) for steps in WINDOW_STEPS)
-        yield f"{rule.name} width_us is beyond its bounds: give {least} to {most} µs, in whole steps of {STEP_US}"
-    yield from _rest(rule)
-    yield from _artefact(rule)
-    if not WINDOW_SUCCESSIVE.holds(rule.successive):
-        span = f"{WINDOW_SUCCESSIVE.least:g} to {WINDOW_SUCCESSIVE.most:g}"
-        yield f"{rule.name} successive is beyond its bounds: give {span} evaluations"
-    yield from asked(rule.name, rule.priority, WINDOW_PRIORITIES, rule.response)
+    if rule.name == news2.RULE and rule.on_above is not None and news2.asked(rule) is None:
+        edges = " or ".join(f"{edge:g}" for edge in news2.ABOVE.values())
+        yield f"{rule.name} on_above is {rule.on_above:g}: give {edges} /min"
 
 
 def _rest(rule: WindowRule) -> Iterator[str]:

@@ -213,6 +213,19 @@ HEART_RATE_REST = WindowRule(
 )
 """Off in `DEFAULT`: it says something of those only whose device counts steps."""
 
+HEART_RATE_NEWS2 = WindowRule(
+    name="heart_rate_news2",
+    metric="heart_rate",
+    width_us=10 * MINUTE_US,
+    on_above=130,
+    on_at_most=40,
+    off_at_most=127,
+    off_at_least=43,
+    priority="medium",
+    response=_response(15, 30, 15),
+)
+"""Off in `DEFAULT`: a NEWS2 pulse sub-score of 3 (`vitals.news2`), which the high and low rules say as well."""
+
 DEFAULT = Policy(
     version=1,
     thresholds=(LOW, HIGH),

@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from vitals import news2
 from vitals.edit_values import ASKED, NONE, asked, minutes, nothing, number
 from vitals.errors import InputError
 from vitals.policies import Level, Policy, SignalRule, ThresholdRule, WindowRule
 from vitals.policy_kinds import NAMES, Kind, owner
+from vitals.windows import EVALUATE_EVERY_US
 
 OFF, ON = "off", "on"
 LEVEL_FIELDS = ("limit", "for", *ASKED)
@@ -21,6 +23,8 @@ WINDOW_LIMITS = {
     "below": ("on_below", "off_at_least"),
     "at_most": ("on_at_most", "off_at_least"),
 }
+NEWS2_FIELDS = ("score", "for")
+"""Of the rule on the NEWS2 pulse sub-score: from which on, and for how long (min)."""
 REST, ARTEFACT = "steps", "artefact"
 """Of a window rule: how many a minute are rest; how long (min) artefact may hold it. ``none`` asks for neither."""
 SIGNAL_FIELDS = {"medium_after": "medium_after_us", "hold": "hold_us"}
@@ -87,7 +91,11 @@ def _level(level: Level, field: str, value: str, change: str) -> Level:
 
 
 def _window(rule: WindowRule, what: str, value: str, change: str) -> WindowRule:
+    if rule.name == news2.RULE and what in NEWS2_FIELDS:
+        return _news2(rule, what, value, change)
     limits = [name for name, (on, _) in WINDOW_LIMITS.items() if getattr(rule, on) is not None]
+    if rule.name == news2.RULE:
+        limits = list(NEWS2_FIELDS)  # its limits are those of the sub-score
     if what in ASKED:
         return asked(rule, what, value, change)
     if what == REST:
@@ -99,6 +107,15 @@ def _window(rule: WindowRule, what: str, value: str, change: str) -> WindowRule:
     on, off = WINDOW_LIMITS[what]
     before, inside, limit = getattr(rule, on), getattr(rule, off), number(value, change)
     return rule.model_copy(update={on: limit, off: limit + inside - before})
+
+
+def _news2(rule: WindowRule, what: str, value: str, change: str) -> WindowRule:
+    if what == "for":
+        return rule.model_copy(update={"successive": max(1, minutes(value, change) // EVALUATE_EVERY_US)})
+    score = number(value, change)
+    if score not in news2.ABOVE:
+        raise InputError("no sub-score that a rule can ask for", change[:80], "give 2 or 3")
+    return news2.with_score(rule, int(score))
 
 
 def _signal(rule: SignalRule, what: str, value: str, change: str) -> SignalRule:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from vitals import news2
 from vitals.metrics import METRIC_BY_NAME, SECOND_US
 from vitals.policies import Level, Policy, SignalRule, ThresholdRule, WindowRule
 from vitals.policy_kinds import KINDS
@@ -85,6 +86,8 @@ def _window(rule: WindowRule) -> Facts:
         "times in a row": str(rule.successive),
         "off": " and ".join(off),
     }
+    if rule.name == news2.RULE:
+        said[news2.NAME] = f"from {news2.asked(rule)}"
     if rule.rest_at_most is not None:
         said["at rest"] = f"at most {rule.rest_at_most:g} steps a minute"
     if rule.artefact_hold_us:

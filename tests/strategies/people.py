@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from vitals import news2
 from vitals.devices import DEVICE_TYPES, DeviceType
 from vitals.metrics import MINUTE_US, SECOND_US
-from vitals.policies import DEFAULT, HEART_RATE_REST, HEART_RATES, HIGH, LOW, Policy
+from vitals.policies import DEFAULT, HEART_RATE_NEWS2, HEART_RATE_REST, HEART_RATES, HIGH, LOW, Policy
 
 SUGARS = (45, 53, 53.4, 53.5, 54, 58, 59, 60, 69, 69.5, 70, 74, 75, 80, 120, 240, 241, 250, 250.5, 251, 389, 390, 400)
 """mg/dL at and between the limits of the low and high rules, ascending."""
@@ -109,6 +110,15 @@ def _moved(rule: str, by: float) -> Policy:
     return DEFAULT.model_copy(update={"thresholds": (changed, *others)})
 
 
+SCORED = DEFAULT.model_copy(
+    update={
+        "windows": (
+            news2.with_score(HEART_RATE_NEWS2, 2).model_copy(update={"width_us": MINUTE_US, "successive": 3}),
+            *HEART_RATES[1:],
+        )
+    }
+)
+"""A rule on the NEWS2 pulse sub-score, which both a fast and a slow heart have."""
 HASTY = DEFAULT.model_copy(
     update={
         "thresholds": tuple(
@@ -141,6 +151,6 @@ WIDE = DEFAULT.model_copy(
 )
 """Other limits, and no rule for high glucose nor for silence of glucose."""
 POLICIES = (
-    *(DEFAULT, QUICK, BARE, HASTY, WIDE, RESTING, SHAKY),
+    *(DEFAULT, QUICK, BARE, HASTY, WIDE, RESTING, SHAKY, SCORED),
     *(_moved("low", 10), _moved("low", -15), _moved("high", -10)),
 )

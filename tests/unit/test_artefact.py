@@ -115,9 +115,7 @@ def test_a_jump_across_a_missing_second_is_none() -> None:
         ]
         ann.log.readings(*rows)
         ann.log.tick(T0 + (end + 2) * SECOND_US)
-    assert ann.said()[0][:2] == (60, "open"), (
-        "two of three readings differ from the one before, one of three by a second"
-    )
+    assert ann.said()[0][:2] == (60, "open"), "two of three differ, one of three within a second"
 
 
 def test_it_opens_when_the_artefact_has_left_most_of_the_window() -> None:
@@ -161,14 +159,14 @@ def test_a_jump_of_the_clock_releases_what_is_due() -> None:
 
 def test_another_device_and_another_rule_end_a_hold() -> None:
     """What is held is of who wore what, by which rule; the new one judges anew."""
-    for change in (
-        lambda ann: ann.rule(held(), "wrist-2", 55),
-        lambda ann: ann.rule(held(on_above=130, off_at_most=128)),
-        lambda ann: ann.rule(DEFAULT.model_copy(update={"windows": ()})),
+    for policy, device, since in (
+        (held(), "wrist-2", 55),
+        (held(on_above=130, off_at_most=128), "wrist-1", 0),
+        (DEFAULT.model_copy(update={"windows": ()}), "wrist-1", 0),
     ):
         ann = Wrist()
         ann.live(50, 120, range(1, 51))
-        change(ann)
+        ann.rule(policy, device, since)
         ann.silent(200)
         assert ann.said() == []
 

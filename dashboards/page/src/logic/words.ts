@@ -19,6 +19,8 @@ export function word(alert: Pick<Alert, "category" | "patient" | "rule" | "level
   if (alert.metric === "heart_rate") {
     if (alert.rule.includes("extreme")) return "HR EXTREME";
     if (alert.rule.includes("rest")) return "HR AT REST";
+    // One part of the score, never the score: the word says so.
+    if (alert.rule.includes("news2")) return "NEWS2 PULSE";
     return alert.rule.includes("low") ? "HR LOW" : "HR HIGH";
   }
   return alert.rule.replaceAll("_", " ").toUpperCase();

@@ -12,6 +12,7 @@ const RULES: Record<string, string> = {
   heart_rate_low: "Low heart rate",
   heart_rate_extreme: "Extreme heart rate",
   heart_rate_rest: "High heart rate at rest",
+  heart_rate_news2: "NEWS2 pulse sub-score",
 };
 
 export const KIND_WORDS: Record<Exclude<Kind, "quiet">, string> = {

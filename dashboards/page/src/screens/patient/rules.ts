@@ -79,6 +79,7 @@ export function windowWords(rule: WindowRule, number: Number_): string {
     rule.on_below == null ? "" : `below ${number(rule.on_below, rule.metric)}`,
     rule.on_at_most == null ? "" : `at or below ${number(rule.on_at_most, rule.metric)}`,
   ].filter((side) => side !== "").join(" or ");
+  if (rule.name === "heart_rate_news2") return news2Words(rule);
   const times = (rule.successive ?? 1) > 1 ? `, ${rule.successive} times in a row (every 10 s)` : "";
   return `median of ${durationWords(rule.width_us)} is ${sides}${times}${restWords(rule)}${heldWords(rule)}`;
 }
@@ -86,6 +87,13 @@ export function windowWords(rule: WindowRule, number: Number_): string {
 function restWords(rule: WindowRule): string {
   if (rule.rest_at_most == null) return "";
   return rule.rest_at_most === 0 ? ", and no step in that time" : `, and at most ${rule.rest_at_most} steps a minute in that time`;
+}
+
+/** The rule on one part of NEWS2, by its name: never a total (RULES, *NEWS2 pulse sub-score*). */
+function news2Words(rule: WindowRule): string {
+  const score = (rule.on_above ?? 0) >= 130 ? "3" : "at least 2";
+  const lasting = (rule.successive ?? 1) > 1 ? ` for ${durationWords((rule.successive ?? 1) * 10 * SECOND)}` : "";
+  return `NEWS2 pulse sub-score of the median of ${durationWords(rule.width_us)} is ${score}${lasting}${restWords(rule)}${heldWords(rule)}`;
 }
 
 function heldWords(rule: WindowRule): string {
