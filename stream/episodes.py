@@ -103,7 +103,7 @@ class Writer:
             value_at=shown.value_at,
             unit=UNIT_NAME[series.metric.unit],
             limit=shown.limit,
-            reason=moved.reason,
+            reason=moved.reason or shown.beside,
             policy=patients.policy(moved.slot).version,
             response=rule.response,
         )

@@ -18,6 +18,7 @@ from stream.holds import Holds
 from stream.panes import COLD, Ring
 from stream.rules import ACTIVE, OVER, RETURNING, UNKNOWN, changed
 from stream.series import LONG_AGO, NEVER, Bools, Floats, Ints, Series, Slots, Table
+from stream.sugar import Sugar
 from stream.suspects import Suspects
 from stream.verdicts import OFF, ON, Moved, Shown, calm, says_to, seen
 from vitals.policies import PRIORITY_RANK, WindowRule
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from vitals.policies import Policy
 
 Cells = NDArray[np.int32]
-NO_DATA, MOVING, NO_ACTIVITY = "no data", "moving", "no activity data"
+NO_DATA, MOVING, NO_ACTIVITY, NO_GLUCOSE = "no data", "moving", "no activity data", "no glucose data"
 LOST_AFTER_US = UNKNOWN_AFTER_US + EVALUATE_AFTER_US
 """On the site's clock, after the last evaluated T, an open episode turns unknown."""
 _SCALE = 2000
@@ -49,6 +50,8 @@ class Medians(Table):
     def __init__(self, series: Series, ring: Ring, activity: Activity, suspects: Suspects) -> None:
         self.series, self.ring, self.activity, self.suspects = series, ring, activity, suspects
         self.holds = Holds()
+        self.sugar: Sugar | None = None
+        """The glucose of the same slots, where this is the heart rate."""
         self.possible = EVALUATE_EVERY_US % ring.pane_us == 0 and not ring.timed
         """Windows of 10-s steps are whole panes, and the ring knows which readings came late."""
         self.names: list[str] = []
@@ -182,34 +185,39 @@ class Medians(Table):
                 rule = self.kinds[abs(kind) - 1]
                 applies = rule.width_us >= 2 * self.series.interval[slots]
                 mine = np.flatnonzero((kinds == kind) & applies) if rule.width_us == width else rows[:0]
-                if mine.size and kind > 0 and rule.rest_at_most is not None:
-                    mine = mine[self._at_rest(at, rule, column, slots[mine])]
+                if mine.size and kind > 0 and not rule.always:
+                    mine = mine[self._counts(at, rule, column, slots[mine])]
                 if mine.size:
                     moved += self._move(at, rule if kind > 0 else None, column, slots[mine], values[mine])
         return moved
 
-    def _at_rest(self, at: int, rule: WindowRule, column: int, slots: Slots) -> Bools:
-        """Whether T counts for a rule that asks for rest, shape (n,); open episodes keep why it did not."""
-        assert rule.rest_at_most is not None, "asked of rules that ask for rest"
-        rest = self.activity.rest(slots, at, rule.width_us, rule.rest_at_most)
-        for row in ((self.level[slots, column] > 0) & ~rest.still).nonzero()[0].tolist():
-            self.restless[int(slots[row]), column] = MOVING if rest.known[row] else NO_ACTIVITY
-        return rest.still
+    def _counts(self, at: int, rule: WindowRule, column: int, slots: Slots) -> Bools:
+        """Whether T counts for a rule that asks for more than the median; open episodes keep why it did not."""
+        count, why = np.ones(len(slots), np.bool_), np.full(len(slots), NO_GLUCOSE)
+        if rule.glucose_below is not None and self.sugar is not None:
+            count = self.sugar.known(slots, at)
+        if rule.rest_at_most is not None:
+            rest = self.activity.rest(slots, at, rule.width_us, rule.rest_at_most)
+            why = np.where(rest.still, why, np.where(rest.known, MOVING, NO_ACTIVITY))
+            count &= rest.still
+        for row in ((self.level[slots, column] > 0) & ~count).nonzero()[0].tolist():
+            self.restless[int(slots[row]), column] = str(why[row])
+        return count
 
     def _move(self, at: int, rule: WindowRule | None, column: int, slots: Slots, values: Floats) -> list[Moved]:
         """One evaluation of one rule; None is a rule that is gone: it ends."""
-        says, successive = says_to(rule, values), 1 if rule is None else rule.successive
+        level, successive = self.level[slots, column], 1 if rule is None else rule.successive
+        says = self._says(rule, slots, values, level > 0)
         joins = (self.eval_at[slots, column] == at - EVALUATE_EVERY_US) & (self.run[slots, column] == says)
         since = np.where(joins, self.run_since[slots, column], at)
         long = (at - since) // EVALUATE_EVERY_US + 1 >= successive
-        level = self.level[slots, column]
         after = np.where(level > 0, ~((says == OFF) & long), (says == ON) & long).astype(np.int8)
         if rule is not None and rule.artefact_hold_us:
-            opens = ((level == 0) & (after > 0)).nonzero()[0]
-            held = [slot for slot in slots[says != ON].tolist() if self.holds.any[slot]]
-            for slot in held:
+            for slot in slots[(says != ON) & self.holds.any[slots]].tolist():
                 self.holds.drop(slot, column)
-            found = [seen(None, rule, float(values[row]), at, int(since[row])) for row in opens.tolist()]
+            opens = ((level == 0) & (after > 0)).nonzero()[0]
+            found = [self._seen(rule, column, int(slots[row]), float(values[row]), (at, int(since[row])), on=True)
+                     for row in opens.tolist()]  # fmt: skip
             after[opens[self._held(column, slots[opens], found)]] = 0
         condition = np.where(after == 0, OVER, np.where(says == ON, ACTIVE, RETURNING)).astype(np.int8)
         moved, ended = [], []
@@ -217,8 +225,8 @@ class Medians(Table):
             slot = int(slots[row])
             moved += self._missed(slot, column, at)
             self.restless.pop((slot, column), None)
-            shown = seen(self.shown.get((slot, column)), rule, float(values[row]), at, int(since[row]))
-            self.shown[slot, column] = shown
+            times, on = (at, int(since[row])), bool(says[row] == ON)
+            shown = self.shown[slot, column] = self._seen(rule, column, slot, float(values[row]), times, on=on)
             was, becomes = int(level[row]), int(after[row])
             if was != becomes or self.condition[slot, column] != condition[row]:
                 change = changed(was, becomes, int(self.condition[slot, column]), int(condition[row]))
@@ -233,6 +241,22 @@ class Medians(Table):
         for slot in ended:
             self._over(slot, column)
         return moved
+
+    def _says(self, rule: WindowRule | None, slots: Slots, values: Floats, opened: Bools) -> NDArray[np.int8]:
+        """What medians, and where the rule asks for it the glucose, say; shape of ``slots``."""
+        says = says_to(rule, values)
+        if rule is None or rule.glucose_below is None or self.sugar is None:
+            return says
+        return self.sugar.says(rule.glucose_below, says, slots, opened)
+
+    def _seen(
+        self, rule: WindowRule | None, column: int, slot: int, value: float, times: tuple[int, int], *, on: bool
+    ) -> Shown:
+        """What an episode shows after T, the first of ``times``; the second is the first T of its row (µs)."""
+        shown = seen(self.shown.get((slot, column)), rule, value, *times)
+        if rule is None or rule.glucose_below is None or self.sugar is None:
+            return shown
+        return shown._replace(beyond=on, beside=self.sugar.words(slot))
 
     def _held(self, column: int, slots: Slots, found: list[Shown]) -> Bools:
         """Which of these openings artefact holds back; shape of ``slots``."""

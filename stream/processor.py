@@ -24,11 +24,12 @@ from stream.part import DEVICE_REMOVED, Lane
 from stream.rows import Part
 from stream.series import LONG_AGO, NEVER, Patients
 from stream.sites import MARK_EVERY_US, Site, Sites
+from stream.sugar import Sugar
 from vitals.codecs.state import State, reading
 from vitals.control import ClockControl, PatientControl, SiteControl, decode
 from vitals.errors import CodecError
 from vitals.journal import Mark
-from vitals.metrics import METRICS, STEPS
+from vitals.metrics import GLUCOSE, HEART_RATE, METRICS, STEPS
 from vitals.snapshots import Format
 from vitals.steps import Output, Records
 from vitals.windows import EVALUATE_AFTER_US, WINDOWS
@@ -59,6 +60,8 @@ class Processor:
         self._outbox = Outbox(partition)
         self._activity = Activity()
         self._lanes = {metric.code: Lane(metric, self._patients, self._outbox, self._activity) for metric in WATCHED}
+        glucose = self._lanes[GLUCOSE.code]
+        self._lanes[HEART_RATE.code].medians.sugar = Sugar(glucose.series, glucose.ring)
         self._takers: dict[int, Lane | Activity] = {**self._lanes, STEPS.code: self._activity}
         self._closer = Closer(self._patients, self._lanes, self._outbox)
         self._strangers = 0

@@ -20,7 +20,7 @@ NEITHER, ON, OFF = range(3)
 
 class Shown(NamedTuple):
     """What an open episode shows: its rule, times µs, the last median, and the limit last crossed; ``beyond`` says
-    whether the last median lies beyond one.
+    whether the last T said on.
     """
 
     rule: WindowRule
@@ -30,6 +30,8 @@ class Shown(NamedTuple):
     value_at: int
     limit: float
     beyond: bool
+    beside: str = ""
+    """What another metric said at the same T, for a person."""
 
 
 class Moved(NamedTuple):

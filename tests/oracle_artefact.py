@@ -30,7 +30,7 @@ def held_back(series: Series, machine: MedianMachine, at: int, median: float, li
     if at - since >= machine.rule.artefact_hold_us or not suspect(series, machine.rule.width_us, at):
         machine.held = None
         return False
-    machine.held = Held(since, machine.run_since, median, at, limit)
+    machine.held = Held(since, machine.run_since, median, at, limit, machine.beside)
     return True
 
 

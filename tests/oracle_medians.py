@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from tests import oracle_sugar as sugar
 from tests.oracle_artefact import held_back, keep_doubts
-from tests.oracle_rest import why_not_at_rest
+from tests.oracle_rest import why_not
 from tests.oracle_series import Closed, MedianMachine, Series, crossed, inside
 from vitals.journal import Episode, Mark, episode_id
 from vitals.metrics import SECOND_US as SECOND
@@ -157,6 +158,7 @@ class MedianRules(Teller):
             machine.level, machine.condition, machine.held, machine.beyond = 1, "active", None, True
             machine.opened_at, machine.since = held.since + machine.rule.artefact_hold_us, held.run_since
             machine.value, machine.value_at, machine.limit = held.value, held.value_at, held.limit
+            machine.beside = held.beside
             self.median(key, series, machine, "open", machine.opened_at, instant=machine.opened_at + 2 * SECOND)
 
     def forget_medians(self, key: bytes, series: Series, clock: int) -> None:
@@ -174,8 +176,8 @@ class MedianRules(Teller):
         episode = self.about(
             key, series, rule.name, machine.opened_at, category="physiological", level=machine.level,
             condition=machine.condition, priority=rule.priority, change=change, at=at, since=machine.since,
-            value=machine.value, value_at=machine.value_at, limit=machine.limit, reason=machine.reason,
-            response=rule.response,
+            value=machine.value, value_at=machine.value_at, limit=machine.limit,
+            reason=machine.reason or machine.beside, response=rule.response,
         )  # fmt: skip
         self.tell(at if instant is None else instant, key, episode)
 
@@ -196,7 +198,7 @@ class MedianRules(Teller):
         for machine in series.medians.values():
             median = medians.get(machine.rule.width_us)
             if machine.rule in series.applying() and median is not None and (machine.level or not machine.gone):
-                restless = why_not_at_rest(self.patients[key], machine, at)
+                restless = why_not(self.patients[key], machine, at)
                 if restless:
                     machine.restless = restless if machine.level else ""
                 else:
@@ -215,24 +217,26 @@ class MedianRules(Teller):
             self.median(key, series, machine, "unknown", (machine.at or 0) + 62 * SECOND)
         machine.restless = ""
         limit = None if machine.gone else crossed(rule, median)
-        says = "on" if limit is not None else "off" if machine.gone or inside(rule, median) else "neither"
+        heart = "on" if limit is not None else "off" if machine.gone or inside(rule, median) else "neither"
+        says = sugar.says(self.patients[key], machine, at, heart)
         if machine.at != at - 10 * SECOND or machine.says != says:
             machine.run_since = at
         machine.at, machine.says = at, says
         run = (at - machine.run_since) // (10 * SECOND) + 1
         enough = run >= (1 if machine.gone else rule.successive)
         was, condition = machine.level, machine.condition
-        machine.held = None if limit is None else machine.held
-        opens = not was and limit is not None and enough
+        machine.held = machine.held if says == "on" else None
+        machine.beside = sugar.words(self.patients[key], machine, at)
+        opens = not was and says == "on" and enough
         if opens and not held_back(series, machine, at, median, limit):
             machine.level, machine.opened_at, machine.since = 1, at, machine.run_since
         elif was and says == "off" and enough:
             machine.level = 0
         if not (was or machine.level):
             return
-        machine.value, machine.value_at, machine.beyond = median, at, limit is not None
+        machine.value, machine.value_at, machine.beyond = median, at, says == "on"
         machine.limit = machine.limit if limit is None else limit
-        machine.condition = "over" if not machine.level else "active" if limit is not None else "returning"
+        machine.condition = "over" if not machine.level else "active" if says == "on" else "returning"
         machine.reason = ""
         change = "open" if machine.level > was else "clear" if machine.level < was else ""
         if not change and condition == "unknown":

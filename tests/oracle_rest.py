@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tests.oracle_sugar import known
 from vitals.metrics import METRIC_BY_NAME
 from vitals.metrics import SECOND_US as SECOND
 
@@ -22,10 +23,18 @@ def keeps_steps(patient: Patient, control: PatientControl) -> bool:
     return STEPS.code in patient.series or (asks and worn)
 
 
-def why_not_at_rest(patient: Patient, machine: MedianMachine, at: int) -> str:
+def why_not(patient: Patient, machine: MedianMachine, at: int) -> str:
     """Why T does not count for a rule, "" where it does."""
+    if machine.gone:
+        return ""
+    sweet = machine.rule.glucose_below is None or known(patient, at) is not None
+    return why_not_at_rest(patient, machine, at) or ("" if sweet else "no glucose data")
+
+
+def why_not_at_rest(patient: Patient, machine: MedianMachine, at: int) -> str:
+    """Why somebody is not at rest at T, "" where they are, or nobody asks."""
     rule, steps = machine.rule, patient.series.get(STEPS.code)
-    if rule.rest_at_most is None or machine.gone:
+    if rule.rest_at_most is None:
         return ""
     if steps is None or not steps.bound or not steps.panes:
         return "no activity data"

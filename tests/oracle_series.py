@@ -41,6 +41,7 @@ class Held(NamedTuple):
     value: float
     value_at: int
     limit: float
+    beside: str
 
 
 @dataclass
@@ -53,6 +54,8 @@ class MedianMachine:
     condition: str = "over"
     reason: str = ""
     held: Held | None = None
+    beside: str = ""
+    """What the last T that counted saw of another metric."""
     restless: str = ""
     """Why the newest T with an evaluation did not count for an open episode, since the last that did."""
     says: str = ""

@@ -39,6 +39,7 @@ QUICK_MINUTES, SLOW_MINUTES = Span(0, 15), Span(0, 30)
 WINDOW_LIMITS = {
     "heart_rate_high": {"on_above": Span(100, 200)},
     "heart_rate_rest": {"on_above": Span(90, 160)},
+    "heart_rate_glucose": {"on_above": Span(90, 150)},
     news2.RULE: {"on_above": Span(110, 130), "on_at_most": Span(40, 40)},
     "heart_rate_low": {"on_at_most": Span(30, 60)},
     "heart_rate_extreme": {"on_above": Span(130, 220), "on_below": Span(25, 45)},
@@ -52,6 +53,8 @@ REST_STEPS = Span(0, 30)
 """Steps a minute that may count as rest."""
 REST_ALWAYS, REST_NEVER = ("heart_rate_rest",), ("heart_rate_extreme",)
 """Rules that must ask for rest, and that may neither ask for it nor be held."""
+GLUCOSE_BELOW, GLUCOSE_RULES = Span(60, 100), ("heart_rate_glucose",)
+"""mg/dL, and the rules that must ask for it; no other may."""
 ARTEFACT_SECONDS = Span(10, 60)
 """How long artefact may hold a rule; those of `REST_NEVER` not at all."""
 WINDOW_PRIORITIES: tuple[Priority, ...] = ("low", "medium")
@@ -133,6 +136,7 @@ def _window(rule: WindowRule) -> Iterator[str]:
         yield f"{rule.name} width_us is beyond its bounds: give {least} to {most} µs, in whole steps of {STEP_US}"
     yield from _rest(rule)
     yield from _artefact(rule)
+    yield from _glucose(rule)
     successive = NEWS2_SUCCESSIVE if rule.name == news2.RULE else WINDOW_SUCCESSIVE
     if not successive.holds(rule.successive):
         span = f"{successive.least:g} to {successive.most:g}"
@@ -186,6 +190,18 @@ def _artefact(rule: WindowRule) -> Iterator[str]:
         yield from time(where, hold, ARTEFACT_SECONDS)
         if hold % STEP_US:
             yield f"{where} is no whole step: give 0, or whole steps of {STEP_US} µs"
+
+
+def _glucose(rule: WindowRule) -> Iterator[str]:
+    """Whether the rule asks for glucose as it may."""
+    where, below = f"{rule.name} glucose_below", rule.glucose_below
+    if rule.name not in GLUCOSE_RULES:
+        if below is not None:
+            yield f"{where} is {below:g}: leave it out, this rule is about the heart rate alone"
+    elif below is None:
+        yield f"{where} is missing: give {GLUCOSE_BELOW.least:g} to {GLUCOSE_BELOW.most:g} mg/dL"
+    else:
+        yield from whole(where, below, GLUCOSE_BELOW, "mg/dL")
 
 
 def _signal(rule: SignalRule) -> Iterator[str]:

@@ -70,6 +70,8 @@ class WindowRule(Message):
     successive: int = 1
     rest_at_most: float | None = None
     """Steps per minute up to which a T counts (RULES, *Heart rate at rest*); None asks for no rest."""
+    glucose_below: float | None = None
+    """The glucose (mg/dL) that must be below and falling, too (RULES, *Falling glucose with a fast heart*)."""
     artefact_hold_us: int = 0
     """How long at most an opening is held while its window is mostly suspect (RULES, *Artefact hold*); 0 never."""
     priority: Priority
@@ -77,8 +79,8 @@ class WindowRule(Message):
 
     @property
     def always(self) -> bool:
-        """Whether the rule judges every evaluation, at rest or not."""
-        return self.rest_at_most is None
+        """Whether the rule judges every evaluation, whatever else is known."""
+        return self.rest_at_most is None and self.glucose_below is None
 
     def applies(self, interval_us: int) -> bool:
         """Whether the rule says anything about a device of this nominal interval i: W >= 2 i."""
@@ -213,6 +215,21 @@ HEART_RATE_REST = WindowRule(
 )
 """Off in `DEFAULT`: it says something of those only whose device counts steps."""
 
+HEART_RATE_GLUCOSE = WindowRule(
+    name="heart_rate_glucose",
+    metric="heart_rate",
+    width_us=5 * MINUTE_US,
+    on_above=100,
+    off_at_most=97,
+    rest_at_most=0,
+    glucose_below=80,
+    priority="low",
+    response=_response(None, 60, None),
+)
+"""Off in `DEFAULT`: it says something of those only who wear a sensor of glucose and a counter of steps."""
+GLUCOSE_MARGIN = 5
+"""So much above ``glucose_below`` (mg/dL) it is off."""
+
 HEART_RATE_NEWS2 = WindowRule(
     name="heart_rate_news2",
     metric="heart_rate",
@@ -225,6 +242,9 @@ HEART_RATE_NEWS2 = WindowRule(
     response=_response(15, 30, 15),
 )
 """Off in `DEFAULT`: a NEWS2 pulse sub-score of 3 (`vitals.news2`), which the high and low rules say as well."""
+
+OPTIONAL_HEART_RATES = (HEART_RATE_REST, HEART_RATE_GLUCOSE, HEART_RATE_NEWS2)
+"""Rules that are off until somebody switches them on."""
 
 DEFAULT = Policy(
     version=1,

@@ -25,8 +25,9 @@ WINDOW_LIMITS = {
 }
 NEWS2_FIELDS = ("score", "for")
 """Of the rule on the NEWS2 pulse sub-score: from which on, and for how long (min)."""
-REST, ARTEFACT = "steps", "artefact"
-"""Of a window rule: how many a minute are rest; how long (min) artefact may hold it. ``none`` asks for neither."""
+REST, ARTEFACT, GLUCOSE = "steps", "artefact", "glucose"
+"""Of a window rule: how many a minute are rest; how long (min) artefact may hold it (``none`` asks
+for neither); and below which glucose (mg/dL) it says something, where it asks for that."""
 SIGNAL_FIELDS = {"medium_after": "medium_after_us", "hold": "hold_us"}
 FORM = "write it like low.1.limit=65, high.2.repeat=20, heart_rate_high.above=120 or high=off"
 
@@ -96,14 +97,17 @@ def _window(rule: WindowRule, what: str, value: str, change: str) -> WindowRule:
     limits = [name for name, (on, _) in WINDOW_LIMITS.items() if getattr(rule, on) is not None]
     if rule.name == news2.RULE:
         limits = list(NEWS2_FIELDS)  # its limits are those of the sub-score
+    known = [*limits, *([] if rule.glucose_below is None else [GLUCOSE]), REST, ARTEFACT, *ASKED]
     if what in ASKED:
         return asked(rule, what, value, change)
     if what == REST:
         return rule.model_copy(update={"rest_at_most": None if value == NONE else number(value, change)})
+    if what == GLUCOSE and rule.glucose_below is not None:
+        return rule.model_copy(update={"glucose_below": number(value, change)})
     if what == ARTEFACT:
         return rule.model_copy(update={"artefact_hold_us": 0 if value == NONE else minutes(value, change)})
     if what not in limits:
-        raise nothing(change, f"{rule.name} has {', '.join([*limits, REST, ARTEFACT, *ASKED])}")
+        raise nothing(change, f"{rule.name} has {', '.join(known)}")
     on, off = WINDOW_LIMITS[what]
     before, inside, limit = getattr(rule, on), getattr(rule, off), number(value, change)
     return rule.model_copy(update={on: limit, off: limit + inside - before})

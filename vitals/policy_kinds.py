@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from vitals.policies import DEFAULT, HEART_RATE_NEWS2, HEART_RATE_REST, HEART_RATES, Policy, Rules
+from vitals.policies import DEFAULT, HEART_RATES, OPTIONAL_HEART_RATES, Policy, Rules
 
 
 class Kind(NamedTuple):
@@ -51,7 +51,7 @@ def _kind(field: str, name: Callable[[Any], str] = _name, usual: tuple[Any, ...]
 
 KINDS = (
     _kind("thresholds"),
-    _kind("windows", usual=(*HEART_RATES, HEART_RATE_REST, HEART_RATE_NEWS2)),
+    _kind("windows", usual=(*HEART_RATES, *OPTIONAL_HEART_RATES)),
     _kind("signals", _signal_name),
 )
 NAMES = tuple(name for kind in KINDS for name in kind.usual)

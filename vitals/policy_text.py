@@ -90,6 +90,8 @@ def _window(rule: WindowRule) -> Facts:
         said[news2.NAME] = f"from {news2.asked(rule)}"
     if rule.rest_at_most is not None:
         said["at rest"] = f"at most {rule.rest_at_most:g} steps a minute"
+    if rule.glucose_below is not None:
+        said["glucose"] = f"< {rule.glucose_below:g} mg/dL and falling"
     if rule.artefact_hold_us:
         said["held in artefact"] = f"at most {rule.artefact_hold_us / SECOND_US:.15g} s"
     said |= asked(rule.priority, rule.response)

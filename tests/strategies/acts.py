@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-from tests.strategies.people import COUNTING, MMOLS, RATES, RESTING, SHAKY, STRIDES, SUGARS
+from tests.strategies.people import BOTH, COUNTING, MMOLS, RATES, RESTING, SHAKY, STRIDES, SUGARS, SWEET
 from tests.strategies.wards import Patient, Plan, Ward
 from vitals.metrics import MINUTE_US, SECOND_US
 from vitals.readings import INVALID_SHIFT, Flag, Invalid
@@ -25,7 +25,7 @@ class Life(Ward):
     def act(self, number: int) -> None:
         """The act of a number: the same whatever came before, but for who is there and what they wear."""
         self.random = Random((self.seed << 12) | number)  # noqa: S311 - the same log from the same seed
-        often = [self.course, self.course, self.heart, self.heart, self.stroll, self.shake]
+        often = [self.course, self.course, self.heart, self.heart, self.stroll, self.shake, self.sink]
         seldom = [self.odd, self.faulty, self.backlog, self.wait, self.lone, self.jump, self.change, self.change,
                   self.change, self.rebind, self.junk]  # fmt: skip
         self.random.choice(often * 2 + seldom)()
@@ -166,6 +166,35 @@ class Life(Ward):
         if self.random.random() < 0.5:
             self.now += self.random.choice((10, 40, 70)) * SECOND_US
             self.tick()
+
+    def sink(self) -> None:
+        """Somebody whose glucose falls while the heart is fast, or does not, or is not known."""
+        patient = next((each for each in self.patients if each.sends("glucose") and each.sends("heart_rate")), None)
+        if patient is None:
+            patient = self.random.choice(self.patients)
+            patient.wear(f"both-{patient.name}", BOTH, self.now)
+            self.tell(patient)
+        if patient.policy is not SWEET and self.random.random() < 0.7:
+            patient.policy = SWEET
+            self.tell(patient)
+        value, known = self.random.choice((90.0, 81.0, 80.0)), self.random.random() < 0.8
+        rate, rows = self.random.choice((59, 61, 61.5, 128)), list[bytes]()
+        for minute in range(self.random.choice((1, 3, 6))):
+            value += self.random.choice((-6, -3, -1, -0.4, 0, 3))
+            if known or minute == 0:
+                low = int(Flag.CENSORED_LOW) if self.random.random() < 0.05 else 0
+                rows.append(patient.wearer.row("glucose", value, self.now, self.now, flags=low))
+            if self.random.random() < 0.1:
+                self.now += self.random.choice((5, 11, 12)) * MINUTE_US
+            for beat in range(1, 13):
+                self.now += 5 * SECOND_US
+                rows.append(patient.wearer.row("heart_rate", rate, self.now, self.now))
+                if beat % 2 == 0:
+                    self.readings(patient, rows)
+                    self.tick(self.now + 2 * SECOND_US)
+            self.meanwhile(patient)
+            rate = self.random.choice((rate, rate, rate, 59, 60))
+        self.readings(patient, rows)
 
     # ---- as it is
 

@@ -19,6 +19,7 @@ TWO_SITES = "two sites"
 REQUIRED = (IN_A_DELAY, JUMP, SWAP, NEW_POLICY, TWO_SITES)
 """The classes of which a run must have enough."""
 REASONS = {"device removed", "no data", "site silent", "too few readings", "closed", "moving", "no activity data"}
+REASONS |= {"no glucose data"}
 JUMP_US = 60 * MINUTE_US
 
 

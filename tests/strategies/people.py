@@ -7,7 +7,16 @@ from typing import NamedTuple
 from vitals import news2
 from vitals.devices import DEVICE_TYPES, DeviceType
 from vitals.metrics import MINUTE_US, SECOND_US
-from vitals.policies import DEFAULT, HEART_RATE_NEWS2, HEART_RATE_REST, HEART_RATES, HIGH, LOW, Policy
+from vitals.policies import (
+    DEFAULT,
+    HEART_RATE_GLUCOSE,
+    HEART_RATE_NEWS2,
+    HEART_RATE_REST,
+    HEART_RATES,
+    HIGH,
+    LOW,
+    Policy,
+)
 
 SUGARS = (45, 53, 53.4, 53.5, 54, 58, 59, 60, 69, 69.5, 70, 74, 75, 80, 120, 240, 241, 250, 250.5, 251, 389, 390, 400)
 """mg/dL at and between the limits of the low and high rules, ascending."""
@@ -68,6 +77,16 @@ def _counting(beat: int, stride: int) -> DeviceType:
 
 
 COUNTING = (_counting(5, 20), _counting(1, 60), _counting(5, 7))
+BOTH = DEVICE_TYPES["ward"].model_copy(
+    update={
+        "name": "ward-5s",
+        "streams": (
+            DEVICE_TYPES["ward"].streams[0].model_copy(update={"interval_us": 5 * SECOND_US}),
+            *DEVICE_TYPES["ward"].streams[1:],
+        ),
+    }
+)
+"""A wearable that sends all metrics, its heart rate each five seconds."""
 PEOPLE = (
     Person("ann", "cgm-1", DEVICE_TYPES["t1d-uom-5min"], 1),
     Person("bob", "cgm-2", DEVICE_TYPES["libre"], 1),
@@ -110,6 +129,17 @@ def _moved(rule: str, by: float) -> Policy:
     return DEFAULT.model_copy(update={"thresholds": (changed, *others)})
 
 
+SWEET = DEFAULT.model_copy(
+    update={
+        "windows": (
+            HEART_RATE_GLUCOSE.model_copy(
+                update={"width_us": MINUTE_US, "on_above": 60, "off_at_most": 60, "rest_at_most": None}
+            ),
+            HEART_RATES[1],
+        )
+    }
+)
+"""A rule on glucose and heart rate, without rest."""
 SCORED = DEFAULT.model_copy(
     update={
         "windows": (
@@ -151,6 +181,6 @@ WIDE = DEFAULT.model_copy(
 )
 """Other limits, and no rule for high glucose nor for silence of glucose."""
 POLICIES = (
-    *(DEFAULT, QUICK, BARE, HASTY, WIDE, RESTING, SHAKY, SCORED),
+    *(DEFAULT, QUICK, BARE, HASTY, WIDE, RESTING, SHAKY, SCORED, SWEET),
     *(_moved("low", 10), _moved("low", -15), _moved("high", -10)),
 )

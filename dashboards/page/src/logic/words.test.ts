@@ -86,6 +86,14 @@ test("a rule of rest that cannot judge says what is missing: the heart rate is t
   expect(word(alert(rest))).toBe("HR AT REST");
 });
 
+test("a rule of two metrics says both values, the glucose in the station's unit", () => {
+  const both = { rule: "heart_rate_glucose", metric: "heart_rate", unit: "/min", level: 1, limit: 100, value: 112, reason: "glucose 72 mg/dL" };
+  expect(why(alert({ ...both, since: NOW - MINUTE }), "mg/dL", NOW)).toBe(`112, above 100 since ${at(-1)}, glucose 72 mg/dL`);
+  expect(why(alert({ ...both, since: NOW - MINUTE }), "mmol/L", NOW)).toBe(`112, above 100 since ${at(-1)}, glucose 4.0 mmol/L`);
+  expect(word(alert(both))).toBe("GLUCOSE FALLS");
+  expect(why(alert({ ...both, reason: "glucose LOW", since: NOW }), "mg/dL", NOW)).toContain(", glucose LOW");
+});
+
 test("a low that got worse was not below the worse limit from its begin, and is not said to have been", () => {
   const worse = { since: NOW - 9 * MINUTE, opened_at: NOW - 5 * MINUTE };
   expect(why(alert(worse), "mg/dL", NOW)).toBe(`48, below 54, low since ${at(-9)}`);

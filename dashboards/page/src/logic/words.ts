@@ -19,6 +19,7 @@ export function word(alert: Pick<Alert, "category" | "patient" | "rule" | "level
   if (alert.metric === "heart_rate") {
     if (alert.rule.includes("extreme")) return "HR EXTREME";
     if (alert.rule.includes("rest")) return "HR AT REST";
+    if (alert.rule.includes("glucose")) return "GLUCOSE FALLS";
     // One part of the score, never the score: the word says so.
     if (alert.rule.includes("news2")) return "NEWS2 PULSE";
     return alert.rule.includes("low") ? "HR LOW" : "HR HIGH";
@@ -63,13 +64,22 @@ export function why(alert: Alert, unit: Unit, now: number): string {
     const until = when(alert.at, now);
     return milder ? `over: was ${milder} from ${since} to ${until}, at times ${side} ${limit}` : `over: was ${side} ${limit} from ${since} to ${until}`;
   }
-  return milder ? `${value}, ${side} ${limit}, ${milder} since ${since}` : `${value}, ${side} ${limit} since ${since}`;
+  const other = besideOf(alert.reason, (glucose) => `${digits("glucose", glucose, unit)} ${unit}`);
+  return milder ? `${value}, ${side} ${limit}, ${milder} since ${since}` : `${value}, ${side} ${limit} since ${since}${other}`;
+}
+
+const BESIDE = /^glucose (?:(LOW|HIGH)|(\d+) mg\/dL)$/;
+
+/** The glucose that a rule of two metrics saw, from the reason that tells it: ``, glucose 72``; empty in all others. */
+export function besideOf(reason: string, value: (glucose: number) => string): string {
+  const found = BESIDE.exec(reason);
+  return found === null ? "" : `, glucose ${found[1] ?? value(Number(found[2]))}`;
 }
 
 /** What is missing while a value is there and a rule cannot judge it; of all else, data (RULES, *Heart rate at rest*). */
 function unknownFor(reason: string): string {
   if (reason === "moving") return "moving, not at rest";
-  return reason === "no activity data" ? reason : "no data";
+  return reason === "no activity data" || reason === "no glucose data" ? reason : "no data";
 }
 
 const AT_ONCE = 90 * SECOND;

@@ -164,6 +164,9 @@ describe("why", () => {
     expect([counted?.name, counted?.words, counted?.applies]).toEqual([
       "High heart rate at rest", "median of 10 min is above 120, and no step in that time", true,
     ]);
+    expect(windowWords({ ...rest, rest_at_most: null, glucose_below: 80 }, number)).toBe(
+      "median of 10 min is above 120 while glucose falls below 80 mg/dL",
+    );
     const news2 = { ...rest, name: "heart_rate_news2", rest_at_most: null, on_above: 110, on_at_most: 40, successive: 180 };
     expect(windowWords(news2, number)).toBe("NEWS2 pulse sub-score of the median of 10 min is at least 2 for 30 min");
     expect(windowWords({ ...news2, on_above: 130, successive: 1 }, number)).toBe("NEWS2 pulse sub-score of the median of 10 min is 3");

@@ -30,6 +30,8 @@ export interface WindowRule {
   readonly successive?: number;
   /** Steps per minute up to which the rule judges; null asks for no rest. */
   readonly rest_at_most?: number | null;
+  /** The glucose, mg/dL, that must be below and falling, too. */
+  readonly glucose_below?: number | null;
   /** How long artefact may hold an opening; 0 not at all. */
   readonly artefact_hold_us?: number;
   readonly priority: string;
@@ -81,7 +83,11 @@ export function windowWords(rule: WindowRule, number: Number_): string {
   ].filter((side) => side !== "").join(" or ");
   if (rule.name === "heart_rate_news2") return news2Words(rule);
   const times = (rule.successive ?? 1) > 1 ? `, ${rule.successive} times in a row (every 10 s)` : "";
-  return `median of ${durationWords(rule.width_us)} is ${sides}${times}${restWords(rule)}${heldWords(rule)}`;
+  return `median of ${durationWords(rule.width_us)} is ${sides}${times}${besideWords(rule, number)}${restWords(rule)}${heldWords(rule)}`;
+}
+
+function besideWords(rule: WindowRule, number: Number_): string {
+  return rule.glucose_below == null ? "" : ` while glucose falls below ${number(rule.glucose_below, "glucose")} mg/dL`;
 }
 
 function restWords(rule: WindowRule): string {
