@@ -10,7 +10,6 @@ setting (one line), 70 for a fault of ours (traceback in the log), 75 when the s
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import signal
 import sys
@@ -20,6 +19,7 @@ from typing import NoReturn, TypeVar
 import structlog
 import uvloop
 
+from runtime.collector import spare_collections
 from runtime.kafka import KafkaUnavailable
 from runtime.observe import Readiness, configure_logging
 from runtime.settings import Settings, load
@@ -34,10 +34,6 @@ minutes, which no supervisor takes for a fault of ours, and who waits is there a
 KAFKA_POLL_S = 0.5
 SHUTDOWN_S_MAX = 20.0
 """Longer than the sum of the drivers' own closing deadlines; then the process ends itself."""
-
-OBJECTS_MAX = 50_000
-"""So many objects more than before make Python look for cycles among them. Its own number, 700, is below what one poll
-brings: it looked at every record several times, and each twentieth of those looks went through all that lives."""
 
 S = TypeVar("S", bound=Settings)
 log = structlog.get_logger("vigil.service")
@@ -59,13 +55,6 @@ def run_code(main: Callable[[S], Awaitable[None]], settings_cls: type[S], name: 
     spare_collections()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_supervise(main, settings, name))
-
-
-def spare_collections() -> None:
-    """Have Python look for cycles rarely, and never again among what is loaded now. Records and rows have none."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(OBJECTS_MAX, 20, 20)
 
 
 async def _supervise(main: Callable[[S], Awaitable[None]], settings: S, name: str) -> int:

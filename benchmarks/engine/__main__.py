@@ -27,7 +27,7 @@ from benchmarks.engine.logs import PARTITIONS, Shape
 from benchmarks.engine.sides import Field
 from benchmarks.frame import Result, Turns, progress
 from benchmarks.place import place
-from runtime.service import spare_collections
+from runtime.collector import spare_collections
 from vitals.errors import VigilError
 
 

@@ -1,7 +1,6 @@
-"""Vigil's own sides, as processes that end by themselves at the end of the log.
+"""The processor in the product's runner, as a process that ends by itself at the end of the log.
 
-``main`` takes ``KAFKA NAMESPACE job FROM TO`` for the job that every engine can do, or ``KAFKA NAMESPACE processor``
-for the processor in the product's runner: group, steps, windows and journal, positions committed.
+``main`` takes ``KAFKA NAMESPACE``: group, steps, windows and journal, positions committed.
 """
 
 from __future__ import annotations
@@ -12,35 +11,15 @@ import sys
 import uvloop
 
 from benchmarks.engine.logs import PARTITIONS
-from benchmarks.engine.tumbling import Tumbling
 from runtime.clock import SystemClock
-from runtime.kafka import GroupConsumer, Out, Producer, Reader
+from runtime.collector import spare_collections
+from runtime.kafka import GroupConsumer, Producer, Reader
 from runtime.runner import Runner, RunnerSpec
-from runtime.service import spare_collections
 from runtime.settings import Settings, load
 from stream.processor import Processor, factory
 from stream.service import GROUP
 from vitals.steps import Records
 from vitals.topics import JOURNAL, PROCESSOR_SNAPSHOTS, READINGS, WINDOWS
-
-POLL_S = 1.0
-
-
-async def job(settings: Settings, source: str, sink: str) -> None:
-    """Take, step, make durable, until the end that the log had at the start."""
-    steps = [Tumbling() for _ in range(PARTITIONS)]
-    partitions = [(source, partition) for partition in range(PARTITIONS)]
-    async with Reader(settings, partitions) as reader, Producer(settings, "bench-job") as producer:
-        left = sum((await reader.end_offsets()).values())
-        while left > 0:
-            taken = await reader.poll(POLL_S)
-            closed = [
-                Out(sink, records.partition, key, value)
-                for records in taken
-                for key, value in steps[records.partition].step(records)
-            ]
-            await producer.send(closed)
-            left -= sum(len(records.offsets) for records in taken)
 
 
 async def processor(settings: Settings) -> None:
@@ -70,7 +49,7 @@ async def processor(settings: Settings) -> None:
 
 def main() -> None:
     """Take everything from the command line."""
-    kafka, namespace, what, *topics = sys.argv[1:]
+    kafka, namespace = sys.argv[1:]
     settings = load(Settings, kafka=kafka, namespace=namespace, partitions=PARTITIONS, snapshot_seconds=86_400.0)
     spare_collections()
-    uvloop.run(job(settings, *topics) if what == "job" else processor(settings))
+    uvloop.run(processor(settings))

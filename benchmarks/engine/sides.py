@@ -52,8 +52,8 @@ class Engine:
 
 def ours(run: Run) -> tuple[str, ...]:
     """Vigil's pieces on that job."""
-    given = run.settings.kafka, "", "job", run.source, run.sink
-    return python("benchmarks.engine.drain", *given)
+    given = run.settings.kafka, run.source, run.sink, str(PARTITIONS)
+    return python("benchmarks.engine.pieces", *given)
 
 
 def by_hand(what: str, run: Run) -> tuple[str, ...]:
@@ -155,7 +155,7 @@ class Field:
     async def process(self, shape: Shape) -> Turn:
         """One run of the processor over a whole log; its windows are counted."""
         settings = await self.whole(shape)
-        argv = python("benchmarks.engine.drain", settings.kafka, settings.namespace, "processor")
+        argv = python("benchmarks.engine.drain", settings.kafka, settings.namespace)
         name = f"processor-{next(_NUMBERS)}"
         spec = ProcessSpec(name, argv, self.root / f"{name}.log", env=python_env())
         return await measured(spec, shape, None)
