@@ -100,7 +100,11 @@ def _told_at(tracked: Tracked, at: int) -> Tracked:
 
 
 def _condition(episode: Episode) -> dict[str, Any]:
-    return {name: getattr(episode, name) for name in _FROM_EPISODE}
+    """What the alert takes over; its evidence stays until another is there."""
+    found = {name: getattr(episode, name) for name in _FROM_EPISODE}
+    if episode.evidence is None:
+        del found["evidence"]
+    return found
 
 
 def _worse(before: Alert, episode: Episode) -> bool:

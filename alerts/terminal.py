@@ -25,6 +25,7 @@ from rich.text import Text
 from alerts import lines
 from alerts.client import Event, FeedClient, FeedRefused, Lost
 from alerts.requests import OnAlert
+from alerts.why import why
 from runtime.clock import Clock, SystemClock
 from vitals.alerts import Alert
 from vitals.protocol import (
@@ -191,10 +192,14 @@ class _Screen:
         table = Table(expand=True, box=None, pad_edge=False)
         for title in ("", "", "patient", "what", "condition", "since", "response", "reason"):
             table.add_column(title, no_wrap=True, overflow="ellipsis")
-        room = max(1, self._console.height - 5)
+        room = max(1, self._console.height - 6)
         for alert in self._list.around(room):
             table.add_row(*self._row(alert), style=STYLE[alert.priority] if _calls(alert) else "dim")
-        return Group(head, table, Text(self._answer, style="bold"), Text(KEYS, style="dim"))
+        chosen = self._list.chosen
+        reasons = Text(
+            "" if chosen is None else why(chosen, self._zone), style="dim", no_wrap=True, overflow="ellipsis"
+        )
+        return Group(head, table, reasons, Text(self._answer, style="bold"), Text(KEYS, style="dim"))
 
     def _row(self, alert: Alert) -> list[str]:
         return [

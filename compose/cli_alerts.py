@@ -75,6 +75,26 @@ def alerts_list(data: Data = ROOT, url: Url = None, *, as_json: Json = False) ->
     _run(data, url, body)
 
 
+@alerts_app.command("show", epilog="Examples:  vigil alerts show ALERT   |   vigil alerts show ALERT --json")
+def alerts_show(alert: AlertId, data: Data = ROOT, url: Url = None, *, as_json: Json = False) -> None:
+    """Show an open alert: how it stands, why it is there, and what was noted."""
+    from alerts import lines
+    from alerts.why import why
+
+    async def body(client: FeedClient) -> bool:
+        found, zone = _known(client.view, alert), local_zone()
+        if as_json:
+            say(found.model_dump_json(indent=2))
+            return True
+        say(lines.line(found, zone))
+        say(f"why: {why(found, zone) or 'not known'}")
+        for note in found.notes:
+            say(f"note by {note.by} at {lines.clock_text(note.at, zone)}: {note.text}")
+        return True
+
+    _run(data, url, body)
+
+
 @alerts_app.command("acknowledge", epilog="Example:  vigil alerts acknowledge 1c0c3e1e-5b0a-5c7e-9a55-7d0f4d8f2b11")
 def acknowledge(alert: AlertId, reason: Reason = "", data: Data = ROOT, url: Url = None) -> None:
     """Acknowledge an open alert as it stands now."""
@@ -184,13 +204,13 @@ def _shown(alert: Alert) -> dict[str, Any]:
 
 def _answer(data: Path, url: str | None, alert: UUID, make: Callable[[Alert], Request]) -> NoReturn:
     """Ask something about an open alert as it stands now."""
+    _ask(data, url, lambda view: make(_known(view, alert)))
 
-    def ask(view: FeedView) -> Request:
-        if (known := view.alerts.get(alert)) is None:
-            raise InputError("no such open alert", str(alert), "list them: vigil alerts list")
-        return make(known)
 
-    _ask(data, url, ask)
+def _known(view: FeedView, alert: UUID) -> Alert:
+    if (known := view.alerts.get(alert)) is None:
+        raise InputError("no such open alert", str(alert), "list them: vigil alerts list")
+    return known
 
 
 def _ask(data: Path, url: str | None, make: Callable[[FeedView], Request]) -> NoReturn:

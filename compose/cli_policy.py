@@ -14,9 +14,11 @@ import typer
 from compose import cli_registry
 from compose.cli_registry import ROOT, Data, Json
 from compose.output import say
+from runtime.clock import SystemClock
 from runtime.settings import Settings
 from vitals.bounds import violation
 from vitals.errors import InputError
+from vitals.nights import part
 from vitals.policies import DEFAULT, Policy
 from vitals.policy_edits import edited
 from vitals.policy_files import parse
@@ -27,7 +29,7 @@ from vitals.registry import BY_CHARACTERS_MAX, PolicySet
 FILE_BYTES_MAX = 256 * 1024
 """A policy is some 3 KB of JSON."""
 ANY_CHANGE = (
-    "Any other change, times in minutes: low.1.for=10, high.2.lead=none, high=off. "
+    "Any other change, times in minutes: low.1.for=10, high.2.lead=none, high=off, night.low.1.limit=65, night=off. "
     f"Rules: {', '.join(NAMES)}. May be given more than once."
 )
 Patient = Annotated[str, typer.Argument(metavar="PATIENT", help="The patient's pseudonym.")]
@@ -47,6 +49,7 @@ def _limit(what: str) -> Any:
 EXAMPLES = (
     "vigil policy set bed-12 --low 65 --high 280",
     "vigil policy set bed-12 --rule high.2.repeat=20 --rule heart_rate_low=off",
+    "vigil policy set bed-12 --night 22:00-07:00 --zone Europe/Berlin --rule night.low.1.limit=65",
     "vigil policy set bed-12 --file mine.json --yes",
     "vigil policy set bed-12 --default",
 )
@@ -63,6 +66,8 @@ def policy_set(
     very_high: Annotated[float | None, _limit("High glucose, level 2, mg/dL")] = None,
     heart_rate_high: Annotated[float | None, _limit("Heart rate above, 10-minute median")] = None,
     heart_rate_low: Annotated[float | None, _limit("Heart rate at most, 10-minute median")] = None,
+    night: Annotated[str | None, typer.Option(metavar="HH:MM-HH:MM", help="When it is night, by the zone.")] = None,
+    zone: Annotated[str | None, typer.Option(metavar="NAME", help="The patient's time zone, by its IANA name.")] = None,
     rule: Annotated[list[str] | None, typer.Option(metavar="RULE.WHAT=VALUE", help=ANY_CHANGE)] = None,
     default: Annotated[bool, typer.Option("--default", help="Begin with the default policy.")] = False,
     by: Annotated[str, typer.Option(help="Who decided it, for the history; no patient's name.")] = "",
@@ -80,6 +85,7 @@ def policy_set(
         "heart_rate_low.at_most": heart_rate_low,
     }
     changes = [*(rule or []), *(f"{name}={value!r}" for name, value in said.items() if value is not None)]
+    changes += [f"{name}={value}" for name, value in (("night", night), ("zone", zone)) if value is not None]
     if file is not None and (default or changes):
         raise InputError("a file is a whole policy", str(file), "leave out either --file or the other changes")
     if file is None and not default and not changes:
@@ -111,7 +117,7 @@ def policy_show(
     *,
     as_json: Json = False,
 ) -> None:
-    """Show the rules in force for a patient, or the default; what differs from the default has a star."""
+    """Show a patient's rules, or the default; what differs from the default has a star. The night's numbers follow."""
     policy = DEFAULT if patient is None else _current(data, patient)
     if as_json:
         say(policy.model_dump_json(indent=2))
@@ -121,6 +127,10 @@ def policy_show(
     say(f"{whose}, version {policy.version}{', as the default' if same else ''}")
     for line in table(policy, DEFAULT):
         say(line)
+    if policy.night is not None:
+        now, night = part(policy, SystemClock().now_us()), policy.night
+        word, until = ("night", night.ends) if now.night else ("day", night.begins)
+        say(f"in force by this machine's clock: {word}, until {until} in {night.zone}")
 
 
 @policy_app.command("history", epilog="Examples:  vigil policy history bed-12   |   vigil policy history bed-12 --json")

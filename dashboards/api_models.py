@@ -68,11 +68,12 @@ class PatientsOut(Message):
 
 
 class PatientDetail(PatientOut):
-    """A patient with the whole policy; ``service`` while out of service and ``shelves`` while rules are put aside, as
-    the database knows them (``known`` false: it did not answer).
+    """A patient with the whole policy, and whether its ``night`` is in force; ``service`` while out of service and
+    ``shelves`` while rules are put aside, as the database knows them (``known`` false: it did not answer).
     """
 
     policy: Policy
+    night: bool
     service: Service | None
     shelves: tuple[Shelf, ...]
     known: bool

@@ -62,7 +62,12 @@ async def patient(context: Ctx, person: Patient) -> PatientDetail:
     except (ServerError, StateError):
         known = False
     return PatientDetail(
-        **_patient(context, person), policy=person.policy, service=service, shelves=tuple(shelves), known=known
+        **_patient(context, person),
+        policy=person.policy,
+        night=person.night,
+        service=service,
+        shelves=tuple(shelves),
+        known=known,
     )
 
 
@@ -88,7 +93,9 @@ async def patient_series(
         context.database.read(lambda c: chart_queries.policies(c, person.id, to)),
     )
     limits = series.limits_then(
-        policies or [(begin, person.policy)], begin, lambda policy: limits_of(policy, metric, interval)
+        series.by_day_and_night(policies or [(begin, person.policy)], begin, to),
+        begin,
+        lambda policy: limits_of(policy, metric, interval),
     )
     ends = (begin, min(to, context.live.now_us))
     found = series.gaps(samples, *ends, measured.gap_of_us(interval)) if ends[1] > begin else []

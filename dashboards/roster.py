@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from vitals.control import PatientControl
 from vitals.devices import Device, DeviceType, Site, Stream
 from vitals.metrics import MINUTE_US
+from vitals.nights import in_force
 from vitals.policies import DEFAULT, Policy
 from vitals.proof import is_proof
 
@@ -40,6 +41,13 @@ class Person(NamedTuple):
     bed: str
     worn: tuple[Worn, ...]
     policy: Policy
+    night: bool = False
+    """Whether the night of the policy is in force, as `dashboards.ward.Ward` knows by the clock of the site."""
+
+    @property
+    def rules(self) -> Policy:
+        """The part of the policy that is in force."""
+        return self.policy if self.policy.night is None else in_force(self.policy, night=self.night)
 
     @property
     def until(self) -> int | None:

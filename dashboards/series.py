@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dashboards.tiles import Limits
+from vitals import nights
 from vitals.metrics import SECOND_US
 from vitals.policies import Policy
 from vitals.rollups import CENSORED_HIGH, CENSORED_LOW, WIDTHS_S, Rollups, join, of_readings
@@ -124,6 +125,20 @@ def gaps(samples: Samples, begin: int, end: int, gap_us: int) -> list[tuple[int,
     firsts = np.concatenate((np.minimum(samples.parts.first_at[some], end), [end]))
     wide = firsts - lasts > gap_us
     return list(zip(lasts[wide].tolist(), firsts[wide].tolist(), strict=True))
+
+
+def by_day_and_night(policies: Sequence[tuple[int, Policy]], begin: int, end: int) -> list[tuple[int, Policy]]:
+    """Policies (from µs, policy) in the order of the log, one with a night as its parts that hold in [begin, end).
+
+    One that a later record has made void from its beginning on is taken for its whole time: `limits_then` drops it.
+    """
+    found: list[tuple[int, Policy]] = []
+    for place, (from_at, policy) in enumerate(policies):
+        later = policies[place + 1 :]
+        until = min([end, *(at for at, _ in later)])
+        parts = nights.parts(policy, max(begin, from_at), until) if policy.night is not None else []
+        found += [(from_at, parts[0][1]), *parts[1:]] if parts else [(from_at, policy)]
+    return found
 
 
 def limits_then(policies: Sequence[tuple[int, Policy]], begin: int, limits: LimitsOf) -> list[tuple[int, Limits]]:

@@ -28,6 +28,7 @@ from dashboards.tiles import (
 from vitals import readings
 from vitals.errors import CodecError
 from vitals.metrics import BATTERY, GLUCOSE, HEART_RATE, METRIC_BY_CODE, TICK, Metric
+from vitals.nights import part
 from vitals.readings import UNUSABLE_MASK, Flag, Rows
 from vitals.steps import Records
 from vitals.topics import BINDINGS, CONTROL_HEADER, READINGS, WINDOWS
@@ -158,12 +159,18 @@ class Ward:
         self.shape += 1
 
     def refresh(self, now_us: int) -> None:
-        """Look who is on the ward now; `shape` grows where that or what they wear has changed."""
-        present = {person.id: person for person in self.roster.present(now_us)}
+        """Look who is on the ward now; `shape` grows where that, what they wear or which rules hold has changed."""
+        present = {person.id: self._timed(person, now_us) for person in self.roster.present(now_us)}
         if present != self._present:
             self._present = present
             self._made.clear()
             self.shape += 1
+
+    def _timed(self, person: Person, now_us: int) -> Person:
+        """A person with the part of their policy that holds by the clock of their site."""
+        if person.policy.night is None:
+            return person
+        return person._replace(night=part(person.policy, self.clock.get(person.site, now_us)).night)
 
     def people(self, sees: Sees) -> list[Person]:
         """The patients in a scope, in their fixed order."""
@@ -217,7 +224,7 @@ class Ward:
             arrow=sign.arrow if trend else None,
             slope=sign.slope if trend else None,
             last_good=None if good is None else Good(value=round(sign.good_value, 1), at=good),
-            limits=limits_of(person.policy, metric.name, stream.interval_us),
+            limits=limits_of(person.rules, metric.name, stream.interval_us),
         )
 
     def spark(self, person: Person) -> Spark:

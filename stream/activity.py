@@ -44,7 +44,7 @@ class Activity(Places):
 
     def wear(self, slot: int, worn: tuple[WornDevice, ...], policy: Policy) -> None:
         """Take a control record's devices and rules; nothing of this slot may wait."""
-        asks = any(rule.rest_at_most is not None for rule in policy.windows)
+        asks = any(rule.rest_at_most is not None for rule in policy.all_windows)
         if asks and any(device.type.stream(STEPS.name) is not None for device in worn):
             self.make(slot)
         if self.place[slot]:

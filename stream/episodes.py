@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from stream.rules import CONDITIONS
+from stream import evidence
+from stream.panes import thousandths
+from stream.rules import CONDITIONS, SIGNS
+from stream.series import LONG_AGO
 from stream.signal import REASONS
 from stream.sites import RULE as SITE_RULE
+from vitals.evidence import Evidence, Judged
 from vitals.journal import Condition, Episode, EpisodeChange, episode_id
 from vitals.policies import PRIORITY_OF_RANK, SIGNAL_RESPONSES
 from vitals.units import UNIT_NAME
+from vitals.windows import EVALUATE_EVERY_US
 
 if TYPE_CHECKING:
+    from stream.panes import Ring
     from stream.rules import Change, Machines
     from stream.series import Patients
     from stream.signal import Signals
@@ -20,6 +26,8 @@ if TYPE_CHECKING:
 
 CENSORED: tuple[Literal["low", "high"] | None, ...] = (None, "low", "high")
 SIGNAL = "signal"
+CALLS: frozenset[EpisodeChange] = frozenset({"open", "rise"})
+"""Changes that say why."""
 SITE_RANK = 3
 """A silent site is high priority: nobody there is watched."""
 
@@ -36,16 +44,21 @@ class Seen:
 class Writer:
     """Writes the episodes of one metric."""
 
-    def __init__(self, patients: Patients, machines: Machines, signals: Signals) -> None:
-        self.patients, self.machines, self.signals = patients, machines, signals
+    def __init__(self, patients: Patients, machines: Machines, signals: Signals, ring: Ring) -> None:
+        self.patients, self.machines, self.signals, self.ring = patients, machines, signals, ring
 
     def last_seen(self, slot: int) -> Seen:
         """The last deciding reading of a series."""
         series = self.signals.series
         return Seen(series.dec_value[slot], series.dec_e[slot], series.dec_censored[slot])
 
-    def threshold(self, change: Change, at: int, seen: Seen, *, reason: str = "") -> Episode:
-        """A low or high episode after a change at ``at``; a cleared one keeps its last level's limit and priority."""
+    def threshold(
+        self, change: Change, at: int, seen: Seen, *, reason: str = "", value: float | None = None
+    ) -> Episode:
+        """A low or high episode after a change at ``at``; a cleared one keeps its last level's limit and priority.
+
+        ``value`` is that of the deciding reading (canonical) where one caused the change.
+        """
         patients, series, machines = self.patients, self.signals.series, self.machines
         slot, side = change.slot, change.side
         rule = machines.rule(slot, side)
@@ -77,6 +90,51 @@ class Writer:
             reason=reason,
             policy=patients.policy(slot).version,
             response=shown.response,
+            evidence=None if value is None else self._run(change, at, value),
+        )
+
+    def _judged(self, slot: int, level: int, limit: float | None) -> Judged:
+        policy = self.patients.policy(slot)
+        return Judged(policy.version, policy.night is not None, level, limit)
+
+    def _run(self, change: Change, at: int, value: float) -> Evidence | None:
+        """Why an episode opens or rises at a reading: the run beyond the limit of its level."""
+        if change.change not in CALLS:
+            return None
+        slot, side, sign = change.slot, change.side, SIGNS[change.side]
+        level = int(self.machines.level[slot, side])
+        limit = self.machines.rule(slot, side).levels[level - 1].limit
+        judged = self._judged(slot, level, limit)
+        gap = int(self.signals.series.gap[slot])
+        last = (at, thousandths(value))
+        return evidence.run(self.ring, slot, last, lambda whole: whole * sign < limit * sign, gap_us=gap, judged=judged)
+
+    def _window(self, moved: Moved) -> Evidence | None:
+        """Why an episode of a window rule opens."""
+        if moved.change not in CALLS:
+            return None
+        slot, shown = moved.slot, moved.shown
+        return evidence.window(
+            self.ring,
+            slot,
+            shown.value,
+            range(shown.since, shown.value_at + 1, EVALUATE_EVERY_US),
+            width_us=shown.rule.width_us,
+            interval_us=int(self.signals.series.interval[slot]),
+            judged=self._judged(slot, moved.level, shown.limit),
+        )
+
+    def _heard(self, slot: int) -> Evidence:
+        """What was heard of a series before it fell silent."""
+        series, evaluated = self.signals.series, int(self.signals.medians.evaluated[slot])
+        ever = series.dec_e[slot] > LONG_AGO
+        last = (int(series.dec_e[slot]), thousandths(float(series.dec_value[slot])))
+        return Evidence(
+            **self._judged(slot, int(self.signals.level[slot]), None)._asdict(),
+            count=int(ever),
+            readings=(last,) if ever else (),
+            heard_at=int(series.dec_rx[slot]) if ever else None,
+            evaluated_at=evaluated if evaluated > LONG_AGO else None,
         )
 
     def median(self, moved: Moved) -> Episode:
@@ -106,6 +164,7 @@ class Writer:
             reason=moved.reason or shown.beside,
             policy=patients.policy(moved.slot).version,
             response=rule.response,
+            evidence=self._window(moved),
         )
 
     def signal(self, slot: int, change: EpisodeChange, at: int, *, was: int = 0) -> Episode:
@@ -140,6 +199,7 @@ class Writer:
             reason=REASONS[signals.told[slot]],
             policy=policy.version,
             response=response if hold is None else response.model_copy(update={"hold_us": hold}),
+            evidence=self._heard(slot) if change in CALLS else None,
         )
 
 

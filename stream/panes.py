@@ -12,6 +12,7 @@ others, for window rules, a cell is negative where the reading came late, and *h
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import numpy as np
@@ -29,6 +30,11 @@ MILLIS_MAX = 2_000_000
 
 COLD = np.iinfo(np.int32).max
 """No cell lies above."""
+
+
+def thousandths(value: float) -> int:
+    """A canonical value as a cell holds it, in thousandths."""
+    return min(max(math.floor(value * 1000 + 0.5), 0), MILLIS_MAX)
 
 
 def _between(values: Floats, most: float) -> Floats:
@@ -189,6 +195,18 @@ class Ring(Table):
         if first <= int(head.max(initial=LONG_AGO)) - self.size:
             cells[first <= head - self.size] = 0
         return cells
+
+    def before(self, slot: int, at: int) -> list[tuple[int, int, int]]:
+        """The readings before an event time (µs), newest first: event time, whole value, thousandths. Timed rings."""
+        head = int(self.head[slot])
+        numbers = np.arange(head, head - self.size, -1)
+        cells = numbers % self.size
+        filled = self.millis[slot, cells] > 0
+        numbers, cells = numbers[filled], cells[filled]
+        events = numbers * self.pane_us - self.before_end[slot, cells]
+        wholes, millis = self.whole[slot, cells].astype(np.int64) - 1, self.millis[slot, cells] - 1
+        found = zip(events.tolist(), wholes.tolist(), millis.tolist(), strict=True)
+        return [each for each in found if each[0] < at]
 
     def run_starts(self, readings: Beyond, panes: int) -> Ints:
         """Event time (µs) at which the run that ends at each reading began, for both limits; shape (m, 2).

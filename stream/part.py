@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from vitals.codecs.state import State
     from vitals.control import WornDevice
     from vitals.metrics import Metric
+    from vitals.policies import Policy
 
 DEVICE_REMOVED = "device removed"
 _LAST_UNIT = int(Unit.MMOL_L)
@@ -46,11 +47,8 @@ class Lane(Standing):
         changed = self.series.wear(slot, worn)
         if not self.series.exists[slot]:
             return
-        policy = self.patients.policy(slot)
-        self.machines.set_policy(slot, policy, self.metric.name)
-        self.suspects.ask(slot, policy, self.metric.name)
-        self.medians.set_policy(slot, policy)
-        self.signals.set_policy(slot, policy)
+        self.suspects.ask(slot, self.patients.whole(slot), self.metric.name)
+        self.rule(slot)
         if changed:
             self.medians.holds.drop(slot)
             mine, bound = self.series.worn[slot], bool(self.series.bound[slot])
@@ -62,6 +60,16 @@ class Lane(Standing):
                 self.lose(slot, DEVICE_REMOVED, where)
         elif not self.signals.rule[slot] and self.signals.level[slot]:
             self.end_silence(slot, where._replace(instant=max(clock, int(self.signals.opened_at[slot]))))
+
+    def rule(self, slot: int, before: Policy | None = None) -> None:
+        """Take the rules that are in force for a patient now; ``before`` were those of the other part of the policy."""
+        if not self.series.exists[slot]:
+            return
+        policy = self.patients.policy(slot)
+        self.machines.set_policy(slot, policy, self.metric.name)
+        if before is None or policy.windows is not before.windows:  # to look at a whole ring for nothing costs most
+            self.medians.set_policy(slot, policy)
+        self.signals.set_policy(slot, policy)
 
     def state(self, order: Slots) -> State:
         """Everything about these slots; nothing may wait, and who counts ``unbound`` keeps it."""
@@ -179,8 +187,9 @@ class Lane(Standing):
         at = dict(zip(slots.tolist(), rows.tolist(), strict=True)) if changes else {}
         for change in changes:
             seen = self.writer.last_seen(change.slot)
-            episode = self.writer.threshold(change, seen.at, seen)
-            self._emit(where_of(batch, at[change.slot], seen.at), change.slot, episode)
+            row = at[change.slot]
+            episode = self.writer.threshold(change, seen.at, seen, value=float(batch.values[row]))
+            self._emit(where_of(batch, row, seen.at), change.slot, episode)
         silent = self.signals.level[slots].nonzero()[0]
         if silent.size:
             over, begins = self.signals.heard(slots[silent], events[silent])

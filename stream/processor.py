@@ -22,6 +22,7 @@ from stream.medians import NO_DATA
 from stream.outbox import Outbox, Where
 from stream.part import DEVICE_REMOVED, Lane
 from stream.rows import Part
+from stream.schedules import Schedules
 from stream.series import LONG_AGO, NEVER, Patients
 from stream.sites import MARK_EVERY_US, Site, Sites
 from stream.sugar import Sugar
@@ -64,6 +65,7 @@ class Processor:
         self._lanes[HEART_RATE.code].medians.sugar = Sugar(glucose.series, glucose.ring)
         self._takers: dict[int, Lane | Activity] = {**self._lanes, STEPS.code: self._activity}
         self._closer = Closer(self._patients, self._lanes, self._outbox)
+        self._schedules = Schedules(self._patients)
         self._strangers = 0
         self._simulated = False
         self.counters = Counters()
@@ -177,6 +179,7 @@ class Processor:
                 site.catch_up()
                 self._closer.look_ahead(site, self._patients.of_site(number))
             heard.append(site)
+            self._turn(site)
             if site.silent_at is not None:
                 self._site_heard(site, Where(position, row, at))
             self._fire(site, position, row)
@@ -193,6 +196,15 @@ class Processor:
             for site in sites.values():
                 site.marked = site.clock
             self._outbox.mark(position, Mark(sites=self._sites.clocks(), simulated=self._simulated))
+
+    def _turn(self, site: Site) -> None:
+        """Day turns to night, or night to day, for those patients of a site for whom it is time."""
+        for slot in self._schedules.due(site.number, site.clock):
+            before = self._patients.policy(slot)
+            self._schedules.take(slot, site.clock)
+            for lane in self._lanes.values():
+                lane.rule(slot, before)
+            site.alarm_at = site.window_at = LONG_AGO
 
     def _fire(self, site: Site, position: int, row: int) -> None:
         slots = self._patients.of_site(site.number)
@@ -239,7 +251,7 @@ class Processor:
         """Find the site's first deadline exactly."""
         lanes = self._lanes.values()
         mine = [lane.deadline(slots[lane.series.exists[slots]]) for lane in lanes]
-        site.alarm_at = min((int(due.min()) for due in mine if due.size), default=NEVER)
+        site.alarm_at = min(self._schedules.next(site.number), *(int(due.min(initial=NEVER)) for due in mine))
 
     # ---- sites
 
@@ -294,6 +306,7 @@ class Processor:
         self._patients.site[slot] = control.site
         site = self._sites.add(control.site)
         site.catch_up()
+        self._schedules.take(slot, site.clock)
         closes = control.closings > self._patients.closings[slot]
         self._patients.closings[slot] = control.closings
         self._activity.wear(slot, control.worn, control.policy)
@@ -355,6 +368,8 @@ class Processor:
             self._patients.restore(state["patients"])
             self._activity.grow(self._patients.capacity)
             self._activity.restore(state["activity"])
+            for slot, number in enumerate(self._patients.site[: len(self._patients.keys)].tolist()):
+                self._schedules.take(slot, self._sites.by_number[number].clock)
             for lane in self._lanes.values():
                 lane.grow(self._patients.capacity)
                 lane.restore(state["lanes"][lane.metric.name])

@@ -92,6 +92,8 @@ class Patients(Table):
         self.versions: list[int] = []
         self.closings: list[int] = []
         self.policies: list[Policy | None] = []
+        self.parts: dict[int, Policy] = {}
+        """Of those whose policy has a night: the part that is in force."""
         self.site: Ints = np.zeros(self.capacity, np.int64)
         self._policies: dict[Policy, Policy] = {}
 
@@ -120,7 +122,11 @@ class Patients(Table):
         return UUID(bytes=self.keys[slot])
 
     def policy(self, slot: int) -> Policy:
-        """The policy of a patient whose control record has been read."""
+        """The policy in force for a patient whose control record has been read: its day or its night."""
+        return self.parts.get(slot) or self.whole(slot)
+
+    def whole(self, slot: int) -> Policy:
+        """The whole policy of a patient, with its night."""
         policy = self.policies[slot]
         assert policy is not None, "series exist only from a control record on"
         return policy
@@ -133,7 +139,7 @@ class Patients(Table):
     def state(self, order: Slots) -> State:
         """What is known of the patients at these slots; policies stand once each."""
         slots, numbers = order.tolist(), dict[int, int]()
-        policies = [self.policy(slot) for slot in slots]
+        policies = [self.whole(slot) for slot in slots]
         # equal ones are one object, and to hash its parts 10,000 times would hold up the loop for half a second
         policy = [numbers.setdefault(id(each), len(numbers)) for each in policies]
         return {

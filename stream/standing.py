@@ -36,7 +36,7 @@ class Standing:
         self.suspects = Suspects(self.ring)
         self.medians = Medians(self.series, self.ring, activity, self.suspects)
         self.signals = Signals(self.series, self.medians)
-        self.writer = Writer(patients, self.machines, self.signals)
+        self.writer = Writer(patients, self.machines, self.signals, self.ring)
 
     def grow(self, capacity: int) -> None:
         """Make room for ``capacity`` patients."""

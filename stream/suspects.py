@@ -36,7 +36,7 @@ class Suspects(Places):
 
     def ask(self, slot: int, policy: Policy, metric: str) -> None:
         """Keep doubts from here on, if a rule asks for them."""
-        if any(rule.artefact_hold_us and rule.metric == metric for rule in policy.windows):
+        if any(rule.artefact_hold_us and rule.metric == metric for rule in policy.all_windows):
             self.make(slot)
 
     def write(self, slots: Slots, events: Ints, doubted: Bools) -> None:

@@ -10,9 +10,12 @@ from __future__ import annotations
 import math
 from typing import Any, Literal
 
-from tests.oracle_medians import NEVER_TICKED, MedianRules, Patient, Site, Told
+from tests.oracle_artefact import keep_doubts
+from tests.oracle_evidence import CALLS, of_run
+from tests.oracle_medians import MedianRules, Patient, Site, Told
+from tests.oracle_nights import in_force
 from tests.oracle_rest import STEPS, keeps_steps
-from tests.oracle_series import Closed, Deciding, Series, beyond
+from tests.oracle_series import NEVER_TICKED, Closed, Deciding, Series, beyond
 from vitals.control import ClockControl, PatientControl, decode
 from vitals.journal import Episode, Mark, episode_id
 from vitals.metrics import METRIC_BY_CODE, Metric
@@ -77,7 +80,7 @@ class Oracle(MedianRules):
             censored: Literal["low", "high"] | None = None
             if flags & (Flag.CENSORED_LOW | Flag.CENSORED_HIGH):
                 censored = "low" if flags & Flag.CENSORED_LOW else "high"
-            series.last = Deciding(at, arrival, whole, censored)
+            series.last = Deciding(at, arrival, whole, censored, math.floor(value * 1000 + 0.5))
             series.signal.why = ""
             self.decide(key, series, series.last)
         else:
@@ -156,6 +159,7 @@ class Oracle(MedianRules):
             condition=machine.condition, priority=shown.priority, change=change, at=at, since=machine.since,
             value=last.value, value_at=last.at, limit=shown.limit, censored=last.censored, reason=machine.reason,
             response=shown.response,
+            evidence=of_run(series, rule, machine.level, last, self.patients[key].policy) if change in CALLS else None,
         )  # fmt: skip
         self.tell(at, key, episode)
 
@@ -180,6 +184,7 @@ class Oracle(MedianRules):
                 site.evaluated = (at - 2 * SECOND) // (10 * SECOND) * 10 * SECOND
             site.clock = at
             moved.append(number)
+            self.turn(number, at)
             if site.silent_at is not None:
                 self.site_heard(number, site, at)
             for key, series in self.of_site(number):
@@ -248,12 +253,6 @@ class Oracle(MedianRules):
                 self.regain_medians(key, series, at)
         self.site_episode(number, "clear", at, site.silent_at or 0)
         site.silent_at = None
-
-    @staticmethod
-    def rule(patient: Patient, series: Series, side: str) -> ThresholdRule | None:
-        """The rule in force for a side of a series, if any."""
-        mine = [each for each in patient.policy.thresholds if each.metric == series.metric.name and each.side == side]
-        return mine[-1] if mine else None
 
     def site_episode(self, number: int, change: Literal["open", "clear"], at: int, opened_at: int) -> None:
         if number % self.partitions == self.partition:
@@ -338,9 +337,10 @@ class Oracle(MedianRules):
             return
         series = {} if before is None else before.series
         closes = control.closings > (0 if before is None else before.closings)
-        patient = Patient(control.label, control.site, control.version, control.policy, series, control.closings)
-        self.patients[key] = patient
         site = self.site(control.site)
+        policy = in_force(control.policy, site.clock)
+        about = control.label, control.site, control.version, control.policy, policy, series, control.closings
+        patient = self.patients[key] = Patient(*about)
         for metric in METRIC_BY_CODE.values():
             if metric.name in ("heart_rate", "glucose") or (metric is STEPS and keeps_steps(patient, control)):
                 self.wear(key, metric, control, site)
@@ -362,6 +362,7 @@ class Oracle(MedianRules):
         if current is not None:
             changed |= (current.device, current.binding.since) != (series.worn.device, series.worn.binding.since)
         series.bound, series.worn = bound, current or series.worn
+        keep_doubts(series, patient.whole)
         self.set_rules(series, patient.policy)
         self.take_rules(patient, series)
         if not changed:
@@ -388,8 +389,3 @@ class Oracle(MedianRules):
                 self.episode(key, series, side, "clear", at=at, was=was)
                 machine.reason = ""
         self.close_medians(key, series, at)
-
-    def take_rules(self, patient: Patient, series: Series) -> None:
-        for side in ("low", "high"):
-            if (rule := self.rule(patient, series, side)) is not None:
-                series.rules[side] = rule

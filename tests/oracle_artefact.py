@@ -36,5 +36,6 @@ def held_back(series: Series, machine: MedianMachine, at: int, median: float, li
 
 def keep_doubts(series: Series, policy: Policy) -> None:
     """From the first policy on that may hold."""
-    mine = [rule for rule in policy.windows if rule.metric == series.metric.name]
+    both = (*policy.windows, *(policy.night.windows if policy.night is not None else ()))
+    mine = [rule for rule in both if rule.metric == series.metric.name]
     series.keeps_doubts |= any(rule.artefact_hold_us for rule in mine)

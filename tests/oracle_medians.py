@@ -7,14 +7,14 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from tests import oracle_sugar as sugar
-from tests.oracle_artefact import held_back, keep_doubts
+from tests.oracle_artefact import held_back
+from tests.oracle_evidence import CALLS, of_silence, of_window
+from tests.oracle_nights import in_force
 from tests.oracle_rest import why_not
-from tests.oracle_series import Closed, MedianMachine, Series, crossed, inside
+from tests.oracle_series import NEVER_TICKED, Closed, MedianMachine, Series, crossed, inside
 from vitals.journal import Episode, Mark, episode_id
 from vitals.metrics import SECOND_US as SECOND
-from vitals.policies import PRIORITY_OF_RANK, SIGNAL_RESPONSES, Policy
-
-NEVER_TICKED = -(1 << 60)
+from vitals.policies import PRIORITY_OF_RANK, SIGNAL_RESPONSES, Policy, ThresholdRule
 
 
 class Told(NamedTuple):
@@ -33,7 +33,9 @@ class Patient:
     label: str
     site: int
     version: int
+    whole: Policy
     policy: Policy
+    """The part of the whole that is in force."""
     series: dict[int, Series] = field(default_factory=dict)
     closings: int = 0
 
@@ -87,6 +89,7 @@ class Teller:
             key, series, "signal", signal.opened_at, category="technical", level=signal.rank,
             condition="active" if signal.rank else "over", priority=priority, change=change, at=at,
             since=signal.since, value=None, value_at=None, limit=None, reason=signal.told, response=response,
+            evidence=of_silence(series, policy) if change in CALLS else None,
         )  # fmt: skip
         self.tell(at, key, episode)
 
@@ -97,6 +100,12 @@ class Teller:
             rank, signal.rank, signal.why, signal.few = signal.rank, 0, "", False
             signal.heard_at = at
             self.signal(key, series, "clear", at, rank)
+
+    @staticmethod
+    def rule(patient: Patient, series: Series, side: str) -> ThresholdRule | None:
+        """The rule in force for a side of a series, if any."""
+        mine = [each for each in patient.policy.thresholds if each.metric == series.metric.name and each.side == side]
+        return mine[-1] if mine else None
 
     @staticmethod
     def needed(patient: Patient, series: Series) -> int:
@@ -110,7 +119,6 @@ class MedianRules(Teller):
     @staticmethod
     def set_rules(series: Series, policy: Policy) -> None:
         """The rules of a policy; one that is gone ends at the next evaluation."""
-        keep_doubts(series, policy)
         before = {name: (machine.rule, machine.gone) for name, machine in series.medians.items()}
         for machine in series.medians.values():
             machine.gone = True
@@ -121,6 +129,20 @@ class MedianRules(Teller):
         for name, machine in series.medians.items():
             if before.get(name) != (machine.rule, machine.gone):
                 machine.held = None
+
+    def take_rules(self, patient: Patient, series: Series) -> None:
+        for side in ("low", "high"):
+            if (rule := self.rule(patient, series, side)) is not None:
+                series.rules[side] = rule
+
+    def turn(self, number: int, clock: int) -> None:
+        """Day and night, before all else that a tick does."""
+        for patient in self.patients.values():
+            if patient.site == number:
+                patient.policy = in_force(patient.whole, clock)
+                for series in patient.series.values():
+                    self.set_rules(series, patient.policy)
+                    self.take_rules(patient, series)
 
     def lose_medians(self, key: bytes, series: Series, reason: str, at: int, *, known_only: bool = False) -> None:
         for machine in series.medians.values():
@@ -178,6 +200,7 @@ class MedianRules(Teller):
             condition=machine.condition, priority=rule.priority, change=change, at=at, since=machine.since,
             value=machine.value, value_at=machine.value_at, limit=machine.limit,
             reason=machine.reason or machine.beside, response=rule.response,
+            evidence=of_window(series, machine, self.patients[key].policy) if change in CALLS else None,
         )  # fmt: skip
         self.tell(at if instant is None else instant, key, episode)
 

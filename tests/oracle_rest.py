@@ -18,7 +18,9 @@ STEPS = METRIC_BY_NAME["steps"]
 
 def keeps_steps(patient: Patient, control: PatientControl) -> bool:
     """Whether steps are kept from this control record on: since an earlier one, or since now."""
-    asks = any(rule.rest_at_most is not None for rule in control.policy.windows)
+    night = control.policy.night
+    both = (*control.policy.windows, *(night.windows if night is not None else ()))
+    asks = any(rule.rest_at_most is not None for rule in both)
     worn = any(stream.metric == "steps" for each in control.worn for stream in each.type.streams)
     return STEPS.code in patient.series or (asks and worn)
 

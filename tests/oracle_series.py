@@ -16,6 +16,7 @@ from vitals.metrics import Metric
 from vitals.policies import ThresholdRule, WindowRule
 from vitals.windows import ARROW_UNKNOWN, WindowSpec
 
+NEVER_TICKED = -(1 << 60)
 ARROWS = {"dexcom": (1, 2, 3), "xdrip": (1, 2, 3.5), "libre": (1, 2, math.inf)}
 
 
@@ -102,6 +103,8 @@ class Deciding:
     arrival: int
     value: float
     censored: Literal["low", "high"] | None
+    millis: int
+    """Thousandths of the canonical value."""
 
 
 class Closed(NamedTuple):

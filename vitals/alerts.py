@@ -11,6 +11,7 @@ from uuid import UUID, uuid5
 
 from pydantic import Field, TypeAdapter
 
+from vitals.evidence import Evidence
 from vitals.journal import Condition, EpisodeChange
 from vitals.messages import Message
 from vitals.policies import Priority
@@ -117,6 +118,8 @@ class Alert(Message):
     """It is over, and nobody has answered or seen it: it stays until somebody does, a day at most."""
     notes: tuple[Note, ...] = ()
     closed: bool = False
+    evidence: Evidence | None = None
+    """Why it opened or last rose; None for sites, and in records of before it was kept."""
 
 
 class Answer(Message):

@@ -12,7 +12,19 @@ from typing import Any, NamedTuple
 from vitals import news2
 from vitals.bound_checks import Span, asked, minutes, time, whole
 from vitals.metrics import METRIC_BY_NAME, SECOND_US
-from vitals.policies import DEFAULT, PRIORITY_RANK, Level, Policy, Priority, SignalRule, ThresholdRule, WindowRule
+from vitals.nights import known
+from vitals.policies import (
+    DEFAULT,
+    PRIORITY_RANK,
+    Level,
+    Night,
+    Policy,
+    Priority,
+    Rules,
+    SignalRule,
+    ThresholdRule,
+    WindowRule,
+)
 from vitals.policy_kinds import KINDS, Kind
 from vitals.units import UNIT_NAME
 
@@ -77,9 +89,25 @@ def _violations(policy: Policy) -> Iterator[str]:
     for kind in KINDS:
         for rule in getattr(policy, kind.field):
             yield from JUDGES[kind.field](rule)
+    if policy.night is not None:
+        yield from (f"by night: {each}" for each in _night(policy, policy.night))
 
 
-def _names(kind: Kind, policy: Policy) -> Iterator[str]:
+def _night(policy: Policy, night: Night) -> Iterator[str]:
+    """Other numbers of the day's rules, within the same bounds."""
+    if not known(night.zone):
+        yield f"zone {night.zone[:64]!a} is unknown: give an IANA name, as Europe/Berlin"
+    if night.begins == night.ends:
+        yield f"it begins and ends at {night.begins}: give two times"
+    for kind in KINDS:
+        yield from _names(kind, night)
+        for name, rule in kind.rules(night).items():
+            if name not in kind.rules(policy):
+                yield f"rule {name} is off by day: a night has other numbers, not other rules"
+            yield from JUDGES[kind.field](rule)
+
+
+def _names(kind: Kind, policy: Rules) -> Iterator[str]:
     """Which rules there are: only known ones, each once, about the metric that they are for."""
     names = [kind.name(rule).removeprefix("signal.") for rule in getattr(policy, kind.field)]
     known = {name.removeprefix("signal."): rule for name, rule in kind.usual.items()}

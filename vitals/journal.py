@@ -10,6 +10,7 @@ from uuid import UUID, uuid5
 
 from pydantic import Field, TypeAdapter
 
+from vitals.evidence import Evidence
 from vitals.messages import Message
 from vitals.policies import Priority, Response
 from vitals.topics import NAMESPACE
@@ -50,6 +51,8 @@ class Episode(Message):
     reason: str = ""
     policy: int
     response: Response
+    evidence: Evidence | None = None
+    """Why it opened or rose: in the episodes that do; None in all others, and in records of before it was kept."""
 
 
 Action = Literal[

@@ -107,12 +107,31 @@ class Rules(Message):
     signals: tuple[SignalRule, ...] = ()
 
 
+TIME_OF_DAY = r"^([01]\d|2[0-3]):[0-5]\d$"
+
+
+class Night(Rules):
+    """Rules that hold by night in place of the day's rules of their names (`vitals.nights`)."""
+
+    zone: str = Field(max_length=64)
+    """The patient's time zone, by its IANA name."""
+    begins: str = Field(pattern=TIME_OF_DAY)
+    ends: str = Field(pattern=TIME_OF_DAY)
+    """Times on the clock of the zone, ``22:00``."""
+
+
 class Policy(Rules):
     """The rules in force for one patient; ``version`` grows with every change."""
 
     version: int = Field(ge=1)
     thresholds: tuple[ThresholdRule, ...]
     signals: tuple[SignalRule, ...]
+    night: Night | None = None
+
+    @property
+    def all_windows(self) -> tuple[WindowRule, ...]:
+        """The window rules of day and night."""
+        return self.windows if self.night is None else (*self.windows, *self.night.windows)
 
 
 def _response(repeat: int | None, hold: int, lead: int | None, everyone: int | None = None) -> Response:

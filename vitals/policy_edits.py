@@ -1,4 +1,4 @@
-"""Small changes of a policy, as a clinician says them: ``low.1.limit=65``, ``high=off``, ``signal.glucose.hold=30``.
+"""Small changes of a policy, as a clinician says them: ``low.1.limit=65``, ``high=off``, ``night.low.1.limit=65``.
 
 A change names its rule and level, what of it, and the new value: limits in whole canonical units, times in minutes,
 ``none`` for a step that is left out. What ends an alert moves along with its limit. The bounds are not judged here.
@@ -9,14 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from vitals import news2
+from vitals import news2, night_edits
 from vitals.edit_values import ASKED, NONE, asked, minutes, nothing, number
 from vitals.errors import InputError
 from vitals.policies import Level, Policy, SignalRule, ThresholdRule, WindowRule
 from vitals.policy_kinds import NAMES, Kind, owner
 from vitals.windows import EVALUATE_EVERY_US
 
-OFF, ON = "off", "on"
+OFF, ON, DAY = "off", "on", "day"
+NIGHT = "night"
+HOURS = (NIGHT, "zone")
 LEVEL_FIELDS = ("limit", "for", *ASKED)
 WINDOW_LIMITS = {
     "above": ("on_above", "off_at_most"),
@@ -38,19 +40,32 @@ def edited(policy: Policy, changes: Iterable[str]) -> Policy:
     Raises:
         InputError: a change that is not understood, or about a rule that this policy does not have.
     """
-    for change in changes:
-        name, equals, value = (part.strip() for part in change.partition("="))
-        if not equals or not name or not value:
-            raise InputError("a change that is not understood", change[:80], FORM)
-        found = owner(name)
+    said = [(change, *_parts(change)) for change in changes]
+    hours = {name: (change, value) for change, name, value in said if name in HOURS}
+    policy = night_edits.with_hours(policy, hours)
+    for change, name, value in said:
+        if name in HOURS:
+            continue
+        by_night = name.startswith(f"{NIGHT}.")
+        found = owner(name.removeprefix(f"{NIGHT}."))
         if found is None:
             raise nothing(change, f"rules are {', '.join(NAMES)}")
         kind, rule = found
-        if name == rule:
-            policy = _switched(policy, kind, rule, value, change)
+        what = name.removeprefix(f"{NIGHT}.").removeprefix(rule).removeprefix(".")
+        if by_night:
+            policy = _by_night(policy, found, what, value, change)
+        elif what:
+            policy = _changed(policy, found, what, value, change)
         else:
-            policy = _changed(policy, found, name.removeprefix(f"{rule}."), value, change)
+            policy = _switched(policy, kind, rule, value, change)
     return policy
+
+
+def _parts(change: str) -> tuple[str, str]:
+    name, equals, value = (part.strip() for part in change.partition("="))
+    if not equals or not name or not value:
+        raise InputError("a change that is not understood", change[:80], FORM)
+    return name, value
 
 
 def _switched(policy: Policy, kind: Kind, name: str, value: str, change: str) -> Policy:
@@ -60,6 +75,7 @@ def _switched(policy: Policy, kind: Kind, name: str, value: str, change: str) ->
     mine = kind.rules(policy)
     if value == OFF:
         mine.pop(name, None)
+        policy = night_edits.as_by_day(policy, kind, name)
     else:
         mine.setdefault(name, kind.usual[name])
     return kind.put(policy, mine)
@@ -71,7 +87,25 @@ def _changed(policy: Policy, found: tuple[Kind, str], what: str, value: str, cha
     after = EDITORS[kind.field](mine.get(name, kind.usual[name]), what, value, change)
     if name not in mine:
         raise InputError(f"rule {name} is off", change[:80], f"switch it on first: {name}=on")
-    return kind.put(policy, mine | {name: after})
+    return night_edits.followed(kind.put(policy, mine | {name: after}), kind, mine[name], after)
+
+
+def _by_night(policy: Policy, found: tuple[Kind, str], what: str, value: str, change: str) -> Policy:
+    """A rule's other numbers by night; ``night.low=day`` is that it has none."""
+    kind, name = found
+    by_day, night = kind.rules(policy).get(name), policy.night
+    if by_day is None:
+        raise InputError(f"rule {name} is off", change[:80], f"switch it on first: {name}=on")
+    if night is None:
+        raise InputError("there is no night", change[:80], night_edits.FORM)
+    if not what and value != DAY:
+        raise InputError(
+            "a night has other numbers, not other rules", change[:80], f"night.{name}={DAY} takes them away"
+        )
+    if not what:
+        return night_edits.as_by_day(policy, kind, name)
+    after = EDITORS[kind.field](kind.rules(night).get(name, by_day), what, value, change)
+    return night_edits.put(policy, kind, name, after)
 
 
 def _threshold(rule: ThresholdRule, what: str, value: str, change: str) -> ThresholdRule:

@@ -7,9 +7,11 @@ A new kind is a class in `vitals.policies` with a field in `Rules`, and one entr
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
-from vitals.policies import DEFAULT, HEART_RATES, OPTIONAL_HEART_RATES, Policy, Rules
+from vitals.policies import DEFAULT, HEART_RATES, OPTIONAL_HEART_RATES, Rules
+
+Held = TypeVar("Held", bound=Rules)
 
 
 class Kind(NamedTuple):
@@ -30,8 +32,8 @@ class Kind(NamedTuple):
         order = [*self.usual, *(name for name in rules if name not in self.usual)]
         return tuple(rules[name] for name in order if name in rules)
 
-    def put(self, policy: Policy, rules: Mapping[str, Any]) -> Policy:
-        """The policy with these rules of this kind."""
+    def put(self, policy: Held, rules: Mapping[str, Any]) -> Held:
+        """The policy, or its night, with these rules of this kind."""
         return policy.model_copy(update={self.field: self.ordered(rules)})
 
 

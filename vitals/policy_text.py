@@ -7,12 +7,16 @@ from typing import Any, NamedTuple
 
 from vitals import news2
 from vitals.metrics import METRIC_BY_NAME, SECOND_US
+from vitals.nights import in_force
 from vitals.policies import Level, Policy, SignalRule, ThresholdRule, WindowRule
 from vitals.policy_kinds import KINDS
 from vitals.policy_words import RULE, Facts, asked, limits, minutes
 from vitals.units import UNIT_NAME
 
 OFF = "off"
+NIGHT = "night"
+DAY = "as by day"
+"""What a rule is by night that has no numbers of its own then."""
 
 
 class Difference(NamedTuple):
@@ -25,7 +29,7 @@ class Difference(NamedTuple):
 
 
 def facts(policy: Policy) -> Facts:
-    """All that a policy says, its version apart."""
+    """All that a policy says by day, its version apart."""
     found: Facts = {}
     for kind in KINDS:
         for rule in kind.ordered(kind.rules(policy)):
@@ -33,29 +37,51 @@ def facts(policy: Policy) -> Facts:
     return found
 
 
+def by_night(policy: Policy) -> Facts:
+    """What a policy says by night that it does not by day; where is ``night low 1``, and ``night`` for its hours."""
+    if policy.night is None:
+        return {}
+    night, day = policy.night, facts(policy)
+    found: Facts = {(NIGHT, "hours"): f"{night.begins} to {night.ends}", (NIGHT, "zone"): night.zone}
+    own = facts(in_force(policy, night=True)).items()
+    return found | {(f"{NIGHT} {where}", what): text for (where, what), text in own if day.get((where, what)) != text}
+
+
 def differences(before: Policy, after: Policy) -> list[Difference]:
     """What changes from one policy to the other; a rule that comes or goes is one difference."""
     old, new = facts(before), facts(after)
     places = {where for where, _ in old} ^ {where for where, _ in new}
-    return [
+    found = [
         Difference(*key, old.get(key, OFF), new.get(key, OFF))
         for key in {**old, **new}
         if old.get(key) != new.get(key) and (key[0] not in places or key[1] == RULE)
     ]
+    old, new = by_night(before), by_night(after)
+    nights = [Difference(*key, old.get(key, DAY), new.get(key, DAY)) for key in {**old, **new}]
+    return found + [each for each in nights if each.before != each.after]
 
 
 def table(policy: Policy, usual: Policy) -> list[str]:
     """Lines for a person, one for each rule and level; ``*`` marks those that differ from the usual policy, whose
-    rules that this policy has not are listed as off.
+    rules that this policy has not are listed as off. What is other by night follows.
     """
     mine, theirs = facts(policy), facts(usual)
     lines = []
     for where in dict.fromkeys(where for where, _ in [*theirs, *mine]):
-        said = {what: text for (place, what), text in mine.items() if place == where}
-        own = said != {what: text for (place, what), text in theirs.items() if place == where}
-        words = ", ".join(f"{what} {text}" for what, text in said.items() if what != RULE) or OFF
-        lines.append(f"{'*' if own else ' '} {where:20}{words}")
-    return lines
+        own = _said(mine, where) != _said(theirs, where)
+        lines.append(f"{'*' if own else ' '} {where:20}{_words(_said(mine, where)) or OFF}")
+    night = by_night(policy)
+    return lines + [
+        f"* {where:20}{_words(_said(night, where))}" for where in dict.fromkeys(where for where, _ in night)
+    ]
+
+
+def _said(found: Facts, where: str) -> dict[str, str]:
+    return {what: text for (place, what), text in found.items() if place == where}
+
+
+def _words(said: dict[str, str]) -> str:
+    return ", ".join(f"{what} {text}" for what, text in said.items() if what != RULE)
 
 
 def _threshold(rule: ThresholdRule) -> Facts:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from tests.oracle import Oracle
-from tests.oracle_medians import NEVER_TICKED, Patient
-from tests.oracle_series import MedianMachine, Series, beyond
+from tests.oracle_medians import Patient
+from tests.oracle_series import NEVER_TICKED, MedianMachine, Series, beyond
 from vitals.journal import Episode
 from vitals.metrics import MINUTE_US
 from vitals.metrics import SECOND_US as SECOND
@@ -16,7 +16,8 @@ JUMP = "a jump over an hour"
 SWAP = "a device swap"
 NEW_POLICY = "a policy change inside an episode"
 TWO_SITES = "two sites"
-REQUIRED = (IN_A_DELAY, JUMP, SWAP, NEW_POLICY, TWO_SITES)
+NIGHTFALL = "a switch of day and night"
+REQUIRED = (IN_A_DELAY, JUMP, SWAP, NEW_POLICY, TWO_SITES, NIGHTFALL)
 """The classes of which a run must have enough."""
 REASONS = {"device removed", "no data", "site silent", "too few readings", "closed", "moving", "no activity data"}
 REASONS |= {"no glucose data"}
@@ -46,6 +47,16 @@ class Witness(Oracle):
                 self.facts.add(JUMP)
         if sum(site.clock != NEVER_TICKED for site in self.sites.values()) > 1 and self._patients_of_two_sites():
             self.facts.add(TWO_SITES)
+
+    def turn(self, number: int, clock: int) -> None:
+        """Day and night, and whether somebody's rules changed by it."""
+        before = {key: each.policy for key, each in self.patients.items()}
+        super().turn(number, clock)
+        for key, policy in before.items():
+            after = self.patients[key]
+            if after.policy != policy:
+                inside = any(is_open(each) for each in after.series.values())
+                self.facts |= {NIGHTFALL, f"{NIGHTFALL} inside an episode"} if inside else {NIGHTFALL}
 
     def _patients_of_two_sites(self) -> bool:
         return len({each.site for each in self.patients.values()}) > 1

@@ -15,6 +15,7 @@ from vitals.policies import (
     HEART_RATES,
     HIGH,
     LOW,
+    Night,
     Policy,
 )
 
@@ -180,7 +181,29 @@ WIDE = DEFAULT.model_copy(
     }
 )
 """Other limits, and no rule for high glucose nor for silence of glucose."""
-POLICIES = (
-    *(DEFAULT, QUICK, BARE, HASTY, WIDE, RESTING, SHAKY, SCORED, SWEET),
-    *(_moved("low", 10), _moved("low", -15), _moved("high", -10)),
+MOVED = (_moved("low", 10), _moved("low", -15), _moved("high", -10))
+
+
+def _by_night(day: Policy, night: Policy, zone: str, begins: str, ends: str) -> Policy:
+    """The rules of one policy by day and, where it has them, those of another by night."""
+    names = {rule.name for rule in day.thresholds} | {rule.name for rule in day.windows}
+    metrics = {rule.metric for rule in day.signals}
+    own = Night(
+        zone=zone, begins=begins, ends=ends,
+        thresholds=tuple(rule for rule in night.thresholds if rule.name in names),
+        windows=tuple(rule for rule in night.windows if rule.name in names),
+        signals=tuple(rule for rule in night.signals if rule.metric in metrics),
+    )  # fmt: skip
+    return day.model_copy(update={"night": own})
+
+
+NIGHTS = (
+    _by_night(DEFAULT, HASTY, "Europe/Berlin", "23:20", "23:50"),
+    _by_night(DEFAULT, QUICK, "Etc/UTC", "22:30", "22:18"),
+    _by_night(QUICK, MOVED[0], "Asia/Kathmandu", "04:10", "05:00"),
+    _by_night(HASTY, MOVED[1], "America/St_Johns", "18:55", "01:00"),
+    _by_night(DEFAULT, MOVED[2], "Nowhere/Known", "00:00", "12:00"),
 )
+"""Nights that begin or end within the first hours of a ward; of a zone that nobody knows there is only the day."""
+HEARTS = (RESTING, SHAKY, SCORED, SWEET)
+POLICIES = (DEFAULT, QUICK, BARE, HASTY, WIDE, *HEARTS, *MOVED, *NIGHTS)

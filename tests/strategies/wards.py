@@ -10,7 +10,7 @@ from random import Random
 from typing import NamedTuple
 
 from tests.logs import T0, Log
-from tests.strategies.people import PEOPLE, POLICIES, SPARES, Person
+from tests.strategies.people import NIGHTS, PEOPLE, POLICIES, SPARES, Person
 from tests.strategies.rows import Wearer
 from vitals.control import WornDevice
 from vitals.devices import Binding, DeviceType
@@ -32,6 +32,8 @@ class Plan(NamedTuple):
         return f"{self.seed}:{','.join(map(str, self.acts))}"
 
 
+NIGHTLY = 0.3
+"""How often somebody has a night from the first."""
 CLOSING = 0.2
 """How often a control record closes what is open of devices that are off."""
 
@@ -97,6 +99,8 @@ class Ward:
             Patient(each, each.site if each.site in self.sites else 1, self.now - self.since()) for each in cast
         ]
         for patient in self.patients:
+            if self.random.random() < NIGHTLY:
+                patient.policy = self.random.choice(NIGHTS)
             self.tell(patient)
 
     def since(self) -> int:

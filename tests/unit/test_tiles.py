@@ -18,12 +18,14 @@ from vitals.control import PatientControl
 from vitals.devices import DEVICE_TYPES, Binding, Device, Site
 from vitals.metrics import GLUCOSE, HEART_RATE, MINUTE_US, SECOND_US
 from vitals.policies import DEFAULT
+from vitals.policy_edits import edited
 from vitals.readings import Flag, Invalid, tick_rows
 from vitals.topics import device_id, patient_id
 from vitals.windows import ARROW_UNKNOWN
 
 T0 = 1_700_000_000_000_000
 NOW = T0 + 60 * MINUTE_US
+DAY_US = 24 * 60 * MINUTE_US
 SCHEMAS = Path(__file__).parents[2] / "docs" / "schemas"
 
 
@@ -208,6 +210,24 @@ def test_limits_come_from_the_patients_own_policy(ward: Ward):
     assert (limits.low1, limits.low2, limits.high1, limits.high2) == (80, 54, 250, 399)
     (person,) = ward.people(everywhere)
     assert person.bed == "7"
+
+
+def test_the_limits_of_a_tile_are_those_of_the_part_that_holds(ward: Ward):
+    """By night, on the clock of the patient's site, the line is the night's; a screen left open changes itself."""
+    policy = edited(DEFAULT, ["zone=Etc/UTC", "night=22:00-07:00", "night.low.1.limit=80"])
+    control = PatientControl(patient=patient_id("p-1"), label="p-1", site=1, version=1, worn=(), policy=policy)
+    ward.roster.take(b"patient:p-1", control.encode())
+    midnight = NOW // DAY_US * DAY_US
+    found = []
+    for hour in (21, 22, 30, 31):
+        shape = ward.shape
+        ward.readings(tick_rows([1], midnight + DAY_US + hour * 60 * MINUTE_US))
+        ward.refresh(NOW)
+        limits = glucose(ward).limits
+        assert isinstance(limits, tiles.GlucoseLimits)
+        (person,) = ward.people(everywhere)
+        found.append((limits.low1, person.night, ward.shape > shape))
+    assert found == [(70, False, True), (80, True, True), (80, True, False), (70, False, True)]
 
 
 def test_a_rule_that_does_not_apply_to_a_device_draws_no_limit():

@@ -65,6 +65,7 @@ export function alert(changed: Partial<Alert> = {}): Alert {
     unseen: false,
     notes: [],
     closed: false,
+    evidence: null,
     ...changed,
   };
 }

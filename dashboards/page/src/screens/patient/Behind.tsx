@@ -2,6 +2,7 @@
 import { useComputed, useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import type { Alert } from "../../logic/alerts";
+import { evidenceWords } from "../../logic/evidence";
 import { MINUTE, hhmmss, when } from "../../logic/times";
 import { api } from "../../state/session";
 import { now } from "../../state/clock";
@@ -9,7 +10,7 @@ import { glucoseUnit } from "../../state/prefs";
 import { tileSignal } from "../../state/tiles";
 import { failureWords, type PatientModel } from "./model";
 import { aroundCrossing, flagWords, nearest, rowsOf, type Cause, type Row } from "./readings";
-import { whyWords } from "./rules";
+import { partOf, whyWords } from "./rules";
 import { isMetric, type Metric, type Series } from "./series";
 import { shownIn } from "./units";
 
@@ -18,10 +19,12 @@ const ROWS = 10;
 export function Why({ alert, model, first }: { alert: Alert; model: PatientModel; first: boolean }) {
   const open = useSignal(first);
   const number = (value: number, metric: string): string => shownIn(metric, glucoseUnit.value).number(value);
-  const words = whyWords(model.record.value?.policy ?? null, alert.rule, alert.metric, alert.level, number,
+  const words = whyWords(partOf(model.record.value?.policy ?? null, alert.evidence?.night ?? false), alert.rule, alert.metric, alert.level, number,
     isMetric(alert.metric) ? knownInterval(model, alert.metric) : null);
+  const seen = evidenceWords(alert, glucoseUnit.value);
   return (
     <div class="why">
+      {seen !== "" && <p class="why-seen">{seen}</p>}
       {words !== "" && <p class="why-rule">{words}</p>}
       {isMetric(alert.metric) && alert.category === "physiological" && (
         <details open={open.value} onToggle={(event) => { open.value = event.currentTarget.open; }}>

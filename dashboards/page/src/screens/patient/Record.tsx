@@ -10,8 +10,8 @@ import { session } from "../../state/session";
 import type { Tile } from "../../logic/live";
 import { ruleWords } from "../feed/words";
 import type { DeviceOf, PatientModel, StepsOf } from "./model";
-import { watches } from "./rules";
-import { METRICS } from "./series";
+import { partOf, watches, type Policy, type Watch } from "./rules";
+import { METRICS, type Metric } from "./series";
 import { shownIn } from "./units";
 
 const NAME = { heart_rate: "Heart rate", glucose: "Glucose" } as const;
@@ -58,35 +58,61 @@ function stepsWords(steps: StepsOf | null, counted: boolean, at: number): string
 
 export function InForce({ model, tile }: { model: PatientModel; tile: Tile | null }) {
   const policy = model.record.value?.policy ?? null;
-  const unit = glucoseUnit.value;
-  const devices = model.record.value?.devices ?? [];
-  const counted = devices.some((device) => device.until == null && (device.metrics ?? []).includes("steps"));
+  const night = policy?.night ?? null;
+  const isNight = night !== null && (model.record.value?.night ?? false);
+  const held = partOf(policy, isNight);
+  const counted = countsSteps(model);
   return (
     <section aria-labelledby="limits-title">
       <h3 id="limits-title">Limits in force</h3>
+      {night !== null && <p><b>{isNight ? "By night" : "By day"}</b>, until {isNight ? night.ends : night.begins} ({night.zone}).</p>}
       {policy === null && <p class="quiet">The rules of this patient are not known here now.</p>}
       {policy !== null && METRICS.map((metric) => {
-        const interval = tile?.vitals[metric]?.interval_us ?? model.series[metric].value?.interval_us ?? null;
-        const shown = shownIn(metric, unit);
-        const list = watches(policy, metric, interval, (value) => shown.number(value), ruleWords, counted);
+        const other = partOf(policy, !isNight);
+        const list = watched(model, tile, held, metric);
+        const later = night === null ? [] : watched(model, tile, other, metric).filter((each) => !list.some((mine) => same(each, mine)));
         return (
           <div key={metric}>
-            <h4>{NAME[metric]} <span class="quiet">{shown.unit}</span></h4>
-            <ul class="watches">
-              {list.map((watch) => (
-                <li key={watch.name + watch.words} class={watch.applies ? "" : "watch-off"}>
-                  <b>{watch.name}</b> <span class="quiet">{watch.priority}</span><br />
-                  {watch.words}
-                  {!watch.applies && <><br /><strong>{watch.hindrance}</strong></>}
-                </li>
-              ))}
-              {list.length === 0 && <li class="quiet">No rule watches this.</li>}
-            </ul>
+            <h4>{NAME[metric]} <span class="quiet">{shownIn(metric, glucoseUnit.value).unit}</span></h4>
+            <Watches list={list} />
+            {list.length === 0 && <p class="quiet">No rule watches this.</p>}
+            {later.length > 0 && <p>{isNight ? "By day" : "By night"}, from {isNight ? night?.ends : night?.begins}:</p>}
+            {later.length > 0 && <Watches list={later} />}
           </div>
         );
       })}
       <p class="quiet">No arrhythmia detection. {stepsWords(model.record.value?.latest?.steps ?? null, counted, now.value)}</p>
     </section>
+  );
+}
+
+function watched(model: PatientModel, tile: Tile | null, policy: Policy | null, metric: Metric): Watch[] {
+  const interval = tile?.vitals[metric]?.interval_us ?? model.series[metric].value?.interval_us ?? null;
+  const shown = shownIn(metric, glucoseUnit.value);
+  return watches(policy, metric, interval, (value) => shown.number(value), ruleWords, countsSteps(model));
+}
+
+/** Whether a device worn now counts steps. */
+function countsSteps(model: PatientModel): boolean {
+  const devices = model.record.value?.devices ?? [];
+  return devices.some((device) => device.until == null && (device.metrics ?? []).includes("steps"));
+}
+
+function same(one: Watch, other: Watch): boolean {
+  return one.name === other.name && one.words === other.words && one.priority === other.priority;
+}
+
+function Watches({ list }: { list: readonly Watch[] }) {
+  return (
+    <ul class="watches">
+      {list.map((watch) => (
+        <li key={watch.name + watch.words} class={watch.applies ? "" : "watch-off"}>
+          <b>{watch.name}</b> <span class="quiet">{watch.priority}</span><br />
+          {watch.words}
+          {!watch.applies && <><br /><strong>{watch.hindrance}</strong></>}
+        </li>
+      ))}
+    </ul>
   );
 }
 

@@ -4,7 +4,7 @@ import { EVERYTHING, joined, passes, toEntry, type AlertFields } from "../feed/e
 import { changeWords, ruleWords } from "../feed/words";
 import { marksOf } from "./marks";
 import { aroundCrossing, heldWords, nearest, newest, rowsOf, summaryWords } from "./readings";
-import { levelWords, silentUs, watches, whyWords, windowWords, type Policy } from "./rules";
+import { levelWords, partOf, silentUs, watches, whyWords, windowWords, type Policy } from "./rules";
 import { emptySeries, fromSpark, type Metric } from "./series";
 import { alertSpans, rows, within } from "./spans";
 
@@ -140,6 +140,16 @@ describe("why", () => {
     expect(words("glucose", 15 * MINUTE)).toBe("Calls after 33 min without a usable glucose reading; new ones end it.");
     expect(words("heart_rate", null)).toBe("Calls after 5 min without a usable heart rate reading; new ones end it.");
     expect(silentUs("heart_rate", 4 * MINUTE)).toBe(8.8 * MINUTE);
+  });
+
+  test("is of the part that held: by night the night's numbers, and all others as by day", () => {
+    const [low] = POLICY.thresholds!;
+    const own = { ...low!, levels: low!.levels.map((level) => ({ ...level, limit: level.limit + 10 })) };
+    const policy = { ...POLICY, night: { zone: "Europe/Berlin", begins: "22:00", ends: "07:00", thresholds: [own], windows: [], signals: [] } };
+    expect(whyWords(partOf(policy, true), "low", "glucose", 2, number, MINUTE)).toMatch(/^Calls below 64 at/);
+    expect(whyWords(partOf(policy, false), "low", "glucose", 2, number, MINUTE)).toMatch(/^Calls below 54 at/);
+    expect(partOf(policy, true)!.windows).toEqual(POLICY.windows);
+    expect([partOf(POLICY, true), partOf(null, true)]).toEqual([POLICY, null]);
   });
 
   test("is among what is watched: silence too, with when it gets worse", () => {

@@ -34,6 +34,8 @@ export interface PatientRecord {
   readonly devices?: readonly DeviceOf[];
   readonly limits?: Partial<Record<Metric, Limits | null>>;
   readonly policy?: Policy | null;
+  /** The night of the policy is in force. */
+  readonly night?: boolean;
   readonly latest?: { readonly steps?: StepsOf | null };
 }
 

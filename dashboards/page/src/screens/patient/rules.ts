@@ -37,11 +37,34 @@ export interface WindowRule {
   readonly priority: string;
 }
 
-export interface Policy {
-  readonly version?: number;
+export interface Rules {
   readonly thresholds?: readonly ThresholdRule[];
   readonly windows?: readonly WindowRule[];
   readonly signals?: readonly { readonly metric: string; readonly medium_after_us?: number }[];
+}
+
+/** Other numbers of the same rules, while the zone's clock shows a time in [begins, ends). */
+export interface Night extends Rules {
+  readonly zone: string;
+  readonly begins: string;
+  readonly ends: string;
+}
+
+export interface Policy extends Rules {
+  readonly version?: number;
+  readonly night?: Night | null;
+}
+
+/** The rules of a policy by day, or by night: there a rule that the night has holds in place of the day's. */
+export function partOf(policy: Policy | null, night: boolean): Policy | null {
+  const own = policy?.night ?? null;
+  if (policy === null || own === null || !night) return policy;
+  const named = <R extends { readonly name: string }>(day: readonly R[] = [], mine: readonly R[] = []): R[] =>
+    day.map((rule) => mine.find((each) => each.name === rule.name) ?? rule);
+  return {
+    ...policy, thresholds: named(policy.thresholds, own.thresholds), windows: named(policy.windows, own.windows),
+    signals: (policy.signals ?? []).map((rule) => own.signals?.find((each) => each.metric === rule.metric) ?? rule),
+  };
 }
 
 export type Number_ = (value: number, metric: string) => string;

@@ -1,0 +1,54 @@
+"""Day and night as the oracle sees them: the zone's clock, looked at from UTC; imports neither stream nor `nights`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from importlib import resources
+from zoneinfo import ZoneInfo
+
+from tests.oracle_series import NEVER_TICKED
+from vitals.policies import Policy
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@lru_cache(maxsize=64)
+def zone_of(name: str) -> ZoneInfo | None:
+    """A zone of the package tzdata."""
+    if name not in resources.files("tzdata").joinpath("zones").read_text().split():
+        return None
+    with resources.files("tzdata").joinpath("zoneinfo", name).open("rb") as file:
+        return ZoneInfo.from_file(file, key=name)
+
+
+def is_night(policy: Policy, clock: int) -> bool:
+    """Whether the night of a policy holds at the clock of a site."""
+    night = policy.night
+    zone = None if night is None else zone_of(night.zone)
+    if night is None or zone is None or clock == NEVER_TICKED:
+        return False
+    instant = EPOCH + timedelta(microseconds=clock)
+    while instant.astimezone(zone).fold:  # the hour comes again: the clock stands at its last minute before
+        instant = instant.replace(second=0, microsecond=0) - timedelta(minutes=1)
+    shown = instant.astimezone(zone).strftime("%H:%M")
+    if night.begins < night.ends:
+        return night.begins <= shown < night.ends
+    return shown >= night.begins or shown < night.ends
+
+
+def in_force(policy: Policy, clock: int) -> Policy:
+    """The rules that hold at the clock of a site, under the version of the whole."""
+    if policy.night is None or not is_night(policy, clock):
+        return policy.model_copy(update={"night": None})
+    night = policy.night
+    thresholds = {rule.name: rule for rule in night.thresholds}
+    windows = {rule.name: rule for rule in night.windows}
+    signals = {rule.metric: rule for rule in night.signals}
+    return policy.model_copy(
+        update={
+            "thresholds": tuple(thresholds.get(rule.name, rule) for rule in policy.thresholds),
+            "windows": tuple(windows.get(rule.name, rule) for rule in policy.windows),
+            "signals": tuple(signals.get(rule.metric, rule) for rule in policy.signals),
+        }
+    )
