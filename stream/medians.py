@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 
 from stream.activity import Activity
 from stream.coverage import filled, fresh
+from stream.gates import Gates
 from stream.holds import Holds
 from stream.panes import COLD, Ring
 from stream.rules import ACTIVE, OVER, RETURNING, UNKNOWN, changed
 from stream.series import LONG_AGO, NEVER, Bools, Floats, Ints, Series, Slots, Table
-from stream.sugar import Sugar
 from stream.suspects import Suspects
-from stream.verdicts import OFF, ON, Moved, Shown, calm, says_to, seen
+from stream.verdicts import OFF, ON, Moved, Shown, calm, seen
 from vitals.policies import PRIORITY_RANK, WindowRule
 from vitals.windows import (
     EVALUATE_AFTER_US,
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from vitals.policies import Policy
 
 Cells = NDArray[np.int32]
-NO_DATA, MOVING, NO_ACTIVITY, NO_GLUCOSE = "no data", "moving", "no activity data", "no glucose data"
+NO_DATA = "no data"
 LOST_AFTER_US = UNKNOWN_AFTER_US + EVALUATE_AFTER_US
 """On the site's clock, after the last evaluated T, an open episode turns unknown."""
 _SCALE = 2000
@@ -48,10 +48,8 @@ class Medians(Table):
     FILL: ClassVar[dict[str, float]] = {"evaluated": LONG_AGO, "eval_at": LONG_AGO}
 
     def __init__(self, series: Series, ring: Ring, activity: Activity, suspects: Suspects) -> None:
-        self.series, self.ring, self.activity, self.suspects = series, ring, activity, suspects
-        self.holds = Holds()
-        self.sugar: Sugar | None = None
-        """The glucose of the same slots, where this is the heart rate."""
+        self.series, self.ring, self.suspects = series, ring, suspects
+        self.gates, self.holds = Gates(activity), Holds()
         self.possible = EVALUATE_EVERY_US % ring.pane_us == 0 and not ring.timed
         """Windows of 10-s steps are whole panes, and the ring knows which readings came late."""
         self.names: list[str] = []
@@ -164,8 +162,8 @@ class Medians(Table):
         return evaluated, moved
 
     def _busy(self, slots: Slots) -> Bools:
-        """Whether an episode is open or held back: then a median in the calm zone says something, too."""
-        return np.asarray(self.level[slots].any(axis=1) | self.holds.any[slots])
+        """Whether every median says something: an episode is open or held back, or the usual rate is asked for."""
+        return np.asarray(self.level[slots].any(axis=1) | self.holds.any[slots] | (self.gates.usual.place[slots] > 0))
 
     def _medians(self, at: int, width: int, slots: Slots, cells: Cells) -> list[Moved]:
         """Move the machines of one width, where the median can be outside the calm zone or an episode is open."""
@@ -186,28 +184,22 @@ class Medians(Table):
                 applies = rule.width_us >= 2 * self.series.interval[slots]
                 mine = np.flatnonzero((kinds == kind) & applies) if rule.width_us == width else rows[:0]
                 if mine.size and kind > 0 and not rule.always:
-                    mine = mine[self._counts(at, rule, column, slots[mine])]
+                    mine = mine[self._counts(at, rule, column, slots[mine], values[mine])]
                 if mine.size:
                     moved += self._move(at, rule if kind > 0 else None, column, slots[mine], values[mine])
         return moved
 
-    def _counts(self, at: int, rule: WindowRule, column: int, slots: Slots) -> Bools:
+    def _counts(self, at: int, rule: WindowRule, column: int, slots: Slots, values: Floats) -> Bools:
         """Whether T counts for a rule that asks for more than the median; open episodes keep why it did not."""
-        count, why = np.ones(len(slots), np.bool_), np.full(len(slots), NO_GLUCOSE)
-        if rule.glucose_below is not None and self.sugar is not None:
-            count = self.sugar.known(slots, at)
-        if rule.rest_at_most is not None:
-            rest = self.activity.rest(slots, at, rule.width_us, rule.rest_at_most)
-            why = np.where(rest.still, why, np.where(rest.known, MOVING, NO_ACTIVITY))
-            count &= rest.still
-        for row in ((self.level[slots, column] > 0) & ~count).nonzero()[0].tolist():
+        counts, why = self.gates.counts(rule, at, slots, values)
+        for row in ((self.level[slots, column] > 0) & ~counts).nonzero()[0].tolist():
             self.restless[int(slots[row]), column] = str(why[row])
-        return count
+        return counts
 
     def _move(self, at: int, rule: WindowRule | None, column: int, slots: Slots, values: Floats) -> list[Moved]:
         """One evaluation of one rule; None is a rule that is gone: it ends."""
         level, successive = self.level[slots, column], 1 if rule is None else rule.successive
-        says = self._says(rule, slots, values, level > 0)
+        says = self.gates.says(rule, at, slots, values, level > 0)
         joins = (self.eval_at[slots, column] == at - EVALUATE_EVERY_US) & (self.run[slots, column] == says)
         since = np.where(joins, self.run_since[slots, column], at)
         long = (at - since) // EVALUATE_EVERY_US + 1 >= successive
@@ -242,21 +234,12 @@ class Medians(Table):
             self._over(slot, column)
         return moved
 
-    def _says(self, rule: WindowRule | None, slots: Slots, values: Floats, opened: Bools) -> NDArray[np.int8]:
-        """What medians, and where the rule asks for it the glucose, say; shape of ``slots``."""
-        says = says_to(rule, values)
-        if rule is None or rule.glucose_below is None or self.sugar is None:
-            return says
-        return self.sugar.says(rule.glucose_below, says, slots, opened)
-
     def _seen(
         self, rule: WindowRule | None, column: int, slot: int, value: float, times: tuple[int, int], *, on: bool
     ) -> Shown:
         """What an episode shows after T, the first of ``times``; the second is the first T of its row (µs)."""
-        shown = seen(self.shown.get((slot, column)), rule, value, *times)
-        if rule is None or rule.glucose_below is None or self.sugar is None:
-            return shown
-        return shown._replace(beyond=on, beside=self.sugar.words(slot))
+        limit, beside = self.gates.limit(rule, times[0], slot, value), self.gates.beside(rule, times[0], slot)
+        return seen(self.shown.get((slot, column)), rule, value, times, limit)._replace(beyond=on, beside=beside)
 
     def _held(self, column: int, slots: Slots, found: list[Shown]) -> Bools:
         """Which of these openings artefact holds back; shape of ``slots``."""

@@ -47,7 +47,8 @@ class Lane(Standing):
         changed = self.series.wear(slot, worn)
         if not self.series.exists[slot]:
             return
-        self.suspects.ask(slot, self.patients.whole(slot), self.metric.name)
+        for kept in (self.suspects, self.medians.gates.usual):
+            kept.ask(slot, self.patients.whole(slot), self.metric.name)
         self.rule(slot)
         if changed:
             self.medians.holds.drop(slot)
@@ -78,6 +79,7 @@ class Lane(Standing):
             "series": self.series.state(order),
             "ring": self.ring.rows(order),
             "suspects": self.suspects.state(order),
+            "usual": self.medians.gates.usual.state(order),
             "machines": self.machines.state(order),
             "medians": self.medians.state(order),
             "signals": self.signals.rows(order),
@@ -88,6 +90,7 @@ class Lane(Standing):
         self.series.restore(state["series"])
         self.ring.put(state["ring"])
         self.suspects.restore(state["suspects"])
+        self.medians.gates.usual.restore(state["usual"])
         self.machines.restore(state["machines"])
         self.medians.restore(state["medians"])
         self.signals.put(state["signals"])

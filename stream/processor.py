@@ -62,7 +62,7 @@ class Processor:
         self._activity = Activity()
         self._lanes = {metric.code: Lane(metric, self._patients, self._outbox, self._activity) for metric in WATCHED}
         glucose = self._lanes[GLUCOSE.code]
-        self._lanes[HEART_RATE.code].medians.sugar = Sugar(glucose.series, glucose.ring)
+        self._lanes[HEART_RATE.code].medians.gates.sugar = Sugar(glucose.series, glucose.ring)
         self._takers: dict[int, Lane | Activity] = {**self._lanes, STEPS.code: self._activity}
         self._closer = Closer(self._patients, self._lanes, self._outbox)
         self._schedules = Schedules(self._patients)

@@ -40,9 +40,10 @@ class Standing:
 
     def grow(self, capacity: int) -> None:
         """Make room for ``capacity`` patients."""
-        tables = (self.series, self.ring, self.machines, self.suspects, self.medians, self.medians.holds, self.signals)
-        for table in tables:
+        for table in (self.series, self.ring, self.machines, self.suspects, self.medians, self.signals):
             table.grow(capacity)
+        for beside in (self.medians.holds, self.medians.gates.usual):
+            beside.grow(capacity)
 
     # ---- deadlines
 

@@ -70,9 +70,14 @@ def calm(rules: list[WindowRule]) -> tuple[int, int]:
     return max(least, 0), max(0, min(most, COLD))
 
 
-def seen(before: Shown | None, rule: WindowRule | None, value: float, at: int, since: int) -> Shown:
-    """What an open episode shows after the evaluation of ``at``; ``since`` is the first T of the run."""
-    limit = None if rule is None else limit_of(rule, value)
+def seen(
+    before: Shown | None, rule: WindowRule | None, value: float, times: tuple[int, int], limit: float | None
+) -> Shown:
+    """What an open episode shows after the T that is first of ``times``; the second is the first T of the run.
+
+    ``limit`` is what the median crosses, None where it crosses nothing.
+    """
+    at, since = times
     if before is None:
         assert rule is not None, "a rule that is gone opens nothing"
         assert limit is not None, "an episode opens beyond a limit"

@@ -12,6 +12,7 @@ from tests.oracle_evidence import CALLS, of_silence, of_window
 from tests.oracle_nights import in_force
 from tests.oracle_rest import why_not
 from tests.oracle_series import NEVER_TICKED, Closed, MedianMachine, Series, crossed, inside
+from tests.oracle_usual import Nights
 from vitals.journal import Episode, Mark, episode_id
 from vitals.metrics import SECOND_US as SECOND
 from vitals.policies import PRIORITY_OF_RANK, SIGNAL_RESPONSES, Policy, ThresholdRule
@@ -56,6 +57,7 @@ class Teller:
 
     def __init__(self) -> None:
         self.patients: dict[bytes, Patient] = {}
+        self.nights: dict[bytes, Nights] = {}
         self.pending: list[tuple[tuple[Any, ...], Told]] = []
         self.offset = self.row = 0
 
@@ -115,6 +117,10 @@ class Teller:
 
 class MedianRules(Teller):
     """The window rules (RULES, *Heart rate*)."""
+
+    def nights_of(self, key: bytes) -> Nights:
+        """What is usual for a patient."""
+        return self.nights.setdefault(key, Nights())
 
     @staticmethod
     def set_rules(series: Series, policy: Policy) -> None:
@@ -221,7 +227,12 @@ class MedianRules(Teller):
         for machine in series.medians.values():
             median = medians.get(machine.rule.width_us)
             if machine.rule in series.applying() and median is not None and (machine.level or not machine.gone):
+                usual = machine.rule.usual if not machine.gone else None
+                rate = None if usual is None else self.nights_of(key).rate(usual, at)
                 restless = why_not(self.patients[key], machine, at)
+                if usual is not None and not restless:
+                    self.nights_of(key).add(usual, at, median)
+                    restless = "no usual rate" if rate is None else ""
                 if restless:
                     machine.restless = restless if machine.level else ""
                 else:
@@ -239,8 +250,9 @@ class MedianRules(Teller):
             machine.condition, machine.reason = "unknown", machine.restless or "no data"
             self.median(key, series, machine, "unknown", (machine.at or 0) + 62 * SECOND)
         machine.restless = ""
-        limit = None if machine.gone else crossed(rule, median)
-        heart = "on" if limit is not None else "off" if machine.gone or inside(rule, median) else "neither"
+        usual = None if machine.gone or rule.usual is None else self.nights_of(key).rate(rule.usual, at)
+        limit = None if machine.gone else crossed(rule, median, usual)
+        heart = "on" if limit is not None else "off" if machine.gone or inside(rule, median, usual) else "neither"
         says = sugar.says(self.patients[key], machine, at, heart)
         if machine.at != at - 10 * SECOND or machine.says != says:
             machine.run_since = at
@@ -249,7 +261,7 @@ class MedianRules(Teller):
         enough = run >= (1 if machine.gone else rule.successive)
         was, condition = machine.level, machine.condition
         machine.held = machine.held if says == "on" else None
-        machine.beside = sugar.words(self.patients[key], machine, at)
+        machine.beside = sugar.words(self.patients[key], machine, at) if usual is None else f"usual {usual:g} /min"
         opens = not was and says == "on" and enough
         if opens and not held_back(series, machine, at, median, limit):
             machine.level, machine.opened_at, machine.since = 1, at, machine.run_since

@@ -70,8 +70,10 @@ class MedianMachine:
     beyond: bool = False
 
 
-def crossed(rule: WindowRule, median: float) -> float | None:
-    """The limit beyond which a median is, if any."""
+def crossed(rule: WindowRule, median: float, usual: float | None = None) -> float | None:
+    """The limit beyond which a median is, if any; the ``usual`` rate counts for rules that ask for it."""
+    if rule.usual is not None and usual is not None:
+        return usual + rule.usual.above if median > usual + rule.usual.above else None
     if rule.on_above is not None and median > rule.on_above:
         return rule.on_above
     if rule.on_below is not None and median < rule.on_below:
@@ -79,8 +81,10 @@ def crossed(rule: WindowRule, median: float) -> float | None:
     return rule.on_at_most if rule.on_at_most is not None and median <= rule.on_at_most else None
 
 
-def inside(rule: WindowRule, median: float) -> bool:
+def inside(rule: WindowRule, median: float, usual: float | None = None) -> bool:
     """Whether a median is within all the limits at which a rule turns off."""
+    if rule.usual is not None and usual is not None:
+        return median <= usual + rule.usual.above - 3
     high, low = rule.off_at_most, rule.off_at_least
     return (high is None or median <= high) and (low is None or median >= low)
 

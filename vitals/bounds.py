@@ -23,6 +23,7 @@ from vitals.policies import (
     Rules,
     SignalRule,
     ThresholdRule,
+    UsualRate,
     WindowRule,
 )
 from vitals.policy_kinds import KINDS, Kind
@@ -48,9 +49,10 @@ LEVELS = {
 }
 """400, since a sensor whose range ends there says HIGH beyond, which counts as 401."""
 QUICK_MINUTES, SLOW_MINUTES = Span(0, 15), Span(0, 30)
-WINDOW_LIMITS = {
+WINDOW_LIMITS: dict[str, dict[str, Span]] = {
     "heart_rate_high": {"on_above": Span(100, 200)},
     "heart_rate_rest": {"on_above": Span(90, 160)},
+    "heart_rate_usual": {},
     "heart_rate_glucose": {"on_above": Span(90, 150)},
     news2.RULE: {"on_above": Span(110, 130), "on_at_most": Span(40, 40)},
     "heart_rate_low": {"on_at_most": Span(30, 60)},
@@ -63,10 +65,12 @@ NEWS2_SUCCESSIVE = Span(1, 360)
 """An hour of evaluations in a row, for a sub-score that has to last."""
 REST_STEPS = Span(0, 30)
 """Steps a minute that may count as rest."""
-REST_ALWAYS, REST_NEVER = ("heart_rate_rest",), ("heart_rate_extreme",)
+REST_ALWAYS, REST_NEVER = ("heart_rate_rest", "heart_rate_usual"), ("heart_rate_extreme",)
 """Rules that must ask for rest, and that may neither ask for it nor be held."""
 GLUCOSE_BELOW, GLUCOSE_RULES = Span(60, 100), ("heart_rate_glucose",)
 """mg/dL, and the rules that must ask for it; no other may."""
+USUAL_ABOVE, USUAL_RULES = Span(15, 60), ("heart_rate_usual",)
+"""/min above the usual, and the rules that must ask for that; no other may."""
 ARTEFACT_SECONDS = Span(10, 60)
 """How long artefact may hold a rule; those of `REST_NEVER` not at all."""
 WINDOW_PRIORITIES: tuple[Priority, ...] = ("low", "medium")
@@ -165,6 +169,7 @@ def _window(rule: WindowRule) -> Iterator[str]:
     yield from _rest(rule)
     yield from _artefact(rule)
     yield from _glucose(rule)
+    yield from _usual(rule)
     successive = NEWS2_SUCCESSIVE if rule.name == news2.RULE else WINDOW_SUCCESSIVE
     if not successive.holds(rule.successive):
         span = f"{successive.least:g} to {successive.most:g}"
@@ -189,9 +194,10 @@ def _crossings(rule: WindowRule) -> Iterator[str]:
             if not WINDOW_MARGIN.holds(margin) or inside % 1:
                 within = f"within {WINDOW_MARGIN.most:g} {unit} of {name}, {limit:g}, on its calm side"
                 yield f"{rule.name} {off} is {inside:g}: give a whole number {within}"
+    where = min(bounds, default="the usual rate")
     for off in ("off_at_most", "off_at_least"):
         if getattr(rule, off) is not None and off not in [WINDOW_OFF[name] for name in bounds]:
-            yield f"{rule.name} {off} is {getattr(rule, off):g}: leave it out, this rule turns on at {min(bounds)}"
+            yield f"{rule.name} {off} is {getattr(rule, off):g}: leave it out, this rule turns on at {where}"
     if rule.name == news2.RULE and rule.on_above is not None and news2.asked(rule) is None:
         edges = " or ".join(f"{edge:g}" for edge in news2.ABOVE.values())
         yield f"{rule.name} on_above is {rule.on_above:g}: give {edges} /min"
@@ -230,6 +236,24 @@ def _glucose(rule: WindowRule) -> Iterator[str]:
         yield f"{where} is missing: give {GLUCOSE_BELOW.least:g} to {GLUCOSE_BELOW.most:g} mg/dL"
     else:
         yield from whole(where, below, GLUCOSE_BELOW, "mg/dL")
+
+
+def _usual(rule: WindowRule) -> Iterator[str]:
+    """Whether the rule asks for the usual rate as it may."""
+    where, usual = f"{rule.name} usual", rule.usual
+    if rule.name not in USUAL_RULES:
+        if usual is not None:
+            yield f"{where} is there: leave it out, this rule has limits of its own"
+        return
+    if usual is None:
+        yield f"{where} is missing: this rule has no other limit"
+        return
+    yield from whole(f"{where} above", usual.above, USUAL_ABOVE, "/min")
+    if not known(usual.zone):
+        yield f"{where} zone {usual.zone[:64]!a} is unknown: give an IANA name, as Europe/Berlin"
+    home = UsualRate(above=usual.above, zone=usual.zone)
+    if usual != home:
+        yield f"{where} has other nights: leave begins, ends, least_us and nights out"
 
 
 def _signal(rule: SignalRule) -> Iterator[str]:

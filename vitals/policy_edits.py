@@ -25,11 +25,6 @@ WINDOW_LIMITS = {
     "below": ("on_below", "off_at_least"),
     "at_most": ("on_at_most", "off_at_least"),
 }
-NEWS2_FIELDS = ("score", "for")
-"""Of the rule on the NEWS2 pulse sub-score: from which on, and for how long (min)."""
-REST, ARTEFACT, GLUCOSE = "steps", "artefact", "glucose"
-"""Of a window rule: how many a minute are rest; how long (min) artefact may hold it (``none`` asks
-for neither); and below which glucose (mg/dL) it says something, where it asks for that."""
 SIGNAL_FIELDS = {"medium_after": "medium_after_us", "hold": "hold_us"}
 FORM = "write it like low.1.limit=65, high.2.repeat=20, heart_rate_high.above=120 or high=off"
 
@@ -126,34 +121,73 @@ def _level(level: Level, field: str, value: str, change: str) -> Level:
 
 
 def _window(rule: WindowRule, what: str, value: str, change: str) -> WindowRule:
-    if rule.name == news2.RULE and what in NEWS2_FIELDS:
-        return _news2(rule, what, value, change)
-    limits = [name for name, (on, _) in WINDOW_LIMITS.items() if getattr(rule, on) is not None]
-    if rule.name == news2.RULE:
-        limits = list(NEWS2_FIELDS)  # its limits are those of the sub-score
-    known = [*limits, *([] if rule.glucose_below is None else [GLUCOSE]), REST, ARTEFACT, *ASKED]
     if what in ASKED:
         return asked(rule, what, value, change)
-    if what == REST:
-        return rule.model_copy(update={"rest_at_most": None if value == NONE else number(value, change)})
-    if what == GLUCOSE and rule.glucose_below is not None:
-        return rule.model_copy(update={"glucose_below": number(value, change)})
-    if what == ARTEFACT:
-        return rule.model_copy(update={"artefact_hold_us": 0 if value == NONE else minutes(value, change)})
-    if what not in limits:
-        raise nothing(change, f"{rule.name} has {', '.join(known)}")
+    for has, fields, editor in WINDOW_PARTS:
+        if has(rule) and what in fields:
+            return rule.model_copy(update=editor(rule, what, value, change))
+    raise nothing(change, f"{rule.name} has {', '.join([*_fields(rule), *ASKED])}")
+
+
+def _fields(rule: WindowRule) -> list[str]:
+    """What of a window rule can be changed beside what every rule has."""
+    return [field for has, fields, _ in WINDOW_PARTS if has(rule) for field in fields if _own(rule, field)]
+
+
+def _own(rule: WindowRule, field: str) -> bool:
+    """Whether a rule has a limit; everything else it has."""
+    return field not in WINDOW_LIMITS or rule.usual is not None or getattr(rule, WINDOW_LIMITS[field][0]) is not None
+
+
+def _limit(rule: WindowRule, what: str, value: str, change: str) -> dict[str, Any]:
     on, off = WINDOW_LIMITS[what]
-    before, inside, limit = getattr(rule, on), getattr(rule, off), number(value, change)
-    return rule.model_copy(update={on: limit, off: limit + inside - before})
+    before, inside = getattr(rule, on), getattr(rule, off)
+    if before is None:
+        raise nothing(change, f"{rule.name} has {', '.join([*_fields(rule), *ASKED])}")
+    limit = number(value, change)
+    return {on: limit, off: limit + inside - before}
 
 
-def _news2(rule: WindowRule, what: str, value: str, change: str) -> WindowRule:
+def _rest(_: WindowRule, __: str, value: str, change: str) -> dict[str, Any]:
+    return {"rest_at_most": None if value == NONE else number(value, change)}
+
+
+def _artefact(_: WindowRule, __: str, value: str, change: str) -> dict[str, Any]:
+    return {"artefact_hold_us": 0 if value == NONE else minutes(value, change)}
+
+
+def _glucose(_: WindowRule, __: str, value: str, change: str) -> dict[str, Any]:
+    return {"glucose_below": number(value, change)}
+
+
+def _usual(rule: WindowRule, what: str, value: str, change: str) -> dict[str, Any]:
+    assert rule.usual is not None, "only who asks for what is usual can change that"
+    update = {"zone": value} if what == "zone" else {"above": number(value, change)}
+    return {"usual": rule.usual.model_copy(update=update)}
+
+
+def _news2(rule: WindowRule, what: str, value: str, change: str) -> dict[str, Any]:
     if what == "for":
-        return rule.model_copy(update={"successive": max(1, minutes(value, change) // EVALUATE_EVERY_US)})
+        return {"successive": max(1, minutes(value, change) // EVALUATE_EVERY_US)}
     score = number(value, change)
     if score not in news2.ABOVE:
         raise InputError("no sub-score that a rule can ask for", change[:80], "give 2 or 3")
-    return news2.with_score(rule, int(score))
+    after = news2.with_score(rule, int(score))
+    return {"on_above": after.on_above, "off_at_most": after.off_at_most}
+
+
+WINDOW_PARTS: tuple[
+    tuple[Callable[[WindowRule], bool], tuple[str, ...], Callable[[WindowRule, str, str, str], dict[str, Any]]], ...
+] = (
+    (lambda rule: rule.name == news2.RULE, ("score", "for"), _news2),
+    (lambda rule: rule.usual is not None, ("above", "zone"), _usual),
+    (lambda rule: rule.name != news2.RULE and rule.usual is None, tuple(WINDOW_LIMITS), _limit),
+    (lambda rule: rule.glucose_below is not None, ("glucose",), _glucose),
+    (lambda _: True, ("steps",), _rest),
+    (lambda _: True, ("artefact",), _artefact),
+)
+"""What of a window rule can be changed: of which rules, the words for it, and what that makes of them. The limits of a
+sub-score are the score's; ``artefact`` is in minutes, and ``none`` asks for neither rest nor a hold."""
 
 
 def _signal(rule: SignalRule, what: str, value: str, change: str) -> SignalRule:

@@ -20,7 +20,7 @@ NIGHTFALL = "a switch of day and night"
 REQUIRED = (IN_A_DELAY, JUMP, SWAP, NEW_POLICY, TWO_SITES, NIGHTFALL)
 """The classes of which a run must have enough."""
 REASONS = {"device removed", "no data", "site silent", "too few readings", "closed", "moving", "no activity data"}
-REASONS |= {"no glucose data"}
+REASONS |= {"no glucose data", "no usual rate"}
 JUMP_US = 60 * MINUTE_US
 
 

@@ -12,11 +12,13 @@ from vitals.policies import (
     HEART_RATE_GLUCOSE,
     HEART_RATE_NEWS2,
     HEART_RATE_REST,
+    HEART_RATE_USUAL,
     HEART_RATES,
     HIGH,
     LOW,
     Night,
     Policy,
+    UsualRate,
 )
 
 SUGARS = (45, 53, 53.4, 53.5, 54, 58, 59, 60, 69, 69.5, 70, 74, 75, 80, 120, 240, 241, 250, 250.5, 251, 389, 390, 400)
@@ -205,5 +207,14 @@ NIGHTS = (
     _by_night(DEFAULT, MOVED[2], "Nowhere/Known", "00:00", "12:00"),
 )
 """Nights that begin or end within the first hours of a ward; of a zone that nobody knows there is only the day."""
+
+
+def above_usual(zone: str, begins: str, ends: str, *, nights: int) -> Policy:
+    """Rules on what is usual, in nights of minutes."""
+    asked = UsualRate(above=1, zone=zone, begins=begins, ends=ends, least_us=50 * SECOND_US, nights=nights)
+    rule = HEART_RATE_USUAL.model_copy(update={"usual": asked, "width_us": MINUTE_US, "rest_at_most": None})
+    return DEFAULT.model_copy(update={"windows": (rule, *HEART_RATES[1:])})
+
+
 HEARTS = (RESTING, SHAKY, SCORED, SWEET)
 POLICIES = (DEFAULT, QUICK, BARE, HASTY, WIDE, *HEARTS, *MOVED, *NIGHTS)

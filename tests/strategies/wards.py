@@ -140,6 +140,16 @@ class Ward:
         """The processor dies after the last record."""
         self.crashes.append(len(self.log.keys))
 
+    def meanwhile(self, patient: Patient) -> None:
+        """Now and then the processor dies in the middle of something, or the rules change, or the device."""
+        kind = self.random.randint(1, 40)
+        if kind <= 2:
+            self.crash()
+        elif kind <= 4:
+            self.policy(patient)
+        elif kind == 5:
+            self.swap(patient)
+
     # ---- what changes in the registry
 
     def swap(self, patient: Patient) -> None:

@@ -94,6 +94,12 @@ test("a rule of two metrics says both values, the glucose in the station's unit"
   expect(why(alert({ ...both, reason: "glucose LOW", since: NOW }), "mg/dL", NOW)).toContain(", glucose LOW");
 });
 
+test("what is above the usual says what is usual", () => {
+  const unusual = { rule: "heart_rate_usual", metric: "heart_rate", unit: "/min", level: 1, limit: 91.5, value: 104, reason: "usual 61.5 /min" };
+  expect(why(alert({ ...unusual, since: NOW }), "mg/dL", NOW)).toContain(", usual 61.5 /min");
+  expect(word(alert(unusual))).toBe("HR UNUSUAL");
+});
+
 test("a low that got worse was not below the worse limit from its begin, and is not said to have been", () => {
   const worse = { since: NOW - 9 * MINUTE, opened_at: NOW - 5 * MINUTE };
   expect(why(alert(worse), "mg/dL", NOW)).toBe(`48, below 54, low since ${at(-9)}`);

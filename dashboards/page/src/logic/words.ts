@@ -19,6 +19,7 @@ export function word(alert: Pick<Alert, "category" | "patient" | "rule" | "level
   if (alert.metric === "heart_rate") {
     if (alert.rule.includes("extreme")) return "HR EXTREME";
     if (alert.rule.includes("rest")) return "HR AT REST";
+    if (alert.rule.includes("usual")) return "HR UNUSUAL";
     if (alert.rule.includes("glucose")) return "GLUCOSE FALLS";
     // One part of the score, never the score: the word says so.
     if (alert.rule.includes("news2")) return "NEWS2 PULSE";
@@ -69,17 +70,21 @@ export function why(alert: Alert, unit: Unit, now: number): string {
 }
 
 const BESIDE = /^glucose (?:(LOW|HIGH)|(\d+) mg\/dL)$/;
+const USUAL = /^usual [\d.]+ \/min$/;
 
-/** The glucose that a rule of two metrics saw, from the reason that tells it: ``, glucose 72``; empty in all others. */
+/** What a rule saw beside its value, from the reason that tells it: ``, glucose 72``, ``, usual 61.5 /min``; else empty. */
 export function besideOf(reason: string, value: (glucose: number) => string): string {
+  if (USUAL.test(reason)) return `, ${reason}`;
   const found = BESIDE.exec(reason);
   return found === null ? "" : `, glucose ${found[1] ?? value(Number(found[2]))}`;
 }
 
+const MISSING: ReadonlySet<string> = new Set(["no activity data", "no glucose data", "no usual rate"]);
+
 /** What is missing while a value is there and a rule cannot judge it; of all else, data (RULES, *Heart rate at rest*). */
 function unknownFor(reason: string): string {
   if (reason === "moving") return "moving, not at rest";
-  return reason === "no activity data" || reason === "no glucose data" ? reason : "no data";
+  return MISSING.has(reason) ? reason : "no data";
 }
 
 const AT_ONCE = 90 * SECOND;

@@ -13,6 +13,7 @@ const RULES: Record<string, string> = {
   heart_rate_extreme: "Extreme heart rate",
   heart_rate_rest: "High heart rate at rest",
   heart_rate_news2: "NEWS2 pulse sub-score",
+  heart_rate_usual: "Heart rate above the usual",
   heart_rate_glucose: "Falling glucose with a fast heart",
 };
 

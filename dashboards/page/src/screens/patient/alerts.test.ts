@@ -177,6 +177,10 @@ describe("why", () => {
     expect(windowWords({ ...rest, rest_at_most: null, glucose_below: 80 }, number)).toBe(
       "median of 10 min is above 120 while glucose falls below 80 mg/dL",
     );
+    const usual = { above: 30, zone: "Europe/Berlin", begins: "02:00", ends: "07:00" };
+    expect(windowWords({ ...rest, on_above: null, usual }, number)).toBe(
+      "median of 10 min is more than 30 above the usual: the median of the nights (02:00 to 07:00, Europe/Berlin) of 14 days, and no step in that time",
+    );
     const news2 = { ...rest, name: "heart_rate_news2", rest_at_most: null, on_above: 110, on_at_most: 40, successive: 180 };
     expect(windowWords(news2, number)).toBe("NEWS2 pulse sub-score of the median of 10 min is at least 2 for 30 min");
     expect(windowWords({ ...news2, on_above: 130, successive: 1 }, number)).toBe("NEWS2 pulse sub-score of the median of 10 min is 3");

@@ -20,6 +20,13 @@ export interface ThresholdRule {
   readonly levels: readonly Level[];
 }
 
+export interface UsualRate {
+  readonly above: number;
+  readonly zone: string;
+  readonly begins: string;
+  readonly ends: string;
+}
+
 export interface WindowRule {
   readonly name: string;
   readonly metric: string;
@@ -30,6 +37,8 @@ export interface WindowRule {
   readonly successive?: number;
   /** Steps per minute up to which the rule judges; null asks for no rest. */
   readonly rest_at_most?: number | null;
+  /** In place of limits: how far above what is usual at night. */
+  readonly usual?: UsualRate | null;
   /** The glucose, mg/dL, that must be below and falling, too. */
   readonly glucose_below?: number | null;
   /** How long artefact may hold an opening; 0 not at all. */
@@ -105,8 +114,14 @@ export function windowWords(rule: WindowRule, number: Number_): string {
     rule.on_at_most == null ? "" : `at or below ${number(rule.on_at_most, rule.metric)}`,
   ].filter((side) => side !== "").join(" or ");
   if (rule.name === "heart_rate_news2") return news2Words(rule);
+  if (rule.usual != null) return usualWords(rule, rule.usual);
   const times = (rule.successive ?? 1) > 1 ? `, ${rule.successive} times in a row (every 10 s)` : "";
   return `median of ${durationWords(rule.width_us)} is ${sides}${times}${besideWords(rule, number)}${restWords(rule)}${heldWords(rule)}`;
+}
+
+function usualWords(rule: WindowRule, usual: UsualRate): string {
+  return `median of ${durationWords(rule.width_us)} is more than ${usual.above} above the usual: the median of the nights `
+    + `(${usual.begins} to ${usual.ends}, ${usual.zone}) of 14 days${restWords(rule)}${heldWords(rule)}`;
 }
 
 function besideWords(rule: WindowRule, number: Number_): string {
