@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream.activity import Activity
+from stream.artefacts import Artefacts
 from stream.coverage import filled, fresh
 from stream.gates import Gates
 from stream.holds import Holds
 from stream.panes import COLD, Ring
 from stream.rules import ACTIVE, OVER, RETURNING, UNKNOWN, changed
 from stream.series import LONG_AGO, NEVER, Bools, Floats, Ints, Series, Slots, Table
-from stream.suspects import Suspects
 from stream.verdicts import OFF, ON, Moved, Shown, calm, seen
 from vitals.policies import PRIORITY_RANK, WindowRule
 from vitals.windows import (
@@ -47,8 +47,8 @@ class Medians(Table):
 
     FILL: ClassVar[dict[str, float]] = {"evaluated": LONG_AGO, "eval_at": LONG_AGO}
 
-    def __init__(self, series: Series, ring: Ring, activity: Activity, suspects: Suspects) -> None:
-        self.series, self.ring, self.suspects = series, ring, suspects
+    def __init__(self, series: Series, ring: Ring, activity: Activity, artefacts: Artefacts) -> None:
+        self.series, self.ring, self.artefacts = series, ring, artefacts
         self.gates, self.holds = Gates(activity), Holds()
         self.possible = EVALUATE_EVERY_US % ring.pane_us == 0 and not ring.timed
         """Windows of 10-s steps are whole panes, and the ring knows which readings came late."""
@@ -246,7 +246,7 @@ class Medians(Table):
         if not found:
             return np.zeros(0, np.bool_)
         rule, at = found[0].rule, found[0].opened_at
-        suspect = self.suspects.mostly(slots, at, rule.width_us).tolist()
+        suspect = self.artefacts.mostly(slots, at, rule.width_us).tolist()
         places = zip(slots.tolist(), found, suspect, strict=True)
         return np.array([self.holds.put_off(slot, column, shown, suspect=doubt) for slot, shown, doubt in places])
 

@@ -47,7 +47,7 @@ class Lane(Standing):
         changed = self.series.wear(slot, worn)
         if not self.series.exists[slot]:
             return
-        for kept in (self.suspects, self.medians.gates.usual):
+        for kept in (self.artefacts, self.medians.gates.usual):
             kept.ask(slot, self.patients.whole(slot), self.metric.name)
         self.rule(slot)
         if changed:
@@ -78,7 +78,7 @@ class Lane(Standing):
         return {
             "series": self.series.state(order),
             "ring": self.ring.rows(order),
-            "suspects": self.suspects.state(order),
+            "artefacts": self.artefacts.state(order),
             "usual": self.medians.gates.usual.state(order),
             "machines": self.machines.state(order),
             "medians": self.medians.state(order),
@@ -89,7 +89,7 @@ class Lane(Standing):
         """Take a snapshot; there is room for it."""
         self.series.restore(state["series"])
         self.ring.put(state["ring"])
-        self.suspects.restore(state["suspects"])
+        self.artefacts.restore(state["artefacts"])
         self.medians.gates.usual.restore(state["usual"])
         self.machines.restore(state["machines"])
         self.medians.restore(state["medians"])
@@ -176,8 +176,8 @@ class Lane(Standing):
             return
         events = batch.events[rows]
         taken = self.ring.write(slots, events, batch.values[rows], batch.wholes[rows], batch.late[rows])
-        if self.suspects.count:
-            self.suspects.write(slots[taken], events[taken], batch.doubted[rows][taken])
+        if self.artefacts.count:
+            self.artefacts.write(slots[taken], events[taken], batch.doubted[rows][taken])
 
     def _decide(self, batch: Batch, rows: Slots) -> None:
         """Deciding readings that matter, one per series, already in the ring."""

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from stream.artefacts import Artefacts
 from stream.episodes import Writer
 from stream.medians import LOST_AFTER_US, Medians
 from stream.panes import Ring
 from stream.rules import UNKNOWN, Machines
 from stream.series import NEVER, Ints, Patients, Series, Slots
 from stream.signal import Signals
-from stream.suspects import Suspects
 
 if TYPE_CHECKING:
     from stream.activity import Activity
@@ -33,14 +33,14 @@ class Standing:
         self.series = Series(metric)
         self.ring = Ring(metric, timed=metric.whole)
         self.machines = Machines()
-        self.suspects = Suspects(self.ring)
-        self.medians = Medians(self.series, self.ring, activity, self.suspects)
+        self.artefacts = Artefacts(self.ring)
+        self.medians = Medians(self.series, self.ring, activity, self.artefacts)
         self.signals = Signals(self.series, self.medians)
         self.writer = Writer(patients, self.machines, self.signals, self.ring)
 
     def grow(self, capacity: int) -> None:
         """Make room for ``capacity`` patients."""
-        for table in (self.series, self.ring, self.machines, self.suspects, self.medians, self.signals):
+        for table in (self.series, self.ring, self.machines, self.artefacts, self.medians, self.signals):
             table.grow(capacity)
         for beside in (self.medians.holds, self.medians.gates.usual):
             beside.grow(capacity)
