@@ -100,6 +100,10 @@ drill-disk: install ## the database's disk is full under load, then Kafka's (SEE
 drill-storm: install ## 500 devices come back with a day of readings while 200 patients go on at 1 Hz (SEED=)
 	@exec $(BIN)/python -m compose.drills.storm --seed $(SEED) $(ARGS)
 
+.PHONY: drill-engine
+drill-engine: install-dev ## three processors killed, stopped and restarted for 5 min; the oracle judges the log (SEED=)
+	@exec $(BIN)/python -m compose.drills.engine --seed $(SEED) $(ARGS)
+
 .PHONY: drill-load
 drill-load: install ## what a stack holds: latency from reading to socket under load (ARGS=--find-limit: the most)
 	@exec $(BIN)/python -m compose.drills.load $(if $(SEED),--seed $(SEED)) $(ARGS)

@@ -33,12 +33,14 @@ from vitals.protocol import (
     CLOSE_TRY_LATER,
     HEARTBEAT_SECONDS,
     PROTOCOL_VERSION,
+    UNWATCHED_MAX,
     CommandAnswer,
     CommandReason,
     Delivered,
     Heartbeat,
     Proof,
     Unshelve,
+    Unwatched,
     Welcome,
 )
 from vitals.topics import JOURNAL, partition_of
@@ -134,6 +136,7 @@ class Audience:
                 where=report.where,
                 clock_at=report.clock_at,
                 proofs=self._proved(principal, now),
+                unwatched=self._unwatched(principal),
             )
             self._push(sessions, beat.encode().decode())
 
@@ -224,6 +227,20 @@ class Audience:
         if self._settings.clock != "real":
             return ()
         return self._proofs.report(self.patients.proved_sites, now, principal.sees)
+
+    def _unwatched(self, principal: Principal) -> tuple[Unwatched, ...]:
+        """Who lies where a site is silent: joined here, since the site's alert stands in one partition of the feed and
+        its patients' in all of them.
+        """
+        found = []
+        for site, alert in sorted(self._feed.silent.items()):
+            if principal.sees(site):
+                patients = self.patients.at(site)
+                first = tuple(patients[:UNWATCHED_MAX])
+                found.append(
+                    Unwatched(site=site, alert=alert.id, since=alert.since, count=len(patients), patients=first)
+                )
+        return tuple(found)
 
     def _welcome(self, principal: Principal, cursor: str | None) -> str:
         welcome = Welcome(

@@ -17,7 +17,7 @@ from uuid import UUID
 from pydantic import ValidationError
 
 from alerts.frames import Kind
-from vitals.alerts import Alert, Answer, FeedMark, Service, Shelf, decode
+from vitals.alerts import SITE_SILENT, Alert, Answer, FeedMark, Service, Shelf, decode
 from vitals.causes import NONE, Cause
 from vitals.messages import Message
 from vitals.people import Principal
@@ -128,6 +128,8 @@ class Feed:
         self.shelves = Kept()
         self.services = Kept()
         self._calls: dict[UUID, Calls] = {}
+        self.silent: dict[int, Alert] = {}
+        """The open alert of each silent site, by its number."""
 
     def begin(self, partition: int) -> None:
         """Say that a partition is read from the beginning of its log, so that nothing of it can be missing."""
@@ -208,6 +210,8 @@ class Feed:
             case Alert():
                 self.alerts.put(message.id, entry, key, ended=message.closed)
                 self._called(message)
+                if message.rule == SITE_SILENT:
+                    self._silence(message)
             case Shelf():
                 self.shelves.put(message.id, entry, key, ended=message.ended)
             case Service():
@@ -218,6 +222,14 @@ class Feed:
             dropped = self._history.popleft()
             self._floor[dropped.partition] = dropped.version
         return entry
+
+    def _silence(self, alert: Alert) -> None:
+        """A site fell silent, or is heard again; an older alert of it that closes late ends nothing."""
+        known = self.silent.get(alert.site)
+        if not alert.closed:
+            self.silent[alert.site] = alert
+        elif known is not None and known.id == alert.id:
+            del self.silent[alert.site]
 
     def _called(self, alert: Alert) -> None:
         if alert.closed:

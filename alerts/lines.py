@@ -142,6 +142,26 @@ def line(alert: Alert, zone: tzinfo) -> str:
     return "  ".join(parts)
 
 
+def unwatched(alert: Alert, heartbeat: Heartbeat | None) -> str:
+    """Of the alert of a silent site how many lie there: ``14 patients not watched``; empty where that is not known."""
+    found = None if heartbeat is None else next((one for one in heartbeat.unwatched if one.alert == alert.id), None)
+    if found is None:
+        return ""
+    return f"{found.count} {'patient' if found.count == 1 else 'patients'} not watched"
+
+
+def named(heartbeat: Heartbeat | None, alert: Alert) -> list[str]:
+    """Who lies at the silent site of an alert, a dozen to a line."""
+    found = () if heartbeat is None else [one for one in heartbeat.unwatched if one.alert == alert.id]
+    lines = []
+    for one in found:
+        labels = [label for _, label in one.patients]
+        lines = [", ".join(labels[first : first + 12]) for first in range(0, len(labels), 12)]
+        if (more := one.count - len(labels)) > 0:
+            lines.append(f"and {more} more")
+    return lines
+
+
 def answer_line(answer: CommandAnswer | None) -> str:
     """What became of a command."""
     if answer is None:

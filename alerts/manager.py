@@ -35,7 +35,7 @@ CLOSED_MAX = 10_000
 class AlertManager:
     """The fold of one journal partition. ``unreadable`` counts the records that it skipped."""
 
-    FORMAT: ClassVar[Format] = Format("manager", 1)
+    FORMAT: ClassVar[Format] = Format("manager", 2)
 
     def __init__(self, partition: int, *, commands_max: int = COMMANDS_MAX, closed_max: int = CLOSED_MAX) -> None:
         self.unreadable = 0

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from alerts.manager import AlertManager
 from alerts.settings import ManageSettings
@@ -77,7 +77,8 @@ async def main(
     """
     clock = clock or SystemClock()
     metrics, readiness = Metrics(), Readiness("journal")
-    runner = Runner(settings, SPEC, monotonic=clock.monotonic, metrics=metrics)
+    spec = replace(SPEC, keep_days=settings.keep_journal_days)
+    runner = Runner(settings, spec, monotonic=clock.monotonic, metrics=metrics)
     skipped = metrics.gauge("journal_unreadable_records", "Journal records skipped")
     skipped.set_function(lambda: sum(step.unreadable for step in runner.steps.values()))
     async with (

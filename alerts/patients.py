@@ -22,10 +22,11 @@ _DEVICE, _SITE, _PATIENT = "device:", "site:", "patient:"
 
 
 class Known(NamedTuple):
-    """A patient: the pseudonym and the site's number."""
+    """A patient: the pseudonym, the site's number, and whether a device is worn now."""
 
     label: str
     site: int
+    worn: bool = True
 
 
 class Patients:
@@ -49,6 +50,11 @@ class Patients:
     def find(self, patient: UUID) -> Known | None:
         """A patient by id; never a synthetic one."""
         return self._patients.get(patient)
+
+    def at(self, site: int) -> list[tuple[UUID, str]]:
+        """Id and pseudonym of who wears a device at a site, by pseudonym; nobody synthetic."""
+        found = [(each.label, key) for key, each in self._patients.items() if each.site == site and each.worn]
+        return [(key, label) for label, key in sorted(found)]
 
     @property
     def proved_sites(self) -> list[int]:
@@ -89,4 +95,5 @@ class Patients:
         if is_proof(control.label):
             self._policies[control.label] = control.policy
         else:
-            self._patients[control.patient] = Known(control.label, control.site)
+            worn = any(each.binding.until is None for each in control.worn)
+            self._patients[control.patient] = Known(control.label, control.site, worn)

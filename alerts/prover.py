@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
-from alerts import follow
+from alerts import drops, follow
 from alerts.client import Event, FeedClient, Lost
 from alerts.patients import Patients
 from alerts.proofs import SITES_MAX, Judge
@@ -73,7 +73,8 @@ async def main(
     if not settings.prover_token.get_secret_value():
         raise SettingsError("the prover has no token", "VIGIL_PROVER_TOKEN", "give it one of role ops")
     metrics, readiness = Metrics(), Readiness("registry", "mqtt", "feed")
-    prover = Prover(settings, registry_factory, metrics=metrics, readiness=readiness, clock=clock or SystemClock())
+    clock = clock or SystemClock()
+    prover = Prover(settings, registry_factory, metrics=metrics, readiness=readiness, clock=clock)
     health = HealthServer(settings.health_port or None, readiness, metrics, settings.health_host)
     async with health, asyncio.TaskGroup() as tasks:
         tasks.create_task(prover.again("registry", prover.read), name="registry reader")
@@ -81,6 +82,7 @@ async def main(
         tasks.create_task(prover.again("mqtt", prover.send), name="synthetic devices")
         tasks.create_task(prover.listen(), name="feed client")
         tasks.create_task(prover.look(), name="judge")
+        tasks.create_task(drops.watch(settings, metrics, clock), name="what the broker drops")
 
 
 class Prover:

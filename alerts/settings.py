@@ -18,6 +18,8 @@ class ManageSettings(Settings):
 
     manager_quiet_seconds: float = Field(default=2.0, gt=0, le=60)
     """Real time without a mark after which the manager moves time itself, if a timer is due."""
+    keep_journal_days: float = Field(default=0.0, ge=0, le=36_500)
+    """The journal of so many days stays, and whatever the snapshots do not reach; 0 keeps everything."""
 
 
 class GatewaySettings(Settings):

@@ -63,13 +63,17 @@ async def show(
     if json_lines:
         await client.run(lambda event: _write(out, [_as_json(event)]))
     elif not (out.isatty() and sys.stdin.isatty()):
-        await client.run(lambda event: _write(out, plain(event, _zone(clock))))
+        told: dict[int, int] = {}
+        await client.run(lambda event: _write(out, plain(event, _zone(clock), told)))
     else:
         await _Screen(client, clock, out).run()
 
 
-def plain(event: Event, zone: tzinfo) -> list[str]:
-    """What an event looks like without a terminal: one line for each alert change, a few about the feed itself."""
+def plain(event: Event, zone: tzinfo, told: dict[int, int] | None = None) -> list[str]:
+    """What an event looks like without a terminal: one line for each alert change, a few about the feed itself.
+
+    ``told`` is how many lie at each silent site, as it was said last: heartbeats repeat it.
+    """
     match event:
         case Welcome():
             found = [f"feed open as {event.name} ({event.role}), {'resumed' if event.recovered else 'from a snapshot'}"]
@@ -88,7 +92,20 @@ def plain(event: Event, zone: tzinfo) -> list[str]:
         case Lost():
             found = [f"FEED LOST: {event.why}; next try in {event.retry_seconds:.1f} s"]
         case Heartbeat():
-            found = []
+            found = _unwatched(event, told if told is not None else {})
+    return found
+
+
+def _unwatched(heartbeat: Heartbeat, told: dict[int, int]) -> list[str]:
+    """Who lies at silent sites, each time that this is news."""
+    found = []
+    for each in heartbeat.unwatched:
+        if told.get(each.site) != each.count:
+            labels = ", ".join(label for _, label in each.patients)
+            some = f": {labels}{', ...' if each.count > len(each.patients) else ''}" if labels else ""
+            found.append(f"site {each.site} silent: {each.count} patients not watched{some}")
+    told.clear()
+    told.update((each.site, each.count) for each in heartbeat.unwatched)
     return found
 
 
@@ -210,7 +227,7 @@ class _Screen:
             alert.condition,
             lines.clock_text(alert.since, self._zone),
             lines.response(alert, self._zone),
-            alert.reason,
+            lines.unwatched(alert, self._client.view.heartbeat) or alert.reason,
         ]
 
 

@@ -45,6 +45,9 @@ def up(
     no_simulator: Annotated[bool, typer.Option("--no-simulator", help="Play no ward.")] = False,
     rate: Annotated[float, typer.Option(min=0.01, max=10, help="Heart rates per second and patient.")] = 0.2,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the simulated ward.")] = 1,
+    processors: Annotated[
+        int, typer.Option(min=1, max=256, help="Processors that share the partitions, one for each at most.")
+    ] = 1,
     history: Annotated[
         float, typer.Option(min=0, max=168, help="Hours of the ward's past that a new data folder gets; 0 is none.")
     ] = 24.0,
@@ -56,7 +59,14 @@ def up(
 
     played = 0 if no_simulator or clock is ClockKind.SIMULATED else patients
     options = Options(
-        root=data, clock=clock.value, port=port, patients=played, rate=rate, seed=seed, history_hours=history
+        root=data,
+        clock=clock.value,
+        port=port,
+        patients=played,
+        rate=rate,
+        seed=seed,
+        history_hours=history,
+        processors=processors,
     )
     show = None if as_json else cli_feed.show_ready
     code = signals.run(lambda: upping.run(options, as_json=as_json, show=show))

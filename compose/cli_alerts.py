@@ -15,6 +15,7 @@ import typer
 
 from compose import folder
 from compose.output import say
+from vitals.alerts import SITE_SILENT
 from vitals.errors import InputError, ProtocolError
 from vitals.protocol import (
     SERVICE_MINUTES_MAX,
@@ -61,7 +62,8 @@ def alerts_list(data: Data = ROOT, url: Url = None, *, as_json: Json = False) ->
             return say(json.dumps([json.loads(alert.model_dump_json()) for alert in found], indent=2))
         zone = local_zone()
         for alert in found:
-            say(f"{alert.id}  {lines.line(alert, zone)}")
+            unwatched = lines.unwatched(alert, view.heartbeat)
+            say(f"{alert.id}  {lines.line(alert, zone)}{f'  ({unwatched})' if unwatched else ''}")
         for shelf in view.shelves.values():
             say(f"{shelf.id}  {lines.shelf_line(shelf, zone)}")
         for service in view.services.values():
@@ -87,7 +89,13 @@ def alerts_show(alert: AlertId, data: Data = ROOT, url: Url = None, *, as_json: 
             say(found.model_dump_json(indent=2))
             return True
         say(lines.line(found, zone))
-        say(f"why: {why(found, zone) or 'not known'}")
+        if found.rule == SITE_SILENT:
+            beat = client.view.heartbeat
+            say(lines.unwatched(found, beat) or "who lies there is not known")
+            for line in lines.named(beat, found):
+                say(f"  {line}")
+        else:
+            say(f"why: {why(found, zone) or 'not known'}")
         for note in found.notes:
             say(f"note by {note.by} at {lines.clock_text(note.at, zone)}: {note.text}")
         return True
@@ -241,11 +249,14 @@ async def _with_snapshot(client: FeedClient, body: Callable[[FeedClient], Awaita
     """Connect, wait for the whole list of open alerts, run ``body``, leave."""
     from alerts.client import Lost
 
-    arrived = asyncio.Event()
+    arrived, whole = asyncio.Event(), False
     lost: list[str] = []
 
     def handle(event: object) -> None:
-        if isinstance(event, Snapshot) and not event.more:
+        nonlocal whole
+        whole |= isinstance(event, Snapshot) and not event.more
+        sites = any(alert.rule == SITE_SILENT for alert in client.view.alerts.values())
+        if whole and (client.view.heartbeat is not None or not sites):  # a heartbeat tells who lies there
             arrived.set()
         if isinstance(event, Lost):
             lost.append(event.why)

@@ -14,13 +14,21 @@ from typing import Literal
 
 from compose import offers, page
 from compose.offers import Offer
-from compose.servers import cache, java, kafka, mosquitto, postgres, timescale
+from compose.servers import cache, java, kafka, mosquitto, postgres, timescale, tools
 from vitals.errors import VigilError
 
 PACKAGES = ("vitals", "runtime", "ingest", "stream", "alerts", "dashboards", "simulators", "compose")
 DISK_BYTES_MIN = 2 * 1024**3
 DISTRIBUTION = "vigil-ward"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+PROGRAMS = {
+    "kcat": "make bench compares the bridge with it",
+    "mosquitto_sub": "make bench compares the bridge with it and kcat",
+    "psql": "make bench compares the sink with its copy",
+}
+"""Program -> what of ours needs it."""
+CHECKERS = {"promtool": "tries the alarm rules", "amtool": "reads the Alertmanager's example"}
+"""Program of `tools` -> what it does in the tests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +55,7 @@ class Finding:
 def examine(root: Path) -> list[Finding]:
     """Look at everything that ``vigil up`` needs on this machine, with ``root`` as its data folder."""
     checks: tuple[Callable[[], Iterator[Finding]], ...] = (
-        _python, _packages, _java, _kafka, _mqtt, _database, _page, _browser, _timescale, _kcat,
+        _python, _packages, _java, _kafka, _mqtt, _database, _page, _browser, _timescale, _programs, _checkers,
     )  # fmt: skip
     return [*(finding for check in checks for finding in check()), *_disk(root), *_folder(root)]
 
@@ -170,13 +178,26 @@ def _timescale() -> Iterator[Finding]:
         yield Finding(name, "note", "no debootstrap", remedy, offers.package("debootstrap"))
 
 
-def _kcat() -> Iterator[Finding]:
-    """For one benchmark only."""
-    if found := shutil.which("kcat"):
-        yield Finding("kcat", "ok", found)
-    else:
-        remedy = "make bench compares the bridge with it, where it is there"
-        yield Finding("kcat", "note", "not installed", remedy, offers.package("kcat"))
+def _programs() -> Iterator[Finding]:
+    """What single commands of ours compare with; Vigil itself needs none."""
+    for program, purpose in PROGRAMS.items():
+        if found := shutil.which(program):
+            yield Finding(program, "ok", found)
+        else:
+            yield Finding(program, "note", "not installed", f"{purpose}, where it is there", offers.package(program))
+
+
+def _checkers() -> Iterator[Finding]:
+    """What the tests check files with. Nobody is offered their packages: those would start a Prometheus here."""
+    for program, purpose in CHECKERS.items():
+        if found := tools.find(program, cache.folder()):
+            yield Finding(program, "ok", str(found))
+        elif reason := tools.unavailable(program, cache.folder()):
+            yield Finding(program, "note", "not on this machine", f"make test leaves out what {purpose}: {reason}")
+        else:
+            package = tools.PACKAGES[program]
+            remedy = f"{purpose}; make test takes it out of Debian's package {package} into {cache.folder()}"
+            yield Finding(program, "note", "not here yet", remedy)
 
 
 def _disk(root: Path) -> Iterator[Finding]:

@@ -32,6 +32,22 @@ PACKAGES: dict[str, dict[str, str]] = {
     "chromium": {"brew": "--cask chromium"},
     "debootstrap": {"zypper": "", "apk": "debootstrap", "brew": ""},
     "kcat": {"pacman": "", "dnf": "", "zypper": ""},
+    "mosquitto_sub": {
+        "apt-get": "mosquitto-clients",
+        "dnf": "mosquitto",
+        "zypper": "mosquitto-clients",
+        "pacman": "mosquitto",
+        "apk": "mosquitto-clients",
+        "brew": "mosquitto",
+    },
+    "psql": {
+        "apt-get": "postgresql-client",
+        "dnf": "postgresql",
+        "zypper": "postgresql",
+        "pacman": "postgresql-libs",
+        "apk": "postgresql-client",
+        "brew": "",
+    },
 }
 """Program -> its package where that is not called as the program is; empty where there is none."""
 STDERR = 2

@@ -25,7 +25,7 @@ from compose.supervisor import Backoff, Event, Supervisor
 from runtime import database
 from runtime.clock import SystemClock
 from runtime.settings import Settings, load
-from vitals.errors import StateError
+from vitals.errors import InputError, StateError
 
 DATABASE = "vigil"
 EXTERNAL = {"kafka": "VIGIL_KAFKA", "mqtt": "VIGIL_MQTT", "database": "VIGIL_DATABASE_URL"}
@@ -120,6 +120,10 @@ class Stack:
         if known is not None and known.crossing and not options.patients:
             remedy = "start it as before to complete it, or choose another with --data"
             raise StateError("the data folder's history was interrupted", str(self._root), remedy)
+        partitions = base.partitions if known is None else known.partitions
+        if options.processors > partitions:
+            told = f"{options.processors} for {partitions}"
+            raise InputError("more processors than partitions", told, "one without a partition would only wait")
         wished = {"page": options.port, "feed": options.feed_port, "live": options.live_port}
         for port in wished.values():
             ports.check(port)

@@ -22,12 +22,12 @@ from pathlib import Path
 
 from compose import servers, signals
 from compose.servers import cache as caches
-from compose.servers import mosquitto, timescale
+from compose.servers import mosquitto, timescale, tools
 from vitals.errors import InputError
 
 BROWSER = "chromium"
-"""No server: a program, whose path is its address."""
-NAMES = ("kafka", "mosquitto", "iotcore", "postgres", "timescale", BROWSER)
+"""No server: a program, whose path is its address; as are those of `tools`."""
+NAMES = ("kafka", "mosquitto", "iotcore", "postgres", "timescale", BROWSER, *tools.PACKAGES)
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 PREFIX = "VIGIL_TEST_"
 
@@ -55,6 +55,7 @@ def left_out(names: list[str], cache: Path) -> dict[str, str]:
         "timescale": timescale.unavailable(cache),
         "mosquitto": "" if mosquitto.find() else "mosquitto is not installed, and apt needs root",
         BROWSER: "" if chromium() else "chromium is not installed, and apt needs root",
+        **{name: tools.unavailable(name, cache) for name in tools.PACKAGES if name in names},
     }
     return {name: reasons[name] for name in names if reasons.get(name)}
 
@@ -77,6 +78,9 @@ async def started(root: Path, names: tuple[str, ...]) -> AsyncIterator[dict[str,
     if BROWSER in missing:
         missing.remove(BROWSER)
         environment[variable(BROWSER)] = str(chromium())
+    for name in sorted(tools.PACKAGES.keys() & set(missing)):
+        missing.remove(name)
+        environment[variable(name)] = str(await tools.install(name, cache, tell))
     async with servers.start(root, cache, progress=tell, want=missing, durable=False) as running:
         yield environment | {variable(name): address for name, address in running.addresses.items()}
 

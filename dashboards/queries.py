@@ -17,6 +17,8 @@ SELECT current_setting('server_version'), (SELECT extversion FROM pg_extension W
     (SELECT name FROM public.vigil_migrations ORDER BY number DESC LIMIT 1)
 """
 
+SIZE = "SELECT current_database(), pg_database_size(current_database())"
+
 
 class Latest(NamedTuple):
     """The newest reading of one device and metric by event time, clock-suspect ones left out; value as received."""
@@ -105,6 +107,12 @@ async def versions(connection: AsyncConnection) -> dict[str, str]:
     cursor = await connection.execute(VERSIONS)
     ((postgres, timescale, schema),) = await cursor.fetchall()
     return {"PostgreSQL": postgres, "TimescaleDB": timescale or "n/a: not in this database", "schema": schema or "none"}
+
+
+async def size(connection: AsyncConnection) -> tuple[str, int]:
+    """The database's name, and what it takes on its disk (bytes)."""
+    ((name, taken),) = await _rows(connection, SIZE)
+    return str(name), int(taken)
 
 
 async def positions(connection: AsyncConnection, log: str) -> list[Position]:

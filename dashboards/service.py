@@ -12,6 +12,7 @@ from dashboards import api, auth, live, pulse, static
 from dashboards.api_context import Context
 from dashboards.database import database
 from dashboards.live import Live
+from dashboards.servers import Servers
 from dashboards.settings import DashboardSettings
 from dashboards.system import System
 from dashboards.ward import Ward
@@ -96,6 +97,7 @@ async def main(
                     tasks.create_task(tiles.beat(), name="tiles beat")
                     tasks.create_task(pulse.follow(settings, clock, system.saw), name="pulse")
                     tasks.create_task(system.look(), name="system")
+                    tasks.create_task(Servers(settings, stored, metrics, clock).look(), name="servers")
 
 
 def _headers(context: Context) -> list[tuple[bytes, bytes]]:

@@ -45,7 +45,7 @@ class RegistryStep:
     ``unreadable`` counts records that are no command and carry no id to answer to.
     """
 
-    FORMAT: ClassVar[Format] = Format("registry", 1)
+    FORMAT: ClassVar[Format] = Format("registry", 2)
 
     def __init__(self, partitions: int) -> None:
         self.roster = Roster()

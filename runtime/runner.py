@@ -31,6 +31,7 @@ from runtime.observe import Metrics
 from runtime.progress import Progress
 from runtime.recovery import Begun, begun, check
 from runtime.saver import Saver
+from runtime.trimming import Reach, Trimmer
 from vitals import causes
 from vitals.steps import Output, Records, Step
 
@@ -56,7 +57,8 @@ class RunnerSpec(Generic[S]):
 
     ``tails`` are the topics whose last own cause, in the input's partition, says what is already written.
     Outputs to another topic are judged by the first of them (the registry's answers come last of all).
-    ``snapshots`` is the topic of the step's snapshots, in the input's partition.
+    ``snapshots`` is the topic of the step's snapshots, in the input's partition. ``keep_days`` of the input are kept,
+    and whatever its snapshots do not reach; 0 is all of it.
     """
 
     input_topic: str
@@ -64,6 +66,7 @@ class RunnerSpec(Generic[S]):
     make: Callable[[int], S]
     tails: tuple[str, ...]
     snapshots: str
+    keep_days: float = 0.0
 
 
 @dataclass(slots=True)
@@ -72,6 +75,8 @@ class _Owned(Generic[S]):
     written: dict[str, causes.Cause]
     recovered_at: int
     position: int
+    newest_ms: int | None = None
+    """The timestamp of the last record that was stepped over."""
 
     @property
     def recovered(self) -> bool:
@@ -133,6 +138,7 @@ class Runner(Generic[S]):
         async with Producer(self._settings, name) as own, asyncio.TaskGroup() as tasks:
             seconds = self._settings.snapshot_seconds
             saver = Saver(own, self._spec.snapshots, seconds, self._monotonic, self._metrics)
+            trimmer = Trimmer(self._settings, self._spec.input_topic, self._spec.keep_days, self._monotonic)
             while True:
                 taken: list[Records] = []
                 for event in await consumer.poll(1.0):
@@ -146,12 +152,20 @@ class Runner(Generic[S]):
                     await self._advance(producer, [part for part in parts if part is not None])
                 await self._commit(consumer, taken)
                 saver.start(tasks, {each: (owned.step, owned.position) for each, owned in self._owned.items()})
+                trimmer.start(tasks, lambda: self._reached(saver))
                 await self._watch(consumer)
+
+    def _reached(self, saver: Saver) -> dict[int, Reach]:
+        """What of our partitions nobody needs to start from."""
+        known = ((each, owned.newest_ms) for each, owned in self._owned.items())
+        return {each: Reach(saver.covered(each), at) for each, at in known if at is not None}
 
     async def _advance(self, producer: Producer, parts: list[Records]) -> None:
         await self._write(producer, [output for part in parts for output in self._step(part)])
         for part in parts:
-            self._owned[part.partition].position = part.offsets[-1] + 1
+            owned = self._owned[part.partition]
+            owned.position = part.offsets[-1] + 1
+            owned.newest_ms = part.timestamps[-1] if part.timestamps else owned.newest_ms
         await asyncio.sleep(0)  # a long backlog must not keep the group's heartbeat waiting
 
     async def _assign(self, consumer: GroupConsumer, saver: Saver, event: Assigned) -> None:

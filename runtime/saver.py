@@ -29,12 +29,15 @@ HAND_OVER_BYTES_MAX = 8 * 1024 * 1024
 
 @dataclass(slots=True)
 class _Saved:
-    """The newest snapshot of a partition: its offset, its bytes, when it was written or read, and the last try (s)."""
+    """The newest snapshot of a partition: its offset, its bytes, when it was written or read, and the last try (s);
+    and the offset of the one before it, 0 where there is none.
+    """
 
     offset: int
     size: int
     at: float
     tried: float
+    before: int = 0
 
 
 class Saver:
@@ -55,6 +58,12 @@ class Saver:
         """A partition is ours, and begins at ``offset`` from a snapshot of so many bytes, 0 without one."""
         now = self._monotonic()
         self._saved[partition] = _Saved(offset, size, at=now, tried=now)
+
+    def covered(self, partition: int) -> int:
+        """The offset before which nobody needs the log of a partition to start: two snapshots reach it, so that one
+        that cannot be read is no loss.
+        """
+        return self._saved[partition].before
 
     def start(self, tasks: asyncio.TaskGroup, steps: Mapping[int, tuple[Step, int]]) -> None:
         """Begin the snapshot that is due the longest, if one is due and none is under way.
@@ -103,4 +112,5 @@ class Saver:
             # no alarm waits for a snapshot; a Kafka that is broken for good ends the outputs too
             log.warning("snapshot not written", topic=self._topic, partition=partition, error=str(error))
         else:
+            saved.before = saved.offset if saved.size else 0  # without bytes it was no snapshot, only where it began
             saved.offset, saved.size, saved.at = offset, size, self._monotonic()

@@ -14,6 +14,7 @@ from stream.panes import Ring
 from stream.places import Places
 from stream.rows import NONE, WAITING_MAX, Part, Waiting, marked
 from stream.series import Bools, Ints, Series, Slots
+from stream.suspects import Suspects
 from vitals.metrics import STEPS
 from vitals.units import Unit, canonical
 from vitals.windows import FRESH_SPAN_US
@@ -39,7 +40,8 @@ class Activity(Places):
     def __init__(self) -> None:
         self.series = Series(STEPS)
         self.ring = Ring(STEPS, timed=False)
-        super().__init__(self.series, self.ring)
+        self.suspects = Suspects()
+        super().__init__(self.series, self.ring, self.suspects)
         self.waiting = Waiting()
 
     def wear(self, slot: int, worn: tuple[WornDevice, ...], policy: Policy) -> None:
@@ -71,7 +73,7 @@ class Activity(Places):
         rows, places = rows[kept], self.of(slots[kept])
         marks = marked(rows)
         values = canonical(rows["value"], rows["unit"])
-        good = marks.usable & np.isfinite(values)
+        good = marks.usable & np.isfinite(values) & self.suspects.new(places, rows)
         events, values = marks.events[good], values[good]
         if len(events):
             self.ring.write(places[good], events, values, values, marks.late[good])
@@ -105,10 +107,16 @@ class Activity(Places):
         """The steps of these slots, and which of them have any, by their new numbers; nothing may wait."""
         assert not self.waiting, "what waits was taken"
         numbers, places = self.chosen(order)
-        return {"numbers": numbers, "series": self.series.state(places), "ring": self.ring.rows(places)}
+        return {
+            "numbers": numbers,
+            "series": self.series.state(places),
+            "ring": self.ring.rows(places),
+            "suspects": self.suspects.state(places),
+        }
 
     def restore(self, state: State) -> None:
         """Take a snapshot; there is room for its slots."""
         self.take_numbers(state["numbers"])
         self.series.restore(state["series"])
         self.ring.put(state["ring"])
+        self.suspects.restore(state["suspects"])

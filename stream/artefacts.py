@@ -26,7 +26,7 @@ class _Doubts(Table):
         self.doubted: Bools = np.zeros((self.capacity, panes), np.bool_)
 
 
-class Suspects(Places):
+class Artefacts(Places):
     """The doubts of one metric, beside its ``ring``."""
 
     def __init__(self, ring: Ring) -> None:

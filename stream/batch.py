@@ -39,15 +39,17 @@ class Batch(NamedTuple):
     starts: list[int]
 
 
-def classify(part: Part, series: Series) -> Batch:
-    """What the rows of a part are, all of series that exist and in units of the metric."""
+def classify(part: Part, series: Series, new: Bools) -> Batch:
+    """What the rows of a part are, all of series that exist and in units of the metric; those that are not ``new``
+    repeat a reading of a clock that runs ahead.
+    """
     rows, slots, at, starts = part
     marks = marked(rows)
     values = canonical(rows["value"], rows["unit"])
     if np.count_nonzero(marks.censored):
         low, high = marks.censored == CENSORED_LOW, marks.censored == CENSORED_HIGH
         values = np.where(low, series.below[slots], np.where(high, series.above[slots], values))
-    good = marks.usable & np.isfinite(values)
+    good = marks.usable & np.isfinite(values) & new
     decides = deciding(slots, marks.events, good, marks.late, series.last_e)
     return Batch(
         slots=slots,

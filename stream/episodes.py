@@ -12,7 +12,7 @@ from stream.signal import REASONS
 from stream.sites import RULE as SITE_RULE
 from vitals.evidence import Evidence, Judged
 from vitals.journal import Condition, Episode, EpisodeChange, episode_id
-from vitals.policies import PRIORITY_OF_RANK, SIGNAL_RESPONSES
+from vitals.policies import PRIORITY_OF_RANK, SIGNAL_RESPONSES, WindowRule
 from vitals.units import UNIT_NAME
 from vitals.windows import EVALUATE_EVERY_US
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 CENSORED: tuple[Literal["low", "high"] | None, ...] = (None, "low", "high")
 SIGNAL = "signal"
+PROLONGED = "prolonged"
 CALLS: frozenset[EpisodeChange] = frozenset({"open", "rise"})
 """Changes that say why."""
 SITE_RANK = 3
@@ -63,7 +64,8 @@ class Writer:
         slot, side = change.slot, change.side
         rule = machines.rule(slot, side)
         level = int(machines.level[slot, side])
-        shown = rule.levels[(level or change.was) - 1]
+        shown, asks = rule.levels[(level or change.was) - 1], machines.asks(slot, side, change.was)
+        reason = reason or (PROLONGED if (slot, side) in machines.raised else "")
         opened_at = int(machines.opened_at[slot, side])
         patient = patients.id(slot)
         return Episode(
@@ -77,7 +79,7 @@ class Writer:
             category="physiological",
             level=level,
             condition=CONDITIONS[machines.condition[slot, side]],
-            priority=shown.priority,
+            priority=asks.priority,
             change=change.change,
             at=at,
             opened_at=opened_at,
@@ -89,7 +91,7 @@ class Writer:
             censored=CENSORED[seen.censored],
             reason=reason,
             policy=patients.policy(slot).version,
-            response=shown.response,
+            response=asks.response,
             evidence=None if value is None else self._run(change, at, value),
         )
 
@@ -111,9 +113,9 @@ class Writer:
 
     def _window(self, moved: Moved) -> Evidence | None:
         """Why an episode of a window rule opens."""
-        if moved.change not in CALLS:
-            return None
         slot, shown = moved.slot, moved.shown
+        if moved.change not in CALLS or not isinstance(shown.rule, WindowRule):
+            return None
         return evidence.window(
             self.ring,
             slot,
@@ -138,7 +140,7 @@ class Writer:
         )
 
     def median(self, moved: Moved) -> Episode:
-        """An episode of a window rule after a change; a cleared one keeps its limit."""
+        """An episode of a rule of one level after a change; a cleared one keeps its limit."""
         patients, series, shown = self.patients, self.signals.series, moved.shown
         patient, rule = patients.id(moved.slot), moved.shown.rule
         return Episode(
@@ -161,6 +163,7 @@ class Writer:
             value_at=shown.value_at,
             unit=UNIT_NAME[series.metric.unit],
             limit=shown.limit,
+            censored=CENSORED[shown.censored],
             reason=moved.reason or shown.beside,
             policy=patients.policy(moved.slot).version,
             response=rule.response,

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
-from stream.trends import POINTS_MIN, SPAN_MIN_US, steady
+from stream.trends import POINTS_MIN, SPAN_MIN_US, slopes, steady
 from vitals.metrics import GLUCOSE, MINUTE_US
 
 if TYPE_CHECKING:
@@ -163,20 +163,37 @@ def _whole(millis: Ints) -> Ints:
 
 def known(past: Past) -> Bools:
     """Whether the slope at the newest reading is known; shape (n,)."""
-    back = np.maximum(LOOK_BACK_US, LOOK_BACK_INTERVALS * past.intervals) // past.pane_us
-    count = past.filled.shape[1]
-    recent = past.filled & (np.arange(count) >= count - back[:, None])
+    recent = looked_at(past)
     points = recent.sum(axis=1) >= POINTS_MIN
     firm = steady(recent, past.pane_us, past.intervals, SPAN_MIN_US[GLUCOSE.code])
     return np.asarray(points & firm & past.filled[:, -1])
+
+
+def looked_at(past: Past) -> Bools:
+    """The filled panes that the slope is made from: the last 15 min, or three intervals; shape (n, panes)."""
+    back = np.maximum(LOOK_BACK_US, LOOK_BACK_INTERVALS * past.intervals) // past.pane_us
+    count = past.filled.shape[1]
+    return np.asarray(past.filled & (np.arange(count) >= count - back[:, None]))
+
+
+def rate(past: Past) -> Floats:
+    """The slope at the newest reading in mg/dL/min, NaN where it is not known; shape (n,)."""
+    recent = looked_at(past)
+    millis = np.where(recent, past.millis, 0)
+    found = slopes(recent, millis, past.pane_us, past.intervals, SPAN_MIN_US[GLUCOSE.code])
+    return np.where(past.filled[:, -1], found, np.nan)
+
+
+def lowest(ahead: Floats) -> Floats:
+    """The least of what a forecast says in whole mg/dL, NaN where it says nothing; ``ahead`` has shape (n, minutes)."""
+    return np.asarray(np.floor(ahead.min(axis=1) + 0.5))  # NaN stays NaN
 
 
 def falls_below(here: Floats, ahead: Floats, limit: float) -> Bools:
     """Whether values that are not below a limit (whole mg/dL) will be, by a forecast: ``here`` has shape (n,), what the
     forecast says ``ahead`` (n, minutes).
     """
-    lowest = ahead.min(axis=1)  # NaN stays NaN, and is below nothing
-    return np.asarray((np.floor(here + 0.5) >= limit) & (np.floor(lowest + 0.5) < limit))
+    return np.asarray((np.floor(here + 0.5) >= limit) & (lowest(ahead) < limit))  # NaN is below nothing
 
 
 def panes_of(interval_us: int) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -11,22 +11,18 @@ from stream.verdicts import Shown
 from vitals.windows import EVALUATE_AFTER_US
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from vitals.codecs.state import State
     from vitals.policies import WindowRule
 
 
 class Held(NamedTuple):
-    """An opening: since which T it is held (µs), and what it would show."""
+    """An opening: since which T it is held, until which it may be (µs), and what it would show."""
 
     since: int
+    until: int
     shown: Shown
-
-    @property
-    def until(self) -> int:
-        """The T at which it opens whatever comes."""
-        return self.since + self.shown.rule.artefact_hold_us
 
 
 class Holds(Table):
@@ -37,14 +33,14 @@ class Holds(Table):
         """Whether a slot has something that is held."""
         self.held: dict[tuple[int, int], Held] = {}
 
-    def put_off(self, slot: int, column: int, shown: Shown, *, suspect: bool) -> bool:
-        """At a T at which a rule would open so: whether it does not yet."""
+    def put_off(self, slot: int, column: int, shown: Shown, *, hold_us: int, suspect: bool) -> bool:
+        """At a T at which a rule would open so: whether it does not yet, as it may for ``hold_us`` at most."""
         before = self.held.get((slot, column))
         since = shown.opened_at if before is None else before.since
-        if not suspect or shown.opened_at - since >= shown.rule.artefact_hold_us:
+        if not suspect or shown.opened_at - since >= hold_us:
             self.drop(slot, column)
             return False
-        self.held[slot, column] = Held(since, shown)
+        self.held[slot, column] = Held(since, since + hold_us, shown)
         self.any[slot] = True
         return True
 
@@ -80,12 +76,12 @@ class Holds(Table):
 
     # ---- snapshots
 
-    def state(self, order: Slots, numbers: dict[WindowRule, int]) -> State:
+    def state(self, order: Slots, numbers: Mapping[Any, int]) -> State:
         """What is held of these slots, by their new numbers; rules by theirs."""
         places = self.any[order].nonzero()[0].tolist()
         number_of = {int(order[number]): number for number in places}
         found = [
-            (number_of[slot], column, held.since, numbers[held.shown.rule], *held.shown[1:])
+            (number_of[slot], column, held.since, held.until, numbers[held.shown.rule], *held.shown[1:])
             for (slot, column), held in sorted(self.held.items())
             if slot in number_of
         ]
@@ -93,6 +89,6 @@ class Holds(Table):
 
     def restore(self, state: State, kinds: Sequence[WindowRule]) -> None:
         """Take a snapshot; there is room for its slots."""
-        for slot, column, since, number, *shown in state["held"]:
-            self.held[slot, column] = Held(since, Shown(kinds[number - 1], *shown))
+        for slot, column, since, until, number, *shown in state["held"]:
+            self.held[slot, column] = Held(since, until, Shown(kinds[number - 1], *shown))
             self.any[slot] = True

@@ -20,8 +20,8 @@ from stream.holds import Holds
 from stream.panes import COLD, Ring
 from stream.rules import ACTIVE, OVER, RETURNING, UNKNOWN, changed
 from stream.series import LONG_AGO, NEVER, Bools, Floats, Ints, Series, Slots, Table
-from stream.verdicts import OFF, ON, Moved, Shown, calm, seen
-from vitals.policies import PRIORITY_RANK, WindowRule
+from stream.verdicts import NO_DATA, OFF, ON, Moved, Shown, calm, seen
+from vitals.policies import PRIORITY_RANK, GlucoseRule, WindowRule
 from vitals.windows import (
     EVALUATE_AFTER_US,
     EVALUATE_EVERY_US,
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from vitals.policies import Policy
 
 Cells = NDArray[np.int32]
-NO_DATA = "no data"
 LOST_AFTER_US = UNKNOWN_AFTER_US + EVALUATE_AFTER_US
 """On the site's clock, after the last evaluated T, an open episode turns unknown."""
 _SCALE = 2000
@@ -54,7 +53,7 @@ class Medians(Table):
         """Windows of 10-s steps are whole panes, and the ring knows which readings came late."""
         self.names: list[str] = []
         self.kinds: list[WindowRule] = []
-        self._numbers: dict[WindowRule, int] = {}
+        self._numbers: dict[WindowRule | GlucoseRule, int] = {}
         self.widths: list[int] = []
         self.shown: dict[tuple[int, int], Shown] = {}
         self.reasons: dict[tuple[int, int], str] = {}
@@ -210,7 +209,7 @@ class Medians(Table):
             opens = ((level == 0) & (after > 0)).nonzero()[0]
             found = [self._seen(rule, column, int(slots[row]), float(values[row]), (at, int(since[row])), on=True)
                      for row in opens.tolist()]  # fmt: skip
-            after[opens[self._held(column, slots[opens], found)]] = 0
+            after[opens[self._held(rule, at, column, slots[opens], found)]] = 0
         condition = np.where(after == 0, OVER, np.where(says == ON, ACTIVE, RETURNING)).astype(np.int8)
         moved, ended = [], []
         for row in np.flatnonzero((level > 0) | (after > 0)).tolist():
@@ -241,14 +240,15 @@ class Medians(Table):
         limit, beside = self.gates.limit(rule, times[0], slot, value), self.gates.beside(rule, times[0], slot)
         return seen(self.shown.get((slot, column)), rule, value, times, limit)._replace(beyond=on, beside=beside)
 
-    def _held(self, column: int, slots: Slots, found: list[Shown]) -> Bools:
-        """Which of these openings artefact holds back; shape of ``slots``."""
+    def _held(self, rule: WindowRule, at: int, column: int, slots: Slots, found: list[Shown]) -> Bools:
+        """Which of these openings at T artefact holds back; shape of ``slots``."""
         if not found:
             return np.zeros(0, np.bool_)
-        rule, at = found[0].rule, found[0].opened_at
-        suspect = self.artefacts.mostly(slots, at, rule.width_us).tolist()
+        suspect, hold_us = self.artefacts.mostly(slots, at, rule.width_us).tolist(), rule.artefact_hold_us
         places = zip(slots.tolist(), found, suspect, strict=True)
-        return np.array([self.holds.put_off(slot, column, shown, suspect=doubt) for slot, shown, doubt in places])
+        return np.array(
+            [self.holds.put_off(slot, column, each, hold_us=hold_us, suspect=odd) for slot, each, odd in places]
+        )
 
     def release(self, slot: int, clock: int) -> list[Moved]:
         """What has been held for as long as may be opens, whether there was an evaluation or not."""
@@ -291,6 +291,10 @@ class Medians(Table):
     def forget(self, slot: int, column: int, at: int) -> Moved | None:
         """An open episode has had its minute without an evaluation, or without one that counts."""
         return self.lose(slot, column, self.restless.get((slot, column), NO_DATA), at)
+
+    def overdue(self, slot: int, column: int, clock: int) -> bool:
+        """Whether the last evaluated T is too long ago at ``clock`` (µs)."""
+        return int(self.eval_at[slot, column]) + LOST_AFTER_US <= clock
 
     def lose(self, slot: int, column: int, reason: str, at: int) -> Moved | None:
         """An open episode turns unknown, or is unknown for another reason; None where nothing changes."""

@@ -196,6 +196,21 @@ class Ring(Table):
             cells[first <= head - self.size] = 0
         return cells
 
+    def newest(self, slots: Slots, panes: int) -> tuple[NDArray[np.int32], Ints]:
+        """The cells up to each series' head (0 where empty) and the event times (µs) of what they hold, oldest first,
+        both shape (n, panes); of a timed ring.
+        """
+        numbers = self.head[slots][:, None] - np.arange(panes - 1, -1, -1)
+        where = slots[:, None], numbers % self.size
+        return self.millis[where], numbers * self.pane_us - self.before_end[where]
+
+    def reaches(self, slots: Slots, starts: Ints) -> Bools:
+        """Whether the ring holds nothing from before these times (µs), so that a run which begins then may be longer;
+        shape of ``slots``.
+        """
+        cells, at = self.newest(slots, self.size)
+        return np.asarray(~((cells > 0) & (at < starts[:, None])).any(axis=1))
+
     def before(self, slot: int, at: int) -> list[tuple[int, int, int]]:
         """The readings before an event time (µs), newest first: event time, whole value, thousandths. Timed rings."""
         head = int(self.head[slot])

@@ -13,17 +13,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from stream.batch import Batch, classify, where_of
+from stream.glucose import Arrived
 from stream.rows import NONE, WAITING_MAX, Part, Waiting
 from stream.rules import Deciding
 from stream.series import Bools, Patients, Slots
 from stream.signal import NO_WORD, SILENT
 from stream.standing import Standing
+from stream.suspects import Suspects
 from stream.turns import once, those, turns
 from vitals.units import Unit
 
 if TYPE_CHECKING:
     from stream.activity import Activity
     from stream.outbox import Outbox, Where
+    from stream.verdicts import Moved
     from vitals.codecs.state import State
     from vitals.control import WornDevice
     from vitals.metrics import Metric
@@ -38,9 +41,15 @@ class Lane(Standing):
 
     def __init__(self, metric: Metric, patients: Patients, outbox: Outbox, activity: Activity) -> None:
         super().__init__(metric, patients, outbox, activity)
+        self.suspects = Suspects()
         self.waiting = Waiting()
         self.unbound = 0
         """Rows that no series of ours takes: no control record has bound a device of this metric."""
+
+    def grow(self, capacity: int) -> None:
+        """Make room for ``capacity`` patients."""
+        super().grow(capacity)
+        self.suspects.grow(capacity)
 
     def wear(self, slot: int, worn: tuple[WornDevice, ...], clock: int, where: Where) -> None:
         """Take a control record's devices and the patient's policy, at ``clock`` (µs) of the patient's site."""
@@ -70,6 +79,7 @@ class Lane(Standing):
         self.machines.set_policy(slot, policy, self.metric.name)
         if before is None or policy.windows is not before.windows:  # to look at a whole ring for nothing costs most
             self.medians.set_policy(slot, policy)
+        self.glucose.set_policy(slot, policy)
         self.signals.set_policy(slot, policy)
 
     def state(self, order: Slots) -> State:
@@ -82,7 +92,9 @@ class Lane(Standing):
             "usual": self.medians.gates.usual.state(order),
             "machines": self.machines.state(order),
             "medians": self.medians.state(order),
+            "glucose": self.glucose.state(order),
             "signals": self.signals.rows(order),
+            "suspects": self.suspects.state(order),
         }
 
     def restore(self, state: State) -> None:
@@ -93,7 +105,9 @@ class Lane(Standing):
         self.medians.gates.usual.restore(state["usual"])
         self.machines.restore(state["machines"])
         self.medians.restore(state["medians"])
+        self.glucose.restore(state["glucose"])
         self.signals.put(state["signals"])
+        self.suspects.restore(state["suspects"])
 
     def settle(self) -> Slots:
         """Take what waits now: that changes no output, and then the state is the same however the log was polled."""
@@ -109,7 +123,7 @@ class Lane(Standing):
         rows, slots = part.rows, part.slots
         if not len(rows):  # strangers all of them
             return True
-        if self.machines.kinds or len(rows) + len(self.waiting) > WAITING_MAX:
+        if self.machines.kinds or self.glucose.kinds or len(rows) + len(self.waiting) > WAITING_MAX:
             return False
         quiet = self.series.exists[slots] & (self.signals.level[slots] == 0) & (rows["unit"] <= _LAST_UNIT)
         if np.count_nonzero(quiet) < len(rows):
@@ -127,7 +141,7 @@ class Lane(Standing):
             rows, slots, at = rows[known], slots[known], at[known]
         if not len(rows):
             return slots
-        batch = classify(Part(rows, slots, at, starts), self.series)
+        batch = classify(Part(rows, slots, at, starts), self.series, self.suspects.new(slots, rows))
         self._turn_by_turn(batch)
         return self._remember(batch)
 
@@ -158,6 +172,8 @@ class Lane(Standing):
         slots = batch.slots
         silent = self.signals.level[slots] > 0
         hot = silent | self.machines.open(slots)
+        if self.glucose.kinds:
+            hot |= self.glucose.uses(slots)
         beyond = (batch.deciding & self.machines.beyond_any(slots, batch.wholes)).nonzero()[0]
         if beyond.size and once(slots):
             hot[beyond] = True
@@ -187,12 +203,17 @@ class Lane(Standing):
         self._last(batch, rows)
         readings = Deciding(slots, events, batch.wholes[rows], self.series.gap[slots])
         changes = self.machines.step(self.ring, readings)
-        at = dict(zip(slots.tolist(), rows.tolist(), strict=True)) if changes else {}
+        moved: list[Moved] = []
+        if self.glucose.kinds:
+            moved = self.glucose.step(Arrived(readings, batch.arrivals[rows], batch.censored[rows]))
+        at = dict(zip(slots.tolist(), rows.tolist(), strict=True)) if changes or moved else {}
         for change in changes:
             seen = self.writer.last_seen(change.slot)
             row = at[change.slot]
             episode = self.writer.threshold(change, seen.at, seen, value=float(batch.values[row]))
             self._emit(where_of(batch, row, seen.at), change.slot, episode)
+        for each in moved:
+            self._moved(each, where_of(batch, at[each.slot], each.at))
         silent = self.signals.level[slots].nonzero()[0]
         if silent.size:
             over, begins = self.signals.heard(slots[silent], events[silent])

@@ -18,7 +18,6 @@ from stream import episodes, evaluations, poll
 from stream.activity import Activity
 from stream.closer import Closer
 from stream.counters import Counters
-from stream.medians import NO_DATA
 from stream.outbox import Outbox, Where
 from stream.part import DEVICE_REMOVED, Lane
 from stream.rows import Part
@@ -26,6 +25,7 @@ from stream.schedules import Schedules
 from stream.series import LONG_AGO, NEVER, Patients
 from stream.sites import MARK_EVERY_US, Site, Sites
 from stream.sugar import Sugar
+from stream.verdicts import NO_DATA
 from vitals.codecs.state import State, reading
 from vitals.control import ClockControl, PatientControl, SiteControl, decode
 from vitals.errors import CodecError
@@ -237,9 +237,9 @@ class Processor:
     def _alarms(lane: Lane, slots: Slots, clock: int, where: Where) -> None:
         """Fire the deadlines of one metric that lie at or before the clock."""
         for due_of, act in (
-            (lane.unknown_at, lambda slot, at: lane.lose(slot, NO_DATA, at, known_only=True)),
             (lane.held_at, lambda slot, at: lane.release(slot, clock, at)),
-            (lane.forgotten_at, lambda slot, at: lane.forget(slot, clock, at)),
+            (lane.forgotten_at, lambda slot, at: lane.forget(slot, clock, at)),  # at the instant of each, before all
+            (lane.unknown_at, lambda slot, at: lane.lose(slot, NO_DATA, at, known_only=True)),
             (lane.signals.due_at, lane.fall_silent),
             (lane.signals.medium_at, lane.stay_silent),  # after the opening, which one jump of the clock may pass too
         ):

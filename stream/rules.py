@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from stream.panes import Ring
     from vitals.codecs.state import State
     from vitals.journal import Condition, EpisodeChange
-    from vitals.policies import Policy
+    from vitals.policies import Level, Policy
 
 SIDES = ("low", "high")
 SIGNS = (1, -1)
@@ -74,6 +74,12 @@ class Machines(Table):
         self.span_max = 0
         self.reasons: dict[tuple[int, int], str] = {}
         """Why an episode is unknown; only while it is."""
+        self.entered: dict[tuple[int, int], int] = {}
+        """Of open episodes the reading (event time) by which each came to its level."""
+        self.raised: set[tuple[int, int]] = set()
+        """Open episodes that call as level 2 because they are prolonged."""
+        self.prolongs = False
+        """Whether any rule may be prolonged."""
 
     def set_policy(self, slot: int, policy: Policy, metric: str) -> None:
         """Take a patient's rules of this metric: at most one for each side, the last one named.
@@ -102,6 +108,7 @@ class Machines(Table):
         if number is None:
             self.kinds.append(rule)
             number = self._numbers[rule] = len(self.kinds)
+            self.prolongs |= rule.levels[0].prolonged_us is not None
         return number
 
     def rule(self, slot: int, side: int) -> ThresholdRule:
@@ -122,10 +129,15 @@ class Machines(Table):
         low, high = self.level[slots].T
         return np.asarray((low | high) != 0)
 
+    def asks(self, slot: int, side: int, was: int = 0) -> Level:
+        """The level whose priority and response an episode has; ``was`` is the level of one that has ended."""
+        level = int(self.level[slot, side]) or was
+        return self.rule(slot, side).levels[1 if (slot, side) in self.raised else level - 1]
+
     def rank(self, slot: int) -> int:
         """The highest priority rank (1 low to 3 high) of a slot's open episodes; 0 where none is open."""
-        levels = [(self.rule(slot, side), int(self.level[slot, side])) for side in (0, 1) if self.level[slot, side]]
-        return max((PRIORITY_RANK[rule.levels[level - 1].priority] for rule, level in levels), default=0)
+        open_now = [side for side in (0, 1) if self.level[slot, side]]
+        return max((PRIORITY_RANK[self.asks(slot, side).priority] for side in open_now), default=0)
 
     def step(self, ring: Ring, readings: Deciding) -> list[Change]:
         """Move the machines by deciding readings that are already in the ring; tell what changed."""
@@ -157,14 +169,40 @@ class Machines(Table):
             self.since[slots[opened], side] = np.where(beyond[opened, 0], whole[:, 0], whole[:, 1])
         self.level[slots, side] = moved
         self.condition[slots, side] = condition
+        rises = self._prolonged(readings, side, (moved == 1) & (level == 1) & (condition == ACTIVE))
         changes = []
-        for at in ((moved != level) | (condition != before)).nonzero()[0].tolist():
+        for at in (rises | (moved != level) | (condition != before)).nonzero()[0].tolist():
             change = changed(int(level[at]), int(moved[at]), int(before[at]), int(condition[at]))
             slot = int(slots[at])
             if before[at] == UNKNOWN:
                 self.reasons.pop((slot, side), None)
-            changes.append(Change(slot, side, change, int(level[at])))
+            if moved[at] != level[at]:
+                self._enter(slot, side, int(readings.events[at]))
+            changes.append(Change(slot, side, "rise" if rises[at] else change, int(level[at])))
         return changes
+
+    def _enter(self, slot: int, side: int, event: int) -> None:
+        """An episode came to another level by a reading. One that ends keeps what it called as."""
+        if self.level[slot, side]:
+            self.entered[slot, side] = event
+            self.raised.discard((slot, side))
+        else:
+            self.entered.pop((slot, side), None)
+
+    def _prolonged(self, readings: Deciding, side: int, stays: Bools) -> Bools:
+        """Whether readings find their episode for so long at level 1, and active, that it rises; shape (m,)."""
+        rises = np.zeros(len(stays), np.bool_)
+        if not self.prolongs:
+            return rises
+        for at in stays.nonzero()[0].tolist():
+            slot, event = int(readings.slots[at]), int(readings.events[at])
+            after = self.rule(slot, side).levels[0].prolonged_us
+            if after is None or (slot, side) in self.raised:
+                continue
+            if event - self.entered[slot, side] >= after:
+                self.raised.add((slot, side))
+                rises[at] = True
+        return rises
 
     def _levels(self, slots: Slots, side: int, values: Floats, beyond: Bools, spans: Ints) -> NDArray[np.int8]:
         """The level after each reading; ``beyond`` and ``spans`` (of the run that ends at it) have shape (m, 2)."""
@@ -193,6 +231,7 @@ class Machines(Table):
         was = int(self.level[slot, side])
         self.level[slot, side], self.condition[slot, side] = 0, OVER
         self.reasons.pop((slot, side), None)
+        self.entered.pop((slot, side), None)
         return Change(slot, side, "clear", was)
 
     def regain(self, slot: int, side: int, value: float) -> Change | None:
@@ -208,11 +247,14 @@ class Machines(Table):
     def state(self, order: Slots) -> State:
         """The machines of these slots; reasons by their new numbers."""
         unknown = np.argwhere(self.condition.take(order, axis=0) == UNKNOWN).tolist()
+        open_now = np.argwhere(self.level.take(order, axis=0) > 0).tolist()
         return {
             "kinds": list(self.kinds),
             "rows": self.rows(order),
             "span_max": self.span_max,
             "reasons": [(number, side, self.reasons[int(order[number]), side]) for number, side in unknown],
+            "entered": [(number, side, self.entered[int(order[number]), side]) for number, side in open_now],
+            "raised": [(number, side) for number, side in open_now if (int(order[number]), side) in self.raised],
         }
 
     def restore(self, state: State) -> None:
@@ -222,6 +264,8 @@ class Machines(Table):
         self.put(state["rows"])
         self.span_max = state["span_max"]
         self.reasons = {(slot, side): reason for slot, side, reason in state["reasons"]}
+        self.entered = {(slot, side): at for slot, side, at in state["entered"]}
+        self.raised = {(slot, side) for slot, side in state["raised"]}
 
 
 def changed(was: int, level: int, before: int, condition: int) -> EpisodeChange:

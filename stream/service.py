@@ -6,6 +6,7 @@ That ingest has stopped is noticed here by the process's own monotonic clock: no
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from dataclasses import fields
 from typing import NamedTuple
@@ -20,6 +21,8 @@ from stream.settings import ProcessSettings
 from vitals.steps import Records
 from vitals.topics import JOURNAL, PROCESSOR_SNAPSHOTS, READINGS, WINDOWS
 
+log = logging.getLogger("vigil.process")
+
 GROUP = "processor"
 LOOK_SECONDS = 1.0
 
@@ -29,6 +32,36 @@ class Moved(NamedTuple):
 
     clocks: dict[int, int]
     at: float
+
+
+BEHIND_RECORDS_MAX = 5_000
+"""As the alarm `VigilProcessorBehind` has it: what a processor takes in a second or two."""
+BEHIND_SECONDS = 10.0
+"""A device's backlog, or a start, is no falling behind: it is over sooner."""
+
+
+class Pace:
+    """Notices when a processor falls behind its log; it judges on, and restarting it would only cost time."""
+
+    def __init__(self) -> None:
+        self._since: float | None = None
+        self._told = False
+
+    def verdict(self, lag: int, now: float) -> tuple[bool, str]:
+        """Whether the log is followed, and why not; ``lag`` in records at ``now`` (monotonic seconds)."""
+        if lag <= BEHIND_RECORDS_MAX:
+            self._since = None
+            if self._told:
+                log.info("has caught up")
+            self._told = False
+            return True, ""
+        self._since = now if self._since is None else self._since
+        if now - self._since < BEHIND_SECONDS:
+            return True, ""
+        if not self._told:
+            log.warning("falls behind: %d records of the log are not judged yet", lag)
+        self._told = True
+        return False, f"behind: {lag} records of the log are not judged yet"
 
 
 class Watch:
@@ -67,13 +100,14 @@ async def main(settings: ProcessSettings, clock: Clock | None = None) -> None:
         StateError: the log of readings has lost its beginning, and no snapshot reaches beyond that.
     """
     clock = clock or SystemClock()
-    metrics, readiness = Metrics(), Readiness("log", "ticks")
+    metrics, readiness = Metrics(), Readiness("log", "pace", "ticks")
     watch = Watch(settings.processor_stalled_seconds)
 
     def on_batch(partition: int, step: Processor, _records: Records) -> None:
         watch.saw(partition, step.clocks, clock.monotonic())
 
-    spec = RunnerSpec(READINGS, GROUP, factory(settings.partitions), (JOURNAL, WINDOWS), PROCESSOR_SNAPSHOTS)
+    made, kept = factory(settings.partitions), settings.keep_readings_days
+    spec = RunnerSpec(READINGS, GROUP, made, (JOURNAL, WINDOWS), PROCESSOR_SNAPSHOTS, keep_days=kept)
     runner = Runner(settings, spec, monotonic=clock.monotonic, on_batch=on_batch, metrics=metrics)
     _count(runner, metrics)
     age = metrics.gauge("processor_tick_age_seconds", "Seconds since a site clock moved, in the slowest partition")
@@ -110,10 +144,13 @@ async def _watch(
     clock: Clock,
 ) -> None:
     lag = metrics.gauge("processor_lag_records", "Records of the log that are not stepped over yet")
+    pace = Pace()
     while True:
         positions = dict(runner.positions)
         readiness.set("log", runner.recovered, "" if runner.recovered else "reading the log")
         readiness.set("ticks", *watch.verdict(set(positions), clock.monotonic()))
         ends = await consumer.end_offsets([(READINGS, partition) for partition in positions]) if positions else {}
-        lag.set(sum(max(0, end - positions[partition]) for (_, partition), end in ends.items()))
+        behind = sum(max(0, end - positions[partition]) for (_, partition), end in ends.items())
+        lag.set(behind)
+        readiness.set("pace", *pace.verdict(behind if runner.recovered else 0, clock.monotonic()))
         await clock.sleep(LOOK_SECONDS)

@@ -13,11 +13,12 @@ from typing import Any
 from stream.evaluations import last_due
 from stream.series import LONG_AGO, NEVER
 from stream.windows import last_end
+from vitals.alerts import SITE_SILENT
 from vitals.windows import WINDOWS
 
 SITE_SILENT_US = 10_000_000
 MARK_EVERY_US = 1_000_000
-RULE = "site_silent"
+RULE = SITE_SILENT
 
 
 @dataclass(slots=True, eq=False)

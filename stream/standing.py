@@ -8,7 +8,8 @@ import numpy as np
 
 from stream.artefacts import Artefacts
 from stream.episodes import Writer
-from stream.medians import LOST_AFTER_US, Medians
+from stream.glucose import GlucoseMachines
+from stream.medians import Medians
 from stream.panes import Ring
 from stream.rules import UNKNOWN, Machines
 from stream.series import NEVER, Ints, Patients, Series, Slots
@@ -35,12 +36,15 @@ class Standing:
         self.machines = Machines()
         self.artefacts = Artefacts(self.ring)
         self.medians = Medians(self.series, self.ring, activity, self.artefacts)
+        self.glucose = GlucoseMachines(self.series, self.ring, self.machines)
+        self.families = (self.medians, self.glucose)
+        """Machines of one level, whose episodes time loses one by one."""
         self.signals = Signals(self.series, self.medians)
         self.writer = Writer(patients, self.machines, self.signals, self.ring)
 
     def grow(self, capacity: int) -> None:
         """Make room for ``capacity`` patients."""
-        for table in (self.series, self.ring, self.machines, self.artefacts, self.medians, self.signals):
+        for table in (self.series, self.ring, self.machines, self.artefacts, *self.families, self.signals):
             table.grow(capacity)
         for beside in (self.medians.holds, self.medians.gates.usual):
             beside.grow(capacity)
@@ -54,10 +58,12 @@ class Standing:
         return np.where(low | high, self.series.dec_rx[slots] + self.series.gap[slots], NEVER)
 
     def forgotten_at(self, slots: Slots) -> Ints:
-        """When the first known open episode of a window rule turns unknown, NEVER where none is."""
-        if not np.count_nonzero(self.medians.level):
-            return np.full(len(slots), NEVER)
-        return np.asarray(self.medians.lost_at(slots).min(axis=1, initial=NEVER))
+        """When the first known open episode of one level turns unknown, NEVER where none is; shape of ``slots``."""
+        due = np.full(len(slots), NEVER)
+        for family in self.families:
+            if np.count_nonzero(family.level):
+                due = np.minimum(due, family.lost_at(slots).min(axis=1, initial=NEVER))
+        return due
 
     def held_at(self, slots: Slots) -> Ints:
         """When what artefact holds back opens by the clock, NEVER where nothing is held; shape of ``slots``."""
@@ -66,7 +72,7 @@ class Standing:
     def deadline(self, slots: Slots) -> Ints:
         """The first deadline of each slot (µs), NEVER where there is none; shape of ``slots``."""
         due = np.minimum(self.signals.due_at(slots), self.signals.medium_at(slots))
-        if self.medians.names:
+        if any(family.names for family in self.families):
             due = np.minimum(due, self.forgotten_at(slots))
         if self.medians.holds.held:
             due = np.minimum(due, self.held_at(slots))
@@ -82,16 +88,17 @@ class Standing:
             if known_only and self.machines.condition[slot, side] == UNKNOWN:
                 continue
             self._change(self.machines.lose(slot, side, reason), reason, where)
-        for column in range(len(self.medians.names)):
-            if known_only and self.medians.condition[slot, column] == UNKNOWN:
-                continue
-            self._moved(self.medians.lose(slot, column, reason, where.instant), where)
+        for family in self.families:
+            for column in range(len(family.names)):
+                if not known_only or family.condition[slot, column] != UNKNOWN:
+                    self._moved(family.lose(slot, column, reason, where.instant), where)
 
     def forget(self, slot: int, clock: int, where: Where) -> None:
-        """A slot's open episodes of window rules turn unknown: those that had their minute without an evaluation."""
-        (due,) = self.medians.lost_at(np.array([slot]))
-        for column in np.flatnonzero(due <= clock).tolist():
-            self._moved(self.medians.forget(slot, column, int(due[column])), where)
+        """A slot's open episodes of one level turn unknown: those that have not been judged for too long."""
+        for family in self.families:
+            (due,) = family.lost_at(np.array([slot]))
+            for column in np.flatnonzero(due <= clock).tolist():
+                self._moved(family.forget(slot, column, int(due[column])), where)
 
     def release(self, slot: int, clock: int, where: Where) -> None:
         """A slot's openings that were held for as long as may be: they open."""
@@ -109,21 +116,24 @@ class Standing:
                 machines = self.machines
                 change = machines.lose(slot, side, new) if overdue else machines.regain(slot, side, value)
                 self._change(change, new if overdue else "", where)
-        for column in range(len(self.medians.names)):
-            if self.medians.reasons.get((slot, column)) == reason:
-                if int(self.medians.eval_at[slot, column]) + LOST_AFTER_US <= clock:
-                    self._moved(self.medians.lose(slot, column, new, where.instant), where)
-                else:
-                    self._moved(self.medians.regain(slot, column, where.instant), where)
+        for family, column in self._unknown(slot, reason):
+            if family.overdue(slot, column, clock):
+                self._moved(family.lose(slot, column, new, where.instant), where)
+            else:
+                self._moved(family.regain(slot, column, where.instant), where)
 
     def close(self, slot: int, reason: str, new: str, where: Where) -> None:
         """A slot's episodes that are unknown for ``reason`` end, for the ``new`` reason."""
         for side in (0, 1):
             if self.machines.reasons.get((slot, side)) == reason:
                 self._change(self.machines.close(slot, side), new, where)
-        for column in range(len(self.medians.names)):
-            if self.medians.reasons.get((slot, column)) == reason:
-                self._moved(self.medians.close(slot, column, new, where.instant), where)
+        for family, column in self._unknown(slot, reason):
+            self._moved(family.close(slot, column, new, where.instant), where)
+
+    def _unknown(self, slot: int, reason: str) -> list[tuple[Medians | GlucoseMachines, int]]:
+        """The machines of one level whose episodes are unknown for a reason."""
+        every = [(family, column) for family in self.families for column in range(len(family.names))]
+        return [(family, column) for family, column in every if family.reasons.get((slot, column)) == reason]
 
     # ---- evaluations
 
@@ -150,7 +160,7 @@ class Standing:
         self._emit(where, slot, self.writer.signal(slot, "rise", where.instant))
 
     def _rank(self, slot: int) -> int:
-        return max(self.machines.rank(slot), self.medians.rank(slot))
+        return max(self.machines.rank(slot), *(family.rank(slot) for family in self.families))
 
     def end_silence(self, slot: int, where: Where) -> None:
         """The signal alarm ends without a reading: by an evaluation, or because its binding has ended."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import pairwise
+
 import numpy as np
 
 from stream.series import Bools, Ints, Slots
@@ -49,3 +52,16 @@ def turns(slots: Slots, matter: Bools) -> Ints:
     result = np.empty(len(slots), np.int64)
     result[order] = before - start
     return result
+
+
+def rounds(slots: Slots, matter: Bools) -> Iterator[Slots]:
+    """The rows that matter, by their turns: in each at most one of a series, in log order."""
+    rows = matter.nonzero()[0]
+    if once(slots[rows]):
+        yield rows
+        return
+    turn = turns(slots, matter)[rows]
+    by_turn = np.argsort(turn, kind="stable")
+    bounds = np.searchsorted(turn[by_turn], np.arange(int(turn.max()) + 2)).tolist()
+    for first, last in pairwise(bounds):
+        yield rows[by_turn[first:last]]

@@ -13,23 +13,26 @@ from stream.panes import COLD
 if TYPE_CHECKING:
     from stream.series import Floats
     from vitals.journal import EpisodeChange
-    from vitals.policies import WindowRule
+    from vitals.policies import GlucoseRule, WindowRule
 
 NEITHER, ON, OFF = range(3)
+NO_DATA = "no data"
 
 
 class Shown(NamedTuple):
-    """What an open episode shows: its rule, times µs, the last median, and the limit last crossed; ``beyond`` says
-    whether the last T said on.
+    """What an open episode of one level shows: its rule, times µs, the last value (a median, or what a reading said),
+    and the limit last crossed; ``beyond`` says whether the last T, or reading, said on.
     """
 
-    rule: WindowRule
+    rule: WindowRule | GlucoseRule
     opened_at: int
     since: int
     value: float
     value_at: int
     limit: float
     beyond: bool
+    censored: int = 0
+    """Of a reading: 1 low, 2 high."""
     beside: str = ""
     """What another metric said at the same T, for a person."""
 

@@ -12,7 +12,8 @@ from typing import Any, Literal
 
 from tests.oracle_artefact import keep_doubts
 from tests.oracle_evidence import CALLS, of_run
-from tests.oracle_medians import MedianRules, Patient, Site, Told
+from tests.oracle_glucose import GlucoseRules
+from tests.oracle_medians import Patient, Site, Told
 from tests.oracle_nights import in_force
 from tests.oracle_rest import STEPS, keeps_steps
 from tests.oracle_series import NEVER_TICKED, Closed, Deciding, Series, beyond
@@ -20,7 +21,7 @@ from vitals.control import ClockControl, PatientControl, decode
 from vitals.journal import Episode, Mark, episode_id
 from vitals.metrics import METRIC_BY_CODE, Metric
 from vitals.metrics import SECOND_US as SECOND
-from vitals.policies import PRIORITY_RANK, SIGNAL_RESPONSES, ThresholdRule
+from vitals.policies import SIGNAL_RESPONSES, ThresholdRule
 from vitals.readings import INVALID_SHIFT, UNUSABLE_MASK, Flag, Invalid
 from vitals.readings import decode as decode_rows
 from vitals.steps import Records
@@ -29,7 +30,7 @@ from vitals.units import Unit, canonical_scalar
 from vitals.windows import WINDOWS, WindowSpec
 
 
-class Oracle(MedianRules):
+class Oracle(GlucoseRules):
     """Takes records one by one; `told` grows."""
 
     def __init__(self, partition: int = 0, partitions: int = 1) -> None:
@@ -70,7 +71,8 @@ class Oracle(MedianRules):
             value = series.stream.low - 1
         elif flags & Flag.CENSORED_HIGH:
             value = series.stream.high + 1
-        usable = not flags & UNUSABLE_MASK and math.isfinite(value)
+        again = flags & Flag.CLOCK_SUSPECT and series.again(each["device"].tobytes(), int(each["observed_at"]))
+        usable = not again and not flags & UNUSABLE_MASK and math.isfinite(value)
         decides = usable and not flags & Flag.LATE and (series.newest is None or at > series.newest)
         if usable:
             series.newest = at if series.newest is None else max(series.newest, at)
@@ -96,6 +98,7 @@ class Oracle(MedianRules):
                 machine = series.machines[side]
                 was, machine.level, machine.condition, machine.reason = machine.level, 0, "over", ""
                 self.episode(key, series, side, "clear", at=last.at, was=was)
+        self.judge(key, series, last)
         signal = series.signal
         if signal.rank:
             begins = not signal.run or last.at - signal.run[-1] > series.gap
@@ -115,11 +118,12 @@ class Oracle(MedianRules):
         machine = series.machines[rule.side]
         was, condition = machine.level, machine.condition
         series.move(rule, last)
+        rises = series.prolonged(rule, last, was)
         if not was and machine.level:
             machine.opened_at = last.at
             machine.since = series.run(last.at, last.value, beyond(rule, 1))
         change = ""
-        if machine.level > was:
+        if machine.level > was or rises:
             change = "rise" if was else "open"
         elif machine.level < was:
             change = "lower" if machine.level else "clear"
@@ -153,12 +157,13 @@ class Oracle(MedianRules):
     def episode(self, key: bytes, series: Series, side: str, change: str, *, at: int, was: int) -> None:
         machine, rule = series.machines[side], series.rules[side]
         shown = rule.levels[(machine.level or was) - 1]
+        asks = rule.levels[1] if machine.raised else shown
         last = series.heard()
         episode = self.about(
             key, series, rule.name, machine.opened_at, category="physiological", level=machine.level,
-            condition=machine.condition, priority=shown.priority, change=change, at=at, since=machine.since,
-            value=last.value, value_at=last.at, limit=shown.limit, censored=last.censored, reason=machine.reason,
-            response=shown.response,
+            condition=machine.condition, priority=asks.priority, change=change, at=at, since=machine.since,
+            value=last.value, value_at=last.at, limit=shown.limit, censored=last.censored, reason=machine.told,
+            response=asks.response,
             evidence=of_run(series, rule, machine.level, last, self.patients[key].policy) if change in CALLS else None,
         )  # fmt: skip
         self.tell(at, key, episode)
@@ -276,15 +281,7 @@ class Oracle(MedianRules):
         self.forget_medians(key, series, clock)
         rule = next((each for each in patient.policy.signals if each.metric == series.metric.name), None)
         signal = series.signal
-        physical = max(
-            (
-                PRIORITY_RANK[series.rules[side].levels[machine.level - 1].priority]
-                for side, machine in series.machines.items()
-                if machine.level
-            ),
-            default=0,
-        )
-        physical = max([physical, *(PRIORITY_RANK[m.rule.priority] for m in series.medians.values() if m.level)])
+        physical = series.worst()
         since = series.silent_from()
         if rule and series.bound and not signal.rank and series.silent_at(since) <= clock:
             signal.rank = max(1, physical)

@@ -50,8 +50,15 @@ def in_force(policy: Policy, clock: int) -> Policy:
     thresholds = {rule.name: rule for rule in night.thresholds}
     windows = {rule.name: rule for rule in night.windows}
     signals = {rule.metric: rule for rule in night.signals}
+    glucose = {
+        kind: tuple(
+            {rule.name: rule for rule in getattr(night, kind)}.get(rule.name, rule) for rule in getattr(policy, kind)
+        )
+        for kind in ("sustained", "rates", "forecasts")
+    }
     return policy.model_copy(
         update={
+            **glucose,
             "thresholds": tuple(thresholds.get(rule.name, rule) for rule in policy.thresholds),
             "windows": tuple(windows.get(rule.name, rule) for rule in policy.windows),
             "signals": tuple(signals.get(rule.metric, rule) for rule in policy.signals),

@@ -13,7 +13,7 @@ from vitals.devices import Stream
 from vitals.metrics import MINUTE_US as MINUTE
 from vitals.metrics import SECOND_US as SECOND
 from vitals.metrics import Metric
-from vitals.policies import ThresholdRule, WindowRule
+from vitals.policies import PRIORITY_RANK, GlucoseRule, ThresholdRule, WindowRule
 from vitals.windows import ARROW_UNKNOWN, WindowSpec
 
 NEVER_TICKED = -(1 << 60)
@@ -32,6 +32,14 @@ class Machine:
     opened_at: int = 0
     since: int = 0
     reason: str = ""
+    entered: int = 0
+    """The reading by which it came to its level."""
+    raised: bool = False
+    """It is prolonged."""
+
+    @property
+    def told(self) -> str:
+        return self.reason or ("prolonged" if self.raised else "")
 
 
 class Held(NamedTuple):
@@ -67,6 +75,28 @@ class MedianMachine:
     value: float = 0
     value_at: int = 0
     limit: float = 0
+    beyond: bool = False
+
+
+@dataclass
+class GlucoseMachine:
+    """The machine of a rule that judges glucose readings; ``was`` is the rule before the last policy."""
+
+    rule: GlucoseRule
+    was: GlucoseRule | None = None
+    gone: bool = False
+    level: int = 0
+    condition: str = "over"
+    reason: str = ""
+    said: str = ""
+    run_since: int = 0
+    judged_at: int = 0
+    judged_rx: int = 0
+    opened_at: int = 0
+    since: int = 0
+    value: float = 0
+    value_at: int = 0
+    censored: Literal["low", "high"] | None = None
     beyond: bool = False
 
 
@@ -140,6 +170,7 @@ class Series:
     doubted: set[int] = field(default_factory=set)
     """Panes whose reading the device itself doubts."""
     medians: dict[str, MedianMachine] = field(default_factory=dict)
+    glucose: dict[str, GlucoseMachine] = field(default_factory=dict)
     evaluated: int | None = None
     head: int = 0
     """The newest pane, of any that there are."""
@@ -147,6 +178,8 @@ class Series:
     rules: dict[str, ThresholdRule] = field(default_factory=dict)
     """The last rule that the policy had for each side."""
     signal: Signal = field(default_factory=Signal)
+    suspect: tuple[bytes, int] | None = None
+    """The last suspect row: its device, and that device's time."""
 
     @property
     def stream(self) -> Stream:
@@ -168,6 +201,13 @@ class Series:
         assert self.last is not None, "asked only of series that have decided"
         return self.last
 
+    def again(self, device: bytes, observed: int) -> bool:
+        """Whether a reading of a clock that runs ahead was there before; if not, it is the last one from now on."""
+        if self.suspect is not None and self.suspect[0] == device and observed <= self.suspect[1]:
+            return True
+        self.suspect = device, observed
+        return False
+
     def base(self) -> int:
         return self.waits_from if self.last is None else max(self.last.arrival, self.waits_from)
 
@@ -175,6 +215,15 @@ class Series:
         """The window rules in force that say something about this device."""
         machines = [each for each in self.medians.values() if each.level or not each.gone]
         return [each.rule for each in machines if each.rule.width_us >= 2 * self.interval]
+
+    def worst(self) -> int:
+        """The rank of the worst that is open, 0 where nothing is."""
+        every: list[MedianMachine | GlucoseMachine] = [*self.medians.values(), *self.glucose.values()]
+        singles = [each for each in every if each.level]
+        mine = [(self.rules[side].levels, each) for side, each in self.machines.items() if each.level]
+        levels = [levels[1 if each.raised else each.level - 1] for levels, each in mine]
+        priorities = [*(each.rule.priority for each in singles), *(each.priority for each in levels)]
+        return max((PRIORITY_RANK[each] for each in priorities), default=0)
 
     def silent_from(self) -> int:
         """From when silence counts: readings that decide, or evaluations where there should be some."""
@@ -250,6 +299,18 @@ class Series:
             machine.condition = "over"
         else:
             machine.condition = "active" if beyond(rule, machine.level)(last.value) else "returning"
+
+    def prolonged(self, rule: ThresholdRule, last: Deciding, was: int) -> bool:
+        """Whether the last reading, after its move, finds level 1 lasting too long; another level begins anew."""
+        machine, after = self.machines[rule.side], rule.levels[0].prolonged_us
+        if machine.level != was:
+            machine.entered, machine.raised = last.at, machine.raised and not machine.level
+            return False
+        lasts = machine.level == 1 and machine.condition == "active" and not machine.raised
+        if lasts and after is not None and last.at - machine.entered >= after:
+            machine.raised = True
+            return True
+        return False
 
     def median(self, width: int, end: int) -> float | None:
         """The median of (end - width, end], None where there is no evaluation."""

@@ -27,6 +27,8 @@ ANNOUNCING: frozenset[str] = frozenset(
     {"open", "rise", "run_out", "repeat", "escalate", "not_delivered", "recheck", "shelf_end", "service_end"}
 )
 """Changes that call for a person, unless the alert is shelved or its patient out of service."""
+SITE_SILENT = "site_silent"
+"""The rule of the one alert for a whole site."""
 NOTES_MAX = 10
 """Notes that an alert carries, the latest; all of them stand in its history."""
 SEEN_MAX = 8

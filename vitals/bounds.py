@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from vitals import news2
+from vitals import news2, policy_glucose
 from vitals.bound_checks import Span, asked, minutes, time, whole
 from vitals.metrics import METRIC_BY_NAME, SECOND_US
 from vitals.nights import known
@@ -49,6 +49,7 @@ LEVELS = {
 }
 """400, since a sensor whose range ends there says HIGH beyond, which counts as 401."""
 QUICK_MINUTES, SLOW_MINUTES = Span(0, 15), Span(0, 30)
+PROLONGED_MINUTES = Span(30, 240)
 WINDOW_LIMITS: dict[str, dict[str, Span]] = {
     "heart_rate_high": {"on_above": Span(100, 200)},
     "heart_rate_rest": {"on_above": Span(90, 160)},
@@ -149,6 +150,10 @@ def _level(rule: ThresholdRule, level: Level) -> Iterator[str]:
     yield from minutes(f"{where} quick_span_us", level.quick_span_us, QUICK_MINUTES)
     yield from minutes(f"{where} slow_span_us", level.slow_span_us, SLOW_MINUTES)
     yield from asked(where, level.priority, bounds.priorities, level.response)
+    if level.prolonged_us is not None and level.number > 1:
+        yield f"{where} prolonged_us is there: leave it out, level 2 has none worse"
+    elif level.prolonged_us is not None:
+        yield from minutes(f"{where} prolonged_us", level.prolonged_us, PROLONGED_MINUTES)
 
 
 def _order(rule: ThresholdRule) -> Iterator[str]:
@@ -268,5 +273,6 @@ JUDGES: dict[str, Callable[[Any], Iterator[str]]] = {
     "thresholds": _threshold,
     "windows": _window,
     "signals": _signal,
+    **policy_glucose.JUDGES,
 }
 """What is judged of a rule whose name and metric are right, by its field in `vitals.policies.Rules`."""

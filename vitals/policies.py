@@ -41,6 +41,8 @@ class Level(Message):
     slow_span_us: int = 15 * MINUTE_US
     priority: Priority
     response: Response
+    prolonged_us: int | None = None
+    """Level 1: after how long at this level the episode calls as level 2 does; None never (RULES, *Prolonged*)."""
 
 
 class ThresholdRule(Message):
@@ -118,12 +120,58 @@ class SignalRule(Message):
     """Devices with at least this interval need one reading only."""
 
 
+class GlucoseRule(Message):
+    """What rules that judge glucose readings one by one have in common (RULES, *More rules for glucose*).
+
+    On: the reading is beyond, at the end of a run beyond of ``on_span_us``. Off: an ok run of ``quick_span_us`` whose
+    last reading is well within, or one of ``slow_span_us``.
+    """
+
+    name: str
+    metric: Literal["glucose"] = "glucose"
+    on_span_us: int = 0
+    quick_span_us: int = 0
+    slow_span_us: int = 15 * MINUTE_US
+    priority: Priority
+    response: Response
+
+
+class SustainedRule(GlucoseRule):
+    """Beyond a limit for long; well within at or within ``quick_limit``."""
+
+    side: Literal["low", "high"]
+    limit: float
+    quick_limit: float
+    quick_span_us: int = 4 * MINUTE_US
+
+
+class RateRule(GlucoseRule):
+    """Falling below a gate, or rising above it, faster than ``rate`` (mg/dL/min); well within at ``off_rate``."""
+
+    direction: Literal["falling", "rising"]
+    rate: float
+    off_rate: float
+    gate: float
+
+
+class ForecastRule(GlucoseRule):
+    """A forecast below ``limit`` within ``horizon_us``; well within at ``off_limit``."""
+
+    forecast: Literal["ar2", "ar2-line"] = "ar2-line"
+    horizon_us: int = 20 * MINUTE_US
+    limit: float
+    off_limit: float
+
+
 class Rules(Message):
     """Rules of every kind (`vitals.policy_kinds`); what is not there is off."""
 
     thresholds: tuple[ThresholdRule, ...] = ()
     windows: tuple[WindowRule, ...] = ()
     signals: tuple[SignalRule, ...] = ()
+    sustained: tuple[SustainedRule, ...] = ()
+    rates: tuple[RateRule, ...] = ()
+    forecasts: tuple[ForecastRule, ...] = ()
 
 
 class Night(Rules):

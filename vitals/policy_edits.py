@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from vitals import news2, night_edits
+from vitals import news2, night_edits, policy_glucose
 from vitals.edit_values import ASKED, NONE, asked, minutes, nothing, number
 from vitals.errors import InputError
 from vitals.policies import Level, Policy, SignalRule, ThresholdRule, WindowRule
@@ -19,7 +19,7 @@ from vitals.windows import EVALUATE_EVERY_US
 OFF, ON, DAY = "off", "on", "day"
 NIGHT = "night"
 HOURS = (NIGHT, "zone")
-LEVEL_FIELDS = ("limit", "for", *ASKED)
+LEVEL_FIELDS = ("limit", "for", *ASKED, "prolonged")
 WINDOW_LIMITS = {
     "above": ("on_above", "off_at_most"),
     "below": ("on_below", "off_at_least"),
@@ -117,6 +117,8 @@ def _level(level: Level, field: str, value: str, change: str) -> Level:
         return level.model_copy(update={"limit": limit, "quick_limit": limit + level.quick_limit - level.limit})
     if field == "for":
         return level.model_copy(update={"on_span_us": minutes(value, change)})
+    if field == "prolonged":
+        return level.model_copy(update={"prolonged_us": None if value == NONE else minutes(value, change)})
     return asked(level, field, value, change)
 
 
@@ -200,5 +202,6 @@ EDITORS: dict[str, Callable[[Any, str, str, str], Any]] = {
     "thresholds": _threshold,
     "windows": _window,
     "signals": _signal,
+    **policy_glucose.EDITORS,
 }
 """How a rule is changed, by its field in `vitals.policies.Rules`: rule, what of it, new value, the whole change."""

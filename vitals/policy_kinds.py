@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypeVar
 
+from vitals import policy_glucose
 from vitals.policies import DEFAULT, HEART_RATES, OPTIONAL_HEART_RATES, Rules
 
 Held = TypeVar("Held", bound=Rules)
@@ -55,6 +56,9 @@ KINDS = (
     _kind("thresholds"),
     _kind("windows", usual=(*HEART_RATES, *OPTIONAL_HEART_RATES)),
     _kind("signals", _signal_name),
+    _kind("sustained", usual=policy_glucose.SUSTAINED),
+    _kind("rates", usual=policy_glucose.RATES),
+    _kind("forecasts", usual=policy_glucose.FORECASTS),
 )
 NAMES = tuple(name for kind in KINDS for name in kind.usual)
 """Every rule that can be ``on`` or ``off``, as far as the bounds allow."""

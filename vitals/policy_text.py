@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from vitals import news2
+from vitals import news2, policy_glucose
 from vitals.metrics import METRIC_BY_NAME, SECOND_US
 from vitals.nights import in_force
 from vitals.policies import USUAL_MARGIN, Level, Policy, SignalRule, ThresholdRule, WindowRule
@@ -98,6 +98,8 @@ def _level(rule: ThresholdRule, level: Level) -> Facts:
         "for": minutes(level.on_span_us) if level.on_span_us else "at once",
         "off": f"{quick} or {off} {level.limit:g} for {minutes(level.slow_span_us)}",
     } | asked(level.priority, level.response)
+    if level.number == 1 or level.prolonged_us is not None:
+        said["prolonged"] = minutes(level.prolonged_us)
     return {(f"{rule.name} {level.number}", what): text for what, text in said.items()}
 
 
@@ -145,5 +147,6 @@ TELLERS: dict[str, Callable[[Any], Facts]] = {
     "thresholds": _threshold,
     "windows": _window,
     "signals": _signal,
+    **policy_glucose.TELLERS,
 }
 """The facts of a rule, by its field in `vitals.policies.Rules`."""

@@ -30,6 +30,8 @@ SHELF_MINUTES_MAX = 240
 SHELF_MINUTES_HIGH_MAX = 15
 SERVICE_MINUTES_MAX = 720
 UNDO_SECONDS_MAX = 10
+UNWATCHED_MAX = 100
+"""Patients of a silent site whom a heartbeat names."""
 RECEIPTS_MAX = 200
 """Announcements in one ``delivered`` message."""
 WHERE_MAX = 16
@@ -255,6 +257,20 @@ class Proof(Message):
     took_ms: int | None
 
 
+class Unwatched(Message):
+    """A site whose silence is an open alert, and who lies there with a device on: of them nothing is known.
+
+    ``count`` patients, of whom ``patients`` are the first hundred by label, each with id and label.
+    """
+
+    site: int
+    alert: UUID
+    since: int
+    """From when on no tick came, µs UTC of the other sites' clock."""
+    count: int
+    patients: tuple[tuple[UUID, str], ...]
+
+
 class Heartbeat(Message):
     """Every 2 s: the head cursor in scope, the age of the oldest data, and where it is that old."""
 
@@ -271,6 +287,8 @@ class Heartbeat(Message):
     """The newest site clock in scope (µs UTC): on simulated time, what time it is there."""
     proofs: tuple[Proof, ...] = ()
     """Sites in scope that have a prover; empty on simulated time."""
+    unwatched: tuple[Unwatched, ...] = ()
+    """The silent sites in scope with their patients, by number."""
 
 
 ClientCommand = Acknowledge | Shelve | Unshelve | NoteAdd | Assign | Undo | Seen | Delivered | OutOfService | InService

@@ -26,7 +26,7 @@ Numbers = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Entry = tuple[bytes | None, bytes, Headers]
 
-SPARSE_RULES = frozenset({"version", "thresholds", "signals", "windows"})
+SPARSE_RULES = frozenset({"version", "thresholds", "signals", "windows", "sustained", "rates", "forecasts"})
 """Parts of a policy whose deadlines `needed` knows; with any other, every minute has its tick."""
 POLL_ROWS_MAX = 4096
 
@@ -64,6 +64,8 @@ def needed(log: PersonLog, policy: Policy) -> Numbers:
     for after in (GLUCOSE.gap_of_us(stream.interval_us), silent, *mediums):
         numbers = -(-(bases + after - log.first_tick) // STEP_US)
         found.append(numbers[log.first_tick + numbers * STEP_US <= following])
+    if policy.rates or policy.forecasts:  # readings may come that these cannot judge, and put nothing off
+        found.append(-(-(heard + GLUCOSE.gap_of_us(stream.interval_us) - log.first_tick) // STEP_US))
     every = np.unique(np.concatenate(found))
     return every[(every >= 0) & (every < log.ticks)]
 

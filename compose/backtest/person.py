@@ -121,12 +121,15 @@ def _alarms(
     trace: Trace, said: dict[str, Floats], alerts: Iterable[Alert], rules: Policy
 ) -> list[tuple[Target, str, list[int]]]:
     """Every kind of alarm (µs UTC, ascending) beside the events it is judged by."""
-    alerts, found = list(alerts), []
+    called: dict[str, list[int]] = {}
+    for alert in alerts:
+        if alert.announced and alert.change in CALLS:
+            called.setdefault(alert.rule, []).append(alert.at)
+    found = []
     for target in TARGETS if len(trace.at) else ():
         names = [rule.name for rule in rules.thresholds if (rule.metric, rule.side) == (GLUCOSE.name, target.side)]
-        calls = [alert.at for alert in alerts if alert.announced and alert.change in CALLS and alert.rule in names]
-        if names:
-            found.append((target, f"rule {names[-1]}", scoring.refractory(sorted(calls))))
+        names = names[-1:] + [rule.name for rule in rules.forecasts if target.side == "low"]
+        found += [(target, f"rule {name}", scoring.refractory(sorted(called.get(name, [])))) for name in names]
         found += [
             (target, f"predicted {name}", predicted_lows(trace, said[name], target.limit))
             for name in (ALARMING if target.side == "low" else ())

@@ -89,10 +89,13 @@ QUIET_S = 4.0
 LOOK_S = 0.1
 JOIN_S = 90.0
 END_S = 90.0
-SLOWER_MS = 100.0
-"""The 99th percentile of the steady clients' delays may grow by so much, or by half, while somebody never reads: what
-two runs of nothing differ by on two shared cores.
+SLOWER_MS = 60.0
+"""The 99th percentile of the steady clients' delays may grow by so much while somebody never reads. With three seeds on
+two cores alerts came within 50 to 80 ms at that percentile, all together: this is twice the spread. A gateway that
+wrote a whole replay in one turn added 170 and more.
 """
+SLOWER_SHARE = 1.5
+"""On a busy machine, where it is above 120 ms anyway, it may grow by so much instead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -355,7 +358,9 @@ def _compare(frame: Frame, duty: Duty, records: Sequence[Record], parts: Sequenc
         frame.verdict.expect_at_least(f"alerts timed {name} clients that never read", len(delays), 100)
     before, after = told["without"].get("p99", np.inf), told["with"].get("p99", np.inf)
     frame.verdict.expect_at_most(
-        "p99 of the steady clients with clients that never read, ms", after, max(before + SLOWER_MS, before * 1.5)
+        "p99 of the steady clients with clients that never read, ms",
+        after,
+        max(before + SLOWER_MS, before * SLOWER_SHARE),
     )
 
 

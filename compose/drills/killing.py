@@ -66,6 +66,7 @@ async def carry_out(
     share: Callable[[], float],
     clock: Clock,
     tell: Callable[[str], None],
+    *,
     verdict: Verdict,
 ) -> None:
     """Kill as planned, ``share`` being how much of the replay has gone by; ends when the last one is back.

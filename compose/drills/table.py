@@ -27,7 +27,9 @@ from compose.drills.results import Outcome, Results, outcome, summary, table
 from compose.ends import terminated
 from runtime.clock import SystemClock
 
-SEEDED: tuple[str, ...] = ("kill", "stop", "database", "kafka", "broker", "input", "disk", "storm", "clients", "load")
+SEEDED: tuple[str, ...] = (
+    "kill", "stop", "engine", "database", "kafka", "broker", "input", "disk", "storm", "clients", "load",
+)  # fmt: skip
 """Drills whose course follows from a seed."""
 ONCE: tuple[str, ...] = ("page", "feedlost", "chart")
 """Drills that measure; they are run once."""

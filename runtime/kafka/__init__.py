@@ -4,7 +4,8 @@
 `describe` and `cluster_id` ask about the cluster. This package is the only importer of aiokafka.
 """
 
-from runtime.kafka.admin import check_partitions, cluster_id, delete_topics, describe, ensure_topics
+from runtime.kafka.admin import check_partitions, cluster_id, delete_records, delete_topics, describe, ensure_topics
+from runtime.kafka.cluster import Cluster, Disk, cluster_state
 from runtime.kafka.consumer import Event, GroupConsumer
 from runtime.kafka.producer import Producer
 from runtime.kafka.reader import Reader, last_headers
@@ -21,6 +22,8 @@ from vitals.steps import Headers, Records
 
 __all__ = [
     "Assigned",
+    "Cluster",
+    "Disk",
     "Event",
     "GroupConsumer",
     "Headers",
@@ -35,6 +38,8 @@ __all__ = [
     "Revoked",
     "check_partitions",
     "cluster_id",
+    "cluster_state",
+    "delete_records",
     "delete_topics",
     "describe",
     "ensure_topics",

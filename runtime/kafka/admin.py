@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 
 from runtime.kafka.types import (
     RECORD_BYTES_MAX,
     REQUEST_TIMEOUT_MS,
     KafkaFailed,
+    Partition,
     deadline,
     full_name,
     own_name,
@@ -71,6 +73,20 @@ async def describe(settings: Settings) -> dict[str, int]:
     return {own_name(settings, name): count for name, count in found.items() if name.startswith(prefix)}
 
 
+async def describe_partitions(settings: Settings) -> dict[str, list[dict[str, Any]]]:
+    """The partitions of every topic of our namespace, by the topic's own name: ``partition``, ``leader``, ``replicas``
+    and ``isr`` (numbers of brokers) of each.
+    """
+    async with _admin(settings, "description of partitions") as client:
+        topics = await client.describe_topics()
+    prefix = f"{settings.namespace}." if settings.namespace else ""
+    return {
+        own_name(settings, topic["topic"]): topic["partitions"]
+        for topic in topics
+        if topic["error_code"] == 0 and not topic["is_internal"] and topic["topic"].startswith(prefix)
+    }
+
+
 async def cluster_id(settings: Settings) -> str:
     """The id that Kafka gave its cluster when its storage was formatted."""
     async with _admin(settings, "cluster id") as client:
@@ -81,6 +97,16 @@ async def delete_topics(settings: Settings, names: Sequence[str]) -> None:
     """Remove topics by their own names; for tests and for a user who starts over."""
     async with _admin(settings, "removal of topics") as client:
         await client.delete_topics([full_name(settings, name) for name in names], timeout_ms=REQUEST_TIMEOUT_MS)
+
+
+async def delete_records(settings: Settings, before: Mapping[Partition, int]) -> None:
+    """Let partitions begin at these offsets; what lies before is gone for good."""
+    native = {
+        TopicPartition(full_name(settings, topic), partition): RecordsToDelete(before_offset=offset)
+        for (topic, partition), offset in before.items()
+    }
+    async with _admin(settings, "removal of records") as client:
+        await client.delete_records(native, timeout_ms=REQUEST_TIMEOUT_MS)
 
 
 @asynccontextmanager

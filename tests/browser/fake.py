@@ -301,6 +301,7 @@ class Fake:
             where=self.where,
             clock_at=self.now() if real else self.clock_at,
             proofs=proofs if real else (),
+            unwatched=fixtures.unwatched(self.alerts.values(), self.tiles.values()),
         )
 
     async def beat(self) -> None:

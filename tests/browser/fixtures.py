@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -19,8 +20,9 @@ from dashboards.tiles import (
     WardSite,
     WardTile,
 )
-from vitals.alerts import Alert
+from vitals.alerts import SITE_SILENT, Alert
 from vitals.metrics import MINUTE_US, SECOND_US
+from vitals.protocol import Unwatched
 from vitals.topics import NAMESPACE
 
 PATIENTS = 200
@@ -138,6 +140,17 @@ def alert(number: int, now: int, *, version: int = 1, **changed: Any) -> Alert:
         "next_at": opened + 5 * MINUTE_US,
     }
     return Alert.model_validate(values | changed)
+
+
+def unwatched(alerts: Iterable[Alert], tiles: Iterable[WardTile]) -> tuple[Unwatched, ...]:
+    """Who lies at the silent sites among open alerts."""
+    ward, found = list(tiles), []
+    for silent in (each for each in alerts if each.rule == SITE_SILENT):
+        there = tuple((tile.patient, tile.label) for tile in ward if tile.site == silent.site)
+        found.append(
+            Unwatched(site=silent.site, alert=silent.id, since=silent.since, count=len(there), patients=there[:100])
+        )
+    return tuple(found)
 
 
 MEDIUM: dict[str, Any] = {"level": 1, "priority": "medium", "value": 64.0, "limit": 70.0, "all_at": None}

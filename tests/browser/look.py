@@ -10,7 +10,7 @@ from dashboards.tiles import Vitals, WardTile
 from tests.browser import fixtures
 from tests.browser.fake import CLOCK, Fake, run
 from tests.browser.fixtures import ACKNOWLEDGED, HEART, MEDIUM, SIGNAL, alert, patient_id, tile, vital
-from vitals.alerts import Alert, Service, Shelf, shelf_id
+from vitals.alerts import SITE_SILENT, Alert, Service, Shelf, shelf_id
 from vitals.metrics import MINUTE_US, SECOND_US
 from vitals.protocol import Place
 
@@ -95,7 +95,14 @@ async def fill(fake: Fake, scenario: str, patients: int) -> None:
         fake.state, fake.age_ms = "stalled", 48_000
         fake.where = (Place(partition=2, site=2, age_ms=48_000),)
         fake.proof_age_ms = 48_000
-        site = SIGNAL | {"patient": None, "label": "", "site": 2, "priority": "high", "metric": None}
+        site = SIGNAL | {
+            "patient": None,
+            "label": "",
+            "site": 2,
+            "priority": "high",
+            "metric": None,
+            "rule": SITE_SILENT,
+        }
         fault = alert(99, now, **site, since=now - 48 * SECOND_US)
         fake.alerts[fault.id] = fault
     if scenario == "simulated":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 
 from tests.strategies.hearts import Hearts
-from tests.strategies.people import MMOLS, RATES, STRIDES, SUGARS
+from tests.strategies.people import MMOLS, PATIENT, RATES, SLIDES, SPEEDS, STRIDES, SUGARS, WATCHFUL
 from tests.strategies.wards import Patient, Plan
 from vitals.metrics import MINUTE_US, SECOND_US
 from vitals.readings import INVALID_SHIFT, Flag, Invalid
@@ -26,7 +26,7 @@ class Life(Hearts):
     def act(self, number: int) -> None:
         """The act of a number: the same whatever came before, but for who is there and what they wear."""
         self.random = Random((self.seed << 12) | number)  # noqa: S311 - the same log from the same seed
-        often = [self.course, self.course, self.heart, self.heart]
+        often = [self.course, self.course, self.slide, self.heart, self.heart]
         seldom = [self.odd, self.faulty, self.backlog, self.wait, self.lone, self.jump, self.change, self.change,
                   self.change, self.rebind, self.junk, self.stroll, self.shake, self.sink, self.nap]  # fmt: skip
         self.random.choice(often * 2 + seldom)()
@@ -66,6 +66,33 @@ class Life(Hearts):
         self.readings(patient, rows)
         for _ in range(4):
             self.meanwhile(patient)
+
+    def slide(self) -> None:
+        """Somebody's glucose falls or rises at one speed and then another, or stays where it is for hours."""
+        patient = self.who("glucose")
+        if patient is None:
+            return
+        if self.random.random() < 0.7:
+            self.policy(patient, self.random.choice((WATCHFUL, PATIENT)))
+        interval = min(patient.interval("glucose"), 15 * MINUTE_US)
+        value, speed = float(self.random.choice(SLIDES)), self.random.choice(SPEEDS)
+        count = self.random.choice((3, 6, 12, 12, 20, 60))
+        jitter, lost = self.random.choice((0, 0, 40 * SECOND_US)), self.random.choice((0, 0, 0.1, 0.3))
+        ticking = self.random.random() < 0.6
+        rows: list[bytes] = []
+        for _ in range(count):
+            self.now += interval
+            if self.random.random() < 0.15:
+                speed = self.random.choice(SPEEDS)
+            value = min(max(value + speed * interval / MINUTE_US, 38), 410)
+            if self.random.random() >= lost:
+                at = self.now - self.random.randint(0, jitter)
+                rows.append(patient.wearer.row("glucose", round(value, 1), at, self.now))
+            if ticking:
+                self.readings(patient, rows)
+                self.meanwhile(patient)
+                self.tick()
+        self.readings(patient, rows)
 
     def heart(self) -> None:
         """Somebody's heart rate at the pace of the device: gaps, late rows, ticks between or after."""
@@ -139,16 +166,25 @@ class Life(Hearts):
         ahead, other = self.random.choice(CLOCK_FAULTS), self.random.choice((0, 0, *CLOCK_FAULTS))
         changes = self.random.randint(1, 8)
         rows: list[bytes] = []
+        sent: list[tuple[float, int]] = []
         value = self.value(metric)
         for number in range(self.random.randint(2, 8)):
             self.now += interval
             value = value if self.random.random() < 0.7 else self.value(metric)
             at = self.now + (ahead if number < changes else other)
+            sent.append((value, at))
             rows.append(patient.wearer.row(metric, value, at, self.now))
             if self.random.random() < 0.7:
                 self.readings(patient, rows)
                 self.tick()
+            if self.random.random() < 0.2:
+                self.again(patient, metric, sent[-self.random.randint(1, 4) :])
         self.readings(patient, rows)
+
+    def again(self, patient: Patient, metric: str, sent: list[tuple[float, int]]) -> None:
+        """What was sent comes once more, as after a bridge's death before its acknowledgement: it arrives later."""
+        self.now += self.random.choice((SECOND_US, 20 * SECOND_US, MINUTE_US))
+        self.readings(patient, [patient.wearer.row(metric, value, at, self.now) for value, at in sent])
 
     def backlog(self) -> None:
         """No tick and no reading gets through for a while; then all of it comes at once, and ticks with it or after."""

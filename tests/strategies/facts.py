@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tests.oracle import Oracle
 from tests.oracle_medians import Patient
@@ -10,6 +10,7 @@ from tests.oracle_series import NEVER_TICKED, MedianMachine, Series, beyond
 from vitals.journal import Episode
 from vitals.metrics import MINUTE_US
 from vitals.metrics import SECOND_US as SECOND
+from vitals.readings import Flag
 
 IN_A_DELAY = "a crash inside a delay"
 JUMP = "a jump over an hour"
@@ -17,11 +18,14 @@ SWAP = "a device swap"
 NEW_POLICY = "a policy change inside an episode"
 TWO_SITES = "two sites"
 NIGHTFALL = "a switch of day and night"
-REQUIRED = (IN_A_DELAY, JUMP, SWAP, NEW_POLICY, TWO_SITES, NIGHTFALL)
+REPEATED = "a repeated reading of a clock that runs ahead"
+REQUIRED = (IN_A_DELAY, JUMP, SWAP, NEW_POLICY, TWO_SITES, NIGHTFALL, REPEATED)
 """The classes of which a run must have enough."""
 REASONS = {"device removed", "no data", "site silent", "too few readings", "closed", "moving", "no activity data"}
-REASONS |= {"no glucose data", "no usual rate"}
+REASONS |= {"no glucose data", "no usual rate", "reached"}
 JUMP_US = 60 * MINUTE_US
+RING_US = 180 * MINUTE_US
+"""What the ring of glucose holds."""
 
 
 class _Before(NamedTuple):
@@ -37,6 +41,17 @@ class Witness(Oracle):
     def __init__(self, partition: int = 0, partitions: int = 1) -> None:
         super().__init__(partition, partitions)
         self.facts: set[str] = set()
+
+    def reading(self, key: bytes, each: Any) -> None:
+        """A reading, and whether it is one of a clock that runs ahead and was there before."""
+        series = self.patients[key].series.get(int(each["metric"]))
+        before = None if series is None else series.suspect
+        super().reading(key, each)
+        if series is not None and int(each["flags"]) & Flag.CLOCK_SUSPECT and before is not None:
+            if series.suspect is before:
+                self.facts.add(REPEATED)
+            elif before[0] != each["device"].tobytes():
+                self.facts.add("two devices whose clocks run ahead")
 
     def tick(self, moves: list[tuple[int, int]]) -> None:
         """Ticks, and whether a clock ran for more than an hour at once."""
@@ -112,6 +127,8 @@ class Witness(Oracle):
         for told in self.told:
             if isinstance(told.what, Episode):
                 self.facts.add(f"an episode of {told.what.rule}")
+                if told.what.change == "open" and told.what.at - told.what.since > RING_US:
+                    self.facts.add("a run longer than the ring")
                 if told.what.reason in REASONS:
                     self.facts.add(f"an episode with the reason {told.what.reason}")
         return self.facts
@@ -119,12 +136,14 @@ class Witness(Oracle):
 
 def rules(patient: Patient) -> tuple[object, ...]:
     """The rules of a policy, without its number."""
-    return patient.policy.thresholds, patient.policy.signals, patient.policy.windows
+    policy = patient.policy
+    glucose = policy.sustained, policy.rates, policy.forecasts
+    return policy.thresholds, policy.signals, policy.windows, *glucose
 
 
 def is_open(series: Series) -> bool:
     """Whether a physiological episode of a series is open."""
-    return any(each.level for each in series.machines.values()) or any(each.level for each in series.medians.values())
+    return series.worst() > 0
 
 
 def delayed(patient: Patient, series: Series, clock: int) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from vitals import news2
 from vitals.devices import DEVICE_TYPES, DeviceType
@@ -16,14 +16,22 @@ from vitals.policies import (
     HEART_RATES,
     HIGH,
     LOW,
+    GlucoseRule,
     Night,
     Policy,
     UsualRate,
 )
+from vitals.policy_glucose import FORECASTS, SUSTAINED
+from vitals.policy_glucose import RATES as SLOPES
 
+Judging = TypeVar("Judging", bound=GlucoseRule)
 SUGARS = (45, 53, 53.4, 53.5, 54, 58, 59, 60, 69, 69.5, 70, 74, 75, 80, 120, 240, 241, 250, 250.5, 251, 389, 390, 400)
 """mg/dL at and between the limits of the low and high rules, ascending."""
 MMOLS = (2.97, 2.99, 3.0, 3.85, 3.88, 3.9, 4.2, 13.3, 13.87, 13.9, 22.2)
+SLIDES = (60, 72, 90, 120, 149, 151, 170, 185, 260)
+"""mg/dL from which glucose begins to fall or rise."""
+SPEEDS = (0, 0, -0.5, -1, -2, -2.2, -3, -3.4, -5, -12, 0.5, 1, 2, 3, 3.4, 5, 12)
+"""mg/dL/min at and around the rates of the rules, and one that no body has."""
 RATES = (34, 36, 38, 39, 40.5, 41, 43, 60, 61.5, 128, 130.5, 140, 148, 150, 151)
 """/min at and between the limits of the window rules."""
 STRIDES = (0, 0, 0, 0, 4, 5, 5.001, 70)
@@ -183,7 +191,29 @@ WIDE = DEFAULT.model_copy(
     }
 )
 """Other limits, and no rule for high glucose nor for silence of glucose."""
+WATCHFUL = DEFAULT.model_copy(
+    update={
+        "sustained": (SUSTAINED[0].model_copy(update={"on_span_us": 20 * MINUTE_US}), SUSTAINED[1]),
+        "rates": (SLOPES[0].model_copy(update={"rate": 2, "off_rate": 1}), SLOPES[1]),
+        "forecasts": FORECASTS,
+    }
+)
+"""Every rule that judges glucose readings one by one."""
+PATIENT = DEFAULT.model_copy(
+    update={
+        "sustained": (SUSTAINED[1].model_copy(update={"limit": 140, "quick_limit": 130, "on_span_us": 240 * MINUTE_US}),
+                      SUSTAINED[0].model_copy(update={"limit": 75, "quick_limit": 75, "on_span_us": 200 * MINUTE_US})),
+        "rates": (SLOPES[0].model_copy(update={"gate": 75, "on_span_us": 5 * MINUTE_US, "slow_span_us": MINUTE_US}),),
+        "forecasts": (FORECASTS[0].model_copy(update={"limit": 70, "off_limit": 70, "horizon_us": 10 * MINUTE_US,
+                                                      "forecast": "ar2"}),),
+    }
+)  # fmt: skip
+"""Other numbers for most of them, and spans that the ring does not hold."""
 MOVED = (_moved("low", 10), _moved("low", -15), _moved("high", -10))
+
+
+def _of_names(rules: tuple[Judging, ...], others: tuple[Judging, ...]) -> tuple[Judging, ...]:
+    return tuple(rule for rule in rules if rule.name in [each.name for each in others])
 
 
 def _by_night(day: Policy, night: Policy, zone: str, begins: str, ends: str) -> Policy:
@@ -195,6 +225,8 @@ def _by_night(day: Policy, night: Policy, zone: str, begins: str, ends: str) -> 
         thresholds=tuple(rule for rule in night.thresholds if rule.name in names),
         windows=tuple(rule for rule in night.windows if rule.name in names),
         signals=tuple(rule for rule in night.signals if rule.metric in metrics),
+        sustained=_of_names(night.sustained, day.sustained), rates=_of_names(night.rates, day.rates),
+        forecasts=_of_names(night.forecasts, day.forecasts),
     )  # fmt: skip
     return day.model_copy(update={"night": own})
 
@@ -205,6 +237,8 @@ NIGHTS = (
     _by_night(QUICK, MOVED[0], "Asia/Kathmandu", "04:10", "05:00"),
     _by_night(HASTY, MOVED[1], "America/St_Johns", "18:55", "01:00"),
     _by_night(DEFAULT, MOVED[2], "Nowhere/Known", "00:00", "12:00"),
+    _by_night(WATCHFUL, PATIENT, "Europe/Berlin", "00:10", "01:30"),
+    _by_night(PATIENT, WATCHFUL, "Etc/UTC", "22:30", "01:18"),
 )
 """Nights that begin or end within the first hours of a ward; of a zone that nobody knows there is only the day."""
 
@@ -217,4 +251,18 @@ def above_usual(zone: str, begins: str, ends: str, *, nights: int) -> Policy:
 
 
 HEARTS = (RESTING, SHAKY, SCORED, SWEET)
-POLICIES = (DEFAULT, QUICK, BARE, HASTY, WIDE, *HEARTS, *MOVED, *NIGHTS)
+LASTING = DEFAULT.model_copy(
+    update={
+        "thresholds": tuple(
+            rule.model_copy(
+                update={"levels": (rule.levels[0].model_copy(update={"prolonged_us": after}), rule.levels[1])}
+            )
+            for rule, after in ((LOW, 12 * MINUTE_US), (HIGH, 5 * MINUTE_US))
+        )
+    }
+)
+"""Level 1 is prolonged after some readings."""
+POLICIES = (
+    *(DEFAULT, LASTING, LASTING, QUICK, BARE, HASTY, WIDE),
+    *(*MOVED, *NIGHTS, *HEARTS, WATCHFUL, WATCHFUL, PATIENT, PATIENT),
+)

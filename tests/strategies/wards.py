@@ -166,9 +166,11 @@ class Ward:
             at = since - self.random.choice((1, SECOND_US, 5 * MINUTE_US))
             self.readings(patient, [old.row(metric, value, at, self.now)])
 
-    def policy(self, patient: Patient) -> None:
-        """Other rules for somebody."""
-        patient.policy = self.random.choice(POLICIES).model_copy(update={"version": self.random.randint(1, 9)})
+    def policy(self, patient: Patient, policy: Policy | None = None) -> None:
+        """Other rules for somebody, those of a ``policy`` or any."""
+        patient.policy = (policy or self.random.choice(POLICIES)).model_copy(
+            update={"version": self.random.randint(1, 9)}
+        )
         self.tell(patient)
 
     def rebind(self) -> None:

@@ -35,6 +35,7 @@ from vitals.devices import DEVICE_TYPES
 from vitals.errors import InputError
 from vitals.metrics import GLUCOSE, MINUTE_US
 from vitals.policies import DEFAULT, Policy
+from vitals.policy_edits import edited
 from vitals.readings import READING, Flag
 from vitals.steps import Records
 from vitals.topics import BINDINGS, READINGS, readings_topic, ticks_topic
@@ -201,13 +202,39 @@ POLICY = DEFAULT.model_copy(
 )
 
 
+WATCHFUL = edited(
+    DEFAULT,
+    ["low_soon=on", "glucose_falling=on", "glucose_falling.rate=2", "glucose_rising=on", "low_sustained=on",
+     "low_sustained.for=15", "high_sustained=on"],
+)  # fmt: skip
+
+
+@settings(max_examples=40)
+@given(
+    st.sampled_from([1, 5, 15]),
+    st.lists(
+        st.tuples(st.sampled_from([1, 1, 1, 1, 2, 3]), st.sampled_from([0, -1, -2.5, -3.5, -3.5, 2, 4, -12])),
+        min_size=4,
+        max_size=40,
+    ),
+)
+def test_few_ticks_are_enough_for_rules_that_cannot_judge_every_reading(interval: int, drawn: list[tuple[int, float]]):
+    """A rate is unknown G after the last reading that had a slope, while readings come."""
+    at, value, points = 0, 170.0, dict[int, float]()
+    for step, speed in drawn:
+        at += step * interval
+        value = min(max(value + speed * step * interval, 41), 399)
+        points[at] = value
+    same(export(points, interval), policy=WATCHFUL)
+
+
 @settings(max_examples=60)
 @given(
     st.sampled_from([1, 5, 15]),
     st.lists(
         st.tuples(st.sampled_from([0, 1, 1, 1, 1, 1, 2, 3, 5, 30]), st.integers(30, 420)), min_size=1, max_size=40
     ),
-    st.sampled_from([DEFAULT, POLICY]),
+    st.sampled_from([DEFAULT, POLICY, WATCHFUL]),
 )
 def test_few_ticks_decide_what_every_tick_decides_for_any_readings(
     interval: int, drawn: list[tuple[int, int]], policy: Policy
@@ -227,6 +254,16 @@ def test_a_policy_of_another_kind_gets_every_tick():
     log = build("p7", [regular([90] * 5)], None)
     assert len(feed.needed(log, DEFAULT.model_copy(update={"windows": windows}))) == log.ticks
     assert len(feed.needed(log, DEFAULT)) < 6
+
+
+def test_a_forecast_rule_is_scored_as_the_forecasts_are():
+    """The same lows, the same 45 minutes, the same half hour in which no second alarm counts."""
+    rules = edited(DEFAULT, ["low_soon=on", "low_soon.limit=70"]).model_copy(update={"version": 2})
+    person = report_of(course(10, 5), policy=rules).people[0]
+    scores = {(score.target, score.alarm): score for score in person.scores}
+    rule, predicted = scores["below 70", "rule low_soon"], scores["below 70", "predicted ar2-line"]
+    assert (rule.events, rule.hits, rule.false, rule.lead_median) == (5, 5, 0, predicted.lead_median)
+    assert ("low_soon", 1, 5) in {(each.rule, each.level, each.count) for each in person.episodes}
 
 
 def test_two_devices_of_one_metric_are_refused():

@@ -94,6 +94,7 @@ def test_the_bounds_in_the_text_are_the_numbers_in_the_code():
     text = section()
     assert f"at most {bounds.QUICK_MINUTES.most:g} min at the off limit" in text
     assert f"and {bounds.SLOW_MINUTES.most:g} min at the limit" in text
+    assert "once it has lasted {} to {} min".format(*bounds.PROLONGED_MINUTES) in text
     least, most = (steps * bounds.STEP_US / MINUTE_US for steps in bounds.WINDOW_STEPS)
     assert f"A window is {least:g} to {most:g} min" in text
     assert f"asks for {bounds.WINDOW_SUCCESSIVE.least} to {bounds.WINDOW_SUCCESSIVE.most} successive T" in text
@@ -137,6 +138,8 @@ def test_an_urgent_low_cannot_be_switched_off_nor_put_to_sleep(policy: Policy, t
          "rule heart_rate_high is there 2 times"),
         (with_level(2, limit=70, quick_limit=70), "low 2 limit is 70: give one below the limit of low 1, 70"),
         (with_level(2, "high", limit=240, quick_limit=240), "high 2 limit is 240: give one above the limit of high 1"),
+        (with_level(1, prolonged_us=20 * MINUTE_US), "low 1 prolonged_us is 20: give 30 to 240 min, in µs"),
+        (with_level(2, prolonged_us=60 * MINUTE_US), "low 2 prolonged_us is there: leave it out"),
         (with_level(1, "high", priority="high"), "high 1 priority is high: give low or medium"),
         (with_level(1, "high", **response(HIGH.levels[0], all_us=MINUTE_US)), "high 1 all_us comes before lead_us"),
         (with_window(0, on_above=90), "heart_rate_high on_above is 90: give 100 to 200 /min"),

@@ -245,7 +245,7 @@ def test_only_those_with_business_at_the_edge_are_on_it() -> None:
     """Kafka and the database ask nobody who they are: no device's network leads to them."""
     assert FILE["networks"]["data"]["internal"] is True
     edge = {name for name, service in SERVICES.items() if "edge" in service["networks"]}
-    assert edge == {"mosquitto", "bridge", "prove", "gateway", "dashboard", "grafana"}
+    assert edge == {"mosquitto", "bridge", "prove", "gateway", "dashboard", "alertmanager", "grafana"}
     assert set(SERVICES["mosquitto"]["networks"]) == {"edge"}
     data_only = {*BROKERS, "timescaledb", "prometheus"}
     assert all(SERVICES[name]["networks"] == ["data"] for name in data_only)

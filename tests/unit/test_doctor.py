@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from compose import cli, doctor, offers
 from compose.doctor import Finding
 from compose.offers import Offer, carry_out, package
+from compose.servers import tools
 
 RUNNER = CliRunner()
 
@@ -186,6 +187,44 @@ def test_the_doctor_with_yes_runs_what_it_offers(sick: list[Sequence[str]]) -> N
     assert sick == [("apt-get", "install", "mosquitto")]
     assert isinstance(json.loads(result.stdout), list)
     assert "apt-get install mosquitto" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("program", "command"),
+    [("psql", "postgresql-client"), ("mosquitto_sub", "mosquitto-clients"), ("kcat", "kcat")],
+)
+def test_a_program_that_one_command_needs_is_looked_for_and_said_for_what(
+    program: str, command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A benchmark that leaves out its yardstick says so after minutes; and nothing of Vigil is missing without it."""
+    monkeypatch.setenv("PATH", machine(tmp_path, "apt-get")["PATH"])
+    monkeypatch.setenv("VIGIL_CACHE", str(tmp_path / "none"))
+    found = {each.name: each for each in doctor.examine(tmp_path)}[program]
+    assert (found.state, found.found) == ("note", "not installed")
+    assert found.remedy.startswith("make bench compares")
+    assert str(found.offer).split()[-1] == command
+    machine(tmp_path, program)
+    assert {each.name: each for each in doctor.examine(tmp_path)}[program].state == "ok"
+
+
+@pytest.mark.parametrize("program", tools.PACKAGES)
+def test_what_the_tests_check_files_with_is_looked_for_in_the_cache_too(
+    program: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its package would start a server of its own on this machine, so nobody is offered it."""
+    monkeypatch.setenv("PATH", machine(tmp_path, "apt-get", "dpkg-deb")["PATH"])
+    monkeypatch.setenv("VIGIL_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    found = {each.name: each for each in doctor.examine(tmp_path)}[program]
+    assert (found.state, found.offer) == ("note", None)
+    assert f"Debian's package {tools.PACKAGES[program]}" in found.remedy
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    assert "apt needs root" in tools.unavailable(program, tmp_path / "cache")
+    kept = tmp_path / "cache" / tools.PACKAGES[program]
+    kept.mkdir(parents=True)
+    (kept / program).write_text("")
+    assert tools.unavailable(program, tmp_path / "cache") == ""
+    assert {each.name: each for each in doctor.examine(tmp_path)}[program].found == str(kept / program)
 
 
 def test_this_very_machine_can_be_examined(tmp_path: Path) -> None:

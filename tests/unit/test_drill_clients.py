@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 from uuid import UUID
 
@@ -27,6 +28,7 @@ from compose.drills.crowds import (
     judge_waiting,
 )
 from compose.drills.deaf import Deaf, kernel_bytes
+from compose.drills.frame import Frame
 from runtime.clock import SystemClock
 from runtime.testing.clock import ManualClock
 from runtime.testing.waiting import until
@@ -271,6 +273,46 @@ def test_the_judge_is_given_as_many_times_as_there_are_clients():
     watch.deaf.pop()
     with pytest.raises(ValueError, match="longer"):
         clients._heard(watch)
+
+
+# ---- how late alerts are for the others
+
+
+def compared(before_ms: float, after_ms: float, slow: int = 20) -> list[str]:
+    """What the drill says of two halves of 500 alerts, of which so many came so late and the others after 10 ms."""
+    crossings, events = {}, []
+    for half, late_ms in enumerate((before_ms, after_ms)):
+        for number in range(500):
+            alert = UUID(int=half * 1000 + number + 1)
+            at = half * 1_000_000 + number * 1000
+            crossings[alert] = SimpleNamespace(alert=alert, at=at)
+            delay_us = round(1000 * (late_ms if number < slow else min(10.0, late_ms)))
+            events.append(Got(0, (1, number), alert, "open", at + delay_us))
+    frame = Frame(cast("Any", None), Path(), lambda _: None)
+    duty = cast("Any", SimpleNamespace(crossings=crossings))
+    steady = Record("s", steady=True, events=list(events), connections=1, stalls=0, kills=0)
+    clients._compare(frame, duty, [steady], (0, 1_000_000, 2_000_000))
+    return frame.verdict.differences
+
+
+@pytest.mark.parametrize(
+    ("before_ms", "after_ms", "said"),
+    [
+        (60.0, 119.0, 0),
+        (60.0, 121.0, 1),
+        (60.0, 525.0, 1),
+        (165.0, 240.0, 0),
+        (165.0, 337.0, 1),
+    ],
+)
+def test_clients_that_never_read_slow_nobody(before_ms: float, after_ms: float, said: int):
+    """A gateway that wrote a whole replay in one turn was 61 and 165 ms before, 525 and 337 beside such clients."""
+    assert len(compared(before_ms, after_ms)) == said
+
+
+def test_one_late_alert_in_five_hundred_is_no_slowness():
+    """The 99th percentile is for that: one collection of cycles must not fail the drill."""
+    assert compared(20.0, 500.0, slow=4) == []
 
 
 class Never:

@@ -155,7 +155,7 @@ async def test_a_kill_of_a_replay_that_meets_a_process_at_its_end_goes_on(proces
     """The drill waits for the next process, as after any kill, and has failed: it was to try what a kill does."""
     await ended(process)
     kills, verdict = [killing.Kill(NAME, 0.5)], Verdict()
-    await killing.carry_out(kills, stack(process), lambda: 1.0, SystemClock(), print, verdict)
+    await killing.carry_out(kills, stack(process), lambda: 1.0, SystemClock(), print, verdict=verdict)
     assert kills[0].away_seconds == 0.5
     assert verdict.differences == [MISSED]
 

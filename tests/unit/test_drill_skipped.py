@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from compose.drills import broker, browser, disk, killing
+from compose.drills import broker, browser, disk, engine, killing
 from compose.drills.frame import SKIPPED, Frame, Skip, conduct
 from vitals.errors import InputError, StateError
 
@@ -130,3 +130,12 @@ def test_a_port_that_somebody_else_has_is_one_line():
             killing.occupied(port)
     with killing.occupied(port), pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port))
+
+
+async def test_the_engine_drill_is_skipped_without_the_tests(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    """An installed Vigil has no oracle, and a drill without a judge would pass whatever happens."""
+    monkeypatch.setattr(engine, "ROOT", tmp_path)
+    assert await engine.run(engine.DrillOptions(as_json=True)) == SKIPPED
+    assert json.loads(capsys.readouterr().out)["skipped"].startswith("the oracle is part of the tests")

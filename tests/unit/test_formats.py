@@ -17,9 +17,9 @@ from vitals.codecs.state import decode
 from vitals.snapshots import Format
 
 KNOWN = {
-    Format("processor", 1): "2f248333d0102ca2",
-    Format("manager", 1): "e61fc09be8d2c73a",
-    Format("registry", 1): "b8a65e5fd7633677",
+    Format("processor", 2): "b75f8874e6cd14c3",
+    Format("manager", 2): "5eb212d9efbba7c9",
+    Format("registry", 2): "da610672a5e2d64a",
 }
 """The digest of what a state of this version holds."""
 

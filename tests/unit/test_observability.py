@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -18,12 +19,16 @@ from tests.metrics import TARGET_LABELS, VALUES, of_the_process, registered
 
 OBSERVABILITY = Path(__file__).parents[2] / "compose" / "observability"
 PROMETHEUS, GRAFANA = OBSERVABILITY / "prometheus", OBSERVABILITY / "grafana"
+EXAMPLE = OBSERVABILITY / "alertmanager" / "example.yaml"
 BOARDS = sorted((GRAFANA / "dashboards").glob("*.json"))
 METRICS = registered()
 SERIES = {series: metric for metric in METRICS.values() for series in metric.series}
 OTHERS = {"up", *of_the_process()}
 """Series that Prometheus makes itself, and those of the client library; their labels are the target's."""
 PANELS = {"row", "stat", "timeseries"}
+SEVERITIES = {"page", "ticket", "always"}
+"""Of an alarm; one that always rings is what a silence is known by."""
+ALWAYS = "VigilWatchdog"
 LEGEND = re.compile(r"\{\{ *(\w+) *\}\}")
 
 
@@ -121,7 +126,7 @@ def test_every_rule_says_what_it_is_how_urgent_and_when() -> None:
     assert len(set(names)) == len(names)
     for rule in rules():
         assert set(rule) <= {"alert", "expr", "for", "labels", "annotations"}, rule["alert"]
-        assert rule["labels"]["severity"] in {"page", "ticket"}, rule["alert"]
+        assert rule["labels"]["severity"] in SEVERITIES, rule["alert"]
         assert rule["annotations"]["summary"], rule["alert"]
         if "for" in rule:
             assert promql.parse_duration(rule["for"]).total_seconds() > 0
@@ -177,19 +182,94 @@ def test_prometheus_reads_the_rules_and_asks_every_service_of_the_composition() 
     assert set(group["targets"]) == wanted
 
 
-@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool (Debian: prometheus) is not installed")
+def test_prometheus_tells_the_alertmanager_of_the_composition() -> None:
+    """Alarms that ring where nobody listens are a page in a browser."""
+    (manager,) = loaded(PROMETHEUS / "prometheus.yaml")["alerting"]["alertmanagers"]
+    (group,) = manager["static_configs"]
+    service = loaded(OBSERVABILITY.parent / "compose.yaml")["services"]["alertmanager"]
+    (target,) = group["targets"]
+    assert target.partition(":")[0] == "alertmanager"
+    assert f"localhost:{target.partition(':')[2]}/" in service["healthcheck"]["test"][-1]
+    (secret,) = service["secrets"]
+    assert f"--config.file=/run/secrets/{secret['target']}" in service["command"]
+
+
+def test_every_urgency_has_somebody_who_is_told() -> None:
+    """A route on a word that no rule has wakes nobody."""
+    example = loaded(EXAMPLE)
+    names = {receiver["name"] for receiver in example["receivers"]}
+    routed = {matcher.partition(" = ")[2]: route["receiver"] for route in example["route"]["routes"]
+              for matcher in route["matchers"]}  # fmt: skip
+    assert {*routed.values(), example["route"]["receiver"]} == names
+    assert set(routed) == SEVERITIES - {"ticket"}
+    alarms = {rule["alert"] for rule in rules()}
+    for rule in example["inhibit_rules"]:
+        for matcher in (*rule["source_matchers"], *rule["target_matchers"]):
+            assert matcher.partition(" = ")[2] in alarms
+
+
+@pytest.mark.parametrize(("severity", "receiver"), [("page", "pages"), ("ticket", "tickets"), ("always", "watchdog")])
+def test_alertmanager_itself_takes_the_example_and_tells_the_right_one(severity: str, receiver: str) -> None:
+    """Its own tool reads the file and follows the routes."""
+    program = tool("amtool")
+    ran(EXAMPLE.parent, program, "check-config", EXAMPLE.name)
+    words = ("config", "routes", "test", f"--config.file={EXAMPLE.name}", f"severity={severity}", "alertname=x")
+    assert ran(EXAMPLE.parent, program, *words).split() == [receiver]
+
+
+def tool(name: str) -> str:
+    """A program of Prometheus' own; skips with the reason that the testbed gives, or with where to have it from."""
+    found = os.environ.get(f"VIGIL_TEST_{name.upper()}") or shutil.which(name)
+    if found is None:
+        pytest.skip(os.environ.get("VIGIL_TEST_ALLOW_SKIP", f"{name} is not on the PATH; make test brings it"))
+    return found
+
+
+def ran(cwd: Path, *words: str) -> str:
+    """What a program says; it must be content."""
+    done = subprocess.run(words, cwd=cwd, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
 def test_prometheus_itself_takes_the_rules_and_they_ring_when_they_should() -> None:
     """Its own tool runs them over made-up series; the other tests need nothing but a parser."""
-    for words in (("check", "config", "prometheus.yaml"), ("test", "rules", "rules.test.yaml")):
-        subprocess.run(["promtool", *words], cwd=PROMETHEUS, check=True, timeout=60)
+    program = tool("promtool")
+    ran(PROMETHEUS, program, "check", "config", "prometheus.yaml")
+    ran(PROMETHEUS, program, "test", "rules", "rules.test.yaml")
 
 
-def test_the_rules_have_tests_of_their_own() -> None:
-    """A threshold that is typed wrongly is valid everywhere."""
-    tested = loaded(PROMETHEUS / "rules.test.yaml")
-    named = {each["alertname"] for test in tested["tests"] for each in test["alert_rule_test"]}
-    assert named <= {rule["alert"] for rule in rules()}
-    assert len(named) >= 8
+def test_a_threshold_that_is_typed_wrongly_is_found(tmp_path: Path) -> None:
+    """The test above would pass as well if its series said nothing."""
+    program = tool("promtool")
+    text = (PROMETHEUS / "rules.yaml").read_text(encoding="utf-8")
+    assert "> 100000" in text
+    (tmp_path / "rules.yaml").write_text(text.replace("> 100000", "> 1000000"), encoding="utf-8")
+    shutil.copy(PROMETHEUS / "rules.test.yaml", tmp_path)
+    done = subprocess.run(
+        [program, "test", "rules", "rules.test.yaml"], cwd=tmp_path, capture_output=True, timeout=120, check=False
+    )
+    assert done.returncode != 0
+    assert b"VigilSinkBehind" in done.stdout + done.stderr
+
+
+def test_every_alarm_is_seen_silent_then_ringing_then_over() -> None:
+    """A threshold or a duration that is typed wrongly is valid everywhere; one that never ends wakes for nothing."""
+    seen: dict[str, set[str]] = {}
+    for test in loaded(PROMETHEUS / "rules.test.yaml")["tests"]:
+        by_alarm: dict[str, list[tuple[float, bool]]] = {}
+        for each in test["alert_rule_test"]:
+            at = promql.parse_duration(each["eval_time"]).total_seconds()
+            by_alarm.setdefault(each["alertname"], []).append((at, bool(each["exp_alerts"])))
+        for alarm, looks in by_alarm.items():
+            rings = [at for at, ringing in looks if ringing]
+            quiet = [at for at, ringing in looks if not ringing]
+            found = seen.setdefault(alarm, set())
+            if rings:
+                found |= {"rings"} | {"before" for at in quiet if at < min(rings)}
+                found |= {"over" for at in quiet if at > max(rings)}
+    wanted = {rule["alert"]: {"before", "rings", "over"} for rule in rules()} | {ALWAYS: {"rings"}}
+    assert seen == wanted
 
 
 @pytest.mark.parametrize("path", BOARDS, ids=lambda path: path.stem)

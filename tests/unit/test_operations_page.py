@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from compose.process import LOG_BYTES_MAX, ProcessSpec
 from compose.servers import probes
 from compose.supervisor import ALIVE_ASKS_MIN, Backoff
 from runtime import service
+from runtime.settings import load
+from stream.settings import ProcessSettings
 from tests.metrics import VALUES, of_the_process, registered
 
 ROOT = Path(__file__).parents[2]
@@ -20,7 +23,7 @@ PAGE = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
 ROW = re.compile(
     r"^\| `([a-z_]+)` \| (counter|gauge|histogram) \|([^|]*)\| ([^|]+) \| ([^|]+) \| ([^|]+) \|$", re.MULTILINE
 )
-ALARM = re.compile(r"^\| `(Vigil\w+)` \| ([^|]+) \| (page|ticket) \| ([^|]+) \|$", re.MULTILINE)
+ALARM = re.compile(r"^\| `(Vigil\w+)` \| ([^|]+) \| (page|ticket|always) \| ([^|]+) \|$", re.MULTILINE)
 
 
 def alarms() -> dict[str, dict[str, Any]]:
@@ -84,6 +87,26 @@ def test_the_numbers_of_the_supervisor_on_the_page_are_the_codes():
     assert f"moved aside at {LOG_BYTES_MAX // 2**20} MiB" in text
     for code in (service.EXIT_OK, service.EXIT_ERROR, service.EXIT_SETTINGS, service.EXIT_FAULT, service.EXIT_HUNG):
         assert f"\n| {code} | " in PAGE
+
+
+def test_the_example_of_a_second_processor_is_one_that_runs():
+    """Who copies it at night must not find out that it names a port, a service or a setting that is none."""
+    ((block,),) = [re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)]
+    more = yaml.safe_load(block)["services"]
+    services = yaml.safe_load((ROOT / "compose" / "compose.yaml").read_text())["services"]
+    wider = yaml.safe_load((ROOT / "compose" / "observability" / "prometheus" / "prometheus.yaml").read_text())
+    (name,) = set(more) - set(services)
+    extends = more[name]["extends"]
+    assert (extends["file"], services[extends["service"]]["command"]) == ("compose.yaml", ["process"])
+    assert set(more[name]["environment"]) == {"VIGIL_INSTANCE"}
+    load(ProcessSettings, instance=more[name]["environment"]["VIGIL_INSTANCE"])
+    told = json.loads(more["dashboard"]["environment"]["VIGIL_HEALTH_PORTS"])
+    known = json.loads(services["dashboard"]["environment"]["VIGIL_HEALTH_PORTS"])
+    port = services["process"]["environment"]["VIGIL_HEALTH_PORT"]
+    assert told == known | {name: f"{name}:{port}"}
+    assert f"`{name}:{port}` to the targets" in PAGE
+    assert f"{extends['service']}:{port}" in wider["scrape_configs"][0]["static_configs"][0]["targets"]
+    assert f"`VIGIL_PARTITIONS` ({services['process']['environment']['VIGIL_PARTITIONS']} here)" in PAGE
 
 
 def test_every_secret_of_the_composition_is_explained():

@@ -13,7 +13,8 @@ from vitals.metrics import MINUTE_US
 from vitals.policies import DEFAULT, HIGH, LOW, Policy
 from vitals.policy_edits import edited
 from vitals.policy_files import parse
-from vitals.policy_text import OFF, RULE, Difference, differences, facts, table
+from vitals.policy_text import OFF, Difference, differences, facts, table
+from vitals.policy_words import RULE
 
 
 def changed(*changes: str) -> list[Difference]:
@@ -75,7 +76,7 @@ def test_a_rule_goes_and_comes_back_as_the_default_has_it():
         ("low.1.for=-1", "no number of minutes: low.1.for=-1"),
         ("low.1.for=1e300", "no number of minutes"),
         ("low.3.limit=60", "a change of nothing that a policy has: low.3.limit=60 (low.1 and low.2 have limit, for"),
-        ("low.1.colour=red", "(low.1 and low.2 have limit, for, priority, repeat, hold, lead, all)"),
+        ("low.1.colour=red", "(low.1 and low.2 have limit, for, priority, repeat, hold, lead, all, prolonged)"),
         (
             "heart_rate_low.above=100",
             "(heart_rate_low has at_most, steps, artefact, priority, repeat, hold, lead, all)",

@@ -147,7 +147,7 @@ def test_a_site_counts_as_enrolled_when_its_patient_wears_the_device_under_the_s
 def test_patients_are_found_by_id_and_synthetic_ones_are_not():
     """Commands about a patient carry label and site from here; nobody may take the proof out of service."""
     patients = registered("ward-a", "ward-b")
-    assert patients.find(patient_id("bed-1")) == Known("bed-1", 1)
+    assert patients.find(patient_id("bed-1")) == Known("bed-1", 1, worn=False)
     assert patients.find(patient_id(patient_name("ward-a"))) is None
     assert (patients.sites, patients.proved_sites) == ({"ward-a": 1, "ward-b": 2}, [1, 2])
 

@@ -7,9 +7,14 @@ from collections.abc import Sequence
 import pytest
 
 from stream.processor import Processor
+from tests import oracle_bytes
 from tests.logs import LATE, T0, Log, Said, episodes, row, said, worn
+from tests.oracle import Oracle
 from vitals.devices import DEVICE_TYPES
+from vitals.journal import Episode
 from vitals.metrics import MINUTE_US
+from vitals.policies import DEFAULT, LOW
+from vitals.policy_edits import edited
 from vitals.readings import Flag
 from vitals.steps import Output
 
@@ -264,3 +269,71 @@ def test_an_episode_names_its_patient_policy_and_answer() -> None:
     assert (episode.label, episode.site, episode.device, episode.unit) == ("ann", 1, "cgm-1", "mg/dL")
     assert (episode.limit, episode.value, episode.value_at, episode.policy) == (54, 50, T0, 1)
     assert (episode.response.repeat_us, episode.category) == (5 * MINUTE_US, "physiological")
+
+
+def prolonged(readings: Sequence[Reading], *rules: str, every: int = 5) -> list[Episode]:
+    """The episodes of a patient for whom a low of level 1 is prolonged after 30 min, and what the oracle says."""
+    log = Log()
+    log.site(1)
+    policy = edited(DEFAULT, ["low.1.prolonged=30", *rules])
+    log.patient("ann", worn("ann", "cgm-1", KINDS[every], T0 - 600 * MINUTE_US), policy=policy)
+    log.tick(T0 - MINUTE_US)
+    for at, value in readings:
+        log.readings(row("ann", value, T0 + at * MINUTE_US))
+    found = log.run(Processor(0, 1))
+    assert [each.value for each in found] == [each.value for each in oracle_bytes.outputs(Oracle().read(log.records()))]
+    return episodes(found, "low")
+
+
+def short(found: list[Episode]) -> list[str]:
+    return [f"{(each.at - T0) // MINUTE_US} {each.change} {each.level} {each.priority}" for each in found]
+
+
+def test_a_low_that_lasts_rises_within_its_level() -> None:
+    """Somebody at 65 for two hours needs another answer than somebody at 65 for five minutes; the limit is the same."""
+    found = prolonged([(at, 65) for at in range(0, 50, 5)] + [(50, 76), (55, 76)])
+    assert short(found) == [
+        "5 open 1 medium", "35 rise 1 high", "50 returning 1 high", "55 clear 0 high",
+    ]  # fmt: skip
+    assert [each.reason for each in found] == ["", "prolonged", "prolonged", "prolonged"]
+    assert [(each.limit, each.response) for each in found[1:3]] == [(70, LOW.levels[1].response)] * 2
+    assert found[1].evidence is not None
+    assert (found[1].evidence.level, found[1].evidence.count) == (1, 8)
+
+
+def test_the_time_counts_from_the_level_not_from_the_episode() -> None:
+    """Who came up from 50 to 60 is getting better: half an hour at level 1 is counted from there."""
+    low = [(0, 50), *[(at, 60) for at in range(5, 60, 5)]]
+    assert short(prolonged(low)) == [
+        "0 open 2 high", "5 returning 2 high", "10 lower 1 medium", "40 rise 1 high",
+    ]  # fmt: skip
+
+
+def test_what_is_getting_better_at_that_moment_does_not_rise() -> None:
+    """Within the limit there is nothing to hurry for; beyond it again there is."""
+    readings = [(at, 65) for at in range(0, 35, 5)] + [(35, 71), (40, 72), (45, 69), (50, 69)]
+    assert short(prolonged(readings)) == [
+        "5 open 1 medium", "35 returning 1 medium", "45 rise 1 high",
+    ]  # fmt: skip
+
+
+def test_a_rise_to_level_two_and_back_begins_anew() -> None:
+    """At level 2 all has been asked for; level 1 after it is milder until it lasts again."""
+    readings = [(at, 65) for at in range(0, 45, 5)] + [(45, 50), *[(at, 61) for at in range(50, 95, 5)]]
+    assert short(prolonged(readings)) == [
+        "5 open 1 medium", "35 rise 1 high", "45 rise 2 high",
+        "50 returning 2 high", "55 lower 1 medium", "85 rise 1 high",
+    ]  # fmt: skip
+
+
+def test_the_usual_low_never_rises_by_lasting() -> None:
+    """Off by default: the table's announcements are what they were."""
+    assert short(prolonged([(at, 65) for at in range(0, 300, 5)], "low.1.prolonged=none")) == ["5 open 1 medium"]
+
+
+def test_a_gap_keeps_what_has_risen_and_the_next_reading_calls_as_it_did() -> None:
+    """Unknown clears nothing, neither the episode nor that it lasts."""
+    found = prolonged([*[(at, 65) for at in range(0, 40, 5)], (120, 65)])
+    assert short(found) == ["5 open 1 medium", "35 rise 1 high"]
+    late = prolonged([(0, 65), (5, 65), (120, 65)])
+    assert short(late) == ["5 open 1 medium", "120 rise 1 high"]

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 from runtime import service
+from runtime.collector import OBJECTS_MAX
 from runtime.kafka import KafkaUnavailable
 from runtime.observe import Readiness
 from runtime.service import EXIT_ERROR, EXIT_FAULT, EXIT_OK, EXIT_SETTINGS, run, run_code
@@ -54,7 +55,7 @@ def test_a_service_looks_for_cycles_rarely_but_does() -> None:
     """Each record of a poll is an object: with Python's own number they would be looked through again and again."""
     assert run_code(done, Settings, "migrate") == EXIT_OK
     assert gc.isenabled()
-    assert gc.get_threshold()[0] == service.OBJECTS_MAX
+    assert gc.get_threshold()[0] == OBJECTS_MAX
     assert gc.get_freeze_count() > 0
 
 

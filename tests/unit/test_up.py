@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
+
 from compose import up
 from compose.folder import Ready
+from compose.stack import Options, Stack
+from vitals.errors import InputError
 
 READY = Ready(
     feed="ws://127.0.0.1:1/feed",
@@ -37,3 +43,15 @@ def test_a_page_that_is_not_built_is_told():
 def test_the_json_line_names_fields_that_exist():
     """Scripts read the addresses by these names."""
     assert all(getattr(READY, name) is not None for name in up.FIELDS)
+
+
+async def test_more_processors_than_partitions_are_refused_before_anything_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """One without a partition never gets ready, and the start would wait for it for a quarter of an hour."""
+    monkeypatch.setenv("VIGIL_PARTITIONS", "2")
+    said: list[str] = []
+    with pytest.raises(InputError, match="more processors than partitions: 3 for 2"):
+        async with Stack(Options(root=tmp_path, processors=3), said.append):
+            pass
+    assert said == []

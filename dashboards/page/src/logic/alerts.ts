@@ -8,6 +8,7 @@ export type Service = server.Service;
 /** What makes a line in the feed: a whole alert, shelf or time out of service after one change. */
 export type Change = Alert | Shelf | Service;
 export type Heartbeat = server.Heartbeat;
+export type Unwatched = server.Unwatched;
 export type Welcome = server.Welcome;
 export type CommandAnswer = server.CommandAnswer;
 export type ServerMessage = server.FeedServer;

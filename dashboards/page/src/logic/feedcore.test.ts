@@ -62,14 +62,14 @@ describe("frames", () => {
     take(known, change(opened, "c1"));
     expect(known.cursor).toBe("c1");
     take(known, snapshot([], null));
-    take(known, { type: "heartbeat", cursor: "head", at: 0, state: "ok", age_ms: 0, where: [], clock_at: null, proofs: [] });
+    take(known, { type: "heartbeat", cursor: "head", at: 0, state: "ok", age_ms: 0, where: [], clock_at: null, proofs: [], unwatched: [] });
     expect(known.cursor).toBe("c1");
   });
   test("no heartbeat's between welcome and snapshot either: a break there would resume from an empty list", () => {
     const known = memory();
     const welcome = { type: "welcome", protocol: 1, server: "", name: "", role: "clinician", sites: null } as const;
     take(known, { ...welcome, recovered: false, cursor: null, heartbeat_seconds: 2, clock: "real" });
-    take(known, { type: "heartbeat", cursor: "head", at: 0, state: "ok", age_ms: 0, where: [], clock_at: null, proofs: [] });
+    take(known, { type: "heartbeat", cursor: "head", at: 0, state: "ok", age_ms: 0, where: [], clock_at: null, proofs: [], unwatched: [] });
     expect(known.cursor).toBeNull();
   });
   test("an unknown type changes nothing", () => {

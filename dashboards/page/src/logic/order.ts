@@ -1,5 +1,6 @@
 /** The worklist's order (RULES, *Worklist order*): one card per patient, the one who needs somebody first on top. */
 import { isListed, RANK, type Alert } from "./alerts";
+import { isDownward } from "./going";
 
 export interface Card {
   patient: string;
@@ -28,7 +29,7 @@ export function rank(alert: Alert): number {
 /** A low that falls, or a high that rises, faster than 1 mg/dL/min. */
 export function movesAway(alert: Alert, slope: number | null): boolean {
   if (slope === null || alert.metric !== "glucose" || alert.category !== "physiological") return false;
-  return alert.rule === "low" ? slope < -MOVING : slope > MOVING;
+  return isDownward(alert.rule) ? slope < -MOVING : slope > MOVING;
 }
 
 export function compare(a: Alert, b: Alert, around: Around): number {

@@ -6,7 +6,7 @@ import { stalledWords, untoldMs } from "./stalled";
 const name = (site: number): string => `ward-${"ab"[site - 1] ?? site}`;
 const at = (partition: number, site: number | null, seconds: number) => ({ partition, site, age_ms: seconds * 1000 });
 const beat = (where: Heartbeat["where"], state: Heartbeat["state"] = "stalled"): Heartbeat => ({
-  type: "heartbeat", cursor: "c", at: NOW, state, age_ms: 12_000, where, clock_at: null, proofs: [],
+  type: "heartbeat", cursor: "c", at: NOW, state, age_ms: 12_000, where, clock_at: null, proofs: [], unwatched: [],
 });
 const all = (): boolean => true;
 

@@ -2,13 +2,16 @@ import { describe, expect, test } from "vitest";
 import { burst } from "./burst";
 import { alert, NOW } from "./fixtures";
 import { hhmm, MINUTE } from "./times";
-import { isolated, next, nothingWords, refusal, sentence, spoken, who, why, word } from "./words";
+import { isolated, next, nothingWords, refusal, sentence, spoken, unwatchedWords, who, why, word } from "./words";
 
 const at = (minutes: number): string => hhmm(NOW + minutes * MINUTE);
 
 describe("an alert in one sentence", () => {
   test("why and next: value, limit, since, repeat and lead", () => {
     expect(sentence(alert(), "mg/dL", NOW)).toBe(`48, below 54 since ${at(-1)}; repeats ${at(4)}, lead ${at(2)}`);
+  });
+  test("a low that lasts is said to be prolonged", () => {
+    expect(why(alert({ level: 1, limit: 70, value: 65, reason: "prolonged" }), "mg/dL", NOW)).toBe(`65, below 70 since ${at(-1)}, prolonged`);
   });
   test("after the lead was called, all is next", () => {
     expect(next(alert({ escalation: 1 }), NOW)).toBe(`repeats ${at(4)}, all ${at(5)}`);
@@ -46,6 +49,16 @@ describe("an alert in one sentence", () => {
   test("every reason to refuse says what to do", () => {
     expect(refusal("worsened")).toBe("it worsened after what you saw: look again");
     expect(refusal("cleared")).toBe("it is over already");
+  });
+});
+
+describe("a silent site", () => {
+  test("tells how many are without watch, and never promises a number that nobody gave", () => {
+    const found = (count: number) => ({ site: 2, alert: "a", since: NOW, count, patients: [] as [string, string][] });
+    expect([null, found(0), found(1), found(14)].map(unwatchedWords)).toEqual([
+      "Every patient there is without watch.", "Nobody there wears a device.", "1 patient there is without watch.",
+      "14 patients there are without watch.",
+    ]);
   });
 });
 

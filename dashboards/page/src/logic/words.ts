@@ -1,5 +1,6 @@
 /** Alerts in words for a person: what it is, why, and what happens next. No clock here: ``now`` is an argument, µs. */
-import type { Alert, CommandAnswer } from "./alerts";
+import type { Alert, CommandAnswer, Unwatched } from "./alerts";
+import { extraWord, goingWords, goneWords, isDownward } from "./going";
 import { digits, unitOf } from "./units";
 import { MINUTE, SECOND, span, when } from "./times";
 
@@ -25,13 +26,13 @@ export function word(alert: Pick<Alert, "category" | "patient" | "rule" | "level
     if (alert.rule.includes("news2")) return "NEWS2 PULSE";
     return alert.rule.includes("low") ? "HR LOW" : "HR HIGH";
   }
-  return alert.rule.replaceAll("_", " ").toUpperCase();
+  return extraWord(alert.rule) || alert.rule.replaceAll("_", " ").toUpperCase();
 }
 
 /** Whether the value is beyond a lower limit: by the rule, or where that says neither, by the numbers. */
 function isBelow(alert: Alert): boolean {
-  if (alert.rule === "low" || alert.rule.endsWith("_low")) return true;
-  if (alert.rule === "high" || alert.rule.endsWith("_high")) return false;
+  const downward = isDownward(alert.rule);
+  if (downward !== null) return downward;
   if (alert.value === null || alert.limit === null) return false;
   // Back within the limit, the value lies on the other side of it.
   const back = alert.condition === "returning" || alert.condition === "over";
@@ -42,6 +43,16 @@ function isBelow(alert: Alert): boolean {
 export function shown(alert: Alert, unit: Unit): string {
   if (alert.censored) return alert.censored === "low" ? "LOW" : "HIGH";
   return alert.value === null ? "--" : digits(alert.metric, alert.value, unit);
+}
+
+/** Why, of a rule that says where a value is going: ``138, falling fast below 150 since 12:00``. */
+function whyGoing(alert: Alert, value: string, limit: string, now: number): string {
+  const going = goingWords(alert.rule);
+  const since = when(alert.since, now);
+  if (alert.condition === "returning") return `${value}, ${goneWords(alert.rule)}, not yet for long enough`;
+  if (alert.condition !== "over") return `${value}, ${going} ${limit}, since ${since}`;
+  const until = when(alert.at, now);
+  return alert.reason === "reached" ? `over: ${value}, now below ${limit} as forecast at ${since}` : `over: was ${going} ${limit} from ${since} to ${until}`;
 }
 
 /** Why: ``48, below 54 since 22:59``; ``was 48 at 22:59, no data for 12 min``; ``back above 54, was low since 22:59``. */
@@ -59,14 +70,16 @@ export function why(alert: Alert, unit: Unit, now: number): string {
     if (alert.value_at === null) return `no data, since ${when(alert.at, now)}`;
     return `was ${value} at ${when(alert.value_at, now)}, ${unknownFor(alert.reason)} for ${span(now - alert.value_at)}`;
   }
+  if (goingWords(alert.rule)) return whyGoing(alert, value, limit, now);
   if (alert.condition === "returning") return `${value}, back ${side === "below" ? "above" : "below"} ${limit}, not yet for long enough`;
   const milder = milderBefore(alert);
+  const lasting = alert.reason === "prolonged" ? ", prolonged" : "";
   if (alert.condition === "over") {
     const until = when(alert.at, now);
     return milder ? `over: was ${milder} from ${since} to ${until}, at times ${side} ${limit}` : `over: was ${side} ${limit} from ${since} to ${until}`;
   }
   const other = besideOf(alert.reason, (glucose) => `${digits("glucose", glucose, unit)} ${unit}`);
-  return milder ? `${value}, ${side} ${limit}, ${milder} since ${since}` : `${value}, ${side} ${limit} since ${since}${other}`;
+  return milder ? `${value}, ${side} ${limit}, ${milder} since ${since}` : `${value}, ${side} ${limit} since ${since}${lasting}${other}`;
 }
 
 const BESIDE = /^glucose (?:(LOW|HIGH)|(\d+) mg\/dL)$/;
@@ -225,6 +238,13 @@ export function refusal(reason: CommandAnswer["reason"]): string {
 /** ``1 patient``, ``3 patients`` */
 export function plural(n: number, one: string, many = `${one}s`): string {
   return `${n} ${n === 1 ? one : many}`;
+}
+
+/** How many lie at a silent site; null is not known yet. */
+export function unwatchedWords(found: Unwatched | null): string {
+  if (found === null) return "Every patient there is without watch.";
+  if (found.count === 0) return "Nobody there wears a device.";
+  return `${plural(found.count, "patient")} there ${found.count === 1 ? "is" : "are"} without watch.`;
 }
 
 /** What an empty worklist says: ``site`` is the name of the only one shown, ``filtered`` how many patients are hidden. */

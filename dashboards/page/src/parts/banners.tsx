@@ -1,7 +1,8 @@
 /** Banners in the page's flow: they push it down and cover nothing. */
 import { computed } from "@preact/signals";
+import type { Alert, Unwatched } from "../logic/alerts";
 import { lasting, span, when } from "../logic/times";
-import { who } from "../logic/words";
+import { unwatchedWords, who } from "../logic/words";
 import { acknowledge } from "../state/actions";
 import { localWall, now, simulated, speed } from "../state/clock";
 import { heartbeat, link, server, siteFaults } from "../state/feed";
@@ -12,6 +13,7 @@ import { stalledAt } from "../state/stalled";
 import { liveLink, siteName, sites } from "../state/tiles";
 import { asleep } from "../state/watchdog";
 import { Marker } from "./marker";
+import { PatientLink } from "./patientlink";
 
 const lostFor = computed(() => lasting(localWall.value, link.value.since * 1000));
 const tilesLostFor = computed(() => lasting(localWall.value, liveLink.value.since * 1000));
@@ -149,8 +151,9 @@ function SiteFaults() {
           <strong>{siteName(alert.site)}</strong>
           <span>
             no data since {when(alert.since, now.value)}, for {span(now.value - alert.since)}
-            {alert.reason && alert.reason !== "silent" ? `: ${alert.reason.replace(/ UTC\b/, "")}` : ""}. Every patient there is without watch.
+            {alert.reason && alert.reason !== "silent" ? `: ${alert.reason.replace(/ UTC\b/, "")}` : ""}. {unwatchedWords(lying(alert))}
           </span>
+          {!wallMode.value && <Lying found={lying(alert)} />}
           <span class="muted">{who(alert, now.value)}</span>
           {session.value?.role === "clinician" && !wallMode.value && alert.response === "unacknowledged" ? (
             <button class="button" type="button" onClick={() => void acknowledge(alert)}>
@@ -160,6 +163,30 @@ function SiteFaults() {
         </li>
       ))}
     </ul>
+  );
+}
+
+/** Who lies at the silent site of an alert; null until a heartbeat has said so. */
+function lying(alert: Alert): Unwatched | null {
+  return heartbeat.value?.unwatched?.find((each) => each.alert === alert.id) ?? null;
+}
+
+function Lying({ found }: { found: Unwatched | null }) {
+  if (found === null || found.count === 0) return null;
+  const more = found.count - found.patients.length;
+  return (
+    <details class="lying">
+      <summary>Who</summary>
+      {found.patients.map(([patient, label], place) => (
+        <span key={patient}>
+          {place > 0 && ", "}
+          <PatientLink patient={patient}>
+            <bdi>{label}</bdi>
+          </PatientLink>
+        </span>
+      ))}
+      {more > 0 && <span>, and {more} more</span>}
+    </details>
   );
 }
 

@@ -1,4 +1,5 @@
 /** What happened, in words. The clock is an argument: `time` turns µs UTC into what a person reads. */
+import { goingWords } from "../../logic/going";
 import { besideOf, isolated } from "../../logic/words";
 import type { Entry, Kind } from "./entries";
 
@@ -15,6 +16,11 @@ const RULES: Record<string, string> = {
   heart_rate_news2: "NEWS2 pulse sub-score",
   heart_rate_usual: "Heart rate above the usual",
   heart_rate_glucose: "Falling glucose with a fast heart",
+  low_sustained: "Low glucose for long",
+  high_sustained: "High glucose for long",
+  glucose_falling: "Glucose falls fast",
+  glucose_rising: "Glucose rises fast",
+  low_soon: "Low glucose soon",
 };
 
 export const KIND_WORDS: Record<Exclude<Kind, "quiet">, string> = {
@@ -115,6 +121,7 @@ function valueWords(entry: Entry, time: Time, value: Value): string {
 
 function sideWords(entry: Entry): string {
   if (entry.value === null || entry.limit === null) return "limit";
+  if (entry.change === "open" && goingWords(entry.rule)) return goingWords(entry.rule);
   if (entry.censored === "low" || entry.value < entry.limit) return "below";
   if (entry.censored === "high" || entry.value > entry.limit) return "above";
   return "at";

@@ -3,6 +3,7 @@ import { useComputed, useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import type { Alert } from "../../logic/alerts";
 import { evidenceWords } from "../../logic/evidence";
+import { isDownward } from "../../logic/going";
 import { MINUTE, hhmmss, when } from "../../logic/times";
 import { api } from "../../state/session";
 import { now } from "../../state/clock";
@@ -48,7 +49,7 @@ function intervalOf(model: PatientModel, metric: Metric): number {
 }
 
 function causeOf(alert: Alert): Cause {
-  const low = alert.rule === "low" || alert.rule.endsWith("_low")
+  const low = isDownward(alert.rule)
     || (alert.rule.includes("extreme") && alert.value !== null && alert.limit !== null && alert.value <= alert.limit);
   return {
     since: alert.since, at: alert.value_at ?? alert.at, limit: alert.limit, side: low ? "low" : "high",

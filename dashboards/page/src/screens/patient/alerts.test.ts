@@ -130,6 +130,8 @@ describe("why", () => {
     expect(whyWords(POLICY, "low", "glucose", 2, number, MINUTE))
       .toBe("Calls below 54 at the first reading; ends after 4 min at 59 or more, or 15 min within the limit.");
     expect(levelWords(POLICY.thresholds![0]!, POLICY.thresholds![0]!.levels[0]!, number)).toBe("below 70 for 4 min");
+    expect(levelWords(POLICY.thresholds![0]!, { ...POLICY.thresholds![0]!.levels[0]!, prolonged_us: 120 * MINUTE }, number))
+      .toBe("below 70 for 4 min; after 2 h as urgent as level 2");
     expect(whyWords(null, "low", "glucose", 2, number, MINUTE)).toBe("");
   });
 

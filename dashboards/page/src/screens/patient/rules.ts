@@ -10,6 +10,8 @@ export interface Level {
   readonly quick_span_us: number;
   readonly slow_span_us: number;
   readonly priority: string;
+  /** After how long at this level it calls as level 2 does. */
+  readonly prolonged_us?: number | null;
   readonly response?: { readonly repeat_us: number | null; readonly lead_us: number | null; readonly all_us: number | null };
 }
 
@@ -49,7 +51,24 @@ export interface WindowRule {
 export interface Rules {
   readonly thresholds?: readonly ThresholdRule[];
   readonly windows?: readonly WindowRule[];
+  readonly sustained?: readonly GlucoseRule[];
+  readonly rates?: readonly GlucoseRule[];
+  readonly forecasts?: readonly GlucoseRule[];
   readonly signals?: readonly { readonly metric: string; readonly medium_after_us?: number }[];
+}
+
+/** A rule that judges glucose readings one by one, of whatever kind. */
+export interface GlucoseRule {
+  readonly name: string;
+  readonly metric: string;
+  readonly priority: string;
+  readonly on_span_us: number;
+  readonly side?: "low" | "high";
+  readonly limit?: number;
+  readonly direction?: "falling" | "rising";
+  readonly rate?: number;
+  readonly gate?: number;
+  readonly horizon_us?: number;
 }
 
 /** Other numbers of the same rules, while the zone's clock shows a time in [begins, ends). */
@@ -72,6 +91,7 @@ export function partOf(policy: Policy | null, night: boolean): Policy | null {
     day.map((rule) => mine.find((each) => each.name === rule.name) ?? rule);
   return {
     ...policy, thresholds: named(policy.thresholds, own.thresholds), windows: named(policy.windows, own.windows),
+    sustained: named(policy.sustained, own.sustained), rates: named(policy.rates, own.rates), forecasts: named(policy.forecasts, own.forecasts),
     signals: (policy.signals ?? []).map((rule) => own.signals?.find((each) => each.metric === rule.metric) ?? rule),
   };
 }
@@ -98,7 +118,8 @@ export function durationWords(us: number): string {
 export function levelWords(rule: ThresholdRule, level: Level, number: Number_): string {
   const side = rule.side === "low" ? "below" : "above";
   const held = level.on_span_us === 0 ? "at the first reading" : `for ${durationWords(level.on_span_us)}`;
-  return `${side} ${number(level.limit, rule.metric)} ${held}`;
+  const lasting = level.prolonged_us == null ? "" : `; after ${durationWords(level.prolonged_us)} as urgent as level 2`;
+  return `${side} ${number(level.limit, rule.metric)} ${held}${lasting}`;
 }
 
 export function offWords(rule: ThresholdRule, level: Level, number: Number_): string {
@@ -144,6 +165,22 @@ function heldWords(rule: WindowRule): string {
   return rule.artefact_hold_us ? `; held for ${durationWords(rule.artefact_hold_us)} at most while most of it is artefact` : "";
 }
 
+function glucoseRules(policy: Rules | null): readonly GlucoseRule[] {
+  return [...(policy?.sustained ?? []), ...(policy?.rates ?? []), ...(policy?.forecasts ?? [])];
+}
+
+/** When a rule that judges glucose readings turns on: "falling by more than 3 mg/dL a minute, below 150". */
+export function glucoseWords(rule: GlucoseRule, number: Number_): string {
+  const held = rule.on_span_us === 0 ? "" : ` for ${durationWords(rule.on_span_us)}`;
+  if (rule.direction !== undefined) {
+    const side = rule.direction === "falling" ? "below" : "above";
+    return `${rule.direction} by more than ${rule.rate} mg/dL a minute, ${side} ${number(rule.gate ?? 0, rule.metric)}${held}`;
+  }
+  const limit = number(rule.limit ?? 0, rule.metric);
+  if (rule.horizon_us !== undefined) return `forecast below ${limit} within ${durationWords(rule.horizon_us)}${held}`;
+  return `${rule.side === "low" ? "below" : "above"} ${limit}${held}`;
+}
+
 /** Silence of a metric that calls, at least (RULES, *Signal*). */
 const SILENT: Record<Metric, number> = { glucose: 20 * MINUTE, heart_rate: 5 * MINUTE };
 const SILENT_INTERVALS = 2.2;
@@ -163,6 +200,8 @@ export function whyWords(policy: Policy | null, rule: string, metric: string | n
   }
   const window = policy?.windows?.find((each) => each.name === rule);
   if (window !== undefined) return `Calls when the ${windowWords(window, number)}.`;
+  const judged = glucoseRules(policy).find((each) => each.name === rule);
+  if (judged !== undefined) return `Calls when ${glucoseWords(judged, number)}.`;
   if (rule.startsWith("signal") && isMetric(metric)) {
     return `Calls after ${durationWords(silentUs(metric, interval))} without a usable ${metric.replaceAll("_", " ")} reading; new ones end it.`;
   }
@@ -194,5 +233,8 @@ export function watches(policy: Policy | null, metric: Metric, interval: number 
   const signals = (policy?.signals ?? []).filter((rule) => rule.metric === metric).map((rule) => ({
     name: name("signal", 1, metric), words: signalWords(metric, rule.medium_after_us ?? null, interval), priority: "low", applies: true, hindrance: "",
   }));
-  return [...thresholds, ...windows, ...signals];
+  const judged = glucoseRules(policy).filter((rule) => rule.metric === metric).map((rule) => ({
+    name: name(rule.name, 1, metric), words: glucoseWords(rule, number), priority: rule.priority, applies: true,
+  }));
+  return [...thresholds, ...windows, ...judged, ...signals];
 }
