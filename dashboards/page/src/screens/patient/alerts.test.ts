@@ -168,7 +168,7 @@ describe("why", () => {
   });
 
   test("says that a rule of rest needs somebody who counts steps", () => {
-    const rest = { ...POLICY.windows[0]!, name: "heart_rate_rest", width_us: 10 * MINUTE, on_above: 120, on_below: null, successive: 1, rest_at_most: 0 };
+    const rest = { name: "heart_rate_rest", metric: "heart_rate", width_us: 10 * MINUTE, on_above: 120, priority: "low", rest_at_most: 0 };
     const policy = { ...POLICY, windows: [rest] };
     const [without] = watches(policy, "heart_rate", SECOND, number, ruleWords);
     const [counted] = watches(policy, "heart_rate", SECOND, number, ruleWords, true);

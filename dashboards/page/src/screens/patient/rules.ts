@@ -234,7 +234,7 @@ export function watches(policy: Policy | null, metric: Metric, interval: number 
     name: name("signal", 1, metric), words: signalWords(metric, rule.medium_after_us ?? null, interval), priority: "low", applies: true, hindrance: "",
   }));
   const judged = glucoseRules(policy).filter((rule) => rule.metric === metric).map((rule) => ({
-    name: name(rule.name, 1, metric), words: glucoseWords(rule, number), priority: rule.priority, applies: true,
+    name: name(rule.name, 1, metric), words: glucoseWords(rule, number), priority: rule.priority, applies: true, hindrance: "",
   }));
   return [...thresholds, ...windows, ...judged, ...signals];
 }
