@@ -192,7 +192,7 @@ class Writer:
             unit=UNIT_NAME[series.metric.unit],
             limit=shown.limit,
             censored=CENSORED[shown.censored],
-            reason=moved.reason,
+            reason=moved.reason or shown.beside,
             policy=patients.policy(moved.slot).version,
             response=rule.response,
             evidence=self._window(moved) or self._judging(moved),

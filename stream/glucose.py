@@ -13,7 +13,7 @@ import numpy as np
 from stream.rules import ACTIVE, OVER, RETURNING, UNKNOWN, changed
 from stream.sayings import Says, View
 from stream.series import LONG_AGO, NEVER, Bools, Floats, Ints, Slots, Table
-from stream.verdicts import Moved, Shown
+from stream.verdicts import NO_DATA, Moved, Shown
 from vitals.policies import PRIORITY_RANK, ForecastRule, GlucoseRule, Policy, RateRule, SustainedRule
 
 if TYPE_CHECKING:
@@ -196,6 +196,10 @@ class GlucoseMachines(Table):
     def overdue(self, slot: int, column: int, clock: int) -> bool:
         """Whether the last judged reading is too long ago at ``clock`` (µs)."""
         return int(self.judged_rx[slot, column] + self.series.gap[slot]) <= clock
+
+    def forget(self, slot: int, column: int, at: int) -> Moved | None:
+        """An open episode has not been judged for too long."""
+        return self.lose(slot, column, NO_DATA, at)
 
     def lose(self, slot: int, column: int, reason: str, at: int) -> Moved | None:
         """An open episode turns unknown, or is unknown for another reason; None where nothing changes."""

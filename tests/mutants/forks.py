@@ -33,9 +33,14 @@ class Collected(PytestRunner):
         """Open the session and collect every test; nothing of it is ever closed, each fork ends with its tests."""
         with change_cwd(FOLDER):
             # -s: a session that captured would capture mutmut's own words too
-            arguments = ["--rootdir=.", "-s", *config().pytest_add_cli_args, *config().pytest_add_cli_args_test_selection]
+            arguments = [
+                "--rootdir=.",
+                "-s",
+                *config().pytest_add_cli_args,
+                *config().pytest_add_cli_args_test_selection,
+            ]
             prepared = _prepareconfig(arguments)
-            prepared._do_configure()  # noqa: SLF001 - what pytest.main does, but for running the tests and closing
+            prepared._do_configure()
             self.session = pytest.Session.from_config(prepared)
             prepared.hook.pytest_sessionstart(session=self.session)
             prepared.hook.pytest_collection(session=self.session)
@@ -74,4 +79,4 @@ def runner(max_workers: int = 1) -> Forks:
 
 if __name__ == "__main__":
     program.get_mutant_runner = runner
-    program._run(sys.argv[2:], int(sys.argv[1]))  # noqa: SLF001 - the command without its command line
+    program._run(sys.argv[2:], int(sys.argv[1]))
