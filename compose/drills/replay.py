@@ -120,9 +120,7 @@ class Drill:
         try:
             async with asyncio.TaskGroup() as tasks:
                 playing = tasks.create_task(self._play(progress), name="replay")
-                kill = killing.carry_out(
-                    kills, self._stack, lambda: self._share, self._clock, self._tell, self._struck
-                )
+                kill = killing.carry_out(kills, self._stack, lambda: self._share, self._clock, self._tell, self._struck)
                 tasks.create_task(kill, name="kills")
         except BaseExceptionGroup as group:
             raise group.exceptions[0] from None
