@@ -19,7 +19,7 @@ from vitals.alerts import Alert, decode
 from vitals.causes import HEADER
 from vitals.steps import Output, Records
 from vitals.topics import FEED, JOURNAL, READINGS, WINDOWS
-from vitals.windows import WINDOW
+from vitals.windows import IS_DIRTY, WINDOW
 
 BUSY = 11
 """A generated log with alerts that rise and end, and with windows."""
@@ -52,12 +52,14 @@ def topic(outputs: list[Output], name: str) -> list[Line]:
 
 def window_rows(outputs: list[Output]) -> list[Line]:
     """The latest windows as the database has them."""
-    names = ("count", "coverage", "mean", "sd", "min", "max", "slope", "arrow")
+    names = ("count", "coverage", "mean", "sd", "min", "max", "slope", "arrow", "median", "theil_sen", "gap")
     found = {}
     for output in outputs:
         for row in np.frombuffer(output.value, WINDOW) if output.topic == WINDOWS else ():
+            if row["flags"] & IS_DIRTY:
+                continue
             figures = {name: row[name].item() for name in names}
-            figures["slope"] = None if np.isnan(figures["slope"]) else figures["slope"]
+            figures |= {name: None for name in ("slope", "median", "theil_sen") if np.isnan(figures[name])}
             figures["arrow"] = None if figures["arrow"] == -128 else figures["arrow"]
             patient = row["patient"].tobytes().hex()
             place = "-".join((patient[:8], patient[8:12], patient[12:16], patient[16:20], patient[20:]))
