@@ -25,7 +25,7 @@ REPEATED = "a repeated reading of a clock that runs ahead"
 REQUIRED = (IN_A_DELAY, JUMP, SWAP, NEW_POLICY, TWO_SITES, NIGHTFALL, REPEATED, AGAIN, MARK)
 """The classes of which a run must have enough."""
 REASONS = {"device removed", "no data", "site silent", "too few readings", "closed", "moving", "no activity data"}
-REASONS |= {"no glucose data", "no usual rate", "reached"}
+REASONS |= {"no glucose data", "no usual rate", "reached", "prolonged"}
 JUMP_US = 60 * MINUTE_US
 RING_US = 180 * MINUTE_US
 """What the ring of glucose holds."""
