@@ -111,8 +111,9 @@ class Ring(Table):
         super().put(rows)
         self._hot_cells = int(self.hot.sum())
 
-    def write(self, slots: Slots, events: Ints, values: Floats, wholes: Floats, stale: Bools) -> None:
-        """Fill panes with usable readings in log order; all shape (n,), a slot may repeat.
+    def write(self, slots: Slots, events: Ints, values: Floats, wholes: Floats, stale: Bools) -> Slots:
+        """Fill panes with usable readings in log order; all shape (n,), a slot may repeat. Returns which of them lie in
+        a pane now that was empty, the last first: of several in one pane the last of these counts.
 
         The result does not depend on how a sequence of rows is cut into calls. ``values`` are canonical,
         ``wholes`` what rules see, ``stale`` which came late.
@@ -123,7 +124,7 @@ class Ring(Table):
         self._advance(slots, numbers)
         reached = (numbers > self.head[slots] - self.size).nonzero()[0]
         cells = numbers % self.size
-        free = reached[self.millis[slots[reached], cells[reached]] == 0][::-1]
+        free: Slots = reached[self.millis[slots[reached], cells[reached]] == 0][::-1]
         # of repeated indices numpy keeps the last value assigned: reversed, that is the first in the log
         where = slots[free], cells[free]
         millis = millis_of(values[free])
@@ -131,11 +132,12 @@ class Ring(Table):
             self.millis[where] = millis
             self.whole[where] = _between(wholes[free], MILLIS_MAX // 1000).astype(np.uint16) + 1
             self.before_end[where] = (numbers[free] * self.pane_us - events[free]).astype(np.int32)
-            return
+            return free
         self.millis[where] = np.where(stale[free], -millis, millis)
         hot = (millis > self.hot_above[where[0]]) | (millis < self.hot_below[where[0]])
         if np.count_nonzero(hot):
             self._heat_up(np.unique(where[0][hot] * self.size + where[1][hot]))
+        return free
 
     def _note(self, slots: Slots, numbers: Ints) -> None:
         """Note the panes up to ``passed`` that these rows fill, or find beyond the head that is theirs in log order."""
@@ -237,6 +239,10 @@ class Ring(Table):
         numbers = self.head[slots][:, None] - np.arange(panes - 1, -1, -1)
         where = slots[:, None], numbers % self.size
         return self.millis[where], numbers * self.pane_us - self.before_end[where]
+
+    def begin(self, slot: int, span_us: int) -> int:
+        """From when (event time µs) readings stand in the last panes of a span, the head's being the last of them."""
+        return (int(self.head[slot]) - span_us // self.pane_us) * self.pane_us + 1
 
     def reaches(self, slots: Slots, starts: Ints) -> Bools:
         """Whether the ring holds nothing from before these times (µs), so that a run which begins then may be longer;

@@ -10,10 +10,12 @@ from __future__ import annotations
 import math
 from typing import Any, Literal
 
+from tests.oracle_artefact import keep_doubts
 from tests.oracle_evidence import CALLS, of_run
 from tests.oracle_glucose import GlucoseRules
 from tests.oracle_medians import Patient, Site, Told
 from tests.oracle_nights import in_force
+from tests.oracle_rest import STEPS, keeps_steps
 from tests.oracle_series import NEVER_TICKED, Deciding, Series, beyond
 from tests.oracle_windows import Windows
 from vitals.control import ClockControl, PatientControl, decode
@@ -75,7 +77,7 @@ class Oracle(GlucoseRules, Windows):
         decides = usable and not flags & Flag.LATE and (series.newest is None or at > series.newest)
         if usable:
             series.newest = at if series.newest is None else max(series.newest, at)
-            pane = series.fill(at, value, late=bool(flags & Flag.LATE))
+            pane = series.fill(at, value, late=bool(flags & Flag.LATE), doubted=bool(flags & Flag.ARTEFACT))
             self.note(series, self.site(self.patients[key].site), pane)
         if decides:
             whole = math.floor(value + 0.5) if series.metric.whole else value
@@ -277,6 +279,7 @@ class Oracle(GlucoseRules, Windows):
                 if machine.level and machine.condition != "unknown":
                     machine.condition, machine.reason = "unknown", "no data"
                     self.episode(key, series, side, "unknown", at=series.last.arrival + series.gap, was=machine.level)
+        self.release_medians(key, series, clock)
         self.forget_medians(key, series, clock)
         rule = next((each for each in patient.policy.signals if each.metric == series.metric.name), None)
         signal = series.signal
@@ -316,7 +319,7 @@ class Oracle(GlucoseRules, Windows):
         about = control.label, control.site, control.version, control.policy, policy, series, control.closings
         patient = self.patients[key] = Patient(*about)
         for metric in METRIC_BY_CODE.values():
-            if metric.name in ("heart_rate", "glucose"):
+            if metric.name in ("heart_rate", "glucose") or (metric is STEPS and keeps_steps(patient, control)):
                 self.wear(key, metric, control, site)
                 if closes and metric.code in patient.series:
                     self.close_removed(key, patient.series[metric.code], site)
@@ -336,6 +339,7 @@ class Oracle(GlucoseRules, Windows):
         if current is not None:
             changed |= (current.device, current.binding.since) != (series.worn.device, series.worn.binding.since)
         series.bound, series.worn = bound, current or series.worn
+        keep_doubts(series, patient.whole)
         self.set_rules(series, patient.policy)
         self.take_rules(patient, series)
         if not changed:
@@ -349,6 +353,8 @@ class Oracle(GlucoseRules, Windows):
             at = binding.since if binding.until is None else binding.until
         series.signal.why, series.signal.few = "", False
         self.hush(key, series, at)
+        for machine in series.medians.values():
+            machine.held = None
         if not bound:
             self.lose(key, series, "device removed", at)
 
@@ -360,11 +366,3 @@ class Oracle(GlucoseRules, Windows):
                 self.episode(key, series, side, "clear", at=at, was=was)
                 machine.reason = ""
         self.close_medians(key, series, at)
-
-    def hush(self, key: bytes, series: Series, at: int) -> None:
-        """An open silence ends without a reading."""
-        signal = series.signal
-        if signal.rank:
-            rank, signal.rank, signal.why, signal.few = signal.rank, 0, "", False
-            signal.heard_at = at
-            self.signal(key, series, "clear", at, rank)

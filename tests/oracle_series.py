@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from vitals.control import WornDevice
 from vitals.devices import Stream
@@ -38,6 +38,17 @@ class Machine:
         return self.reason or ("prolonged" if self.raised else "")
 
 
+class Held(NamedTuple):
+    """An opening that artefact holds back: since which T, and what it would show."""
+
+    since: int
+    run_since: int
+    value: float
+    value_at: int
+    limit: float
+    beside: str
+
+
 @dataclass
 class MedianMachine:
     """The machine of one window rule; ``rule`` is the last one that the policy had under this name."""
@@ -47,6 +58,11 @@ class MedianMachine:
     level: int = 0
     condition: str = "over"
     reason: str = ""
+    held: Held | None = None
+    beside: str = ""
+    """What the last T that counted saw of another metric."""
+    restless: str = ""
+    """Why the newest T with an evaluation did not count for an open episode, since the last that did."""
     says: str = ""
     run_since: int = 0
     at: int | None = None
@@ -80,13 +96,23 @@ class GlucoseMachine:
     beyond: bool = False
 
 
-def crossed(rule: WindowRule, median: float) -> float | None:
-    """The limit beyond which a median is, if any."""
+def crossed(rule: WindowRule, median: float, usual: float | None = None) -> float | None:
+    """The limit beyond which a median is, if any; the ``usual`` rate counts for rules that ask for it."""
+    if rule.usual is not None and usual is not None:
+        return usual + rule.usual.above if median > usual + rule.usual.above else None
     if rule.on_above is not None and median > rule.on_above:
         return rule.on_above
     if rule.on_below is not None and median < rule.on_below:
         return rule.on_below
     return rule.on_at_most if rule.on_at_most is not None and median <= rule.on_at_most else None
+
+
+def inside(rule: WindowRule, median: float, usual: float | None = None) -> bool:
+    """Whether a median is within all the limits at which a rule turns off."""
+    if rule.usual is not None and usual is not None:
+        return median <= usual + rule.usual.above - 3
+    high, low = rule.off_at_most, rule.off_at_least
+    return (high is None or median <= high) and (low is None or median >= low)
 
 
 @dataclass
@@ -119,6 +145,9 @@ class Series:
     newest: int | None = None
     last: Deciding | None = None
     panes: dict[int, tuple[int, float, int, bool]] = field(default_factory=dict)
+    keeps_doubts: bool = False
+    doubted: set[int] = field(default_factory=set)
+    """Panes whose reading the device itself doubts."""
     medians: dict[str, MedianMachine] = field(default_factory=dict)
     glucose: dict[str, GlucoseMachine] = field(default_factory=dict)
     evaluated: int | None = None
@@ -203,7 +232,7 @@ class Series:
             return "waiting for the first reading"
         return "too few readings" if self.signal.few else "silent"
 
-    def fill(self, at: int, value: float, *, late: bool) -> int | None:
+    def fill(self, at: int, value: float, *, late: bool, doubted: bool = False) -> int | None:
         """Take a reading; the pane that it fills or that lies beyond the ring, None where another was first."""
         pane = -(-at // self.metric.pane_us)
         size = self.metric.panes
@@ -212,6 +241,8 @@ class Series:
             return pane
         self.head = max(self.head, pane) if self.panes else pane
         known = pane in self.panes
+        if not known and self.keeps_doubts and doubted:
+            self.doubted.add(pane)
         self.panes.setdefault(pane, (at, math.floor(value + 0.5), math.floor(value * 1000 + 0.5), late))
         if len(self.panes) > size or min(self.panes) <= self.head - size:
             self.panes = {number: cell for number, cell in self.panes.items() if number > self.head - size}
