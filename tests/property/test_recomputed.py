@@ -25,8 +25,8 @@ def stored(rows: Rows, key: bytes, metric: int) -> Readings:
     """The readings of a series, as the database gives them."""
     mine = rows[(rows["patient"] == np.void(key)) & (rows["metric"] == metric)]
     whose = [(UUID(bytes=each["device"].tobytes()), int(each["observed_at"])) for each in mine]
-    columns = (mine[name].astype(np.int64) for name in ("unit", "flags"))
-    return Readings(event_time(mine), mine["value"].astype(np.float64), *columns, whose)
+    units, flags = mine["unit"].astype(np.int64), mine["flags"].astype(np.int64)
+    return Readings(event_time(mine), mine["value"].astype(np.float64), units, flags, whose)
 
 
 def marked(key: bytes, said: Dirty) -> Mark:

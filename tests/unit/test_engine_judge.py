@@ -77,8 +77,8 @@ def stored(read: Rows, mark: Mark) -> Readings:
     """The readings of a mark's series."""
     mine = read[(read["patient"] == np.void(mark.patient.bytes)) & (read["metric"] == mark.spec.metric.code)]
     whose = [(UUID(bytes=row["device"].tobytes()), int(row["observed_at"])) for row in mine]
-    columns = (mine[name].astype(np.int64) for name in ("unit", "flags"))
-    return Readings(event_time(mine), mine["value"].astype(np.float64), *columns, whose)
+    units, flags = mine["unit"].astype(np.int64), mine["flags"].astype(np.int64)
+    return Readings(event_time(mine), mine["value"].astype(np.float64), units, flags, whose)
 
 
 @pytest.fixture(scope="module")
