@@ -20,8 +20,10 @@ from vitals.readings import UNUSABLE_MASK, Flag
 from vitals.units import canonical
 from vitals.windows import DIRTY, WINDOW_BY_CODE, WindowSpec, is_dirty
 
-ENDS_MAX = 360
-"""So many windows are computed in one transaction: an hour of the shortest, 30 h of glucose."""
+ENDS_MAX, PANES_MAX = 360, 3600
+"""So many windows at most are computed in one transaction, whose ends lie in so many panes: an hour of heart rate or
+30 h of glucose.
+"""
 
 
 class Mark(NamedTuple):
@@ -50,12 +52,15 @@ class Mark(NamedTuple):
 
 
 class Readings(NamedTuple):
-    """Stored readings of one series in log order, all shape (n,): event time (µs), value and unit as sent, flags."""
+    """Stored readings of one series in log order, all shape (n,): event time (µs), value and unit as sent, flags; and
+    whose they are: the device, and its own time (µs).
+    """
 
     events: NDArray[np.int64]
     values: NDArray[np.float64]
     units: NDArray[np.int64]
     flags: NDArray[np.int64]
+    whose: list[tuple[UUID, int]]
 
 
 def marks_in(rows: NDArray[np.void], partition: int) -> Iterator[Mark]:
@@ -80,7 +85,8 @@ def marks_in(rows: NDArray[np.void], partition: int) -> Iterator[Mark]:
 def next_ends(mark: Mark, since: int) -> range:
     """The ends from ``since`` (µs) on that one transaction computes."""
     step = mark.spec.step_us
-    return range(since, min(mark.last, since + (ENDS_MAX - 1) * step) + 1, step)
+    count = min(ENDS_MAX, PANES_MAX * mark.spec.metric.pane_us // step)
+    return range(since, min(mark.last, since + (count - 1) * step) + 1, step)
 
 
 def recomputed(mark: Mark, ends: range, found: Readings) -> NDArray[np.void]:
@@ -116,5 +122,19 @@ def _filled(mark: Mark, found: Readings) -> tuple[NDArray[np.int64], NDArray[np.
     low, high = (found.flags & Flag.CENSORED_LOW) != 0, (found.flags & Flag.CENSORED_HIGH) != 0
     values = np.where(low, mark.below, np.where(high, mark.above, values))
     usable = ((found.flags & UNUSABLE_MASK) == 0) & np.isfinite(values)
+    usable[_repeats(found)] = False
     numbers, firsts = np.unique(-(-found.events[usable] // mark.spec.metric.pane_us), return_index=True)
     return numbers, millis_of(values[usable][firsts])
+
+
+def _repeats(found: Readings) -> list[int]:
+    """Which readings of a clock that runs ahead were there before (RULES, *Duplicate*), as far as these tell."""
+    repeats: list[int] = []
+    last: tuple[UUID, int] | None = None
+    for at in np.flatnonzero(found.flags & Flag.CLOCK_SUSPECT).tolist():
+        device, observed = found.whose[at]
+        if last is not None and last[0] == device and observed <= last[1]:
+            repeats.append(at)
+        else:
+            last = device, observed
+    return repeats

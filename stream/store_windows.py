@@ -17,7 +17,6 @@ from runtime.database import AsyncConnection
 from stream import sink, sink_windows
 from stream.sink_windows import Mark, Readings
 from stream.store_messages import instant
-from vitals.readings import UNUSABLE_MASK
 from vitals.topics import READINGS
 
 _COLUMNS = ", ".join(name for name, _ in sink.WINDOW_COLUMNS)
@@ -57,9 +56,10 @@ ORDER BY d.partition, d.v_offset, d.v_ordinal, d.win, d.first_end LIMIT 1
 FOR UPDATE OF d SKIP LOCKED
 """
 LOOKED_AT = """
-SELECT (extract(epoch FROM e) * 1000000)::bigint, value, unit::bigint, flags::bigint FROM vigil.readings
-WHERE patient = %s AND metric = %s AND e > %s AND e <= %s AND flags & %s = 0
-ORDER BY log_offset, e
+SELECT (extract(epoch FROM e) * 1000000)::bigint, value, unit::bigint, flags::bigint, device,
+    (extract(epoch FROM observed_at) * 1000000)::bigint
+FROM vigil.readings WHERE patient = %s AND metric = %s AND e > %s AND e <= %s
+ORDER BY log_offset, e, observed_at
 """
 MOVE_MARK = """
 UPDATE vigil.dirty_windows SET next_end = %s
@@ -119,11 +119,15 @@ async def recompute(connection: AsyncConnection, cluster: str, log: int) -> Done
 
 
 async def _looked_at(connection: AsyncConnection, mark: Mark, ends: range) -> Readings:
-    """The usable readings that the windows of these ends look at, in log order; of one record by their time."""
+    """The readings that the windows of these ends look at, in log order; of one record by their time."""
     since, until = instant(ends[0] - mark.spec.reach_us), instant(ends[-1])
-    values = [mark.patient, mark.spec.metric.code, since, until, UNUSABLE_MASK]
+    values = [mark.patient, mark.spec.metric.code, since, until]
     rows = await (await connection.execute(LOOKED_AT.encode(), values)).fetchall()
-    events, numbers, units, flags = zip(*rows, strict=True) if rows else ((), (), (), ())
+    events, numbers, units, flags, devices, observed = zip(*rows, strict=True) if rows else ((),) * 6
     return Readings(
-        np.array(events, np.int64), np.array(numbers, np.float64), np.array(units, np.int64), np.array(flags, np.int64)
+        np.array(events, np.int64),
+        np.array(numbers, np.float64),
+        np.array(units, np.int64),
+        np.array(flags, np.int64),
+        list(zip(devices, observed, strict=True)),
     )

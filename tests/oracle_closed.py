@@ -11,7 +11,7 @@ from typing import NamedTuple
 from tests.oracle_series import Series
 from vitals.metrics import MINUTE_US as MINUTE
 from vitals.metrics import SECOND_US as SECOND
-from vitals.windows import ARROW_UNKNOWN, WindowSpec
+from vitals.windows import ARROW_UNKNOWN, WINDOW_BY_CODE, WindowSpec
 
 ARROWS = {"dexcom": (1, 2, 3), "xdrip": (1, 2, 3.5), "libre": (1, 2, math.inf)}
 
@@ -64,12 +64,24 @@ def out_of_reach(series: Series, spec: WindowSpec, end: int) -> bool:
 
 def closed(series: Series, spec: WindowSpec, end: int) -> Closed | None:
     """The result of the window that ends there, None where it holds no reading or is out of reach."""
-    if out_of_reach(series, spec, end):
-        return None
+    panes = {number: cell[2] for number, cell in series.panes.items()}
+    return None if out_of_reach(series, spec, end) else result(series, spec, end, panes)
+
+
+def recomputed(series: Series, mark: Dirty) -> list[Closed]:
+    """What the windows of a mark say by all readings that there ever were."""
+    spec = WINDOW_BY_CODE[mark.window]
+    ends = range(mark.first, mark.last + 1, spec.step_us)
+    found = [result(series, spec, end, series.seen) for end in ends]
+    return [each for each in found if each is not None]
+
+
+def result(series: Series, spec: WindowSpec, end: int, panes: dict[int, int]) -> Closed | None:
+    """The result of the window that ends there, from thousandths by pane; None where it holds none."""
     pane = spec.metric.pane_us
     start, last = (end - spec.width_us) // pane, end // pane
     first = start - spec.before_us // pane
-    seen = {number: cell[2] for number, cell in sorted(series.panes.items()) if first < number <= last}
+    seen = {number: panes[number] for number in range(first + 1, last + 1) if number in panes}
     cells = [(number, value) for number, value in seen.items() if number > start]
     if not cells:
         return None

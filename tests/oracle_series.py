@@ -157,6 +157,8 @@ class Series:
     rules: dict[str, ThresholdRule] = field(default_factory=dict)
     """The last rule that the policy had for each side."""
     signal: Signal = field(default_factory=Signal)
+    seen: dict[int, int] = field(default_factory=dict)
+    """The thousandths of every pane that there ever was, for what is computed from stored readings."""
     changed: dict[int, set[int]] = field(default_factory=dict)
     """By kind of window: the first closed end that looks at a pane which has changed since."""
     suspect: tuple[bytes, int] | None = None
@@ -234,6 +236,7 @@ class Series:
         """Take a reading; the pane that it fills or that lies beyond the ring, None where another was first."""
         pane = -(-at // self.metric.pane_us)
         size = self.metric.panes
+        self.seen.setdefault(pane, math.floor(value * 1000 + 0.5))
         if self.panes and pane <= self.head - size:
             return pane
         self.head = max(self.head, pane) if self.panes else pane

@@ -26,8 +26,9 @@ from typing import Any, NamedTuple, get_args
 from uuid import UUID
 
 from tests.drills.recording import Written, once, records, rows, written
+from tests.oracle import Oracle
 from tests.oracle_bytes import outputs
-from tests.oracle_closed import Closed
+from tests.oracle_closed import Closed, Dirty, recomputed
 from tests.oracle_medians import Told
 from tests.strategies.facts import Witness
 from vitals.alerts import Alert
@@ -40,33 +41,24 @@ from vitals.readings import READING
 from vitals.readings import decode as decode_rows
 from vitals.steps import Output, Records
 from vitals.topics import CONTROL_HEADER, FEED, JOURNAL, READINGS, WINDOWS
-from vitals.windows import WINDOW_BY_CODE
 
 SHOWN_MAX = 5
-WINDOW_COLUMNS = (
-    "win_start", "v_offset", "v_ordinal", "count", "coverage", "mean", "sd", "min", "max", "slope", "arrow", "median",
-    "theil_sen", "gap",
-)  # fmt: skip
 CONDITION = (
     "patient", "label", "site", "device", "metric", "rule", "category", "level", "condition", "priority", "since",
     "opened_at", "value", "value_at", "unit", "limit", "censored", "reason", "policy",
 )  # fmt: skip
 """What an alert has from its episode."""
 EPISODE_CHANGES = frozenset(get_args(EpisodeChange))
-Window = tuple[str, int, int, int]
-"""Patient, metric, window, end."""
 Change = tuple[int, int]
 """Partition, and offset in it, of the episode that made a change of an alert."""
 
 
 class Expected(NamedTuple):
-    """What one partition's log comes to: windows by their identity, and the versions of those that the sink computes
-    again; what each episode makes of its alert, by its place in the journal: the alert, the change, the condition; the
-    last condition of each alert.
+    """What one partition's log comes to: windows by (patient, metric, window, end); what each episode makes of its
+    alert, by its place in the journal: the alert, the change, the condition; the last condition of each alert.
     """
 
-    windows: dict[Window, tuple[Any, ...]]
-    recomputed: dict[Window, tuple[Any, ...]]
+    windows: dict[tuple[str, int, int, int], tuple[Any, ...]]
     changes: dict[Change, tuple[str, str, dict[str, Any]]]
     alerts: dict[str, dict[str, Any]]
     readings: int
@@ -82,7 +74,7 @@ def judged(partition: int, folder: Path, partitions: int) -> Expected:
     oracle = Witness(partition, partitions)
     told = oracle.read(log)
     wanted = outputs(told, partition)
-    found = Expected({}, {}, {}, {}, len(identities(log)), Counter(), oracle.finish(), [])
+    found = Expected({}, {}, {}, len(identities(log)), Counter(), oracle.finish(), [])
     taken: dict[str, list[Written]] = {}
     for topic in (JOURNAL, WINDOWS):
         mine = [each for each in written(records(folder, topic, partition)) if topic == WINDOWS or is_ours(each)]
@@ -93,12 +85,10 @@ def judged(partition: int, folder: Path, partitions: int) -> Expected:
         )
     for output, each in zip(wanted, told, strict=True):
         if isinstance(each.what, tuple):
-            take_windows(found, each, output)
+            found.windows.update(windows_of(oracle, each, output))
     if not found.differences:
         follow(found, partition, taken[JOURNAL])
-    found.figures.update(
-        records=len(log.offsets), outputs=len(wanted), windows=len(found.windows), recomputed=len(found.recomputed)
-    )
+    found.figures.update(records=len(log.offsets), outputs=len(wanted), windows=len(found.windows))
     found.figures["episodes"] = sum(isinstance(each.what, Episode) for each in told)
     found.figures["cpu_ms"] = round(1000 * (time.process_time() - began))
     return found
@@ -106,15 +96,19 @@ def judged(partition: int, folder: Path, partitions: int) -> Expected:
 
 def identities(log: Records) -> set[tuple[bytes, int, int]]:
     """The readings of a log, each once: device, metric, observed_at; of records that are whole rows."""
-    plain = [
+    found = decode_rows(plain(log))
+    found = found[found["metric"] != 0]
+    devices = [each.tobytes() for each in found["device"]]
+    return set(zip(devices, found["metric"].tolist(), found["observed_at"].tolist(), strict=True))
+
+
+def plain(log: Records) -> list[bytes]:
+    """The values of a log of readings that are whole rows."""
+    return [
         value
         for value, headers in zip(log.values, log.headers, strict=True)
         if len(value) % READING.itemsize == 0 and all(name != CONTROL_HEADER for name, _ in headers)
     ]
-    found = decode_rows(plain)
-    found = found[found["metric"] != 0]
-    devices = [each.tobytes() for each in found["device"]]
-    return set(zip(devices, found["metric"].tolist(), found["observed_at"].tolist(), strict=True))
 
 
 def is_ours(each: Written) -> bool:
@@ -139,22 +133,20 @@ def compared(topic: str, partition: int, wanted: Sequence[Output], found: Sequen
     ]
 
 
-def take_windows(found: Expected, each: Told, output: Output) -> None:
-    """The rows of the database that windows make, by their identity: a later version takes the place of an earlier.
+def windows_of(oracle: Oracle, each: Told, output: Output) -> dict[tuple[str, int, int, int], tuple[Any, ...]]:
+    """The rows of the database that a record of windows makes, by their identity.
 
-    A window behind a dirty mark is the sink's to compute: tests of the sink hold its numbers, here it only has to have
-    the mark's version, or none where nothing stands in it.
+    Those of a dirty mark are of all readings in the log: each that came after the mark made another one.
     """
     assert isinstance(each.what, tuple)
-    patient = str(UUID(bytes=each.key))
+    found: list[Closed] = []
     for one in each.what:
-        if isinstance(one, Closed):
-            found.windows[patient, one.metric, one.window, one.end] = window_row(one, output)
-            continue
-        step = WINDOW_BY_CODE[one.window].step_us
-        for end in range(one.first, one.last + 1, step):
-            found.windows.pop((patient, one.metric, one.window, end), None)
-            found.recomputed[patient, one.metric, one.window, end] = tuple(output.cause)
+        if isinstance(one, Dirty):
+            found += recomputed(oracle.patients[each.key].series[one.metric], one)
+        else:
+            found.append(one)
+    patient = str(UUID(bytes=each.key))
+    return {(patient, one.metric, one.window, one.end): window_row(one, output) for one in found}
 
 
 def window_row(one: Closed, output: Output) -> tuple[Any, ...]:
@@ -189,21 +181,20 @@ def changed(episode: Episode, before: dict[str, Any] | None) -> str:
 # ---- the database and the feed
 
 
-def stored_windows(
-    folder: Path, wanted: dict[Window, tuple[Any, ...]], recomputed: dict[Window, tuple[Any, ...]]
-) -> list[str]:
+def stored_windows(folder: Path, wanted: dict[tuple[str, int, int, int], tuple[Any, ...]]) -> list[str]:
     """How the database's windows differ."""
-    kept: dict[Window, tuple[Any, ...]] = {}
-    doubled, said = 0, []
+    names = (
+        *("win_start", "v_offset", "v_ordinal", "count", "coverage", "mean", "sd", "min", "max", "slope", "arrow"),
+        *("median", "theil_sen", "gap"),
+    )
+    kept: dict[tuple[str, int, int, int], tuple[Any, ...]] = {}
+    doubled = 0
     for row in rows(folder, "windows"):
         key = row["patient"], row["metric"], row["win"], row["win_end"]
         doubled += key in kept
         (row["coverage"],) = struct.unpack("<f", struct.pack("<f", row["coverage"]))
-        if key in wanted or key not in recomputed:
-            kept[key] = tuple(row[name] for name in WINDOW_COLUMNS)
-        elif (row["v_offset"], row["v_ordinal"]) != recomputed[key]:
-            said.append(f"window {key} was not computed again at its mark's version {recomputed[key]}")
-    return [*differences("windows in the database", wanted, kept, doubled), *said[:SHOWN_MAX]]
+        kept[key] = tuple(row[name] for name in names)
+    return differences("windows in the database", wanted, kept, doubled)
 
 
 def stored_changes(
@@ -294,14 +285,12 @@ def verdict(folder: Path, workers: int = 1) -> dict[str, Any]:
     figures: Counter[str] = Counter()
     facts: set[str] = set()
     said: list[str] = []
-    windows: dict[Window, tuple[Any, ...]] = {}
-    recomputed: dict[Window, tuple[Any, ...]] = {}
+    windows: dict[tuple[str, int, int, int], tuple[Any, ...]] = {}
     changes: dict[Change, tuple[str, str, dict[str, Any]]] = {}
     alerts: dict[str, dict[str, Any]] = {}
     kinds: dict[str, int] = defaultdict(int)
     for found in each_judged(folder, partitions, workers):
         windows |= found.windows
-        recomputed |= found.recomputed
         changes |= found.changes
         alerts |= found.alerts
         figures.update(found.figures)
@@ -309,7 +298,7 @@ def verdict(folder: Path, workers: int = 1) -> dict[str, Any]:
         facts |= found.facts
         said += found.differences
     if not said:
-        said += stored_windows(folder, windows, recomputed)
+        said += stored_windows(folder, windows)
         said += stored_changes(folder, changes, figures)
         said += stored_alerts(folder, alerts)
         said += fed(folder, partitions, figures)
