@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -19,6 +20,8 @@ from vitals.people import Principal, Role, digest_of
 
 DEFAULT_FOLDER = Path(".vigil")
 FACTS = "vigil.json"
+TARGETS = "targets.json"
+"""In ``run``: whom a Prometheus on this machine asks (compose/observability/prometheus/one-machine.yaml)."""
 FORMAT = 2
 """2: the registry knows whose time the log lives by, and writes the roster of patients."""
 NAMES: dict[Role, str] = {"clinician": "developer", "ops": "ops", "wall": "wall"}
@@ -150,12 +153,17 @@ def principals(root: Path) -> tuple[dict[str, str], Path]:
 
 
 def write_ready(root: Path, ready: Ready) -> None:
-    """Publish where the stack answers, to this user."""
+    """Publish where the stack answers, to this user; the services' health ports also as Prometheus' targets."""
+    write_private(root / "run" / TARGETS, json.dumps(_targets(ready.health)))
     write_private(root / "run" / "ready.json", json.dumps(asdict(ready)))
 
 
+def _targets(health: Mapping[str, int]) -> list[dict[str, Any]]:
+    return [{"targets": [f"127.0.0.1:{port}"], "labels": {"service": name}} for name, port in sorted(health.items())]
+
+
 def forget_ready(root: Path) -> None:
-    """The stack no longer answers."""
+    """The stack no longer answers. Prometheus' targets stay: without them nobody would be down."""
     (root / "run" / "ready.json").unlink(missing_ok=True)
 
 

@@ -25,7 +25,7 @@ from dashboards.tiles import (
     stale_after_us,
     state_of,
 )
-from vitals import readings
+from vitals import readings, windows
 from vitals.errors import CodecError
 from vitals.metrics import BATTERY, GLUCOSE, HEART_RATE, METRIC_BY_CODE, TICK, Metric
 from vitals.nights import part
@@ -33,11 +33,13 @@ from vitals.readings import UNUSABLE_MASK, Flag, Rows
 from vitals.steps import Records
 from vitals.topics import BINDINGS, CONTROL_HEADER, READINGS, WINDOWS
 from vitals.units import UNIT_NAME, canonical
-from vitals.windows import ARROW_UNKNOWN, WINDOW, WINDOW_BY_CODE
+from vitals.windows import ARROW_UNKNOWN
 
 Sees = Callable[[int], bool]
 """Whether a site lies in somebody's scope."""
 _UNITS_MAX = max(UNIT_NAME)
+TRENDS = [spec.code for spec in windows.WINDOWS if spec.trend]
+"""The windows whose rate and arrow a tile shows."""
 
 
 class Sign:
@@ -106,9 +108,9 @@ class Ward:
             except CodecError:
                 self.unreadable += 1
         elif records.topic == WINDOWS:
-            whole = [value for value in records.values if value and len(value) % WINDOW.itemsize == 0]
-            self.unreadable += len(records.values) - len(whole)
-            self.windows(np.frombuffer(b"".join(whole), WINDOW))
+            rows, counts = windows.decode(records.values)
+            self.unreadable += counts.count(0)
+            self.windows(rows)
 
     def readings(self, rows: Rows) -> None:
         """Take rows in any order: the newest by event time of each patient and metric counts."""
@@ -135,11 +137,9 @@ class Ward:
                 self._touch(patient)
 
     def windows(self, rows: np.ndarray[tuple[int], np.dtype[np.void]]) -> None:
-        """Take results of windows: the latest end of each patient and metric gives arrow and slope."""
-        for row in rows:
-            spec = WINDOW_BY_CODE.get(int(row["window"]))
-            if spec is None:
-                continue
+        """Take results of windows: of those that tell the trend, the latest end of each patient and metric counts."""
+        for row in rows[np.isin(rows["window"], TRENDS) & ~windows.is_dirty(rows)]:
+            spec = windows.WINDOW_BY_CODE[int(row["window"])]
             patient = UUID(bytes=row["patient"].tobytes())
             sign = self._sign(patient, spec.metric.code)
             end, slope, arrow = int(row["end"]), float(row["slope"]), int(row["arrow"])

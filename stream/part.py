@@ -205,7 +205,7 @@ class Lane(Standing):
         changes = self.machines.step(self.ring, readings)
         moved: list[Moved] = []
         if self.glucose.kinds:
-            moved = self.glucose.step(Arrived(readings, batch.arrivals[rows], batch.censored[rows]))
+            moved = self.glucose.step(Arrived(readings, batch.values[rows], batch.arrivals[rows], batch.censored[rows]))
         at = dict(zip(slots.tolist(), rows.tolist(), strict=True)) if changes or moved else {}
         for change in changes:
             seen = self.writer.last_seen(change.slot)

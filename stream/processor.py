@@ -64,7 +64,7 @@ class Processor:
         glucose = self._lanes[GLUCOSE.code]
         self._lanes[HEART_RATE.code].medians.gates.sugar = Sugar(glucose.series, glucose.ring)
         self._takers: dict[int, Lane | Activity] = {**self._lanes, STEPS.code: self._activity}
-        self._closer = Closer(self._patients, self._lanes, self._outbox)
+        self._closer = Closer(self._patients, self._sites, self._lanes, self._outbox)
         self._schedules = Schedules(self._patients)
         self._strangers = 0
         self._simulated = False
@@ -176,7 +176,7 @@ class Processor:
             begins = site.clock == LONG_AGO
             site.clock = at
             if begins:
-                site.catch_up()
+                self._closer.catch_up(site)
                 self._closer.look_ahead(site, self._patients.of_site(number))
             heard.append(site)
             self._turn(site)
@@ -303,9 +303,10 @@ class Processor:
         self._patients.labels[slot] = control.label
         self._patients.policies[slot] = self._patients.shared(control.policy)
         before = self._sites.by_number.get(int(self._patients.site[slot]))
+        self._closer.gather()
         self._patients.site[slot] = control.site
         site = self._sites.add(control.site)
-        site.catch_up()
+        self._closer.catch_up(site)
         self._schedules.take(slot, site.clock)
         closes = control.closings > self._patients.closings[slot]
         self._patients.closings[slot] = control.closings
@@ -333,6 +334,7 @@ class Processor:
         counters, outbox = self.counters, self._outbox
         counters.unbound = self._strangers + sum(lane.unbound for lane in self._lanes.values())
         counters.windows, counters.episodes, counters.marks = outbox.windows, outbox.episodes, outbox.marks
+        counters.revised, counters.dirty_marks = self._closer.revised, self._closer.dirty_marks
 
     # ---- snapshots
 
@@ -352,6 +354,7 @@ class Processor:
             "patients": self._patients.state(order),
             "activity": self._activity.state(order),
             "lanes": {lane.metric.name: lane.state(order) for lane in self._lanes.values()},
+            "pending": self._closer.state(order),
         }
 
     def restore(self, state: State) -> None:
@@ -364,6 +367,7 @@ class Processor:
             self._strangers = self.counters.unbound
             outbox, counters = self._outbox, self.counters
             outbox.windows, outbox.episodes, outbox.marks = counters.windows, counters.episodes, counters.marks
+            self._closer.revised, self._closer.dirty_marks = counters.revised, counters.dirty_marks
             self._sites.restore(state["sites"])
             self._patients.restore(state["patients"])
             self._activity.grow(self._patients.capacity)
@@ -373,6 +377,7 @@ class Processor:
             for lane in self._lanes.values():
                 lane.grow(self._patients.capacity)
                 lane.restore(state["lanes"][lane.metric.name])
+            self._closer.restore(state["pending"])
 
 
 def factory(partitions: int) -> Callable[[int], Processor]:

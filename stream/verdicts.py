@@ -49,6 +49,10 @@ class Moved(NamedTuple):
     known_at: int
     shown: Shown
     reason: str = ""
+    exact: float = 0.0
+    """Of a reading: its value (canonical), unrounded."""
+    found: float | None = None
+    """What a rule made of the reading: a slope, or the lowest of a forecast."""
 
 
 def limit_of(rule: WindowRule, value: float) -> float | None:

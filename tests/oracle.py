@@ -16,7 +16,8 @@ from tests.oracle_glucose import GlucoseRules
 from tests.oracle_medians import Patient, Site, Told
 from tests.oracle_nights import in_force
 from tests.oracle_rest import STEPS, keeps_steps
-from tests.oracle_series import NEVER_TICKED, Closed, Deciding, Series, beyond
+from tests.oracle_series import NEVER_TICKED, Deciding, Series, beyond
+from tests.oracle_windows import Windows
 from vitals.control import ClockControl, PatientControl, decode
 from vitals.journal import Episode, Mark, episode_id
 from vitals.metrics import METRIC_BY_CODE, Metric
@@ -27,10 +28,10 @@ from vitals.readings import decode as decode_rows
 from vitals.steps import Records
 from vitals.topics import MARK_KEY
 from vitals.units import Unit, canonical_scalar
-from vitals.windows import WINDOWS, WindowSpec
+from vitals.windows import WINDOWS
 
 
-class Oracle(GlucoseRules):
+class Oracle(GlucoseRules, Windows):
     """Takes records one by one; `told` grows."""
 
     def __init__(self, partition: int = 0, partitions: int = 1) -> None:
@@ -76,7 +77,8 @@ class Oracle(GlucoseRules):
         decides = usable and not flags & Flag.LATE and (series.newest is None or at > series.newest)
         if usable:
             series.newest = at if series.newest is None else max(series.newest, at)
-            series.fill(at, value, late=bool(flags & Flag.LATE), doubted=bool(flags & Flag.ARTEFACT))
+            pane = series.fill(at, value, late=bool(flags & Flag.LATE), doubted=bool(flags & Flag.ARTEFACT))
+            self.note(series, self.site(self.patients[key].site), pane)
         if decides:
             whole = math.floor(value + 0.5) if series.metric.whole else value
             censored: Literal["low", "high"] | None = None
@@ -292,28 +294,6 @@ class Oracle(GlucoseRules):
         if rule and signal.rank == 1 and signal.opened_at + rule.medium_after_us <= clock:
             signal.rank = max(2, physical)
             self.signal(key, series, "rise", signal.opened_at + rule.medium_after_us, signal.rank)
-
-    # ---- windows
-
-    @staticmethod
-    def last_end(spec: WindowSpec, clock: int) -> int:
-        return (clock - spec.close_after_us) // spec.step_us * spec.step_us
-
-    def close(self, number: int, site: Site, clock: int) -> None:
-        closing: dict[tuple[int, bytes], list[Closed]] = {}
-        for spec in WINDOWS:
-            last = self.last_end(spec, clock)
-            reach = spec.metric.panes * spec.metric.pane_us
-            for end in range(max(site.closed[spec.code], last - reach) + spec.step_us, last + 1, spec.step_us):
-                for key, patient in self.patients.items():
-                    series = patient.series.get(spec.metric.code)
-                    if patient.site == number and series is not None:
-                        found = series.window(spec, end)
-                        if found is not None:
-                            closing.setdefault((end + spec.close_after_us, key), []).append(found)
-            site.closed[spec.code] = last
-        for (at, key), rows in closing.items():
-            self.tell(at, key, tuple(rows))
 
     # ---- control records
 

@@ -8,10 +8,11 @@ from uuid import UUID
 
 from tests import oracle_sugar as sugar
 from tests.oracle_artefact import held_back
+from tests.oracle_closed import Closed, Dirty
 from tests.oracle_evidence import CALLS, of_silence, of_window
 from tests.oracle_nights import in_force
 from tests.oracle_rest import why_not
-from tests.oracle_series import NEVER_TICKED, Closed, MedianMachine, Series, crossed, inside
+from tests.oracle_series import NEVER_TICKED, MedianMachine, Series, crossed, inside
 from tests.oracle_usual import Nights
 from vitals.journal import Episode, Mark, episode_id
 from vitals.metrics import SECOND_US as SECOND
@@ -23,7 +24,7 @@ class Told(NamedTuple):
 
     offset: int
     key: bytes
-    what: Episode | Mark | tuple[Closed, ...]
+    what: Episode | Mark | tuple[Closed | Dirty, ...]
 
 
 UNITS = {"glucose": "mg/dL", "heart_rate": "/min"}
@@ -61,7 +62,7 @@ class Teller:
         self.pending: list[tuple[tuple[Any, ...], Told]] = []
         self.offset = self.row = 0
 
-    def tell(self, instant: int, key: bytes, what: Episode | Mark | tuple[Closed, ...]) -> None:
+    def tell(self, instant: int, key: bytes, what: Episode | Mark | tuple[Closed | Dirty, ...]) -> None:
         names, patient = ("", "", ""), key
         if isinstance(what, Episode):
             names = (what.device or "", what.metric or "", what.rule)

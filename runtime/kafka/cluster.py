@@ -96,7 +96,7 @@ async def disk(client: Any, number: int) -> Disk | None:
     try:
         async with asyncio.timeout(DISK_TIMEOUT_S):
             response = await client.send(number, _Ask())
-    except (KafkaError, NotImplementedError, TimeoutError) as error:
+    except (KafkaError, RuntimeError, TimeoutError) as error:  # RuntimeError: the broker does not know the request
         log.debug("broker %d does not tell of its disk: %r", number, error)
         return None
     if response.error_code:

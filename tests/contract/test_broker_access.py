@@ -15,8 +15,10 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from alerts import drops
 from compose.process import Process
 from compose.servers import mosquitto, probes
+from runtime.testing.waiting import until
 from vitals.topics import presence_topic, readings_topic, ticks_topic
 
 FOLDER = Path(__file__).parents[2] / "compose" / "mosquitto"
@@ -169,6 +171,19 @@ async def heard(listener: Client) -> bytes:
     listener._writer.write(b"\xc0\x00")
     head = await listener._reader.readexactly(2)
     return b"" if head == b"\xd0\x00" else head
+
+
+async def test_the_prover_hears_what_the_broker_dropped_and_a_device_does_not(broker: int) -> None:
+    """Who may not read it has no number, as with a broker that does not tell, and nobody learns of lost readings."""
+    async with client(broker, "vigil-prover") as prover, client(broker, "cgm-1") as device:
+        assert await prover.subscribe(drops.TOPIC) == 1
+        await device.subscribe(drops.TOPIC)
+
+        async def told() -> bool:
+            return bool(await heard(prover))
+
+        await until(told)
+        assert not await heard(device)
 
 
 async def test_the_health_check_sees_the_broker_turn_and_nothing_else(broker: int) -> None:

@@ -78,7 +78,7 @@ class Told:
     "answer",
     [
         NodeNotReadyError("away"),
-        NotImplementedError("older"),
+        RuntimeError("older"),
         TimeoutError("stopped"),
         SimpleNamespace(error_code=31, results=[]),
     ],

@@ -33,6 +33,21 @@ READY = Ready(
 )
 
 
+def test_prometheus_finds_every_service_of_a_stack_and_misses_it_afterwards(tmp_path: Path):
+    """A second processor needs no edit of a file; and a stack that gave up must be down, not forgotten."""
+    folder.write_ready(tmp_path, replace(READY, health={"sink": 5, "process": 7, "process-1": 8}))
+    wanted = [
+        {"targets": ["127.0.0.1:7"], "labels": {"service": "process"}},
+        {"targets": ["127.0.0.1:8"], "labels": {"service": "process-1"}},
+        {"targets": ["127.0.0.1:5"], "labels": {"service": "sink"}},
+    ]
+    path = tmp_path / "run" / folder.TARGETS
+    assert json.loads(path.read_text()) == wanted
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    folder.forget_ready(tmp_path)
+    assert json.loads(path.read_text()) == wanted
+
+
 def test_a_folder_refuses_another_clock(tmp_path: Path):
     """Simulated and real readings in one log would be judged by one time, and one of them wrongly."""
     folder.remember(tmp_path, REAL)

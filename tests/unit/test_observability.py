@@ -15,6 +15,7 @@ import promql_parser as promql
 import pytest
 import yaml
 
+from compose import folder
 from tests.metrics import TARGET_LABELS, VALUES, of_the_process, registered
 
 OBSERVABILITY = Path(__file__).parents[2] / "compose" / "observability"
@@ -194,6 +195,20 @@ def test_prometheus_tells_the_alertmanager_of_the_composition() -> None:
     assert f"--config.file=/run/secrets/{secret['target']}" in service["command"]
 
 
+def test_on_one_machine_prometheus_asks_whom_the_stack_names() -> None:
+    """The same rules, the same pace, and targets from the file that ``vigil up`` writes."""
+    ours, theirs = loaded(PROMETHEUS / "one-machine.yaml"), loaded(PROMETHEUS / "prometheus.yaml")
+    assert {key: ours[key] for key in ("global", "rule_files")} == {
+        key: theirs[key] for key in ("global", "rule_files")
+    }
+    (job,) = ours["scrape_configs"]
+    (source,) = job["file_sd_configs"]
+    (path,) = source["files"]
+    assert job["job_name"] == "vigil"
+    root = OBSERVABILITY.parents[1]
+    assert (PROMETHEUS / path).resolve() == root / folder.DEFAULT_FOLDER / "run" / folder.TARGETS
+
+
 def test_every_urgency_has_somebody_who_is_told() -> None:
     """A route on a word that no rule has wakes nobody."""
     example = loaded(EXAMPLE)
@@ -235,7 +250,8 @@ def ran(cwd: Path, *words: str) -> str:
 def test_prometheus_itself_takes_the_rules_and_they_ring_when_they_should() -> None:
     """Its own tool runs them over made-up series; the other tests need nothing but a parser."""
     program = tool("promtool")
-    ran(PROMETHEUS, program, "check", "config", "prometheus.yaml")
+    for config in ("prometheus.yaml", "one-machine.yaml"):
+        ran(PROMETHEUS, program, "check", "config", config)
     ran(PROMETHEUS, program, "test", "rules", "rules.test.yaml")
 
 

@@ -7,6 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import jsonschema
+import numpy as np
 import pytest
 
 from dashboards import api, tiles
@@ -21,7 +22,7 @@ from vitals.policies import DEFAULT
 from vitals.policy_edits import edited
 from vitals.readings import Flag, Invalid, tick_rows
 from vitals.topics import device_id, patient_id
-from vitals.windows import ARROW_UNKNOWN
+from vitals.windows import ARROW_UNKNOWN, IS_DIRTY
 
 T0 = 1_700_000_000_000_000
 NOW = T0 + 60 * MINUTE_US
@@ -145,6 +146,17 @@ def test_the_arrow_of_the_window_stands_with_a_present_value_only(ward: Ward):
     rows["end"], rows["arrow"] = T0 + 60 * MINUTE_US, ARROW_UNKNOWN
     ward.windows(rows)
     assert glucose(ward).arrow is None
+
+
+def test_the_arrow_is_that_of_the_quarter_of_an_hour(ward: Ward):
+    """Windows of an hour and of five minutes close at the same instant, and dirty marks stand among them."""
+    quarter, hour = window(15, 1, 100.0, slope=1.5), window(15, 1, 100.0, slope=-0.5)
+    quarter["arrow"], hour["arrow"], hour["window"] = 2, -1, 7
+    mark = window(20, 1, 0.0)
+    mark["flags"] = IS_DIRTY
+    ward.windows(np.concatenate([quarter, hour, mark]))
+    ward.readings(row("p-1", 100, T0 + 16 * MINUTE_US))
+    assert (glucose(ward).arrow, glucose(ward).slope) == (2, 1.5)
 
 
 def test_a_spark_keeps_the_last_of_each_five_minutes_and_six_hours(ward: Ward):
