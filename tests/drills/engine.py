@@ -28,7 +28,7 @@ from uuid import UUID
 from tests.drills.recording import Written, once, records, rows, written
 from tests.oracle_bytes import outputs
 from tests.oracle_medians import Told
-from tests.oracle_series import Closed
+from tests.oracle_closed import Closed
 from tests.strategies.facts import Witness
 from vitals.alerts import Alert
 from vitals.alerts import decode as decode_feed
