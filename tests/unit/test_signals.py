@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from stream.activity import Activity
+from stream.artefacts import Artefacts
 from stream.medians import Medians
 from stream.panes import Ring
 from stream.series import LONG_AGO, NEVER, Series
@@ -33,7 +35,8 @@ def signals(metric: Metric = HEART_RATE, kind: str = "wrist", policy: Policy = D
     """One patient in slot 3 of tables of a metric, bound at T0."""
     series = Series(metric)
     series.wear(3, (worn("ann", "device", kind, since),))
-    medians = Medians(series, Ring(metric, timed=metric is GLUCOSE))
+    ring = Ring(metric, timed=metric is GLUCOSE)
+    medians = Medians(series, ring, Activity(), Artefacts(ring))
     medians.set_policy(3, policy)
     made = Signals(series, medians)
     made.set_policy(3, policy)
