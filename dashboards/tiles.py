@@ -78,6 +78,8 @@ class Vital(Message):
     """Canonical unit per minute."""
     last_good: Good | None
     limits: Limits | None
+    news2_pulse: int | None = None
+    """Of the heart rate: the NEWS2 pulse sub-score of the newest 10-minute median, 0 to 3. It is no NEWS2 score."""
 
 
 class Vitals(Message):

@@ -269,3 +269,24 @@ def test_the_published_schemas_are_those_of_the_models(ward: Ward):
     assert {name: json.loads((SCHEMAS / name).read_text()) for name in wanted} == json.loads(json.dumps(wanted))
     frame = json.loads(ward.ward_frame(NOW, everywhere))
     jsonschema.validate(frame, tiles.schemas()["live-server.json"])
+
+
+def test_the_pulse_sub_score_is_that_of_the_newest_covered_median(ward: Ward):
+    """One part of NEWS2 beside the heart rate it is of; of half a window, or of an hour ago, there is none."""
+
+    def score(minute: int, median: float, coverage: float = 1.0) -> int | None:
+        rows = window(minute, 1, median)
+        rows["metric"], rows["window"], rows["median"], rows["coverage"] = HEART_RATE.code, 5, median, coverage
+        ward.windows(rows)
+        ward.readings(row("p-1", 99, T0 + minute * MINUTE_US + 5_000_000, metric="heart_rate"))
+        vital = ward.vital(ward.people(everywhere)[0], HEART_RATE)
+        assert vital is not None
+        return vital.news2_pulse
+
+    assert [score(20, 115), score(21, 80), score(22, 131), score(23, 131, 0.69)] == [2, 0, 3, None]
+    assert score(22, 40) is None, "an older window"
+    assert score(24, 95, 0.7) == 1
+    ward.readings(row("p-1", 99, T0 + 40 * MINUTE_US, metric="heart_rate"))
+    vital = ward.vital(ward.people(everywhere)[0], HEART_RATE)
+    assert vital is not None
+    assert vital.news2_pulse is None
