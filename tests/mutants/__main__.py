@@ -21,7 +21,7 @@ from pathlib import Path
 from mutmut.configuration import config
 from mutmut.stats import status_by_exit_code
 
-from tests.mutants.findings import NOTICED, Module, found, listed
+from tests.mutants.findings import FOLDER, NOTICED, Module, found, kept, listed
 
 LEAST = 0.95
 SURVIVORS = Path(__file__).parent / "survivors.md"
@@ -36,7 +36,7 @@ def unnoticed(name: str) -> list[str]:
     """The mutants of a module that no test has noticed so far; all of them where no run has been. One that ran out of
     time is among them: a machine that stood still looks the same.
     """
-    results = Path("mutants") / "stream" / f"{name}.py.meta"
+    results = FOLDER / "stream" / f"{name}.py.meta"
     if not results.exists():
         return [f"stream.{name}.*"]
     ends = json.loads(results.read_text())["exit_code_by_key"]
@@ -90,12 +90,13 @@ def main() -> int:
     if unknown := set(options.modules) - set(modules()):
         parser.error(f"no such module: {', '.join(sorted(unknown))}; there are {', '.join(modules())}")
     chosen = options.modules or modules()
-    names = [key for name in chosen for key in (unnoticed(name) if options.again else [f"stream.{name}.*"])]
-    if names and not options.report:
-        command = [sys.executable, "-m", "tests.mutants.forks", str(options.workers), *names]
-        if code := subprocess.run(command, check=False, stdout=sys.stderr).returncode:
+    for name in [] if options.report else chosen:
+        names = unnoticed(name) if options.again else [f"stream.{name}.*"]
+        command = [sys.executable, "-m", "tests.mutants.forks", name, str(options.workers), *names]
+        if names and (code := subprocess.run(command, check=False, stdout=sys.stderr).returncode):
             return code
-    all_found = [found(name) for name in chosen]
+        found(name)
+    all_found = [kept(name) for name in chosen]
     wrong = judge(all_found, SURVIVORS.read_text() if SURVIVORS.exists() else "")
     sys.stdout.write("\n".join([table(all_found), *wrong]) + "\n")
     return 1 if wrong else 0

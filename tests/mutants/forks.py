@@ -1,8 +1,8 @@
-"""mutmut, with all tests collected once: a mutant is a fork of a process that has them ready.
+"""mutmut for one module, with its tests collected once: a mutant is a fork of a process that has them ready.
 
 mutmut starts pytest anew for each mutant, and that is most of what one costs that falls at its first test.
 
-  python -m tests.mutants.forks 1 'stream.trends.*'     so many processes, which mutants
+  python -m tests.mutants.forks trends 1 'stream.trends.*'     module, processes, which mutants
 """
 
 from __future__ import annotations
@@ -21,9 +21,33 @@ from mutmut.utils.file_utils import change_cwd
 from mutmut.workers.isolation import ForkRunner
 
 FOLDER = Path("mutants")
+PASSED, FAILED = 0, 1
 ORDER = "tests.mutants.order"
 """The plugin that pyproject.toml names; pytest wants to be the one that imports it."""
-PASSED, FAILED = 0, 1
+UNITS = {
+    "copying": ["copying"],
+    "counters": ["counters"],
+    "evaluations": ["evaluations"],
+    "forecast": ["forecast", "glucose_forecasts"],
+    "outbox": ["outbox"],
+    "panes": ["panes", "evidence"],
+    "poll": ["poll"],
+    "rows": ["rows"],
+    "series": ["slots"],
+    "signal": ["signals", "signal"],
+    "sites": ["sites"],
+    "trends": ["trends"],
+    "turns": ["turns"],
+}
+"""Modules whose unit tests alone must notice their mutants, and the names of these. The others are also held by the
+tests that run the whole processor, which take a hundred times as long for a mutant that nothing notices.
+"""
+
+
+def tests_of(module: str) -> list[str]:
+    """The files with the tests of a module."""
+    units = [f"tests/unit/test_{name}.py" for name in UNITS.get(module, [])]
+    return units or config().pytest_add_cli_args_test_selection
 
 
 class Collected(PytestRunner):
@@ -33,14 +57,9 @@ class Collected(PytestRunner):
         """Open the session and collect every test; nothing of it is ever closed, each fork ends with its tests."""
         with change_cwd(FOLDER):
             # -s: a session that captured would capture mutmut's own words too
-            arguments = [
-                "--rootdir=.",
-                "-s",
-                *config().pytest_add_cli_args,
-                *config().pytest_add_cli_args_test_selection,
-            ]
+            arguments = ["--rootdir=.", "-s", *self._pytest_add_cli_args, *self._pytest_add_cli_args_test_selection]
             prepared = _prepareconfig(arguments)
-            prepared._do_configure()
+            prepared._do_configure()  # what pytest.main does, but for running the tests and closing
             self.session = pytest.Session.from_config(prepared)
             prepared.hook.pytest_sessionstart(session=self.session)
             prepared.hook.pytest_collection(session=self.session)
@@ -77,6 +96,16 @@ def runner(max_workers: int = 1) -> Forks:
     return Forks(max_workers, Collected())
 
 
-if __name__ == "__main__":
+def run(module: str, workers: int, names: list[str]) -> None:
+    """Look at mutants of one module: no other is changed, and only its tests are run."""
+    source = f"stream/{module}.py"
+    config().only_mutate[:] = [source]
+    config().pytest_add_cli_args_test_selection[:] = tests_of(module)
+    # where another module's run has put the unchanged source mutmut would take it for the mutants
+    (FOLDER / source).unlink(missing_ok=True)
     program.get_mutant_runner = runner
-    program._run(sys.argv[2:], int(sys.argv[1]))
+    program._run(names, workers)  # the command without its command line
+
+
+if __name__ == "__main__":
+    run(sys.argv[1], int(sys.argv[2]), sys.argv[3:])

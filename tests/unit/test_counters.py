@@ -46,14 +46,15 @@ def test_late_readings_add_up_and_late_ticks_are_no_readings():
 @pytest.mark.parametrize("strange", [False, True])
 def test_a_row_of_a_metric_that_we_do_not_know_is_of_nobody(strange: bool):
     """A gateway of next year sends what this year's processor has no rule for: it is kept, and counted."""
-    rows = (UNHEARD_OF, 0, 0), (GLUCOSE.code, 0, 0), (TICK, TICK_SLOT, 0)
+    rows = (UNHEARD_OF, 0, 0), (GLUCOSE.code, 0, 0), (HEART_RATE.code, 0, 0), (TICK, TICK_SLOT, 0)
     assert Counters().take(poll(*rows, strange=strange)) == 1
 
 
 def test_a_row_of_nobody_counts_once_whatever_its_metric():
     """A stranger's unknown metric is one row, not two; and slot 0 is somebody."""
-    rows = (GLUCOSE.code, UNKNOWN_SLOT, 0), (UNHEARD_OF, UNKNOWN_SLOT, 0), (GLUCOSE.code, 0, 0), (UNHEARD_OF, 3, 0)
-    assert Counters().take(poll(*rows)) == 3
+    known = (GLUCOSE.code, 0, 0), (HEART_RATE.code, 0, 0)
+    rows = (GLUCOSE.code, UNKNOWN_SLOT, 0), (UNHEARD_OF, UNKNOWN_SLOT, 0), (UNHEARD_OF, 3, 0)
+    assert Counters().take(poll(*rows, *known)) == 3
 
 
 def test_a_reading_in_a_tick_record_is_of_nobody():

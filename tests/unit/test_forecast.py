@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from stream import forecast
-from stream.forecast import FORECASTS, HORIZON, Past, earlier, falls_below, known, now, panes_of, pasts
+from stream.forecast import FORECASTS, HORIZON, Past, earlier, falls_below, known, lowest, now, panes_of, pasts, rate
 from stream.panes import Ring
 from vitals.metrics import GLUCOSE, MINUTE_US
 
@@ -106,6 +106,30 @@ def test_a_slope_is_known_under_domains_conditions(points: Points, interval: int
     assert bool(known(past(points, interval))[0]) is knows
     for name in ("ar2", "ar2-line"):
         assert np.isfinite(said(name, points, interval=interval)).all() == knows
+
+
+@pytest.mark.parametrize(
+    ("points", "interval", "slope"),
+    [
+        ({0: 90, 5: 95, 10: 100}, 5, -1.0),
+        ({0: 90, 5: 95, 14: 104, 15: 300}, 5, -1.0),
+        ({0: 90, 5: 95, 15: 105}, 5, None),
+        ({0: 90, 15: 120, 30: 150, 45: 500}, 15, -2.0),
+        ({1: 90, 5: 95, 11: 100}, 5, None),
+        ({0: 90.25, 5: 95.25, 10: 100.25}, 5, -1.0),
+    ],
+)
+def test_the_rate_is_the_slope_of_what_is_looked_at(points: Points, interval: int, slope: float | None):
+    """The last 15 min or three intervals, by thousandths; what lies before takes no part in it."""
+    found = float(rate(past(points, interval))[0])
+    assert math.isnan(found) if slope is None else found == pytest.approx(slope)
+
+
+def test_the_lowest_of_a_forecast_is_whole_or_nothing():
+    """A rule's limit is a whole number; where one horizon says nothing the least of the others is no answer."""
+    found = lowest(np.array([[70.0, 54.5, 60.0], [54.4, 90.0, 90.0], [50.0, np.nan, 60.0]]))
+    assert found[:2].tolist() == [55.0, 54.0]
+    assert math.isnan(found[2])
 
 
 def test_nothing_is_interpolated_across_a_gap():

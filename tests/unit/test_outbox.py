@@ -46,11 +46,13 @@ FIELDS: tuple[tuple[str, Any, Any], ...] = (
     ("row", 3, 10),
     ("instant", 50, 60),
     ("patient", patient_id("p1"), patient_id("p2")),
-    ("device", None, "cgm-1"),
-    ("metric", None, "glucose"),
+    ("device", None, "CGM-1"),
+    ("metric", None, "GLUCOSE"),
     ("rule", "high", "low"),
 )
-"""What outputs are ordered by, the first field that differs deciding; for each, a value and a greater one."""
+"""What outputs are ordered by, the first field that differs deciding; for each, a value and a greater one. None is
+less than any name, however it is written.
+"""
 assert patient_id("p1").bytes < patient_id("p2").bytes
 
 
@@ -137,6 +139,16 @@ def test_a_window_and_an_episode_of_one_instant_are_ordered_by_patient_and_then_
     outputs = outbox.drain(OFFSETS)
     at = KEYS.index(owner.bytes)
     assert [output.topic for output in outputs] == [WINDOWS] * (at + 1) + [JOURNAL] + [WINDOWS] * (7 - at) + [JOURNAL]
+
+
+def test_a_window_comes_before_what_has_no_device_either():
+    """Whatever a patient's episode leaves out, the window has less."""
+    owner = patient_id("p1")
+    for fields in ({"metric": "A"}, {"metric": None, "rule": "A"}):
+        outbox = Outbox(0)
+        put(outbox, Where(0, 0, 5), patient=owner, device=None, **fields)
+        outbox.close(Where(0, 0, 5), [5], [owner.bytes], np.zeros(1, WINDOW), [0, 1])
+        assert [output.topic for output in outbox.drain(OFFSETS)] == [WINDOWS, JOURNAL]
 
 
 def test_the_instants_of_a_tick_are_in_order_before_patients():

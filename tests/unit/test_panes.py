@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stream.panes import Beyond, Ring
+from stream.panes import Beyond, Ring, thousandths
 from vitals.metrics import GLUCOSE, HEART_RATE, MINUTE_US, SECOND_US
 
 T0 = 28_333_335 * MINUTE_US
@@ -316,3 +316,55 @@ def test_nothing_is_left_in_a_snapshot_of_a_reading_that_is_gone():
     rows = made.rows(np.array([0]))
     assert [np.count_nonzero(rows[name]) for name in ("millis", "whole", "before_end")] == [1, 1, 0]
     assert np.count_nonzero(ring((-20 * SECOND_US, 100)).rows(np.array([0]))["before_end"]) == 1
+
+
+def test_a_value_in_thousandths_is_what_a_cell_holds():
+    """Evidence names readings by it; a value that is rounded otherwise is found in no cell."""
+    values = (5.5, 0.0004, 0.0005, -3.0, 1999.9996, 1e9)
+    assert [thousandths(value) for value in values] == [5500, 0, 1, 0, 2_000_000, 2_000_000]
+    made = ring(*((at * MINUTE_US, value) for at, value in enumerate(values)))
+    assert list(contents(made, T0 + 5 * MINUTE_US).values()) == [thousandths(value) for value in values]
+
+
+def cells_of(made: Ring, slots: list[int], panes: int) -> list[list[tuple[int, int]]]:
+    """The filled ones of the newest panes of each slot: µs after T0, thousandths."""
+    cells, events = made.newest(np.array(slots), panes)
+    assert cells.shape == events.shape == (len(slots), panes)
+    return [
+        [(int(at) - T0, int(cell) - 1) for cell, at in zip(*each, strict=True) if cell]
+        for each in zip(cells, events, strict=True)
+    ]
+
+
+def test_the_newest_cells_are_each_series_own_oldest_first():
+    """Rules look back from the last reading of each, not from the clock."""
+    made = ring((-2 * MINUTE_US, 100), (0, 101), (3 * MINUTE_US - 7, 102))
+    made.write(np.array([5]), np.array([T0 - 9]), np.array([90.0]), np.array([90.0]), np.array([False]))
+    first = [(-2 * MINUTE_US, 100_000), (0, 101_000), (3 * MINUTE_US - 7, 102_000)]
+    assert cells_of(made, [5, 0], 6) == [[(-9, 90_000)], first]
+    assert cells_of(made, [0], 4) == [first[1:]]
+    assert cells_of(made, [0], 1) == [first[2:]]
+
+
+def test_a_run_may_be_longer_where_the_ring_holds_nothing_from_before_it():
+    """Then its beginning is only the first that is still known."""
+    made = ring((0, 100), (5 * MINUTE_US, 101))
+    made.write(np.array([5]), np.array([T0 - 9]), np.array([90.0]), np.array([90.0]), np.array([False]))
+    starts = np.array([T0, T0 + 1, T0 - 9, T0 - 8])
+    assert made.reaches(np.array([0, 0, 5, 5]), starts).tolist() == [True, False, True, False]
+    edge = ring((0, 100), (179 * MINUTE_US, 101))
+    assert edge.reaches(np.array([0]), np.array([T0 + 1])).tolist() == [False]
+
+
+def test_the_readings_before_an_instant_are_told_newest_first():
+    """Evidence walks back through them: event time, what rules see, thousandths; late ones in their place."""
+    made = ring((0, 100.4), (5 * MINUTE_US - 3, 101.6), (9 * MINUTE_US, 55), (7 * MINUTE_US, 60.25))
+    found = made.before(0, T0 + 9 * MINUTE_US)
+    assert [(at - T0, whole, millis) for at, whole, millis in found] == [
+        (7 * MINUTE_US, 60, 60_250),
+        (5 * MINUTE_US - 3, 102, 101_600),
+        (0, 100, 100_400),
+    ]
+    assert len(made.before(0, T0 + 9 * MINUTE_US + 1)) == 4
+    assert made.before(0, T0) == []
+    assert [at - T0 for at, _, _ in ring((0, 1), (179 * MINUTE_US, 2)).before(0, T0 + 1)] == [0]

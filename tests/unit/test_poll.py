@@ -81,6 +81,7 @@ def test_rows_of_strangers_are_strange_and_keep_their_place():
     """They are counted, and no rule sees them."""
     found = poll((ANN, ONE), (EVE, ONE), (ANN, ONE))
     assert (found.slots.tolist(), found.strange) == ([0, UNKNOWN_SLOT, 0], True)
+    assert poll((EVE, ONE), (TICK_KEY, tick_rows([1], T0).tobytes())).strange
 
 
 def test_ticks_are_told_by_record_site_and_time_in_order():
@@ -119,3 +120,5 @@ def test_a_poll_may_hold_nothing():
     found = poll((EVE, b"{}", CONTROL), (ANN, b""))
     assert (len(found.rows), found.starts, found.slots.tolist(), found.codes) == (0, [0, 0, 0], [], b"")
     assert found.rows.dtype == READING
+    nothing = poll()
+    assert (len(nothing.rows), nothing.starts, nothing.slots.dtype, nothing.ticks) == (0, [0], np.intp, {})

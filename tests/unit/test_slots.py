@@ -119,6 +119,15 @@ def test_a_patients_policy_is_known_from_its_control_record_on() -> None:
         patients.policy(1)
 
 
+def test_the_part_in_force_goes_before_the_whole() -> None:
+    """Whoever has a night has it only at night; the snapshot keeps the whole, and the clock says which part."""
+    patients = known("ann", "bob")
+    patients.parts[0] = OTHER
+    assert [patients.policy(slot) for slot in (0, 1)] == [OTHER, DEFAULT]
+    assert [patients.whole(slot) for slot in (0, 1)] == [DEFAULT, DEFAULT]
+    assert patients.state(patients.order())["policies"] == [DEFAULT]
+
+
 def test_equal_policies_are_one() -> None:
     """Ten thousand patients have three: each with its own would fill memory and snapshots."""
     patients = Patients()

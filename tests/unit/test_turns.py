@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from stream.series import LONG_AGO, Bools, Ints, Slots
-from stream.turns import deciding, once, those, turns
+from stream.turns import deciding, once, rounds, those, turns
 
 
 def plainly_deciding(slots: Slots, events: Ints, good: Bools, stale: Bools, newest: Ints) -> list[bool]:
@@ -50,6 +50,20 @@ def test_an_unusable_row_with_a_later_time_does_not_hold_up_what_follows():
     slots, events = np.array([0, 0, 0, 0]), np.array([5, 9, 6, 7])
     good, stale = np.array([True, False, True, True]), np.zeros(4, np.bool_)
     assert deciding(slots, events, good, stale, np.zeros(1, np.int64)).tolist() == [True, False, True, True]
+    first, known = np.array([False, True]), np.zeros(1, np.int64)
+    assert deciding(np.array([0, 0]), np.array([9, 5]), first, stale[:2], known).tolist() == [False, True]
+
+
+def test_no_series_is_held_up_by_the_times_of_another():
+    """Ranks of all series lie on one line: the newest of one must stay below the oldest of the next."""
+    good, stale, newest = np.ones(3, np.bool_), np.zeros(3, np.bool_), np.zeros(2, np.int64)
+    assert deciding(np.array([0, 0, 1]), np.array([30, 20, 10]), good, stale, newest).tolist() == [True, False, True]
+
+
+def test_what_is_later_than_the_first_but_not_than_the_last_does_not_decide():
+    """A gateway that sends its backlog backwards begins with the oldest, once."""
+    good, stale, newest = np.ones(3, np.bool_), np.zeros(3, np.bool_), np.zeros(1, np.int64)
+    assert deciding(np.array([0, 0, 0]), np.array([1, 3, 2]), good, stale, newest).tolist() == [True, True, False]
 
 
 def test_a_late_row_is_a_bar_for_those_behind_it():
@@ -87,3 +101,26 @@ def test_the_rows_of_a_mask_are_all_without_a_copy_or_those_by_number():
     assert rows[those(np.array([True, False, True]))].tolist() == [0, 2]
     assert rows[those(np.array([False, False, False]))].tolist() == []
     assert np.shares_memory(rows[those(np.array([True, True, True]))], rows)
+
+
+@pytest.mark.parametrize("seed", range(15))
+def test_rounds_take_one_row_of_each_series_at_a_time_in_log_order(seed: int):
+    """A rule that sees two readings of one series at once judges the second by a state that the first has changed."""
+    random = np.random.default_rng(seed)
+    count = int(random.integers(1, 60))
+    slots, matter = random.integers(0, random.integers(1, 5), count), random.random(count) < 0.6
+    matter[0] = True
+    expected: list[list[int]] = []
+    seen: dict[int, int] = {}
+    for row in matter.nonzero()[0].tolist():
+        turn = seen.get(int(slots[row]), 0)
+        seen[int(slots[row])] = turn + 1
+        expected += [[]] if turn == len(expected) else []
+        expected[turn].append(row)
+    assert [found.tolist() for found in rounds(slots, matter)] == expected
+
+
+def test_rows_that_are_one_per_series_are_one_round():
+    """What does not matter is in none, also where it is of the same series."""
+    found = list(rounds(np.array([3, 1, 3, 2]), np.array([False, True, True, True])))
+    assert [each.tolist() for each in found] == [[1, 2, 3]]
