@@ -216,6 +216,19 @@ def _of_names(rules: tuple[Judging, ...], others: tuple[Judging, ...]) -> tuple[
     return tuple(rule for rule in rules if rule.name in [each.name for each in others])
 
 
+LASTING = DEFAULT.model_copy(
+    update={
+        "thresholds": tuple(
+            rule.model_copy(
+                update={"levels": (rule.levels[0].model_copy(update={"prolonged_us": after}), rule.levels[1])}
+            )
+            for rule, after in ((LOW, 12 * MINUTE_US), (HIGH, 5 * MINUTE_US))
+        )
+    }
+)
+"""Level 1 is prolonged after some readings."""
+
+
 def _by_night(day: Policy, night: Policy, zone: str, begins: str, ends: str) -> Policy:
     """The rules of one policy by day and, where it has them, those of another by night."""
     names = {rule.name for rule in day.thresholds} | {rule.name for rule in day.windows}
@@ -239,6 +252,9 @@ NIGHTS = (
     _by_night(DEFAULT, MOVED[2], "Nowhere/Known", "00:00", "12:00"),
     _by_night(WATCHFUL, PATIENT, "Europe/Berlin", "00:10", "01:30"),
     _by_night(PATIENT, WATCHFUL, "Etc/UTC", "22:30", "01:18"),
+    _by_night(RESTING, SHAKY, "Etc/UTC", "22:25", "22:50"),
+    _by_night(SHAKY, RESTING, "Europe/Berlin", "23:30", "01:00"),
+    _by_night(LASTING, MOVED[0], "Etc/UTC", "22:40", "23:30"),
 )
 """Nights that begin or end within the first hours of a ward; of a zone that nobody knows there is only the day."""
 
@@ -251,17 +267,6 @@ def above_usual(zone: str, begins: str, ends: str, *, nights: int) -> Policy:
 
 
 HEARTS = (RESTING, SHAKY, SCORED, SWEET)
-LASTING = DEFAULT.model_copy(
-    update={
-        "thresholds": tuple(
-            rule.model_copy(
-                update={"levels": (rule.levels[0].model_copy(update={"prolonged_us": after}), rule.levels[1])}
-            )
-            for rule, after in ((LOW, 12 * MINUTE_US), (HIGH, 5 * MINUTE_US))
-        )
-    }
-)
-"""Level 1 is prolonged after some readings."""
 POLICIES = (
     *(DEFAULT, LASTING, LASTING, QUICK, BARE, HASTY, WIDE),
     *(*MOVED, *NIGHTS, *HEARTS, WATCHFUL, WATCHFUL, PATIENT, PATIENT),
