@@ -8,7 +8,10 @@ from datetime import datetime, tzinfo
 from vitals.alerts import Alert
 from vitals.evidence import Evidence, WindowSeen
 from vitals.metrics import MINUTE_US
+from vitals.policies import DEFAULT
 
+LEVELLED = frozenset(rule.name for rule in DEFAULT.thresholds)
+"""Rules of more than one level."""
 NAMED_MAX = 6
 """Readings that a sentence names: the latest."""
 
@@ -20,11 +23,13 @@ def why(alert: Alert, zone: tzinfo) -> str:
         return ""
     if evidence.window is not None:
         found = _window(alert, evidence, evidence.window, zone)
+    elif evidence.slope is not None or evidence.forecast is not None:
+        found = f"{_going(evidence)}: {_readings(alert, evidence, zone)}"
     elif evidence.limit is not None:
         found = _run(alert, evidence, zone)
     else:
         found = _heard(alert, evidence, zone)
-    level = f" level {evidence.level}" if evidence.level and evidence.limit is not None and not evidence.window else ""
+    level = f" level {evidence.level}" if alert.rule in LEVELLED and evidence.level else ""
     return (
         f"{found}; rule {alert.rule}{level}, policy version {evidence.policy}{', by night' if evidence.night else ''}"
     )
@@ -33,10 +38,22 @@ def why(alert: Alert, zone: tzinfo) -> str:
 def _run(alert: Alert, evidence: Evidence, zone: tzinfo) -> str:
     assert evidence.limit is not None, "a run lies beyond a limit"
     side = "below" if evidence.readings[-1][1] < evidence.limit * 1000 else "above"
+    return f"{side} {evidence.limit:g}: {_readings(alert, evidence, zone)}"
+
+
+def _readings(alert: Alert, evidence: Evidence, zone: tzinfo) -> str:
     named = evidence.readings[-NAMED_MAX:]
     readings = ", ".join(f"{_number(alert, millis / 1000)} at {_clock(at, zone)}" for at, millis in named)
     more = evidence.count - len(named)
-    return f"{side} {evidence.limit:g}: {readings}{f', and {more} before' if more else ''}"
+    return f"{readings}{f', and {more} before' if more else ''}"
+
+
+def _going(evidence: Evidence) -> str:
+    """Where the readings go: ``falling 3.25 mg/dL/min below 150``, ``forecast 54, below 55``."""
+    if evidence.slope is None:
+        return f"forecast {evidence.forecast:g}, below {evidence.limit:g}"
+    way, side = ("falling", "below") if evidence.slope < 0 else ("rising", "above")
+    return f"{way} {abs(evidence.slope):g} mg/dL/min {side} {evidence.limit:g}"
 
 
 def _window(alert: Alert, evidence: Evidence, window: WindowSeen, zone: tzinfo) -> str:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from compose.output import say, say_aside
 from vitals.errors import InputError
 
+if TYPE_CHECKING:
+    from vitals.policies import Policy
+
 EXAMPLES = (
     "Examples:  vigil backtest glucose-2307.csv   |   vigil backtest glucose-*.csv --json out.json --plot out.html"
     "   |   vigil backtest glucose-2307.csv --policy mine.json"
+    "   |   vigil backtest glucose-2307.csv --rule low_soon=on --rule low_soon.limit=70"
 )
 POLICY_BYTES_MAX = 256 * 1024
 """A policy is some 3 KB of JSON."""
@@ -31,6 +35,9 @@ def backtest(
     policy: Annotated[
         Path | None, typer.Option(help="Rules to test instead of the default ones: a policy as JSON.")
     ] = None,
+    rule: Annotated[
+        list[str] | None, typer.Option(metavar="CHANGE", help="A change of them, as vigil policy set takes it.")
+    ] = None,
     json_out: Annotated[
         Path | None, typer.Option("--json", metavar="OUT", help="Write the report as JSON; - is stdout.")
     ] = None,
@@ -44,12 +51,11 @@ def backtest(
     from compose.backtest.run import run
     from runtime.clock import SystemClock
     from simulators.replay import read
-    from vitals.policy_files import parse
 
     for out in (json_out, plot):
         if out is not None and not out.absolute().parent.is_dir():
             raise InputError("cannot write the file", str(out), "its folder is not there")
-    rules = None if policy is None else parse(_text(policy), policy.name)
+    rules = _rules(policy, rule or [])
     report = run(read(files), rules, seed=seed, clock=SystemClock(), progress=say_aside)
     if json_out is not None and str(json_out) != "-":
         _write(json_out, report.model_dump_json(indent=1) + "\n")
@@ -63,6 +69,19 @@ def backtest(
         say(report.model_dump_json())
     else:
         show.show(report, show.console_for())
+
+
+def _rules(policy: Path | None, changes: list[str]) -> Policy | None:
+    """The rules to test; None for the default ones."""
+    from vitals.policies import DEFAULT
+    from vitals.policy_edits import edited
+    from vitals.policy_files import parse
+
+    rules = None if policy is None else parse(_text(policy), policy.name)
+    if not changes:
+        return rules
+    before = rules or DEFAULT
+    return edited(before, changes).model_copy(update={"version": before.version + 1})
 
 
 def _text(path: Path) -> str:

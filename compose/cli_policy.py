@@ -49,6 +49,7 @@ def _limit(what: str) -> Any:
 EXAMPLES = (
     "vigil policy set bed-12 --low 65 --high 280",
     "vigil policy set bed-12 --rule high.2.repeat=20 --rule heart_rate_low=off",
+    "vigil policy set bed-12 --rule low_soon=on --rule low_soon.limit=70 --rule glucose_falling=on",
     "vigil policy set bed-12 --night 22:00-07:00 --zone Europe/Berlin --rule night.low.1.limit=65",
     "vigil policy set bed-12 --file mine.json --yes",
     "vigil policy set bed-12 --default",

@@ -22,7 +22,7 @@ from vitals.metrics import METRIC_BY_NAME, METRICS, SECOND_US, Metric
 from vitals.units import UNIT_NAME
 
 router = APIRouter(prefix="/api")
-MetricName = Literal["heart_rate", "glucose", "battery"]
+MetricName = Literal["heart_rate", "glucose", "battery", "steps"]
 
 
 @router.get("/session", response_model=SessionOut)

@@ -19,7 +19,7 @@ from vitals.metrics import TICK
 from vitals.readings import Flag
 from vitals.steps import Records
 from vitals.topics import CONTROL_HEADER, FEED, JOURNAL, READINGS, WINDOWS
-from vitals.windows import WINDOW
+from vitals.windows import decode
 
 KEPT_MS = 60_000
 """How far back a quantile looks."""
@@ -103,10 +103,8 @@ class Latencies:
                 _add(self._known[name], took[mask], sent[mask], KEPT_MS)
 
     def _windows(self, records: Records, at: Numbers) -> None:
-        whole = [place for place, value in enumerate(records.values) if value and len(value) % WINDOW.itemsize == 0]
-        values = [records.values[place] for place in whole]
-        rows = np.frombuffer(b"".join(values), WINDOW)
-        sent = np.repeat(at[whole], [len(value) // WINDOW.itemsize for value in values])
+        rows, counts = decode(records.values)  # the tiles count what is none
+        sent = np.repeat(at, counts)
         _add(self._caused[WINDOWS, records.partition], rows["offset"].astype(np.int64), sent, KEPT_MS)
 
     def _outputs(self, records: Records, at: Numbers) -> None:

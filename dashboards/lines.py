@@ -17,14 +17,13 @@ from uuid import UUID
 
 import numpy as np
 
-from vitals import causes, readings
+from vitals import causes, readings, windows
 from vitals.errors import CodecError
 from vitals.metrics import METRIC_BY_CODE, TICK
 from vitals.readings import INVALID_SHIFT, Flag, Invalid
 from vitals.steps import Headers, Records
 from vitals.topics import BINDINGS, COMMANDS, CONTROL_HEADER, FEED, JOURNAL, READINGS, REJECTED, WINDOWS
 from vitals.units import UNIT_NAME
-from vitals.windows import ARROW_UNKNOWN, WINDOW, WINDOW_BY_CODE
 
 Line = dict[str, Any]
 TOPIC_OF = {
@@ -101,25 +100,43 @@ def _invalid(code: int) -> str | int:
 
 
 def _windows(_key: bytes | None, value: bytes, _headers: Headers) -> Iterator[Line]:
-    if not value or len(value) % WINDOW.itemsize:
-        what = f"not whole {WINDOW.itemsize}-byte rows"
+    rows, _ = windows.decode([value])
+    if not len(rows):
+        what = f"not whole {windows.WINDOW.itemsize}-byte rows"
         raise ValueError(what)
-    for number, row in enumerate(np.frombuffer(value, WINDOW)):
-        metric, kind = METRIC_BY_CODE.get(int(row["metric"])), WINDOW_BY_CODE.get(int(row["window"]))
-        floats = ("mean", "sd", "min", "max", "slope", "coverage")
+    for number, (row, mark) in enumerate(zip(rows, rows.view(windows.DIRTY), strict=True)):
+        metric, kind = METRIC_BY_CODE.get(int(row["metric"])), windows.WINDOW_BY_CODE.get(int(row["window"]))
         yield {
             "row": number,
             "patient": str(UUID(bytes=row["patient"].tobytes())),
             "metric": metric.name if metric else int(row["metric"]),
             "window": kind.name if kind else int(row["window"]),
-            "start": time_of(int(row["start"])),
-            "end": time_of(int(row["end"])),
             "version": [int(row["offset"]), int(row["ordinal"])],
-            "count": int(row["count"]),
-            **{name: _number(row[name]) for name in floats},
-            "arrow": None if row["arrow"] == ARROW_UNKNOWN else int(row["arrow"]),
-            "flags": int(row["flags"]),
-        }
+        } | (_dirty(mark) if row["flags"] & windows.IS_DIRTY else _result(row))
+
+
+def _result(row: np.void) -> Line:
+    floats = ("mean", "median", "sd", "min", "max", "slope", "theil_sen", "coverage")
+    return {
+        "start": time_of(int(row["start"])),
+        "end": time_of(int(row["end"])),
+        "count": int(row["count"]),
+        "gap": int(row["gap"]),
+        **{name: _number(row[name]) for name in floats},
+        "arrow": None if row["arrow"] == windows.ARROW_UNKNOWN else int(row["arrow"]),
+        "flags": int(row["flags"]),
+    }
+
+
+def _dirty(mark: np.void) -> Line:
+    return {
+        "dirty": True,
+        "first_end": time_of(int(mark["start"])),
+        "last_end": time_of(int(mark["end"])),
+        "interval": int(mark["interval"]),
+        "below": _number(mark["below"]),
+        "above": _number(mark["above"]),
+    }
 
 
 def _rejected(key: bytes | None, value: bytes, headers: Headers) -> Iterator[Line]:

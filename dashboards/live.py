@@ -25,7 +25,7 @@ from runtime.observe import Readiness
 from runtime.web import Peer, PeerGone, WebLimits
 from vitals import people
 from vitals.errors import ProtocolError, ServerError, StateError
-from vitals.metrics import BATTERY, GLUCOSE, HEART_RATE
+from vitals.metrics import BATTERY, GLUCOSE, HEART_RATE, STEPS
 from vitals.people import Principal
 from vitals.protocol import CLOSE_BAD_MESSAGE, CLOSE_BAD_TOKEN, CLOSE_HELLO_LATE, CLOSE_TRY_LATER
 from vitals.readings import READING
@@ -265,7 +265,7 @@ async def recall(ward: Ward, database: Database, clock: Clock, readiness: Readin
 async def _recall(ward: Ward, database: Database, patients: list[UUID]) -> None:
     metrics = [GLUCOSE.code, HEART_RATE.code]
     points = await database.read(lambda c: chart_queries.sparks(c, patients, metrics, SPARK_POINTS_MAX))
-    newest = await database.read(lambda c: chart_queries.newest(c, patients, [*metrics, BATTERY.code]))
+    newest = await database.read(lambda c: chart_queries.newest(c, patients, [*metrics, BATTERY.code, STEPS.code]))
     rows = np.zeros(len(newest), READING)
     for row, stored in zip(rows, newest, strict=True):
         row["patient"], row["device"] = np.void(stored.patient.bytes), np.void(stored.device.bytes)

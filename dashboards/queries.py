@@ -70,6 +70,7 @@ POSITIONS = """
 SELECT topic, partition, position, stored, duplicates, conflicts, broken FROM vigil.sink_positions
 WHERE cluster = %s ORDER BY topic, partition
 """
+DIRTY_MARKS = "SELECT count(*) FROM vigil.dirty_windows"
 COUNTS = """
 SELECT 'readings', coalesce(sum(stored), 0)::bigint FROM vigil.sink_positions
 UNION ALL SELECT 'windows', count(*) FROM vigil.windows
@@ -123,6 +124,12 @@ async def positions(connection: AsyncConnection, log: str) -> list[Position]:
 async def counts(connection: AsyncConnection) -> dict[str, int]:
     """Rows stored, by table."""
     return dict(await _rows(connection, COUNTS))
+
+
+async def dirty_marks(connection: AsyncConnection) -> int:
+    """How many dirty marks wait for their windows to be computed again."""
+    ((count,),) = await _rows(connection, DIRTY_MARKS)
+    return int(count)
 
 
 async def _rows(connection: AsyncConnection, statement: str, values: list[Any] | None = None) -> list[Any]:

@@ -49,7 +49,8 @@ class Status(Message):
     """Everything that ``vigil status --json`` prints. A part that could not be asked is empty and in ``problems``.
 
     ``stored`` counts rows by table; ``duplicates``, ``conflicts`` and ``broken`` count rows of readings (and broken
-    records of any topic) up to the sink's positions; ``lag`` is in records over all partitions.
+    records of any topic) up to the sink's positions; ``lag`` is in records over all partitions; ``dirty`` counts the
+    marks whose windows the sink has not computed again yet.
     """
 
     stored: dict[str, int] = Field(default_factory=dict)
@@ -60,6 +61,7 @@ class Status(Message):
     alerts_open: dict[str, int] = Field(default_factory=dict)
     partitions: tuple[PartitionStatus, ...] = ()
     lag: int = 0
+    dirty: int = 0
     services: tuple[ServiceStatus, ...] = ()
     problems: tuple[str, ...] = ()
 
@@ -105,6 +107,7 @@ async def _stored(settings: Settings, log: str | None, ends: Mapping[Partition, 
             counts = await queries.counts(connection)
             rejected = await queries.rejected_by_reason(connection)
             alerts_open = await queries.open_by_priority(connection)
+            dirty = await queries.dirty_marks(connection)
     known = {(each.topic, each.partition): each.position for each in positions}
     partitions = tuple(
         PartitionStatus(topic=topic, partition=number, position=position, end=end, lag=max(0, end - position))
@@ -120,6 +123,7 @@ async def _stored(settings: Settings, log: str | None, ends: Mapping[Partition, 
         alerts_open=alerts_open,
         partitions=partitions,
         lag=sum(each.lag for each in partitions),
+        dirty=dirty,
     )
 
 
@@ -145,7 +149,7 @@ def render(found: Status) -> str:
         f"repeats     duplicates {found.duplicates}, conflicts {found.conflicts}, broken records {found.broken}",
         f"rejected    {rejected}",
         f"open alerts {alerts_open}",
-        f"lag         {found.lag} records in {len(found.partitions)} partitions",
+        f"lag         {found.lag} records in {len(found.partitions)} partitions, {found.dirty} dirty marks",
     ]
     out += [f"  {each.topic}/{each.partition}: {each.position} of {each.end}" for each in found.partitions if each.lag]
     for service in found.services:

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from pydantic import Field, TypeAdapter
 
+from vitals import news2
 from vitals.messages import Message
 from vitals.metrics import METRIC_BY_NAME, SECOND_US, Metric
 from vitals.policies import Policy, WindowRule
@@ -77,6 +78,8 @@ class Vital(Message):
     """Canonical unit per minute."""
     last_good: Good | None
     limits: Limits | None
+    news2_pulse: int | None = None
+    """Of the heart rate: the NEWS2 pulse sub-score of the newest 10-minute median, 0 to 3. It is no NEWS2 score."""
 
 
 class Vitals(Message):
@@ -191,7 +194,9 @@ def limits_of(policy: Policy, metric: str, interval_us: int) -> Limits | None:
         (low1, low2), (high1, high2) = _limits(policy, metric, "low"), _limits(policy, metric, "high")
         return GlucoseLimits(target=TARGET, low1=low1, low2=low2, high1=high1, high2=high2)
     if metric == METRIC_BY_NAME["heart_rate"].name:
-        rules = [rule for rule in policy.windows if rule.metric == metric and rule.applies(interval_us)]
+        rules = [
+            rule for rule in policy.windows if rule.metric == metric and _shown(rule) and rule.applies(interval_us)
+        ]
         plain = [rule for rule in rules if rule.on_above is None or _lowest(rule) is None]
         extreme = [rule for rule in rules if rule not in plain]
         return HeartRateLimits(
@@ -202,6 +207,11 @@ def limits_of(policy: Policy, metric: str, interval_us: int) -> Limits | None:
             applies=bool(rules),
         )
     return None
+
+
+def _shown(rule: WindowRule) -> bool:
+    """Whether a rule's limits are those of the value itself: not of rest only, nor of a score."""
+    return rule.always and rule.name != news2.RULE
 
 
 def _lowest(rule: WindowRule) -> float | None:

@@ -25,25 +25,35 @@ from dashboards.tiles import (
     stale_after_us,
     state_of,
 )
-from vitals import readings
+from vitals import news2, readings, windows
 from vitals.errors import CodecError
-from vitals.metrics import BATTERY, GLUCOSE, HEART_RATE, METRIC_BY_CODE, TICK, Metric
+from vitals.metrics import BATTERY, GLUCOSE, HEART_RATE, METRIC_BY_CODE, MINUTE_US, TICK, Metric
 from vitals.nights import part
 from vitals.readings import UNUSABLE_MASK, Flag, Rows
 from vitals.steps import Records
 from vitals.topics import BINDINGS, CONTROL_HEADER, READINGS, WINDOWS
 from vitals.units import UNIT_NAME, canonical
-from vitals.windows import ARROW_UNKNOWN, WINDOW, WINDOW_BY_CODE
+from vitals.windows import ARROW_UNKNOWN
 
 Sees = Callable[[int], bool]
 """Whether a site lies in somebody's scope."""
 _UNITS_MAX = max(UNIT_NAME)
+PULSES = [spec.code for spec in windows.WINDOWS if spec.median and spec.metric is HEART_RATE]
+PULSE_AGE_US = 3 * MINUTE_US
+"""Windows of 10 min end each minute: one that ended longer before the newest reading is not the present one."""
+PULSE_COVERED = 0.7
+"""A median of less than this of its window says nothing of the heart."""
+TRENDS = [spec.code for spec in windows.WINDOWS if spec.trend]
+"""The windows whose rate and arrow a tile shows."""
 
 
 class Sign:
     """The newest of one metric of one patient; times µs, values canonical."""
 
-    __slots__ = ("arrow", "at", "flags", "good_at", "good_value", "received_at", "slope", "spark", "trend_at", "value")
+    __slots__ = (
+        "arrow", "at", "flags", "good_at", "good_value", "pulse", "pulse_at", "received_at", "slope", "spark",
+        "trend_at", "value",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.at: int | None = None
@@ -55,6 +65,8 @@ class Sign:
         self.trend_at = 0
         self.arrow: int | None = None
         self.slope: float | None = None
+        self.pulse: int | None = None
+        self.pulse_at = 0
         self.spark: dict[int, tuple[int, float]] = {}
 
     def advance(self, row: np.void, e: int, value: float) -> bool:
@@ -106,9 +118,9 @@ class Ward:
             except CodecError:
                 self.unreadable += 1
         elif records.topic == WINDOWS:
-            whole = [value for value in records.values if value and len(value) % WINDOW.itemsize == 0]
-            self.unreadable += len(records.values) - len(whole)
-            self.windows(np.frombuffer(b"".join(whole), WINDOW))
+            rows, counts = windows.decode(records.values)
+            self.unreadable += counts.count(0)
+            self.windows(rows)
 
     def readings(self, rows: Rows) -> None:
         """Take rows in any order: the newest by event time of each patient and metric counts."""
@@ -135,11 +147,13 @@ class Ward:
                 self._touch(patient)
 
     def windows(self, rows: np.ndarray[tuple[int], np.dtype[np.void]]) -> None:
-        """Take results of windows: the latest end of each patient and metric gives arrow and slope."""
-        for row in rows:
-            spec = WINDOW_BY_CODE.get(int(row["window"]))
-            if spec is None:
-                continue
+        """Take results of windows: of those that tell the trend, or the NEWS2 pulse sub-score, the latest end of each
+        patient and metric counts.
+        """
+        for row in rows[np.isin(rows["window"], PULSES) & ~windows.is_dirty(rows)]:
+            self._pulse(UUID(bytes=row["patient"].tobytes()), row)
+        for row in rows[np.isin(rows["window"], TRENDS) & ~windows.is_dirty(rows)]:
+            spec = windows.WINDOW_BY_CODE[int(row["window"])]
             patient = UUID(bytes=row["patient"].tobytes())
             sign = self._sign(patient, spec.metric.code)
             end, slope, arrow = int(row["end"]), float(row["slope"]), int(row["arrow"])
@@ -150,6 +164,17 @@ class Ward:
             if told != (sign.arrow, sign.slope):
                 sign.arrow, sign.slope = told
                 self._touch(patient)
+
+    def _pulse(self, patient: UUID, row: np.void) -> None:
+        sign = self._sign(patient, HEART_RATE.code)
+        if int(row["end"]) < sign.pulse_at:
+            return
+        covered = row["coverage"] >= PULSE_COVERED and not np.isnan(row["median"])
+        score = news2.pulse_score(float(row["median"])) if covered else None
+        sign.pulse_at = int(row["end"])
+        if score != sign.pulse:
+            sign.pulse = score
+            self._touch(patient)
 
     def remember(self, patient: UUID, metric: int, points: Sequence[tuple[int, float]]) -> None:
         """Add older points (time, value) to a sparkline, from the database."""
@@ -225,6 +250,9 @@ class Ward:
             slope=sign.slope if trend else None,
             last_good=None if good is None else Good(value=round(sign.good_value, 1), at=good),
             limits=limits_of(person.rules, metric.name, stream.interval_us),
+            news2_pulse=sign.pulse
+            if told and sign.at is not None and sign.pulse_at >= sign.at - PULSE_AGE_US
+            else None,
         )
 
     def spark(self, person: Person) -> Spark:

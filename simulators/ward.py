@@ -14,15 +14,17 @@ from numpy.typing import NDArray
 
 from simulators import stories
 from simulators.noise import Booleans, Floats, Integers
-from simulators.physiology import battery, faults, heart
+from simulators.physiology import activity, battery, faults, heart
 from simulators.physiology.course import Course
 from simulators.physiology.people import people
-from vitals.metrics import BATTERY, GLUCOSE, HEART_RATE, MINUTE_US, SECOND_US, Metric
+from vitals.metrics import BATTERY, GLUCOSE, HEART_RATE, MINUTE_US, SECOND_US, STEPS, Metric
 
 GLUCOSE_US = MINUTE_US
 """One glucose reading per patient in this time."""
 BATTERY_US = 10 * MINUTE_US
 """One report of the device's charge in this time."""
+STEPS_US = MINUTE_US
+"""One count of steps in this time."""
 NO_CONTACT, MOTION = 1, 2
 """Marks of a reading: the device says that it does not touch the body, or that it doubts the value."""
 
@@ -91,7 +93,7 @@ class Ward:
         return _ordered(parts)
 
     def _metrics(self) -> tuple[tuple[Metric, int], ...]:
-        return (HEART_RATE, self.spec.heart_rate_us), (GLUCOSE, GLUCOSE_US), (BATTERY, BATTERY_US)
+        return (HEART_RATE, self.spec.heart_rate_us), (GLUCOSE, GLUCOSE_US), (BATTERY, BATTERY_US), (STEPS, STEPS_US)
 
     def _scheduled(self, begin: int, end: int, interval: int) -> tuple[Integers, Integers, Integers]:
         """Patient, time and number of the samples in [begin, end): at ``phase + k interval`` since 1970."""
@@ -116,6 +118,10 @@ class Ward:
             value, marks, told = self._heart_rate(patient, at)
         elif metric is GLUCOSE:
             value, told = self._told("glucose", patient, at, self._course.at("shown", patient, at))
+        elif metric is STEPS:
+            # the count of a minute is what its middle was like, by the same activity that drives the heart
+            moved = self._course.at("activity", patient, at - STEPS_US // 2)
+            value, told = activity.steps(moved), np.zeros(len(at), np.bool_)
         else:
             value, told = battery.charge(self.spec.seed, patient, at), np.zeros(len(at), np.bool_)
         gone = self._silent(patient, at) | (~told & self._lost(metric, patient, at, index))

@@ -20,8 +20,8 @@ _SAYS_SILENT = np.int8(SILENT)
 
 class Batch(NamedTuple):
     """Rows of one metric in log order, all shape (n,): event and arrival µs, canonical value, what rules see,
-    censoring (0, 1 low, 2 high), usable, late, deciding, what a row says about the signal, which row of the poll it is
-    (-1: of an earlier poll); record ``p`` of the poll begins at its row ``starts[p]``.
+    censoring (0, 1 low, 2 high), usable, late, deciding, what a row says about the signal, whether the device doubts
+    it, which row of the poll it is (-1: of an earlier poll); record ``p`` of the poll begins at its row ``starts[p]``.
     """
 
     slots: Slots
@@ -34,6 +34,7 @@ class Batch(NamedTuple):
     late: Bools
     deciding: Bools
     words: NDArray[np.int8]
+    doubted: Bools
     at: Slots
     starts: list[int]
 
@@ -61,6 +62,7 @@ def classify(part: Part, series: Series, new: Bools) -> Batch:
         late=marks.late,
         deciding=decides,
         words=np.where(decides, _SAYS_SILENT, marks.words),
+        doubted=marks.doubted,
         at=at,
         starts=starts,
     )

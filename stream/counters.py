@@ -29,6 +29,9 @@ class Counters:
     broken: int = 0
     """Records that are neither whole rows nor a control record we can read."""
     windows: int = 0
+    revised: int = 0
+    """Closed windows that later rows have changed: those written again, and those of dirty marks."""
+    dirty_marks: int = 0
     episodes: int = 0
     marks: int = 0
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Literal
 
 from stream import evidence
+from stream.forecast import look_back_us
 from stream.panes import thousandths
 from stream.rules import CONDITIONS, SIGNS
 from stream.series import LONG_AGO
@@ -12,7 +14,14 @@ from stream.signal import REASONS
 from stream.sites import RULE as SITE_RULE
 from vitals.evidence import Evidence, Judged
 from vitals.journal import Condition, Episode, EpisodeChange, episode_id
-from vitals.policies import PRIORITY_OF_RANK, SIGNAL_RESPONSES, WindowRule
+from vitals.policies import (
+    PRIORITY_OF_RANK,
+    SIGNAL_RESPONSES,
+    ForecastRule,
+    RateRule,
+    SustainedRule,
+    WindowRule,
+)
 from vitals.units import UNIT_NAME
 from vitals.windows import EVALUATE_EVERY_US
 
@@ -126,6 +135,25 @@ class Writer:
             judged=self._judged(slot, moved.level, shown.limit),
         )
 
+    def _judging(self, moved: Moved) -> Evidence | None:
+        """Why an episode of a rule that judges readings opens: the run, or what a slope or a forecast is made from."""
+        slot, rule = moved.slot, moved.shown.rule
+        if moved.change not in CALLS or isinstance(rule, WindowRule):
+            return None
+        series, last = self.signals.series, (moved.at, thousandths(moved.exact))
+        judged = self._judged(slot, moved.level, moved.shown.limit)
+        if isinstance(rule, SustainedRule):
+            limit, sign = rule.limit, 1 if rule.side == "low" else -1
+            gap = int(series.gap[slot])
+            return evidence.run(
+                self.ring, slot, last, lambda whole: whole * sign < limit * sign, gap_us=gap, judged=judged
+            )
+        assert moved.found is not None, "a rate has a slope, a forecast a lowest value"
+        since = max(int(series.waits_from[slot]), self.ring.begin(slot, look_back_us(int(series.interval[slot]))))
+        slope = math.floor(moved.found * 100 + 0.5) / 100 if isinstance(rule, RateRule) else None
+        ahead = moved.found if isinstance(rule, ForecastRule) else None
+        return evidence.recent(self.ring, slot, last, since, judged=judged, slope=slope, forecast=ahead)
+
     def _heard(self, slot: int) -> Evidence:
         """What was heard of a series before it fell silent."""
         series, evaluated = self.signals.series, int(self.signals.medians.evaluated[slot])
@@ -164,10 +192,10 @@ class Writer:
             unit=UNIT_NAME[series.metric.unit],
             limit=shown.limit,
             censored=CENSORED[shown.censored],
-            reason=moved.reason,
+            reason=moved.reason or shown.beside,
             policy=patients.policy(moved.slot).version,
             response=rule.response,
-            evidence=self._window(moved),
+            evidence=self._window(moved) or self._judging(moved),
         )
 
     def signal(self, slot: int, change: EpisodeChange, at: int, *, was: int = 0) -> Episode:

@@ -28,6 +28,14 @@ def run(ring: Ring, slot: int, last: Shown, belongs: Callable[[int], bool], *, g
     return of_readings(judged, found[::-1])
 
 
+def recent(
+    ring: Ring, slot: int, last: Shown, since: int, *, judged: Judged, slope: float | None, forecast: float | None
+) -> Evidence:
+    """The readings from an event time (µs) on, as the ring knows them, up to the deciding one; what they came to."""
+    found = [last, *((at, millis) for at, _, millis in ring.before(slot, last[0]) if at >= since)]
+    return of_readings(judged, found[::-1]).model_copy(update={"slope": slope, "forecast": forecast})
+
+
 def window(
     ring: Ring, slot: int, median: float, instants: range, *, width_us: int, interval_us: int, judged: Judged
 ) -> Evidence:

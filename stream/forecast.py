@@ -169,6 +169,11 @@ def known(past: Past) -> Bools:
     return np.asarray(points & firm & past.filled[:, -1])
 
 
+def look_back_us(interval_us: int) -> int:
+    """How far back the slope of a device of this interval looks."""
+    return max(LOOK_BACK_US, LOOK_BACK_INTERVALS * interval_us)
+
+
 def looked_at(past: Past) -> Bools:
     """The filled panes that the slope is made from: the last 15 min, or three intervals; shape (n, panes)."""
     back = np.maximum(LOOK_BACK_US, LOOK_BACK_INTERVALS * past.intervals) // past.pane_us
@@ -199,7 +204,7 @@ def falls_below(here: Floats, ahead: Floats, limit: float) -> Bools:
 def panes_of(interval_us: int) -> int:
     """How many panes the past of a device of this interval needs: no forecast looks further back."""
     before = max(STEP_MINUTES * MINUTE_US, interval_us) + interval_us * 22 // 10
-    return max(LOOK_BACK_US, LOOK_BACK_INTERVALS * interval_us, before) // GLUCOSE.pane_us + 1
+    return max(look_back_us(interval_us), before) // GLUCOSE.pane_us + 1
 
 
 def pasts(events: Ints, values: Floats, interval_us: int) -> Iterator[tuple[slice, Past]]:

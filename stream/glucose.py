@@ -12,8 +12,8 @@ import numpy as np
 
 from stream.rules import ACTIVE, OVER, RETURNING, UNKNOWN, changed
 from stream.sayings import Says, View
-from stream.series import LONG_AGO, NEVER, Bools, Ints, Slots, Table
-from stream.verdicts import Moved, Shown
+from stream.series import LONG_AGO, NEVER, Bools, Floats, Ints, Slots, Table
+from stream.verdicts import NO_DATA, Moved, Shown
 from vitals.policies import PRIORITY_RANK, ForecastRule, GlucoseRule, Policy, RateRule, SustainedRule
 
 if TYPE_CHECKING:
@@ -34,15 +34,18 @@ _PLACES = ("kind", "level", "condition", "said", "run_since", "judged_at", "judg
 
 
 class Arrived(NamedTuple):
-    """Deciding readings with their arrivals (µs) and censoring (0, 1 low, 2 high), both shape (m,)."""
+    """Deciding readings with their values (canonical, unrounded), arrivals (µs) and censoring (0, 1 low, 2 high), all
+    shape (m,).
+    """
 
     deciding: Deciding
+    exact: Floats
     arrivals: Ints
     censored: NDArray[np.int8]
 
     def some(self, at: Slots) -> Arrived:
         """Those at an index array."""
-        return Arrived(self.deciding.some(at), self.arrivals[at], self.censored[at])
+        return Arrived(self.deciding.some(at), self.exact[at], self.arrivals[at], self.censored[at])
 
 
 class GlucoseMachines(Table):
@@ -123,7 +126,8 @@ class GlucoseMachines(Table):
             for kind in np.unique(kinds[kinds != 0]).tolist():
                 rows = np.flatnonzero(kinds == kind)
                 if kind > 0:
-                    said = view.says(self.kinds[kind - 1], rows)
+                    open_now = self.level[readings.deciding.slots[rows], column] > 0
+                    said = view.says(self.kinds[kind - 1], rows, open_now=open_now)
                     judged = np.flatnonzero(said.judged)
                     if judged.size:
                         moved += self._judge(
@@ -160,7 +164,9 @@ class GlucoseMachines(Table):
             self.reasons.pop((slot, column), None)
             if level[row] != after[row] or before[row] != condition[row]:
                 change = changed(int(level[row]), int(after[row]), int(before[row]), int(condition[row]))
-                moved.append(self._moved(slot, column, change, at, REACHED if said.reached[row] else ""))
+                each = self._moved(slot, column, change, at, REACHED if said.reached[row] else "")
+                found = None if said.found is None else float(said.found[row])
+                moved.append(each._replace(exact=float(readings.exact[row]), found=found))
             if not after[row]:
                 del self.shown[slot, column]
         return moved
@@ -190,6 +196,10 @@ class GlucoseMachines(Table):
     def overdue(self, slot: int, column: int, clock: int) -> bool:
         """Whether the last judged reading is too long ago at ``clock`` (µs)."""
         return int(self.judged_rx[slot, column] + self.series.gap[slot]) <= clock
+
+    def forget(self, slot: int, column: int, at: int) -> Moved | None:
+        """An open episode has not been judged for too long."""
+        return self.lose(slot, column, NO_DATA, at)
 
     def lose(self, slot: int, column: int, reason: str, at: int) -> Moved | None:
         """An open episode turns unknown, or is unknown for another reason; None where nothing changes."""

@@ -12,15 +12,19 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from stream.activity import Activity
+from stream.artefacts import Artefacts
+from stream.coverage import filled, fresh
+from stream.gates import Gates
+from stream.holds import Holds
 from stream.panes import COLD, Ring
 from stream.rules import ACTIVE, OVER, RETURNING, UNKNOWN, changed
 from stream.series import LONG_AGO, NEVER, Bools, Floats, Ints, Series, Slots, Table
-from stream.verdicts import OFF, ON, Moved, Shown, calm, says_to, seen
+from stream.verdicts import NO_DATA, OFF, ON, Moved, Shown, calm, seen
 from vitals.policies import PRIORITY_RANK, GlucoseRule, WindowRule
 from vitals.windows import (
     EVALUATE_AFTER_US,
     EVALUATE_EVERY_US,
-    FILLED_MIN_TENTHS,
     UNKNOWN_AFTER_US,
     fresh_span_us,
 )
@@ -31,7 +35,6 @@ if TYPE_CHECKING:
     from vitals.policies import Policy
 
 Cells = NDArray[np.int32]
-NO_DATA = "no data"
 LOST_AFTER_US = UNKNOWN_AFTER_US + EVALUATE_AFTER_US
 """On the site's clock, after the last evaluated T, an open episode turns unknown."""
 _SCALE = 2000
@@ -43,8 +46,9 @@ class Medians(Table):
 
     FILL: ClassVar[dict[str, float]] = {"evaluated": LONG_AGO, "eval_at": LONG_AGO}
 
-    def __init__(self, series: Series, ring: Ring) -> None:
-        self.series, self.ring = series, ring
+    def __init__(self, series: Series, ring: Ring, activity: Activity, artefacts: Artefacts) -> None:
+        self.series, self.ring, self.artefacts = series, ring, artefacts
+        self.gates, self.holds = Gates(activity), Holds()
         self.possible = EVALUATE_EVERY_US % ring.pane_us == 0 and not ring.timed
         """Windows of 10-s steps are whole panes, and the ring knows which readings came late."""
         self.names: list[str] = []
@@ -53,6 +57,8 @@ class Medians(Table):
         self.widths: list[int] = []
         self.shown: dict[tuple[int, int], Shown] = {}
         self.reasons: dict[tuple[int, int], str] = {}
+        self.restless: dict[tuple[int, int], str] = {}
+        """Why the newest T with an evaluation did not count for an open episode; only since the last that did."""
         self.kind: NDArray[np.int32] = np.zeros((self.capacity, 0), np.int32)
         """Number of the rule in ``kinds`` plus one; 0 none; negative: gone, while its episode is open."""
         self.level: NDArray[np.int8] = np.zeros((self.capacity, 0), np.int8)
@@ -77,10 +83,11 @@ class Medians(Table):
         for name, rule in mine.items():
             self._know(name, rule)
         for column, name in enumerate(self.names):
-            if name in mine:
-                self.kind[slot, column] = self._numbers[mine[name]]
-            else:
-                self.kind[slot, column] = -abs(self.kind[slot, column]) if self.level[slot, column] else 0
+            before = int(self.kind[slot, column])
+            gone = -abs(before) if self.level[slot, column] else 0
+            self.kind[slot, column] = self._numbers[mine[name]] if name in mine else gone
+            if self.kind[slot, column] != before:
+                self.holds.drop(slot, column)
         self._refresh(slot)
 
     def _know(self, name: str, rule: WindowRule) -> None:
@@ -129,7 +136,7 @@ class Medians(Table):
 
     def evaluate(self, at: int, slots: Slots) -> tuple[Slots, list[Moved]]:
         """Evaluate T = ``at`` for slots that `reach` it: those with an evaluation, and what changed."""
-        warm = (self.ring.hot[slots] > 0) | self.level[slots].any(axis=1)
+        warm = (self.ring.hot[slots] > 0) | self._busy(slots)
         done = np.zeros(len(slots), np.bool_)
         moved: list[Moved] = []
         for width, column in sorted(zip(self.widths, range(len(self.widths)), strict=True)):
@@ -138,12 +145,13 @@ class Medians(Table):
                 continue
             chosen = slots[some]
             cells = self.ring.cells(chosen, at, width)
-            good = self._fresh(cells, chosen, at)
+            spans, waits_from = self.fresh_span[chosen], self.series.waits_from[chosen]
+            good = fresh(cells, self.ring.pane_us, at, spans, waits_from)
             if not np.count_nonzero(good):
                 if len(chosen) == len(slots) and width >= int(self.fresh_span[slots].max()):
                     break  # wider windows end with the same panes: nobody's holds a fresh reading
                 continue
-            good &= self._filled(cells, chosen)
+            good &= filled(cells, self.ring.pane_us, self.series.interval[chosen])
             done[some[good]] = True
             hot = np.flatnonzero(good & warm[some])
             if hot.size:
@@ -152,41 +160,16 @@ class Medians(Table):
         self.evaluated[evaluated] = np.maximum(self.evaluated[evaluated], at)
         return evaluated, moved
 
-    def _filled(self, cells: Cells, slots: Slots) -> Bools:
-        """Whether enough of the whole slots of width i, counted back from T, hold a reading; shape (n,)."""
-        full = cells != 0
-        pane, panes = self.ring.pane_us, cells.shape[1]
-        enough = np.zeros(len(slots), np.bool_)
-        intervals = np.maximum(self.series.interval[slots], pane)
-        least = int(intervals.min())
-        alike = least == int(intervals.max())  # as nearly everywhere; it costs less to see than `numpy.unique`
-        for interval in [least] if alike else np.unique(intervals).tolist():
-            rows = slice(None) if alike else np.flatnonzero(intervals == interval)
-            mine = full[rows]
-            count = panes * pane // interval
-            if interval > pane:
-                ends = -(-np.arange(count + 1) * interval // pane)
-                mine = np.logical_or.reduceat(mine[:, ::-1][:, : ends[-1]], ends[:-1], axis=1)
-            enough[rows] = mine.sum(axis=1) * 10 >= count * FILLED_MIN_TENTHS
-        return enough
-
-    def _fresh(self, cells: Cells, slots: Slots, at: int) -> Bools:
-        """Whether a reading that came in time lies near enough to T, from the device worn now; shape (n,)."""
-        pane, spans = self.ring.pane_us, self.fresh_span[slots]
-        count = min(cells.shape[1], -(-int(spans.max()) // pane))
-        ends = at - pane * np.arange(count - 1, -1, -1)
-        earliest = np.maximum(at - spans + 1, self.series.waits_from[slots])
-        fresh = cells[:, -count:] > 0
-        if ends[0] < int(earliest.max()):
-            fresh &= ends >= earliest[:, None]
-        return np.asarray(fresh.any(axis=1))
+    def _busy(self, slots: Slots) -> Bools:
+        """Whether every median says something: an episode is open or held back, or the usual rate is asked for."""
+        return np.asarray(self.level[slots].any(axis=1) | self.holds.any[slots] | (self.gates.usual.place[slots] > 0))
 
     def _medians(self, at: int, width: int, slots: Slots, cells: Cells) -> list[Moved]:
         """Move the machines of one width, where the median can be outside the calm zone or an episode is open."""
         full = cells > 0
         out = (cells > self.ring.hot_above[slots, None]) | (full & (cells < self.ring.hot_below[slots, None]))
         n = full.sum(axis=1)
-        matter = np.flatnonzero(self.level[slots].any(axis=1) | (2 * out.sum(axis=1) >= n))
+        matter = np.flatnonzero(self._busy(slots) | (2 * out.sum(axis=1) >= n))
         slots, n = slots[matter], n[matter]
         ordered = np.sort(np.where(full[matter], cells[matter], COLD), axis=1)
         rows = np.arange(len(slots))
@@ -199,25 +182,42 @@ class Medians(Table):
                 rule = self.kinds[abs(kind) - 1]
                 applies = rule.width_us >= 2 * self.series.interval[slots]
                 mine = np.flatnonzero((kinds == kind) & applies) if rule.width_us == width else rows[:0]
+                if mine.size and kind > 0 and not rule.always:
+                    mine = mine[self._counts(at, rule, column, slots[mine], values[mine])]
                 if mine.size:
                     moved += self._move(at, rule if kind > 0 else None, column, slots[mine], values[mine])
         return moved
 
+    def _counts(self, at: int, rule: WindowRule, column: int, slots: Slots, values: Floats) -> Bools:
+        """Whether T counts for a rule that asks for more than the median; open episodes keep why it did not."""
+        counts, why = self.gates.counts(rule, at, slots, values)
+        for row in ((self.level[slots, column] > 0) & ~counts).nonzero()[0].tolist():
+            self.restless[int(slots[row]), column] = str(why[row])
+        return counts
+
     def _move(self, at: int, rule: WindowRule | None, column: int, slots: Slots, values: Floats) -> list[Moved]:
         """One evaluation of one rule; None is a rule that is gone: it ends."""
-        says, successive = says_to(rule, values), 1 if rule is None else rule.successive
+        level, successive = self.level[slots, column], 1 if rule is None else rule.successive
+        says = self.gates.says(rule, at, slots, values, level > 0)
         joins = (self.eval_at[slots, column] == at - EVALUATE_EVERY_US) & (self.run[slots, column] == says)
         since = np.where(joins, self.run_since[slots, column], at)
         long = (at - since) // EVALUATE_EVERY_US + 1 >= successive
-        level = self.level[slots, column]
         after = np.where(level > 0, ~((says == OFF) & long), (says == ON) & long).astype(np.int8)
+        if rule is not None and rule.artefact_hold_us:
+            for slot in slots[(says != ON) & self.holds.any[slots]].tolist():
+                self.holds.drop(slot, column)
+            opens = ((level == 0) & (after > 0)).nonzero()[0]
+            found = [self._seen(rule, column, int(slots[row]), float(values[row]), (at, int(since[row])), on=True)
+                     for row in opens.tolist()]  # fmt: skip
+            after[opens[self._held(rule, at, column, slots[opens], found)]] = 0
         condition = np.where(after == 0, OVER, np.where(says == ON, ACTIVE, RETURNING)).astype(np.int8)
         moved, ended = [], []
         for row in np.flatnonzero((level > 0) | (after > 0)).tolist():
             slot = int(slots[row])
             moved += self._missed(slot, column, at)
-            shown = seen(self.shown.get((slot, column)), rule, float(values[row]), at, int(since[row]))
-            self.shown[slot, column] = shown
+            self.restless.pop((slot, column), None)
+            times, on = (at, int(since[row])), bool(says[row] == ON)
+            shown = self.shown[slot, column] = self._seen(rule, column, slot, float(values[row]), times, on=on)
             was, becomes = int(level[row]), int(after[row])
             if was != becomes or self.condition[slot, column] != condition[row]:
                 change = changed(was, becomes, int(self.condition[slot, column]), int(condition[row]))
@@ -233,9 +233,37 @@ class Medians(Table):
             self._over(slot, column)
         return moved
 
+    def _seen(
+        self, rule: WindowRule | None, column: int, slot: int, value: float, times: tuple[int, int], *, on: bool
+    ) -> Shown:
+        """What an episode shows after T, the first of ``times``; the second is the first T of its row (µs)."""
+        limit, beside = self.gates.limit(rule, times[0], slot, value), self.gates.beside(rule, times[0], slot)
+        return seen(self.shown.get((slot, column)), rule, value, times, limit)._replace(beyond=on, beside=beside)
+
+    def _held(self, rule: WindowRule, at: int, column: int, slots: Slots, found: list[Shown]) -> Bools:
+        """Which of these openings at T artefact holds back; shape of ``slots``."""
+        if not found:
+            return np.zeros(0, np.bool_)
+        suspect, hold_us = self.artefacts.mostly(slots, at, rule.width_us).tolist(), rule.artefact_hold_us
+        places = zip(slots.tolist(), found, suspect, strict=True)
+        return np.array(
+            [self.holds.put_off(slot, column, each, hold_us=hold_us, suspect=odd) for slot, each, odd in places]
+        )
+
+    def release(self, slot: int, clock: int) -> list[Moved]:
+        """What has been held for as long as may be opens, whether there was an evaluation or not."""
+        moved = []
+        for column, held in self.holds.take(slot, clock):
+            shown = self.shown[slot, column] = held.shown._replace(opened_at=held.until)
+            self.level[slot, column], self.condition[slot, column] = 1, ACTIVE
+            known_at = held.until + EVALUATE_AFTER_US
+            moved.append(Moved(slot, column, "open", 1, ACTIVE, held.until, known_at, shown))
+        return moved
+
     def _over(self, slot: int, column: int) -> None:
         """An episode has ended, and with it a rule that is gone."""
         del self.shown[slot, column]
+        self.restless.pop((slot, column), None)
         if self.kind[slot, column] < 0:
             self.kind[slot, column] = 0
             self._refresh(slot)
@@ -245,7 +273,7 @@ class Medians(Table):
         due = int(self.eval_at[slot, column]) + LOST_AFTER_US
         if not self.level[slot, column] or self.condition[slot, column] == UNKNOWN or due >= at + EVALUATE_AFTER_US:
             return []
-        lost = self.lose(slot, column, NO_DATA, due)
+        lost = self.forget(slot, column, due)
         return [] if lost is None else [lost]
 
     # ---- what is open
@@ -259,6 +287,10 @@ class Medians(Table):
         """When each known open episode turns unknown, NEVER where none is; shape (n, rules)."""
         known = (self.level[slots] > 0) & (self.condition[slots] != UNKNOWN)
         return np.where(known, self.eval_at[slots] + LOST_AFTER_US, NEVER)
+
+    def forget(self, slot: int, column: int, at: int) -> Moved | None:
+        """An open episode has had its minute without an evaluation, or without one that counts."""
+        return self.lose(slot, column, self.restless.get((slot, column), NO_DATA), at)
 
     def overdue(self, slot: int, column: int, clock: int) -> bool:
         """Whether the last evaluated T is too long ago at ``clock`` (µs)."""
@@ -305,6 +337,12 @@ class Medians(Table):
             "rows": self.rows(order),
             "shown": [(number, column, self._numbers[each.rule], *each[1:]) for number, column, each in shown],
             "reasons": [each for each in reasons if each[2] is not None],
+            "holds": self.holds.state(order, self._numbers),
+            "restless": [
+                (number, column, self.restless[slot, column])
+                for number, slot, column in places
+                if (slot, column) in self.restless
+            ],
         }
 
     def restore(self, state: State) -> None:
@@ -317,3 +355,5 @@ class Medians(Table):
             (slot, column): Shown(self.kinds[number - 1], *shown) for slot, column, number, *shown in state["shown"]
         }
         self.reasons = {(slot, column): reason for slot, column, reason in state["reasons"]}
+        self.holds.restore(state["holds"], self.kinds)
+        self.restless = {(slot, column): reason for slot, column, reason in state["restless"]}

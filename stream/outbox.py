@@ -7,7 +7,7 @@ whatever topic they go to. A record's mark comes last.
 from __future__ import annotations
 
 from itertools import count as count_from
-from itertools import repeat
+from itertools import groupby, repeat
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -36,11 +36,11 @@ class _Block:
     """Windows that close at one tick row: entry ``i`` is ``rows[bounds[i]:bounds[i + 1]]``."""
 
     __slots__ = ("bounds", "data", "ordinals", "position", "rows")
+    data: bytes
 
     def __init__(self, position: int, rows: NDArray[np.void], bounds: list[int]) -> None:
         self.position, self.rows, self.bounds = position, rows, bounds
         self.ordinals = [0] * (len(bounds) - 1)
-        self.data = b""
 
     def finish(self, offset: int) -> None:
         """Write the versions into the rows: the ordinals are known."""
@@ -52,8 +52,16 @@ class _Block:
         return self.data[self.bounds[at] * size : self.bounds[at + 1] * size]
 
 
-_Order = tuple[int, int, int, bytes, str, str, str, int]
-"""Position, row, instant, patient, device, metric, rule, and a number that no two entries share."""
+_Order = tuple[int, int, int, bytes, str, str, str, int] | tuple[int, int, int]
+"""Position, row, instant, patient, device, metric, rule, and a number that no two such entries share: a window's own,
+or how many entries there were. A mark's row is above all others, so no more of it is compared.
+"""
+_Entry = tuple[_Order, bytes, bytes | None]
+"""An output's place, key and value, which is none for windows: their rows are in a block."""
+
+
+def _position(entry: _Entry) -> int:
+    return entry[0][0]
 
 
 class Outbox:
@@ -61,7 +69,7 @@ class Outbox:
 
     def __init__(self, partition: int) -> None:
         self._partition = partition
-        self._entries: list[tuple[_Order, bytes, bytes | None, int]] = []
+        self._entries: list[_Entry] = []
         self._blocks: list[_Block] = []
         self.episodes = self.windows = self.marks = 0
 
@@ -69,7 +77,7 @@ class Outbox:
         """An episode's new state. What one machine says in one row stays in the order it said it."""
         patient = b"" if episode.patient is None else episode.patient.bytes
         names = episode.device or "", episode.metric or "", episode.rule
-        self._entries.append(((*where, patient, *names, len(self._entries)), key, episode.encode(), 0))
+        self._entries.append(((*where, patient, *names, len(self._entries)), key, episode.encode()))
         self.episodes += 1
 
     def close(
@@ -83,42 +91,33 @@ class Outbox:
         self._blocks.append(block)
         firsts = bounds[:-1]
         owners, times = [keys[first] for first in firsts], [instants[first] for first in firsts]
-        # the last field says which entry of the block, the missing value that it is one
         rest = repeat(where.position), repeat(where.row), times, owners, repeat(""), repeat(""), repeat("")
-        orders = zip(*rest, count_from(len(self._entries)), strict=False)
-        numbers = range(number << 32, (number << 32) + count)
-        self._entries.extend(zip(orders, owners, repeat(None), numbers, strict=False))
+        orders = zip(*rest, count_from(number << 32), strict=False)
+        self._entries.extend(zip(orders, owners, repeat(None), strict=False))
         self.windows += count
 
     def mark(self, position: int, mark: Mark) -> None:
         """The site clocks after a tick record."""
-        order = (position, NEVER, NEVER, b"", "", "", "", len(self._entries))
-        self._entries.append((order, MARK_KEY, mark.encode(), 0))
+        self._entries.append(((position, NEVER, len(self._entries)), MARK_KEY, mark.encode()))
         self.marks += 1
 
     def drain(self, offsets: list[int]) -> list[Output]:
         """All outputs in order, with the causes of the records at ``offsets`` (by position)."""
-        entries, blocks = self._entries, self._blocks
+        entries, blocks, partition = self._entries, self._blocks, self._partition
         entries.sort()
-        causes = []
-        position, ordinal, offset = -1, 0, 0
-        for order, _, value, number in entries:
-            if order[0] == position:
-                ordinal += 1
-            else:
-                position, ordinal = order[0], 0
-                offset = offsets[position]
-            causes.append(Cause(offset, ordinal))
-            if value is None:
-                blocks[number >> 32].ordinals[number & 0xFFFFFFFF] = ordinal
+        records = [(offsets[position], list(group)) for position, group in groupby(entries, _position)]
+        for _, record in records:
+            for ordinal, (order, _, value) in enumerate(record):
+                if value is None:
+                    blocks[order[-1] >> 32].ordinals[order[-1] & 0xFFFFFFFF] = ordinal
         for block in blocks:
             block.finish(offsets[block.position])
-        partition = self._partition
         outputs = [
-            Output(WINDOWS, partition, key, blocks[number >> 32].value(number & 0xFFFFFFFF), cause)
+            Output(WINDOWS, partition, key, blocks[order[-1] >> 32].value(order[-1] & 0xFFFFFFFF), Cause(at, ordinal))
             if value is None
-            else Output(JOURNAL, partition, key, value, cause)
-            for (_, key, value, number), cause in zip(entries, causes, strict=True)
+            else Output(JOURNAL, partition, key, value, Cause(at, ordinal))
+            for at, record in records
+            for ordinal, (order, key, value) in enumerate(record)
         ]
         entries.clear()
         blocks.clear()

@@ -8,6 +8,9 @@ A cell holds the value in thousandths of the canonical unit plus one (0 is empty
 also keep the whole value that rules see plus one, and the distance of the event time from the pane's end. In the
 others, for window rules, a cell is negative where the reading came late, and *hot* beyond the series' `hot_below` or
 `hot_above`; hot cells are counted as they come and go, so that nobody looks for a median where none can be beyond.
+
+Of panes that a closed window may have passed (``passed``) it notes which were filled, or lie beyond its reach: see
+`stream.revisions`.
 """
 
 from __future__ import annotations
@@ -40,6 +43,11 @@ def thousandths(value: float) -> int:
 def _between(values: Floats, most: float) -> Floats:
     """Values, none below 0 or above ``most``: ``np.clip`` costs several times as much for a row or two."""
     return np.minimum(np.maximum(values, 0), most)
+
+
+def millis_of(values: Floats) -> NDArray[np.int32]:
+    """The cells of canonical values, same shape: thousandths plus one."""
+    return _between(np.floor(values * 1000 + 0.5), MILLIS_MAX).astype(np.int32) + 1
 
 
 class Beyond(NamedTuple):
@@ -78,6 +86,10 @@ class Ring(Table):
         self.hot_above: NDArray[np.int32] = np.full(self.capacity, COLD, np.int32)
         self.hot: NDArray[np.int32] = np.zeros(self.capacity, np.int32)
         self._hot_cells = 0
+        self.passed = LONG_AGO
+        """The newest pane that a closed window may have looked at; moved by who closes them."""
+        self.noted: list[tuple[Slots, Ints]] = []
+        """Slots and panes up to ``passed`` that were filled or out of reach, until who closes windows takes them."""
 
     def heat(self, slot: int, below: int, above: int) -> None:
         """From here on the cells of a series are hot below and above these (thousandths plus one)."""
@@ -99,29 +111,55 @@ class Ring(Table):
         super().put(rows)
         self._hot_cells = int(self.hot.sum())
 
-    def write(self, slots: Slots, events: Ints, values: Floats, wholes: Floats, stale: Bools) -> None:
-        """Fill panes with usable readings in log order; all shape (n,), a slot may repeat.
+    def write(self, slots: Slots, events: Ints, values: Floats, wholes: Floats, stale: Bools) -> Slots:
+        """Fill panes with usable readings in log order; all shape (n,), a slot may repeat. Returns which of them lie in
+        a pane now that was empty, the last first: of several in one pane the last of these counts.
 
         The result does not depend on how a sequence of rows is cut into calls. ``values`` are canonical,
         ``wholes`` what rules see, ``stale`` which came late.
         """
         numbers = -(-events // self.pane_us)
+        if int(numbers.min()) <= self.passed:
+            self._note(slots, numbers)
         self._advance(slots, numbers)
         reached = (numbers > self.head[slots] - self.size).nonzero()[0]
         cells = numbers % self.size
-        free = reached[self.millis[slots[reached], cells[reached]] == 0][::-1]
+        free: Slots = reached[self.millis[slots[reached], cells[reached]] == 0][::-1]
         # of repeated indices numpy keeps the last value assigned: reversed, that is the first in the log
         where = slots[free], cells[free]
-        millis = _between(np.floor(values[free] * 1000 + 0.5), MILLIS_MAX).astype(np.int32) + 1
+        millis = millis_of(values[free])
         if self.timed:
             self.millis[where] = millis
             self.whole[where] = _between(wholes[free], MILLIS_MAX // 1000).astype(np.uint16) + 1
             self.before_end[where] = (numbers[free] * self.pane_us - events[free]).astype(np.int32)
-            return
+            return free
         self.millis[where] = np.where(stale[free], -millis, millis)
         hot = (millis > self.hot_above[where[0]]) | (millis < self.hot_below[where[0]])
         if np.count_nonzero(hot):
             self._heat_up(np.unique(where[0][hot] * self.size + where[1][hot]))
+        return free
+
+    def _note(self, slots: Slots, numbers: Ints) -> None:
+        """Note the panes up to ``passed`` that these rows fill, or find beyond the head that is theirs in log order."""
+        old = np.flatnonzero(numbers <= self.passed)
+        before = self.head[slots]
+        beyond = numbers[old] <= self._heads(slots, numbers, before)[old] - self.size
+        where, panes, head = slots[old], numbers[old], before[old]
+        held = (panes > head - self.size) & (panes <= head) & (self.millis[where, panes % self.size] != 0)
+        news = beyond | ~held
+        if np.count_nonzero(news):
+            self.noted.append((where[news], panes[news]))
+
+    @staticmethod
+    def _heads(slots: Slots, numbers: Ints, before: Ints) -> Ints:
+        """The head of each row's series once the row is in, for rows in log order; all (n,)."""
+        order = np.argsort(slots, kind="stable")
+        series, count = slots[order], len(slots) + 1
+        known, ranks = np.unique(np.maximum(numbers, before)[order], return_inverse=True)
+        group = np.concatenate([[0], np.cumsum(series[1:] != series[:-1])])
+        heads = np.empty(len(slots), np.int64)
+        heads[order] = known[np.maximum.accumulate(group * count + ranks) - group * count]
+        return heads
 
     def _heat_up(self, cells: Slots) -> None:
         """Count cells (slot * size + cell, each once) that may be hot: a pane's second row did not get its cell."""
@@ -201,6 +239,10 @@ class Ring(Table):
         numbers = self.head[slots][:, None] - np.arange(panes - 1, -1, -1)
         where = slots[:, None], numbers % self.size
         return self.millis[where], numbers * self.pane_us - self.before_end[where]
+
+    def begin(self, slot: int, span_us: int) -> int:
+        """From when (event time µs) readings stand in the last panes of a span, the head's being the last of them."""
+        return (int(self.head[slot]) - span_us // self.pane_us) * self.pane_us + 1
 
     def reaches(self, slots: Slots, starts: Ints) -> Bools:
         """Whether the ring holds nothing from before these times (µs), so that a run which begins then may be longer;

@@ -24,6 +24,7 @@ from stream.turns import once, those, turns
 from vitals.units import Unit
 
 if TYPE_CHECKING:
+    from stream.activity import Activity
     from stream.outbox import Outbox, Where
     from stream.verdicts import Moved
     from vitals.codecs.state import State
@@ -38,8 +39,8 @@ _LAST_UNIT = int(Unit.MMOL_L)
 class Lane(Standing):
     """What a metric has, as it takes rows, control records and snapshots."""
 
-    def __init__(self, metric: Metric, patients: Patients, outbox: Outbox) -> None:
-        super().__init__(metric, patients, outbox)
+    def __init__(self, metric: Metric, patients: Patients, outbox: Outbox, activity: Activity) -> None:
+        super().__init__(metric, patients, outbox, activity)
         self.suspects = Suspects()
         self.waiting = Waiting()
         self.unbound = 0
@@ -55,8 +56,11 @@ class Lane(Standing):
         changed = self.series.wear(slot, worn)
         if not self.series.exists[slot]:
             return
+        for kept in (self.artefacts, self.medians.gates.usual):
+            kept.ask(slot, self.patients.whole(slot), self.metric.name)
         self.rule(slot)
         if changed:
+            self.medians.holds.drop(slot)
             mine, bound = self.series.worn[slot], bool(self.series.bound[slot])
             at = mine.since if mine.until is None else mine.until
             told = any((each.binding.since, each.binding.until) == (mine.since, mine.until) for each in worn)
@@ -84,6 +88,8 @@ class Lane(Standing):
         return {
             "series": self.series.state(order),
             "ring": self.ring.rows(order),
+            "artefacts": self.artefacts.state(order),
+            "usual": self.medians.gates.usual.state(order),
             "machines": self.machines.state(order),
             "medians": self.medians.state(order),
             "glucose": self.glucose.state(order),
@@ -95,6 +101,8 @@ class Lane(Standing):
         """Take a snapshot; there is room for it."""
         self.series.restore(state["series"])
         self.ring.put(state["ring"])
+        self.artefacts.restore(state["artefacts"])
+        self.medians.gates.usual.restore(state["usual"])
         self.machines.restore(state["machines"])
         self.medians.restore(state["medians"])
         self.glucose.restore(state["glucose"])
@@ -180,8 +188,12 @@ class Lane(Standing):
 
     def _write(self, batch: Batch, rows: Slots | slice) -> None:
         slots = batch.slots[rows]
-        if slots.size:
-            self.ring.write(slots, batch.events[rows], batch.values[rows], batch.wholes[rows], batch.late[rows])
+        if not slots.size:
+            return
+        events = batch.events[rows]
+        taken = self.ring.write(slots, events, batch.values[rows], batch.wholes[rows], batch.late[rows])
+        if self.artefacts.count:
+            self.artefacts.write(slots[taken], events[taken], batch.doubted[rows][taken])
 
     def _decide(self, batch: Batch, rows: Slots) -> None:
         """Deciding readings that matter, one per series, already in the ring."""
@@ -193,7 +205,7 @@ class Lane(Standing):
         changes = self.machines.step(self.ring, readings)
         moved: list[Moved] = []
         if self.glucose.kinds:
-            moved = self.glucose.step(Arrived(readings, batch.arrivals[rows], batch.censored[rows]))
+            moved = self.glucose.step(Arrived(readings, batch.values[rows], batch.arrivals[rows], batch.censored[rows]))
         at = dict(zip(slots.tolist(), rows.tolist(), strict=True)) if changes or moved else {}
         for change in changes:
             seen = self.writer.last_seen(change.slot)

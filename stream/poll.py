@@ -57,10 +57,11 @@ def read(records: Records, patients: Patients) -> Poll:
         starts = list(range(len(sizes) + 1))
     else:
         counts, torn = np.divmod(np.array(sizes, np.int64), READING.itemsize)
-        if torn.any():
-            counts[torn > 0] = 0
-            broken = int(np.count_nonzero(torn))
-            values = [b"" if each else value for value, each in zip(values, torn.tolist(), strict=True)]
+        bad = torn.nonzero()[0].tolist()
+        if bad:
+            values, broken = list(values), len(bad)
+            for at in bad:
+                counts[at], values[at] = 0, b""
         starts = [0, *np.cumsum(counts).tolist()]
         slots = np.repeat(slots, counts)
     rows: NDArray[np.void] = np.frombuffer(b"".join(values), READING)
@@ -68,9 +69,9 @@ def read(records: Records, patients: Patients) -> Poll:
     strange = UNKNOWN_SLOT in interned
     ticks: dict[int, list[tuple[int, int]]] = {}
     if TICK_SLOT in interned:
-        at = (slots == TICK_SLOT).nonzero()[0]
-        ticks = _moves(rows, starts, at)
-        strange |= sum(map(len, ticks.values())) < len(at)
+        of_ticks = (slots == TICK_SLOT).nonzero()[0]
+        ticks = _moves(rows, starts, of_ticks)
+        strange |= sum(map(len, ticks.values())) < len(of_ticks)
     return Poll(rows, codes, slots, starts, strange, ticks, controls, broken)
 
 

@@ -15,20 +15,22 @@ import numpy as np
 from pydantic import ValidationError
 
 from stream import episodes, evaluations, poll
+from stream.activity import Activity
 from stream.closer import Closer
 from stream.counters import Counters
-from stream.medians import NO_DATA
 from stream.outbox import Outbox, Where
 from stream.part import DEVICE_REMOVED, Lane
 from stream.rows import Part
 from stream.schedules import Schedules
 from stream.series import LONG_AGO, NEVER, Patients
 from stream.sites import MARK_EVERY_US, Site, Sites
+from stream.sugar import Sugar
+from stream.verdicts import NO_DATA
 from vitals.codecs.state import State, reading
 from vitals.control import ClockControl, PatientControl, SiteControl, decode
 from vitals.errors import CodecError
 from vitals.journal import Mark
-from vitals.metrics import METRICS
+from vitals.metrics import GLUCOSE, HEART_RATE, METRICS, STEPS
 from vitals.snapshots import Format
 from vitals.steps import Output, Records
 from vitals.windows import EVALUATE_AFTER_US, WINDOWS
@@ -57,8 +59,12 @@ class Processor:
         self._patients = Patients()
         self._sites = Sites()
         self._outbox = Outbox(partition)
-        self._lanes = {metric.code: Lane(metric, self._patients, self._outbox) for metric in WATCHED}
-        self._closer = Closer(self._patients, self._lanes, self._outbox)
+        self._activity = Activity()
+        self._lanes = {metric.code: Lane(metric, self._patients, self._outbox, self._activity) for metric in WATCHED}
+        glucose = self._lanes[GLUCOSE.code]
+        self._lanes[HEART_RATE.code].medians.gates.sugar = Sugar(glucose.series, glucose.ring)
+        self._takers: dict[int, Lane | Activity] = {**self._lanes, STEPS.code: self._activity}
+        self._closer = Closer(self._patients, self._sites, self._lanes, self._outbox)
         self._schedules = Schedules(self._patients)
         self._strangers = 0
         self._simulated = False
@@ -106,7 +112,7 @@ class Processor:
     def _readings(self, batch: Poll, begin: int, end: int, *, wait: bool = False) -> None:
         """Take the rows from ``begin`` to ``end`` and those that wait, or let all of a metric ``wait`` if they can."""
         codes = batch.codes[begin:end]
-        for code, lane in self._lanes.items():
+        for code, lane in self._takers.items():
             count = codes.count(code)
             if not count and (wait or not lane.waiting):
                 continue
@@ -118,7 +124,11 @@ class Processor:
                     chosen &= batch.slots[begin:end] >= 0
                 at = chosen.nonzero()[0] + begin
                 part = Part(batch.rows[at], batch.slots[at], at, batch.starts)
-            if not (wait and lane.wait(part)):
+            if wait and lane.wait(part):
+                continue
+            if isinstance(lane, Activity):
+                lane.take(part)
+            else:
                 self._expect(lane, lane.take(part))
 
     def _expect(self, lane: Lane, slots: Slots) -> None:
@@ -166,7 +176,7 @@ class Processor:
             begins = site.clock == LONG_AGO
             site.clock = at
             if begins:
-                site.catch_up()
+                self._closer.catch_up(site)
                 self._closer.look_ahead(site, self._patients.of_site(number))
             heard.append(site)
             self._turn(site)
@@ -227,6 +237,7 @@ class Processor:
     def _alarms(lane: Lane, slots: Slots, clock: int, where: Where) -> None:
         """Fire the deadlines of one metric that lie at or before the clock."""
         for due_of, act in (
+            (lane.held_at, lambda slot, at: lane.release(slot, clock, at)),
             (lane.forgotten_at, lambda slot, at: lane.forget(slot, clock, at)),  # at the instant of each, before all
             (lane.unknown_at, lambda slot, at: lane.lose(slot, NO_DATA, at, known_only=True)),
             (lane.signals.due_at, lane.fall_silent),
@@ -292,12 +303,14 @@ class Processor:
         self._patients.labels[slot] = control.label
         self._patients.policies[slot] = self._patients.shared(control.policy)
         before = self._sites.by_number.get(int(self._patients.site[slot]))
+        self._closer.gather()
         self._patients.site[slot] = control.site
         site = self._sites.add(control.site)
-        site.catch_up()
+        self._closer.catch_up(site)
         self._schedules.take(slot, site.clock)
         closes = control.closings > self._patients.closings[slot]
         self._patients.closings[slot] = control.closings
+        self._activity.wear(slot, control.worn, control.policy)
         for lane in self._lanes.values():
             lane.wear(slot, control.worn, site.clock, where)
             if closes and lane.series.exists[slot]:
@@ -314,13 +327,14 @@ class Processor:
         if needed > self._patients.capacity:
             capacity = needed + needed // 8 + 16
             self._patients.grow(capacity)
-            for lane in self._lanes.values():
+            for lane in self._takers.values():
                 lane.grow(capacity)
 
     def _count(self) -> None:
         counters, outbox = self.counters, self._outbox
         counters.unbound = self._strangers + sum(lane.unbound for lane in self._lanes.values())
         counters.windows, counters.episodes, counters.marks = outbox.windows, outbox.episodes, outbox.marks
+        counters.revised, counters.dirty_marks = self._closer.revised, self._closer.dirty_marks
 
     # ---- snapshots
 
@@ -328,6 +342,7 @@ class Processor:
         """See `vitals.steps.Step`. Rows that wait are taken first."""
         for lane in self._lanes.values():
             self._expect(lane, lane.settle())
+        self._activity.settle()
         self._count()
         order = self._patients.order()
         return {
@@ -337,7 +352,9 @@ class Processor:
             "counters": asdict(self.counters),
             "sites": self._sites.state(),
             "patients": self._patients.state(order),
+            "activity": self._activity.state(order),
             "lanes": {lane.metric.name: lane.state(order) for lane in self._lanes.values()},
+            "pending": self._closer.state(order),
         }
 
     def restore(self, state: State) -> None:
@@ -350,13 +367,17 @@ class Processor:
             self._strangers = self.counters.unbound
             outbox, counters = self._outbox, self.counters
             outbox.windows, outbox.episodes, outbox.marks = counters.windows, counters.episodes, counters.marks
+            self._closer.revised, self._closer.dirty_marks = counters.revised, counters.dirty_marks
             self._sites.restore(state["sites"])
             self._patients.restore(state["patients"])
+            self._activity.grow(self._patients.capacity)
+            self._activity.restore(state["activity"])
             for slot, number in enumerate(self._patients.site[: len(self._patients.keys)].tolist()):
                 self._schedules.take(slot, self._sites.by_number[number].clock)
             for lane in self._lanes.values():
                 lane.grow(self._patients.capacity)
                 lane.restore(state["lanes"][lane.metric.name])
+            self._closer.restore(state["pending"])
 
 
 def factory(partitions: int) -> Callable[[int], Processor]:

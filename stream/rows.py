@@ -13,6 +13,7 @@ from vitals.readings import READING, Flag, Rows, event_time, late, usable
 
 CENSORED_LOW, CENSORED_HIGH = 1, 2
 _LOW, _HIGH, _LATE = int(Flag.CENSORED_LOW), int(Flag.CENSORED_HIGH), np.uint16(Flag.LATE)
+_ARTEFACT = int(Flag.ARTEFACT)
 WAITING_MAX = 512
 """So many rows wait together at most: the tick that ends their waiting is not held up by more than a millisecond."""
 
@@ -62,7 +63,7 @@ class Waiting:
 
 class Marks(NamedTuple):
     """What the flags of rows say, all shape (n,): event time (µs), censoring (0, `CENSORED_LOW`, `CENSORED_HIGH`),
-    usable, late, and what rows that do not decide say about the signal.
+    usable, late, what rows that do not decide say about the signal, and whether the device doubts the value.
     """
 
     events: Ints
@@ -70,6 +71,7 @@ class Marks(NamedTuple):
     usable: Bools
     late: Bools
     words: NDArray[np.int8]
+    doubted: Bools
 
 
 def marked(rows: Rows) -> Marks:
@@ -78,6 +80,6 @@ def marked(rows: Rows) -> Marks:
     none = np.zeros(len(rows), np.bool_)
     if not np.count_nonzero(flags & ~_LATE):  # so are nearly all, and to ask for each flag costs more than all the rest
         quiet = np.full(len(rows), OLD, np.int8)
-        return Marks(rows["observed_at"].copy(), none.view(np.int8), ~none, flags != 0, quiet)
+        return Marks(rows["observed_at"].copy(), none.view(np.int8), ~none, flags != 0, quiet, none)
     censored = np.where(flags & _LOW, CENSORED_LOW, np.where(flags & _HIGH, CENSORED_HIGH, 0)).astype(np.int8)
-    return Marks(event_time(rows), censored, usable(rows), late(rows), words(flags))
+    return Marks(event_time(rows), censored, usable(rows), late(rows), words(flags), (flags & _ARTEFACT) != 0)

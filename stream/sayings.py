@@ -30,7 +30,7 @@ GATE_MARGIN = 10.0
 class Says(NamedTuple):
     """What readings say to a rule, all shape (m,): whether it can judge them, whether they are beyond or well within,
     or have reached what was forecast, and where the run in the ring begins (µs), if its runs are those of the ring;
-    ``longer`` where nothing in the ring ended it.
+    ``longer`` where nothing in the ring ended it. ``found`` is the slope, or the lowest of the forecast.
     """
 
     judged: Bools
@@ -39,13 +39,15 @@ class Says(NamedTuple):
     reached: Bools
     starts: Ints | None = None
     longer: Bools | None = None
+    found: Floats | None = None
 
     def some(self, at: Slots) -> Says:
         """Those at an index array."""
         starts = None if self.starts is None else self.starts[at]
         longer = None if self.longer is None else self.longer[at]
+        found = None if self.found is None else self.found[at]
         beyond, well, reached = self.beyond[at], self.well[at], self.reached[at]
-        return Says(self.judged[at], beyond, well, reached, starts, longer)
+        return Says(self.judged[at], beyond, well, reached, starts, longer, found)
 
 
 class View:
@@ -70,12 +72,14 @@ class View:
         found = forecast.rate(self.past)
         return np.where(np.abs(found) <= RATE_MAX, found, np.nan)
 
-    def says(self, rule: GlucoseRule, rows: Slots) -> Says:
-        """What the readings at an index array say to a rule."""
+    def says(self, rule: GlucoseRule, rows: Slots, *, open_now: Bools) -> Says:
+        """What the readings at an index array say to a rule; where no episode is open (``open_now``), an ok run is no
+        matter.
+        """
         readings = self.readings.some(rows)
         match rule:
             case SustainedRule():
-                return _sustained(rule, readings, self.ring)
+                return _sustained(rule, readings, self.ring, open_now)
             case RateRule():
                 return _rate(rule, readings, self.slopes[rows])
             case ForecastRule():
@@ -85,15 +89,19 @@ class View:
         raise AssertionError(rule)
 
 
-def _sustained(rule: SustainedRule, readings: Deciding, ring: Ring) -> Says:
+def _sustained(rule: SustainedRule, readings: Deciding, ring: Ring, open_now: Bools) -> Says:
     sign = 1 if rule.side == "low" else -1
     values = readings.values * sign
     beyond, well = values < rule.limit * sign, values >= rule.quick_limit * sign
-    limits = np.full((len(values), 2), rule.limit * sign)
-    both = Beyond(readings.slots, readings.events, readings.gaps, limits, np.stack([beyond, beyond], axis=1), sign)
-    starts = ring.run_starts(both, ring.size)[:, 0]
     every, none = np.ones(len(values), np.bool_), np.zeros(len(values), np.bool_)
-    longer = ring.reaches(readings.slots, starts)
+    starts, longer = readings.events.copy(), none.copy()
+    matter = np.flatnonzero(beyond | open_now)
+    if matter.size:
+        some, limits = readings.some(matter), np.full((len(matter), 2), rule.limit * sign)
+        both = np.stack([beyond[matter], beyond[matter]], axis=1)
+        runs = Beyond(some.slots, some.events, some.gaps, limits, both, sign)
+        starts[matter] = ring.run_starts(runs, ring.size)[:, 0]
+        longer[matter] = ring.reaches(some.slots, starts[matter])
     return Says(every, beyond, well, none, starts, longer)
 
 
@@ -104,7 +112,7 @@ def _rate(rule: RateRule, readings: Deciding, slopes: Floats) -> Says:
     speed, inside = slopes * sign, (readings.values - rule.gate) * -sign
     beyond = judged & (speed > rule.rate) & (inside < 0)
     well = (speed <= rule.off_rate) | (inside >= GATE_MARGIN)
-    return Says(judged, beyond, well, np.zeros(len(beyond), np.bool_))
+    return Says(judged, beyond, well, np.zeros(len(beyond), np.bool_), found=slopes)
 
 
 def _forecast(rule: ForecastRule, readings: Deciding, past: Past, urgent: Bools) -> Says:
@@ -113,4 +121,4 @@ def _forecast(rule: ForecastRule, readings: Deciding, past: Past, urgent: Bools)
     least = forecast.lowest(FORECASTS[rule.forecast].build().ahead(past, minutes))
     reached = (readings.values < rule.limit) | urgent
     beyond = (least < rule.limit) & ~reached
-    return Says(reached | np.isfinite(least), beyond, reached | (least >= rule.off_limit), reached)
+    return Says(reached | np.isfinite(least), beyond, reached | (least >= rule.off_limit), reached, found=least)

@@ -24,7 +24,8 @@ class Schedules:
     def __init__(self, patients: Patients) -> None:
         self._patients = patients
         self._until: dict[int, int] = {}
-        self._parts: dict[Policy, dict[bool, Policy]] = {}
+        self._parts: dict[int, tuple[Policy, dict[bool, Policy]]] = {}
+        """By the policy's ``id``, which is that of all who have an equal one: to hash it costs more than to switch."""
         self._columns: tuple[Slots, Ints] | None = None
 
     def take(self, slot: int, clock: int) -> None:
@@ -36,11 +37,10 @@ class Schedules:
                 self._columns = None
             return
         now = nights.part(policy, clock)
-        parts = self._parts.get(policy)
-        if parts is None:
+        if id(policy) not in self._parts:
             parts = {night: nights.in_force(policy, night=night) for night in (False, True)}
-            self._parts[policy] = parts
-        self._patients.parts[slot] = parts[now.night]
+            self._parts[id(policy)] = policy, parts
+        self._patients.parts[slot] = self._parts[id(policy)][1][now.night]
         self._until[slot] = now.until if clock > LONG_AGO else LONG_AGO  # by the site's first tick
         self._columns = None
 

@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream import copying
-from vitals import readings
+from stream.sink_windows import Mark, marks_in
+from vitals import readings, windows
 from vitals.metrics import METRIC_BY_CODE, TICK
 from vitals.readings import READING, Rows
 from vitals.steps import Headers, Records
@@ -62,6 +63,9 @@ WINDOW_COLUMNS: copying.Columns = (
     ("slope", copying.DOUBLE),
     ("arrow", copying.SMALLINT),
     ("flags", copying.SMALLINT),
+    ("median", copying.DOUBLE),
+    ("theil_sen", copying.DOUBLE),
+    ("gap", copying.INTEGER),
 )
 
 PIECE_ROWS = 2000
@@ -273,25 +277,24 @@ def device_of(batch: Batch, row: int) -> UUID:
     return UUID(bytes=batch.rows["device"][row].tobytes())
 
 
-def read_windows(polls: Iterable[Records]) -> tuple[NDArray[np.void], list[Broken]]:
-    """The `WINDOW` rows in records of ``vitals.windows``, of each window only the highest version."""
-    values: list[bytes] = []
-    broken: list[Broken] = []
+def read_windows(polls: Iterable[Records]) -> tuple[NDArray[np.void], list[Mark], list[Broken]]:
+    """The `WINDOW` rows in records of ``vitals.windows``, of each window only the highest version; the dirty marks
+    among them; and the records that hold neither.
+    """
+    tables, marks, broken = [np.zeros(0, WINDOW)], list[Mark](), list[Broken]()
     for records in polls:
-        for offset, value in zip(records.offsets, records.values, strict=True):
-            if not _whole_windows(value):
-                why = f"{len(value or b'')} bytes are no windows"
-                broken.append(Broken(records.topic, records.partition, offset, why))
-            else:
-                values.append(value)
-    return highest(np.frombuffer(b"".join(values), WINDOW)), broken
-
-
-def _whole_windows(value: bytes | None) -> bool:
-    if not value or len(value) % WINDOW.itemsize:
-        return False
-    rows = np.frombuffer(value, WINDOW)
-    return bool((copying.in_calendar(rows["start"]) & copying.in_calendar(rows["end"])).all())
+        rows, counts = windows.decode(records.values)
+        ends = np.cumsum(counts)
+        fits = copying.in_calendar(rows["start"]) & copying.in_calendar(rows["end"])
+        bad = np.array(counts) == 0
+        bad[np.searchsorted(ends, np.flatnonzero(~fits), side="right")] = True
+        for at in np.flatnonzero(bad).tolist():
+            why = f"{len(records.values[at] or b'')} bytes are no windows"
+            broken.append(Broken(records.topic, records.partition, records.offsets[at], why))
+        good = rows[np.repeat(~bad, counts)]
+        marks += marks_in(good, records.partition)
+        tables.append(good[~windows.is_dirty(good)])
+    return highest(np.concatenate(tables)), marks, broken
 
 
 def highest(rows: NDArray[np.void]) -> NDArray[np.void]:
@@ -307,7 +310,10 @@ def highest(rows: NDArray[np.void]) -> NDArray[np.void]:
 
 def windows_copy(rows: NDArray[np.void], log: int) -> bytes:
     """The COPY of `WINDOW` rows into `WINDOW_COLUMNS`; ``log`` numbers the cluster whose offsets are the versions."""
-    same = ("patient", "metric", "count", "coverage", "mean", "sd", "min", "max", "slope", "arrow", "flags")
+    same = (
+        *("patient", "metric", "count", "coverage", "mean", "sd", "min", "max", "slope", "arrow", "flags"),
+        *("median", "theil_sen", "gap"),
+    )
     columns: dict[str, NDArray[np.generic] | int] = {name: rows[name] for name in same}
     columns |= {"win": rows["window"], "v_offset": rows["offset"], "v_ordinal": rows["ordinal"], "log": log}
     columns["win_end"], columns["win_start"] = copying.timestamp(rows["end"]), copying.timestamp(rows["start"])

@@ -30,6 +30,8 @@ LAG_SECONDS = 5.0
 """Pause between two looks at how far behind the log the database is."""
 HANGS_SECONDS = 10.0
 """A transaction that takes longer hangs: nothing is stored, and whoever looks must see it."""
+RECOMPUTED_AT_ONCE = 4
+"""So many transactions for dirty marks between two polls of the log."""
 SMALL_RECORDS = 1000
 """A poll with fewer records than this has caught up, and may linger."""
 
@@ -56,6 +58,10 @@ class Sink:
         self._readiness = readiness
         self._rows = metrics.counter("sink_rows", "What became of rows and records", ["outcome"])
         self._lag = metrics.gauge("sink_lag_records", "Records of the log that the database does not have yet")
+        self._marks = metrics.gauge("sink_dirty_marks", "Dirty marks whose windows are not computed again yet")
+        self._recomputed = metrics.counter("sink_recomputed_windows", "Windows computed again from stored readings")
+        self._marked = self._at_work = False
+        """Whether there may be dirty marks, and whether one is being worked off."""
         self._looked_at = -LAG_SECONDS
         self._stored: dict[Partition, int] = {}
         self._positions: dict[Partition, int] = {}
@@ -97,9 +103,10 @@ class Sink:
 
     async def _store_all(self, store: Store) -> None:
         await self._seek(store, self._consumer.assigned)
+        self._marked = True
         while True:
             polls: list[Records] = []
-            for event in await self._consumer.poll(1.0):
+            for event in await self._consumer.poll(0.0 if self._at_work else 1.0):
                 match event:
                     case Assigned(partitions):
                         await self._seek(store, partitions)
@@ -115,8 +122,23 @@ class Sink:
             for work in works:
                 if not await self._store(store, work, works.look_ahead):
                     break
-            if sum(len(records.offsets) for records in polls) < SMALL_RECORDS:
+            await self._recompute(store)
+            if not self._at_work and sum(len(records.offsets) for records in polls) < SMALL_RECORDS:
                 await self._clock.sleep(self._settings.sink_linger_seconds)
+
+    async def _recompute(self, store: Store) -> None:
+        """Work off dirty marks for a moment; the log goes first, and is not kept waiting."""
+        for _ in range(RECOMPUTED_AT_ONCE if self._marked else 0):
+            self._began = self._clock.monotonic()
+            try:
+                done = await store.recompute()
+            finally:
+                self._began = None
+            self._marked, self._at_work = done.left > 0, done.windows is not None and done.left > 0
+            self._marks.set(done.left)
+            self._recomputed.inc(done.windows or 0)
+            if not self._at_work:
+                return
 
     async def _store(self, store: Store, work: Work, meanwhile: Callable[[], None]) -> bool:
         self._began = self._clock.monotonic()
@@ -130,6 +152,7 @@ class Sink:
             await self._seek(store, self._consumer.assigned)
             return False
         self._failures = 0
+        self._marked |= bool(work.marks)
         moved = {(move.topic, move.partition): move.next for move in work.moves}
         self._positions.update(moved)
         self._stored.update(moved)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from stream import sink, sink_messages
 from stream.sink import Batch, Broken, Identities
 from stream.sink_messages import Aside, Change, PolicyVersion, Registered, Rejected
+from stream.sink_windows import Mark
 from vitals.steps import Records
 from vitals.topics import BINDINGS, FEED, READINGS, REJECTED, WINDOWS
 
@@ -34,6 +35,7 @@ class Work(NamedTuple):
     moves: list[Move]
     batch: Batch
     windows: NDArray[np.void]
+    marks: list[Mark]
     changes: list[Change]
     set_aside: list[Aside]
     policies: list[PolicyVersion]
@@ -110,7 +112,7 @@ def gather(polls: Iterable[Records], positions: Mapping[Partition, int], clocks:
         position = positions[records.topic, records.partition]
         moves.append(Move(records.topic, records.partition, position, records.offsets[-1] + 1))
     batch, broken = sink.read_readings(by_topic[READINGS])
-    windows, more = sink.read_windows(by_topic[WINDOWS])
+    windows, marks, more = sink.read_windows(by_topic[WINDOWS])
     broken += more
     changes, set_aside, more = sink_messages.read_feed(by_topic[FEED])
     broken += more
@@ -118,7 +120,7 @@ def gather(polls: Iterable[Records], positions: Mapping[Partition, int], clocks:
     registered, more = sink_messages.read_bindings(by_topic[BINDINGS])
     broken += more
     rejected = sink_messages.read_rejected(by_topic[REJECTED])
-    return Work(moves, batch, windows, changes, set_aside, policies, rejected, registered, broken)
+    return Work(moves, batch, windows, marks, changes, set_aside, policies, rejected, registered, broken)
 
 
 class Works(Iterator[Work]):

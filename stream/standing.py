@@ -6,15 +6,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from stream.artefacts import Artefacts
 from stream.episodes import Writer
 from stream.glucose import GlucoseMachines
-from stream.medians import NO_DATA, Medians
+from stream.medians import Medians
 from stream.panes import Ring
 from stream.rules import UNKNOWN, Machines
 from stream.series import NEVER, Ints, Patients, Series, Slots
 from stream.signal import Signals
 
 if TYPE_CHECKING:
+    from stream.activity import Activity
     from stream.outbox import Outbox, Where
     from stream.rules import Change
     from stream.verdicts import Moved
@@ -25,14 +27,15 @@ if TYPE_CHECKING:
 class Standing:
     """One metric: its series, ring, machines and signals; what changes goes to the outbox."""
 
-    def __init__(self, metric: Metric, patients: Patients, outbox: Outbox) -> None:
+    def __init__(self, metric: Metric, patients: Patients, outbox: Outbox, activity: Activity) -> None:
         self.metric = metric
         self.patients = patients
         self.outbox = outbox
         self.series = Series(metric)
         self.ring = Ring(metric, timed=metric.whole)
         self.machines = Machines()
-        self.medians = Medians(self.series, self.ring)
+        self.artefacts = Artefacts(self.ring)
+        self.medians = Medians(self.series, self.ring, activity, self.artefacts)
         self.glucose = GlucoseMachines(self.series, self.ring, self.machines)
         self.families = (self.medians, self.glucose)
         """Machines of one level, whose episodes time loses one by one."""
@@ -41,8 +44,10 @@ class Standing:
 
     def grow(self, capacity: int) -> None:
         """Make room for ``capacity`` patients."""
-        for table in (self.series, self.ring, self.machines, *self.families, self.signals):
+        for table in (self.series, self.ring, self.machines, self.artefacts, *self.families, self.signals):
             table.grow(capacity)
+        for beside in (self.medians.holds, self.medians.gates.usual):
+            beside.grow(capacity)
 
     # ---- deadlines
 
@@ -60,11 +65,17 @@ class Standing:
                 due = np.minimum(due, family.lost_at(slots).min(axis=1, initial=NEVER))
         return due
 
+    def held_at(self, slots: Slots) -> Ints:
+        """When what artefact holds back opens by the clock, NEVER where nothing is held; shape of ``slots``."""
+        return self.medians.holds.due_at(slots)
+
     def deadline(self, slots: Slots) -> Ints:
         """The first deadline of each slot (µs), NEVER where there is none; shape of ``slots``."""
         due = np.minimum(self.signals.due_at(slots), self.signals.medium_at(slots))
         if any(family.names for family in self.families):
             due = np.minimum(due, self.forgotten_at(slots))
+        if self.medians.holds.held:
+            due = np.minimum(due, self.held_at(slots))
         if self.machines.kinds:
             due = np.minimum(due, self.unknown_at(slots))
         return due
@@ -87,7 +98,12 @@ class Standing:
         for family in self.families:
             (due,) = family.lost_at(np.array([slot]))
             for column in np.flatnonzero(due <= clock).tolist():
-                self._moved(family.lose(slot, column, NO_DATA, int(due[column])), where)
+                self._moved(family.forget(slot, column, int(due[column])), where)
+
+    def release(self, slot: int, clock: int, where: Where) -> None:
+        """A slot's openings that were held for as long as may be: they open."""
+        for moved in self.medians.release(slot, clock):
+            self._moved(moved, where)
 
     def regain(self, slot: int, reason: str, new: str, clock: int, where: Where) -> None:
         """A slot's episodes that were unknown for ``reason`` only are known again, or have had no data for too long

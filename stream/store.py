@@ -17,10 +17,11 @@ from pydantic import SecretStr
 from runtime.database import AsyncConnection, connect
 from runtime.database_arrays import Packed, accept_packed
 from runtime.database_errors import UniqueViolation, statements
-from stream import sink, sink_rollups, sink_work, store_messages
+from stream import sink, sink_rollups, sink_work, store_messages, store_windows
 from stream.copying import Columns
 from stream.sink import Batch, Refusal
 from stream.sink_work import Move, Partition, Settled, Stored, Tally, Work
+from stream.store_windows import Done
 
 Publish = Callable[[list[Refusal]], Awaitable[None]]
 """Writes records to ``vitals.rejected`` and returns when they are durable."""
@@ -71,20 +72,6 @@ FROM incoming_readings AS i CROSS JOIN LATERAL (
 ) AS r
 WHERE (r.log_partition, r.log_offset, r.value, r.unit) <> (i.log_partition, i.log_offset, i.value, i.unit)
 ORDER BY i.n
-"""
-COPY_WINDOWS = f"COPY incoming_windows ({_names(sink.WINDOW_COLUMNS)}) FROM STDIN (FORMAT binary)"
-MERGE_WINDOWS = """
-INSERT INTO vigil.windows AS t (patient, metric, win, win_end, win_start, log, v_offset, v_ordinal, count, coverage,
-    mean, sd, min, max, slope, arrow, flags)
-SELECT patient, metric, win, win_end, win_start, log, v_offset, v_ordinal, count, NULLIF(coverage, 'NaN'),
-    NULLIF(mean, 'NaN'), NULLIF(sd, 'NaN'), NULLIF(min, 'NaN'), NULLIF(max, 'NaN'), NULLIF(slope, 'NaN'),
-    NULLIF(arrow, -128), flags
-FROM incoming_windows
-ON CONFLICT (patient, metric, win, win_end) DO UPDATE SET win_start = excluded.win_start, log = excluded.log,
-    v_offset = excluded.v_offset, v_ordinal = excluded.v_ordinal, count = excluded.count,
-    coverage = excluded.coverage, mean = excluded.mean, sd = excluded.sd, min = excluded.min, max = excluded.max,
-    slope = excluded.slope, arrow = excluded.arrow, flags = excluded.flags
-WHERE excluded.log <> t.log OR (excluded.v_offset, excluded.v_ordinal) > (t.v_offset, t.v_ordinal)
 """
 MERGE_ROLLUPS = """
 INSERT INTO vigil.rollups AS t (patient, metric, width, bucket, min, max, last, first_at, last_at, n, marks)
@@ -168,6 +155,16 @@ class Store:
         except _Overtaken:
             return None
 
+    async def recompute(self) -> Done:
+        """Work off a part of the first dirty mark that is ready, in one transaction.
+
+        Raises:
+            DatabaseUnavailable: nothing was written, or the answer was lost: it is the same to try again.
+        """
+        with self._statements():
+            async with self._connection.transaction():
+                return await store_windows.recompute(self._connection, self._cluster, self._log)
+
     def _statements(self) -> AbstractContextManager[None]:
         return statements(self._url, self._connection, seconds_max=self._seconds_max)
 
@@ -176,10 +173,8 @@ class Store:
         fits = sink.storable(work.batch)
         kept, refused = sink.take(work.batch, fits), sink.take(work.batch, ~fits)
         settled = await self._store_readings(kept, meanwhile)
-        if len(work.windows):
-            async with self._copying(COPY_WINDOWS, [sink.windows_copy(work.windows, self._log)]):
-                pass
-            await self._connection.execute(MERGE_WINDOWS)
+        await store_windows.write(self._connection, self._log, work.windows)
+        await store_windows.add_marks(self._connection, self._log, work.marks)
         await store_messages.write_changes(self._connection, self._log, work.changes)
         await store_messages.write_set_aside(self._connection, self._log, work.set_aside)
         await store_messages.write_policies(self._connection, self._log, work.policies)

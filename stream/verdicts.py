@@ -16,11 +16,12 @@ if TYPE_CHECKING:
     from vitals.policies import GlucoseRule, WindowRule
 
 NEITHER, ON, OFF = range(3)
+NO_DATA = "no data"
 
 
 class Shown(NamedTuple):
     """What an open episode of one level shows: its rule, times µs, the last value (a median, or what a reading said),
-    and the limit last crossed; ``beyond`` says whether the last value lies beyond one.
+    and the limit last crossed; ``beyond`` says whether the last T, or reading, said on.
     """
 
     rule: WindowRule | GlucoseRule
@@ -32,6 +33,8 @@ class Shown(NamedTuple):
     beyond: bool
     censored: int = 0
     """Of a reading: 1 low, 2 high."""
+    beside: str = ""
+    """What another metric said at the same T, for a person."""
 
 
 class Moved(NamedTuple):
@@ -46,6 +49,10 @@ class Moved(NamedTuple):
     known_at: int
     shown: Shown
     reason: str = ""
+    exact: float = 0.0
+    """Of a reading: its value (canonical), unrounded."""
+    found: float | None = None
+    """What a rule made of the reading: a slope, or the lowest of a forecast."""
 
 
 def limit_of(rule: WindowRule, value: float) -> float | None:
@@ -70,9 +77,14 @@ def calm(rules: list[WindowRule]) -> tuple[int, int]:
     return max(least, 0), max(0, min(most, COLD))
 
 
-def seen(before: Shown | None, rule: WindowRule | None, value: float, at: int, since: int) -> Shown:
-    """What an open episode shows after the evaluation of ``at``; ``since`` is the first T of the run."""
-    limit = None if rule is None else limit_of(rule, value)
+def seen(
+    before: Shown | None, rule: WindowRule | None, value: float, times: tuple[int, int], limit: float | None
+) -> Shown:
+    """What an open episode shows after the T that is first of ``times``; the second is the first T of the run.
+
+    ``limit`` is what the median crosses, None where it crosses nothing.
+    """
+    at, since = times
     if before is None:
         assert rule is not None, "a rule that is gone opens nothing"
         assert limit is not None, "an episode opens beyond a limit"

@@ -49,7 +49,7 @@ def row(
     rows["site"] = site
     rows["flags"] = flags | (invalid << INVALID_SHIFT)
     rows["metric"] = METRIC_BY_NAME[metric].code
-    rows["unit"] = UNIT_BY_NAME[{"heart_rate": "/min", "battery": "%"}.get(metric, unit)]
+    rows["unit"] = UNIT_BY_NAME[{"heart_rate": "/min", "battery": "%", "steps": "{steps}/min"}.get(metric, unit)]
     return rows
 
 

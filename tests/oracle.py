@@ -10,11 +10,14 @@ from __future__ import annotations
 import math
 from typing import Any, Literal
 
+from tests.oracle_artefact import keep_doubts
 from tests.oracle_evidence import CALLS, of_run
 from tests.oracle_glucose import GlucoseRules
 from tests.oracle_medians import Patient, Site, Told
 from tests.oracle_nights import in_force
-from tests.oracle_series import NEVER_TICKED, Closed, Deciding, Series, beyond
+from tests.oracle_rest import STEPS, keeps_steps
+from tests.oracle_series import NEVER_TICKED, Deciding, Series, beyond
+from tests.oracle_windows import Windows
 from vitals.control import ClockControl, PatientControl, decode
 from vitals.journal import Episode, Mark, episode_id
 from vitals.metrics import METRIC_BY_CODE, Metric
@@ -25,10 +28,10 @@ from vitals.readings import decode as decode_rows
 from vitals.steps import Records
 from vitals.topics import MARK_KEY
 from vitals.units import Unit, canonical_scalar
-from vitals.windows import WINDOWS, WindowSpec
+from vitals.windows import WINDOWS
 
 
-class Oracle(GlucoseRules):
+class Oracle(GlucoseRules, Windows):
     """Takes records one by one; `told` grows."""
 
     def __init__(self, partition: int = 0, partitions: int = 1) -> None:
@@ -74,7 +77,8 @@ class Oracle(GlucoseRules):
         decides = usable and not flags & Flag.LATE and (series.newest is None or at > series.newest)
         if usable:
             series.newest = at if series.newest is None else max(series.newest, at)
-            series.fill(at, value, late=bool(flags & Flag.LATE))
+            pane = series.fill(at, value, late=bool(flags & Flag.LATE), doubted=bool(flags & Flag.ARTEFACT))
+            self.note(series, self.site(self.patients[key].site), pane)
         if decides:
             whole = math.floor(value + 0.5) if series.metric.whole else value
             censored: Literal["low", "high"] | None = None
@@ -275,6 +279,7 @@ class Oracle(GlucoseRules):
                 if machine.level and machine.condition != "unknown":
                     machine.condition, machine.reason = "unknown", "no data"
                     self.episode(key, series, side, "unknown", at=series.last.arrival + series.gap, was=machine.level)
+        self.release_medians(key, series, clock)
         self.forget_medians(key, series, clock)
         rule = next((each for each in patient.policy.signals if each.metric == series.metric.name), None)
         signal = series.signal
@@ -289,28 +294,6 @@ class Oracle(GlucoseRules):
         if rule and signal.rank == 1 and signal.opened_at + rule.medium_after_us <= clock:
             signal.rank = max(2, physical)
             self.signal(key, series, "rise", signal.opened_at + rule.medium_after_us, signal.rank)
-
-    # ---- windows
-
-    @staticmethod
-    def last_end(spec: WindowSpec, clock: int) -> int:
-        return (clock - spec.close_after_us) // spec.step_us * spec.step_us
-
-    def close(self, number: int, site: Site, clock: int) -> None:
-        closing: dict[tuple[int, bytes], list[Closed]] = {}
-        for spec in WINDOWS:
-            last = self.last_end(spec, clock)
-            reach = spec.metric.panes * spec.metric.pane_us
-            for end in range(max(site.closed[spec.code], last - reach) + spec.step_us, last + 1, spec.step_us):
-                for key, patient in self.patients.items():
-                    series = patient.series.get(spec.metric.code)
-                    if patient.site == number and series is not None:
-                        found = series.window(spec, end)
-                        if found is not None:
-                            closing.setdefault((end + spec.close_after_us, key), []).append(found)
-            site.closed[spec.code] = last
-        for (at, key), rows in closing.items():
-            self.tell(at, key, tuple(rows))
 
     # ---- control records
 
@@ -336,7 +319,7 @@ class Oracle(GlucoseRules):
         about = control.label, control.site, control.version, control.policy, policy, series, control.closings
         patient = self.patients[key] = Patient(*about)
         for metric in METRIC_BY_CODE.values():
-            if metric.name in ("heart_rate", "glucose"):
+            if metric.name in ("heart_rate", "glucose") or (metric is STEPS and keeps_steps(patient, control)):
                 self.wear(key, metric, control, site)
                 if closes and metric.code in patient.series:
                     self.close_removed(key, patient.series[metric.code], site)
@@ -356,6 +339,7 @@ class Oracle(GlucoseRules):
         if current is not None:
             changed |= (current.device, current.binding.since) != (series.worn.device, series.worn.binding.since)
         series.bound, series.worn = bound, current or series.worn
+        keep_doubts(series, patient.whole)
         self.set_rules(series, patient.policy)
         self.take_rules(patient, series)
         if not changed:
@@ -369,6 +353,8 @@ class Oracle(GlucoseRules):
             at = binding.since if binding.until is None else binding.until
         series.signal.why, series.signal.few = "", False
         self.hush(key, series, at)
+        for machine in series.medians.values():
+            machine.held = None
         if not bound:
             self.lose(key, series, "device removed", at)
 
@@ -380,11 +366,3 @@ class Oracle(GlucoseRules):
                 self.episode(key, series, side, "clear", at=at, was=was)
                 machine.reason = ""
         self.close_medians(key, series, at)
-
-    def hush(self, key: bytes, series: Series, at: int) -> None:
-        """An open silence ends without a reading."""
-        signal = series.signal
-        if signal.rank:
-            rank, signal.rank, signal.why, signal.few = signal.rank, 0, "", False
-            signal.heard_at = at
-            self.signal(key, series, "clear", at, rank)

@@ -5,13 +5,15 @@ glucose*); nothing here comes from stream.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from itertools import pairwise
 from typing import NamedTuple
 
 from tests.oracle_medians import MedianRules
 from tests.oracle_series import Deciding, GlucoseMachine, Series
+from vitals.evidence import Evidence
 from vitals.metrics import MINUTE_US as MINUTE
-from vitals.policies import ForecastRule, Policy, RateRule, SustainedRule
+from vitals.policies import ForecastRule, GlucoseRule, Policy, RateRule, SustainedRule
 
 LOOKED_AT = ("side", "limit", "direction", "rate", "gate", "forecast", "horizon_us")
 
@@ -23,6 +25,8 @@ class Said(NamedTuple):
     well: bool
     reached: bool = False
     began: int | None = None
+    slope: float | None = None
+    forecast: float | None = None
 
 
 class GlucoseRules(MedianRules):
@@ -75,13 +79,14 @@ class GlucoseRules(MedianRules):
         machine.beyond = said.beyond
         machine.condition = "over" if not machine.level else "active" if said.beyond else "returning"
         machine.reason = "reached" if said.reached else ""
+        evidence = None if was or not machine.level else self.seen(key, series, machine, last, said)
         change = "open" if machine.level > was else "clear" if machine.level < was else ""
         if not change and condition == "unknown":
             change = "known"
         elif not change and machine.condition != condition:
             change = machine.condition
         if change:
-            self.glucose(key, series, machine, change, last.at)
+            self.glucose(key, series, machine, change, last.at, evidence=evidence)
         machine.reason = ""
 
     def says(self, series: Series, machine: GlucoseMachine, last: Deciding) -> Said | None:
@@ -97,20 +102,17 @@ class GlucoseRules(MedianRules):
                 slope, rule.gate - last.value
             )  # fmt: skip
             beyond = speed > rule.rate and inside < 0
-            return Said(beyond, speed <= rule.off_rate or inside >= 10)
+            return Said(beyond, speed <= rule.off_rate or inside >= 10, slope=slope)
         assert isinstance(rule, ForecastRule)
         if last.value < rule.limit or series.machines["low"].level == 2:
             return Said(beyond=False, well=True, reached=True)
         least = foreseen(series, rule) if slope is not None else None
-        return None if least is None else Said(least < rule.limit, least >= rule.off_limit)
+        return None if least is None else Said(least < rule.limit, least >= rule.off_limit, forecast=least)
 
     @staticmethod
     def sustained(series: Series, machine: GlucoseMachine, rule: SustainedRule, last: Deciding) -> Said:
-        def beyond(value: float) -> bool:
-            return value < rule.limit if rule.side == "low" else value > rule.limit
-
-        began = series.run(last.at, last.value, beyond)
-        bad = beyond(last.value)
+        beyond = beyond_of(rule)
+        began, bad = series.run(last.at, last.value, beyond), beyond(last.value)
         first = min(at for at, _, _, _ in series.panes.values())
         if bad and machine.said == "beyond" and first >= began and began - machine.judged_at <= series.gap:
             began = min(began, machine.run_since)
@@ -155,16 +157,49 @@ class GlucoseRules(MedianRules):
                 machine.condition, machine.reason = "unknown", "no data"
                 self.glucose(key, series, machine, "unknown", due)
 
-    def glucose(self, key: bytes, series: Series, machine: GlucoseMachine, change: str, at: int) -> None:
+    def seen(self, key: bytes, series: Series, machine: GlucoseMachine, last: Deciding, said: Said) -> Evidence:
+        """Why an episode opens: the run in the ring, or the readings that the slope is made from."""
+        rule, policy = machine.rule, self.patients[key].policy
+        earlier = [(at, millis) for at, _, millis, _ in sorted(series.panes.values()) if at < last.at]
+        if isinstance(rule, SustainedRule):
+            begin = series.run(last.at, last.value, beyond_of(rule))
+        else:
+            back = max(15 * MINUTE, 3 * series.interval) // MINUTE
+            begin = max(series.waits_from, (series.head - back) * MINUTE + 1)
+        found = [*(each for each in earlier if each[0] >= begin), (last.at, last.millis)]
+        return Evidence(
+            policy=policy.version, night=policy.night is not None, level=1, limit=limit_of(rule), count=len(found),
+            readings=tuple(found[-12:]), forecast=said.forecast,
+            slope=None if said.slope is None else math.floor(said.slope * 100 + 0.5) / 100,
+        )  # fmt: skip
+
+    def glucose(
+        self,
+        key: bytes,
+        series: Series,
+        machine: GlucoseMachine,
+        change: str,
+        at: int,
+        *,
+        evidence: Evidence | None = None,
+    ) -> None:
         rule = machine.rule
-        limit = rule.gate if isinstance(rule, RateRule) else getattr(rule, "limit", None)
         episode = self.about(
             key, series, rule.name, machine.opened_at, category="physiological", level=machine.level,
             condition=machine.condition, priority=rule.priority, change=change, at=at, since=machine.since,
-            value=machine.value, value_at=machine.value_at, limit=limit, censored=machine.censored,
-            reason=machine.reason, response=rule.response,
+            value=machine.value, value_at=machine.value_at, limit=limit_of(rule), censored=machine.censored,
+            reason=machine.reason, response=rule.response, evidence=evidence,
         )  # fmt: skip
         self.tell(at, key, episode)
+
+
+def beyond_of(rule: SustainedRule) -> Callable[[float], bool]:
+    return (lambda value: value < rule.limit) if rule.side == "low" else (lambda value: value > rule.limit)
+
+
+def limit_of(rule: GlucoseRule) -> float:
+    assert isinstance(rule, SustainedRule | RateRule | ForecastRule)
+    return rule.gate if isinstance(rule, RateRule) else rule.limit
 
 
 # ---- the minutes before a reading, by the number of each

@@ -6,9 +6,14 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from tests import oracle_sugar as sugar
+from tests.oracle_artefact import held_back
+from tests.oracle_closed import Closed, Dirty
 from tests.oracle_evidence import CALLS, of_silence, of_window
 from tests.oracle_nights import in_force
-from tests.oracle_series import NEVER_TICKED, Closed, MedianMachine, Series, crossed
+from tests.oracle_rest import why_not
+from tests.oracle_series import NEVER_TICKED, MedianMachine, Series, crossed, inside
+from tests.oracle_usual import Nights
 from vitals.journal import Episode, Mark, episode_id
 from vitals.metrics import SECOND_US as SECOND
 from vitals.policies import PRIORITY_OF_RANK, SIGNAL_RESPONSES, Policy, ThresholdRule
@@ -19,7 +24,7 @@ class Told(NamedTuple):
 
     offset: int
     key: bytes
-    what: Episode | Mark | tuple[Closed, ...]
+    what: Episode | Mark | tuple[Closed | Dirty, ...]
 
 
 UNITS = {"glucose": "mg/dL", "heart_rate": "/min"}
@@ -53,10 +58,11 @@ class Teller:
 
     def __init__(self) -> None:
         self.patients: dict[bytes, Patient] = {}
+        self.nights: dict[bytes, Nights] = {}
         self.pending: list[tuple[tuple[Any, ...], Told]] = []
         self.offset = self.row = 0
 
-    def tell(self, instant: int, key: bytes, what: Episode | Mark | tuple[Closed, ...]) -> None:
+    def tell(self, instant: int, key: bytes, what: Episode | Mark | tuple[Closed | Dirty, ...]) -> None:
         names, patient = ("", "", ""), key
         if isinstance(what, Episode):
             names = (what.device or "", what.metric or "", what.rule)
@@ -90,6 +96,14 @@ class Teller:
         )  # fmt: skip
         self.tell(at, key, episode)
 
+    def hush(self, key: bytes, series: Series, at: int) -> None:
+        """An open silence ends without a reading."""
+        signal = series.signal
+        if signal.rank:
+            rank, signal.rank, signal.why, signal.few = signal.rank, 0, "", False
+            signal.heard_at = at
+            self.signal(key, series, "clear", at, rank)
+
     @staticmethod
     def rule(patient: Patient, series: Series, side: str) -> ThresholdRule | None:
         """The rule in force for a side of a series, if any."""
@@ -105,15 +119,23 @@ class Teller:
 class MedianRules(Teller):
     """The window rules (RULES, *Heart rate*)."""
 
+    def nights_of(self, key: bytes) -> Nights:
+        """What is usual for a patient."""
+        return self.nights.setdefault(key, Nights())
+
     @staticmethod
     def set_rules(series: Series, policy: Policy) -> None:
         """The rules of a policy; one that is gone ends at the next evaluation."""
+        before = {name: (machine.rule, machine.gone) for name, machine in series.medians.items()}
         for machine in series.medians.values():
             machine.gone = True
         for rule in policy.windows:
             if rule.metric == series.metric.name == "heart_rate":
                 series.medians.setdefault(rule.name, MedianMachine(rule)).rule = rule
                 series.medians[rule.name].gone = False
+        for name, machine in series.medians.items():
+            if before.get(name) != (machine.rule, machine.gone):
+                machine.held = None
 
     def take_rules(self, patient: Patient, series: Series) -> None:
         for side in ("low", "high"):
@@ -154,14 +176,26 @@ class MedianRules(Teller):
             if machine.reason == "device removed":
                 machine.level, machine.condition, machine.reason = 0, "over", "closed"
                 self.median(key, series, machine, "clear", at)
-                machine.reason = ""
+                machine.reason = machine.restless = ""
+
+    def release_medians(self, key: bytes, series: Series, clock: int) -> None:
+        """What artefact has held for as long as may be."""
+        for machine in series.medians.values():
+            held = machine.held
+            if held is None or held.since + machine.rule.artefact_hold_us + 2 * SECOND > clock:
+                continue
+            machine.level, machine.condition, machine.held, machine.beyond = 1, "active", None, True
+            machine.opened_at, machine.since = held.since + machine.rule.artefact_hold_us, held.run_since
+            machine.value, machine.value_at, machine.limit = held.value, held.value_at, held.limit
+            machine.beside = held.beside
+            self.median(key, series, machine, "open", machine.opened_at, instant=machine.opened_at + 2 * SECOND)
 
     def forget_medians(self, key: bytes, series: Series, clock: int) -> None:
         """A minute without an evaluation."""
         for machine in series.medians.values():
             due = (machine.at or 0) + 62 * SECOND
             if machine.level and machine.condition != "unknown" and due <= clock:
-                machine.condition, machine.reason = "unknown", "no data"
+                machine.condition, machine.reason = "unknown", machine.restless or "no data"
                 self.median(key, series, machine, "unknown", due)
 
     def median(
@@ -171,8 +205,8 @@ class MedianRules(Teller):
         episode = self.about(
             key, series, rule.name, machine.opened_at, category="physiological", level=machine.level,
             condition=machine.condition, priority=rule.priority, change=change, at=at, since=machine.since,
-            value=machine.value, value_at=machine.value_at, limit=machine.limit, reason=machine.reason,
-            response=rule.response,
+            value=machine.value, value_at=machine.value_at, limit=machine.limit,
+            reason=machine.reason or machine.beside, response=rule.response,
             evidence=of_window(series, machine, self.patients[key].policy) if change in CALLS else None,
         )  # fmt: skip
         self.tell(at if instant is None else instant, key, episode)
@@ -194,7 +228,16 @@ class MedianRules(Teller):
         for machine in series.medians.values():
             median = medians.get(machine.rule.width_us)
             if machine.rule in series.applying() and median is not None and (machine.level or not machine.gone):
-                self.move(key, series, machine, at, median)
+                usual = machine.rule.usual if not machine.gone else None
+                rate = None if usual is None else self.nights_of(key).rate(usual, at)
+                restless = why_not(self.patients[key], machine, at)
+                if usual is not None and not restless:
+                    self.nights_of(key).add(usual, at, median)
+                    restless = "no usual rate" if rate is None else ""
+                if restless:
+                    machine.restless = restless if machine.level else ""
+                else:
+                    self.move(key, series, machine, at, median)
         series.evaluated = at if series.evaluated is None else max(at, series.evaluated)
         signal = series.signal
         if signal.rank and series.recovered(self.needed(self.patients[key], series)):
@@ -205,28 +248,31 @@ class MedianRules(Teller):
         """One evaluation of one rule."""
         rule = machine.rule
         if machine.level and machine.condition != "unknown" and at - (machine.at or 0) > 60 * SECOND:
-            machine.condition, machine.reason = "unknown", "no data"
+            machine.condition, machine.reason = "unknown", machine.restless or "no data"
             self.median(key, series, machine, "unknown", (machine.at or 0) + 62 * SECOND)
-        limit = None if machine.gone else crossed(rule, median)
-        inside = (rule.off_at_most is None or median <= rule.off_at_most) and (
-            rule.off_at_least is None or median >= rule.off_at_least
-        )
-        says = "on" if limit is not None else "off" if inside or machine.gone else "neither"
+        machine.restless = ""
+        usual = None if machine.gone or rule.usual is None else self.nights_of(key).rate(rule.usual, at)
+        limit = None if machine.gone else crossed(rule, median, usual)
+        heart = "on" if limit is not None else "off" if machine.gone or inside(rule, median, usual) else "neither"
+        says = sugar.says(self.patients[key], machine, at, heart)
         if machine.at != at - 10 * SECOND or machine.says != says:
             machine.run_since = at
         machine.at, machine.says = at, says
         run = (at - machine.run_since) // (10 * SECOND) + 1
         enough = run >= (1 if machine.gone else rule.successive)
         was, condition = machine.level, machine.condition
-        if not was and says == "on" and enough:
+        machine.held = machine.held if says == "on" else None
+        machine.beside = sugar.words(self.patients[key], machine, at) if usual is None else f"usual {usual:g} /min"
+        opens = not was and says == "on" and enough
+        if opens and not held_back(series, machine, at, median, limit):
             machine.level, machine.opened_at, machine.since = 1, at, machine.run_since
         elif was and says == "off" and enough:
             machine.level = 0
         if not (was or machine.level):
             return
-        machine.value, machine.value_at, machine.beyond = median, at, limit is not None
+        machine.value, machine.value_at, machine.beyond = median, at, says == "on"
         machine.limit = machine.limit if limit is None else limit
-        machine.condition = "over" if not machine.level else "active" if limit is not None else "returning"
+        machine.condition = "over" if not machine.level else "active" if says == "on" else "returning"
         machine.reason = ""
         change = "open" if machine.level > was else "clear" if machine.level < was else ""
         if not change and condition == "unknown":

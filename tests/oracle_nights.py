@@ -25,16 +25,21 @@ def zone_of(name: str) -> ZoneInfo | None:
 def is_night(policy: Policy, clock: int) -> bool:
     """Whether the night of a policy holds at the clock of a site."""
     night = policy.night
-    zone = None if night is None else zone_of(night.zone)
-    if night is None or zone is None or clock == NEVER_TICKED:
+    return night is not None and clock != NEVER_TICKED and shows(night.zone, night.begins, night.ends, clock)
+
+
+def shows(name: str, begins: str, ends: str, clock: int) -> bool:
+    """Whether a zone's clock shows a time in [begins, ends)."""
+    zone = zone_of(name)
+    if zone is None:
         return False
     instant = EPOCH + timedelta(microseconds=clock)
     while instant.astimezone(zone).fold:  # the hour comes again: the clock stands at its last minute before
         instant = instant.replace(second=0, microsecond=0) - timedelta(minutes=1)
     shown = instant.astimezone(zone).strftime("%H:%M")
-    if night.begins < night.ends:
-        return night.begins <= shown < night.ends
-    return shown >= night.begins or shown < night.ends
+    if begins < ends:
+        return begins <= shown < ends
+    return shown >= begins or shown < ends
 
 
 def in_force(policy: Policy, clock: int) -> Policy:

@@ -5,19 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Literal, NamedTuple
 
 from vitals.control import WornDevice
 from vitals.devices import Stream
-from vitals.metrics import MINUTE_US as MINUTE
 from vitals.metrics import SECOND_US as SECOND
 from vitals.metrics import Metric
 from vitals.policies import PRIORITY_RANK, GlucoseRule, ThresholdRule, WindowRule
-from vitals.windows import ARROW_UNKNOWN, WindowSpec
 
 NEVER_TICKED = -(1 << 60)
-ARROWS = {"dexcom": (1, 2, 3), "xdrip": (1, 2, 3.5), "libre": (1, 2, math.inf)}
 
 
 def beyond(rule: ThresholdRule, number: int) -> Callable[[float], bool]:
@@ -42,6 +38,17 @@ class Machine:
         return self.reason or ("prolonged" if self.raised else "")
 
 
+class Held(NamedTuple):
+    """An opening that artefact holds back: since which T, and what it would show."""
+
+    since: int
+    run_since: int
+    value: float
+    value_at: int
+    limit: float
+    beside: str
+
+
 @dataclass
 class MedianMachine:
     """The machine of one window rule; ``rule`` is the last one that the policy had under this name."""
@@ -51,6 +58,11 @@ class MedianMachine:
     level: int = 0
     condition: str = "over"
     reason: str = ""
+    held: Held | None = None
+    beside: str = ""
+    """What the last T that counted saw of another metric."""
+    restless: str = ""
+    """Why the newest T with an evaluation did not count for an open episode, since the last that did."""
     says: str = ""
     run_since: int = 0
     at: int | None = None
@@ -84,13 +96,23 @@ class GlucoseMachine:
     beyond: bool = False
 
 
-def crossed(rule: WindowRule, median: float) -> float | None:
-    """The limit beyond which a median is, if any."""
+def crossed(rule: WindowRule, median: float, usual: float | None = None) -> float | None:
+    """The limit beyond which a median is, if any; the ``usual`` rate counts for rules that ask for it."""
+    if rule.usual is not None and usual is not None:
+        return usual + rule.usual.above if median > usual + rule.usual.above else None
     if rule.on_above is not None and median > rule.on_above:
         return rule.on_above
     if rule.on_below is not None and median < rule.on_below:
         return rule.on_below
     return rule.on_at_most if rule.on_at_most is not None and median <= rule.on_at_most else None
+
+
+def inside(rule: WindowRule, median: float, usual: float | None = None) -> bool:
+    """Whether a median is within all the limits at which a rule turns off."""
+    if rule.usual is not None and usual is not None:
+        return median <= usual + rule.usual.above - 3
+    high, low = rule.off_at_most, rule.off_at_least
+    return (high is None or median <= high) and (low is None or median >= low)
 
 
 @dataclass
@@ -115,23 +137,6 @@ class Deciding:
     """Thousandths of the canonical value."""
 
 
-class Closed(NamedTuple):
-    """One window's result, in the words and units of `vitals.windows.WINDOW`."""
-
-    metric: int
-    window: int
-    start: int
-    end: int
-    n: int
-    mean: float
-    sd: float
-    low: float
-    high: float
-    slope: float
-    coverage: float
-    arrow: int
-
-
 @dataclass
 class Series:
     metric: Metric
@@ -140,6 +145,9 @@ class Series:
     newest: int | None = None
     last: Deciding | None = None
     panes: dict[int, tuple[int, float, int, bool]] = field(default_factory=dict)
+    keeps_doubts: bool = False
+    doubted: set[int] = field(default_factory=set)
+    """Panes whose reading the device itself doubts."""
     medians: dict[str, MedianMachine] = field(default_factory=dict)
     glucose: dict[str, GlucoseMachine] = field(default_factory=dict)
     evaluated: int | None = None
@@ -149,6 +157,10 @@ class Series:
     rules: dict[str, ThresholdRule] = field(default_factory=dict)
     """The last rule that the policy had for each side."""
     signal: Signal = field(default_factory=Signal)
+    seen: dict[int, int] = field(default_factory=dict)
+    """The thousandths of every pane that there ever was, for what is computed from stored readings."""
+    changed: dict[int, set[int]] = field(default_factory=dict)
+    """By kind of window: the first closed end that looks at a pane which has changed since."""
     suspect: tuple[bytes, int] | None = None
     """The last suspect row: its device, and that device's time."""
 
@@ -220,15 +232,21 @@ class Series:
             return "waiting for the first reading"
         return "too few readings" if self.signal.few else "silent"
 
-    def fill(self, at: int, value: float, *, late: bool) -> None:
+    def fill(self, at: int, value: float, *, late: bool, doubted: bool = False) -> int | None:
+        """Take a reading; the pane that it fills or that lies beyond the ring, None where another was first."""
         pane = -(-at // self.metric.pane_us)
         size = self.metric.panes
+        self.seen.setdefault(pane, math.floor(value * 1000 + 0.5))
         if self.panes and pane <= self.head - size:
-            return
+            return pane
         self.head = max(self.head, pane) if self.panes else pane
+        known = pane in self.panes
+        if not known and self.keeps_doubts and doubted:
+            self.doubted.add(pane)
         self.panes.setdefault(pane, (at, math.floor(value + 0.5), math.floor(value * 1000 + 0.5), late))
         if len(self.panes) > size or min(self.panes) <= self.head - size:
             self.panes = {number: cell for number, cell in self.panes.items() if number > self.head - size}
+        return None if known else pane
 
     def run(self, at: int, value: float, beyond: Callable[[float], bool]) -> int:
         """Where the run that ends at this reading begins."""
@@ -295,31 +313,3 @@ class Series:
             return None
         values = sorted(millis for _, _, millis, _ in inside.values())
         return (values[(len(values) - 1) // 2] + values[len(values) // 2]) / 2000
-
-    def window(self, spec: WindowSpec, end: int) -> Closed | None:
-        pane = spec.metric.pane_us
-        first = (end - spec.width_us) // pane + 1
-        if not self.panes or first <= self.head - spec.metric.panes:
-            return None
-        count = spec.width_us // pane
-        cells = [(t, self.panes[first + t][2]) for t in range(count) if first + t in self.panes]
-        if not cells:
-            return None
-        n = len(cells)
-        x, xx = sum(v for _, v in cells), sum(v * v for _, v in cells)
-        slope, arrow = math.nan, ARROW_UNKNOWN
-        t, tt, tx = sum(t for t, _ in cells), sum(t * t for t, _ in cells), sum(t * v for t, v in cells)
-        steps = [(b - a) * pane for (a, _), (b, _) in pairwise(cells)]
-        need = 10 * MINUTE if spec.metric.name == "glucose" else 20 * SECOND
-        if n >= 3 and sum(steps) >= need and max(steps) * 10 <= 22 * max(self.interval, pane):
-            slope = (n * tx - t * x) * (MINUTE // pane) / (1000 * (n * tt - t * t))
-            if spec.metric.name == "glucose":
-                one, two, three = ARROWS[self.worn.type.arrow]
-                size = (abs(slope) >= one) + (abs(slope) >= two) + (abs(slope) > three)
-                arrow = size if slope > 0 else -size
-        values = [v for _, v in cells]
-        coverage = min(n * max(self.interval, pane) / spec.width_us, 1.0)
-        return Closed(
-            spec.metric.code, spec.code, end - spec.width_us, end, n, x / (1000 * n),
-            math.sqrt(n * xx - x * x) / (1000 * n), min(values) / 1000, max(values) / 1000, slope, coverage, arrow,
-        )  # fmt: skip

@@ -72,7 +72,9 @@ class Ward:
         await self._producer.send(outs)
 
     def partition(self, message: Episode) -> int:
-        assert message.patient is not None
+        """The patient's, or the one in which a site's episode lies."""
+        if message.patient is None:
+            return message.site % self._topics.partitions
         return partition_of(message.patient.bytes, self._topics.partitions)
 
     def _out(self, message: Episode | Mark, partition: int) -> Out:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from vitals import policy_glucose
+from vitals import news2, policy_glucose
 from vitals.bound_checks import Span, asked, minutes, time, whole
 from vitals.metrics import METRIC_BY_NAME, SECOND_US
 from vitals.nights import known
@@ -23,6 +23,7 @@ from vitals.policies import (
     Rules,
     SignalRule,
     ThresholdRule,
+    UsualRate,
     WindowRule,
 )
 from vitals.policy_kinds import KINDS, Kind
@@ -49,14 +50,30 @@ LEVELS = {
 """400, since a sensor whose range ends there says HIGH beyond, which counts as 401."""
 QUICK_MINUTES, SLOW_MINUTES = Span(0, 15), Span(0, 30)
 PROLONGED_MINUTES = Span(30, 240)
-WINDOW_LIMITS = {
+WINDOW_LIMITS: dict[str, dict[str, Span]] = {
     "heart_rate_high": {"on_above": Span(100, 200)},
+    "heart_rate_rest": {"on_above": Span(90, 160)},
+    "heart_rate_usual": {},
+    "heart_rate_glucose": {"on_above": Span(90, 150)},
+    news2.RULE: {"on_above": Span(110, 130), "on_at_most": Span(40, 40)},
     "heart_rate_low": {"on_at_most": Span(30, 60)},
     "heart_rate_extreme": {"on_above": Span(130, 220), "on_below": Span(25, 45)},
 }
 WINDOW_OFF = {"on_above": "off_at_most", "on_below": "off_at_least", "on_at_most": "off_at_least"}
 WINDOW_MARGIN, WINDOW_STEPS, WINDOW_SUCCESSIVE = Span(0, 20), Span(6, 60), Span(1, 30)
 """Beats per minute; width in steps of 10 s, not beyond what the processor's ring holds; evaluations in a row."""
+NEWS2_SUCCESSIVE = Span(1, 360)
+"""An hour of evaluations in a row, for a sub-score that has to last."""
+REST_STEPS = Span(0, 30)
+"""Steps a minute that may count as rest."""
+REST_ALWAYS, REST_NEVER = ("heart_rate_rest", "heart_rate_usual"), ("heart_rate_extreme",)
+"""Rules that must ask for rest, and that may neither ask for it nor be held."""
+GLUCOSE_BELOW, GLUCOSE_RULES = Span(60, 100), ("heart_rate_glucose",)
+"""mg/dL, and the rules that must ask for it; no other may."""
+USUAL_ABOVE, USUAL_RULES = Span(15, 60), ("heart_rate_usual",)
+"""/min above the usual, and the rules that must ask for that; no other may."""
+ARTEFACT_SECONDS = Span(10, 60)
+"""How long artefact may hold a rule; those of `REST_NEVER` not at all."""
 WINDOW_PRIORITIES: tuple[Priority, ...] = ("low", "medium")
 """Wrist heart rate is never high priority."""
 SIGNAL_MEDIUM_MINUTES, SIGNAL_HOLD_MINUTES = Span(10, 240), Span(1, 120)
@@ -150,6 +167,23 @@ def _order(rule: ThresholdRule) -> Iterator[str]:
 
 
 def _window(rule: WindowRule) -> Iterator[str]:
+    yield from _crossings(rule)
+    if rule.width_us % STEP_US or not WINDOW_STEPS.holds(rule.width_us // STEP_US):
+        least, most = (int(steps * STEP_US) for steps in WINDOW_STEPS)
+        yield f"{rule.name} width_us is beyond its bounds: give {least} to {most} µs, in whole steps of {STEP_US}"
+    yield from _rest(rule)
+    yield from _artefact(rule)
+    yield from _glucose(rule)
+    yield from _usual(rule)
+    successive = NEWS2_SUCCESSIVE if rule.name == news2.RULE else WINDOW_SUCCESSIVE
+    if not successive.holds(rule.successive):
+        span = f"{successive.least:g} to {successive.most:g}"
+        yield f"{rule.name} successive is beyond its bounds: give {span} evaluations"
+    yield from asked(rule.name, rule.priority, WINDOW_PRIORITIES, rule.response)
+
+
+def _crossings(rule: WindowRule) -> Iterator[str]:
+    """The limits that a rule has, and those that end it."""
     bounds = WINDOW_LIMITS[rule.name]
     unit = UNIT_NAME[METRIC_BY_NAME[rule.metric].unit]
     for name, off in WINDOW_OFF.items():
@@ -165,16 +199,66 @@ def _window(rule: WindowRule) -> Iterator[str]:
             if not WINDOW_MARGIN.holds(margin) or inside % 1:
                 within = f"within {WINDOW_MARGIN.most:g} {unit} of {name}, {limit:g}, on its calm side"
                 yield f"{rule.name} {off} is {inside:g}: give a whole number {within}"
+    where = min(bounds, default="the usual rate")
     for off in ("off_at_most", "off_at_least"):
         if getattr(rule, off) is not None and off not in [WINDOW_OFF[name] for name in bounds]:
-            yield f"{rule.name} {off} is {getattr(rule, off):g}: leave it out, this rule turns on at {min(bounds)}"
-    if rule.width_us % STEP_US or not WINDOW_STEPS.holds(rule.width_us // STEP_US):
-        least, most = (int(steps * STEP_US) for steps in WINDOW_STEPS)
-        yield f"{rule.name} width_us is beyond its bounds: give {least} to {most} µs, in whole steps of {STEP_US}"
-    if not WINDOW_SUCCESSIVE.holds(rule.successive):
-        span = f"{WINDOW_SUCCESSIVE.least:g} to {WINDOW_SUCCESSIVE.most:g}"
-        yield f"{rule.name} successive is beyond its bounds: give {span} evaluations"
-    yield from asked(rule.name, rule.priority, WINDOW_PRIORITIES, rule.response)
+            yield f"{rule.name} {off} is {getattr(rule, off):g}: leave it out, this rule turns on at {where}"
+    if rule.name == news2.RULE and rule.on_above is not None and news2.asked(rule) is None:
+        edges = " or ".join(f"{edge:g}" for edge in news2.ABOVE.values())
+        yield f"{rule.name} on_above is {rule.on_above:g}: give {edges} /min"
+
+
+def _rest(rule: WindowRule) -> Iterator[str]:
+    """Whether the rule asks for rest as it may."""
+    where, most = f"{rule.name} rest_at_most", rule.rest_at_most
+    if most is None:
+        if rule.name in REST_ALWAYS:
+            yield f"{where} is missing: give {REST_STEPS.least:g} to {REST_STEPS.most:g} steps a minute"
+    elif rule.name in REST_NEVER:
+        yield f"{where} is {most:g}: leave it out, this rule may not wait for rest"
+    else:
+        yield from whole(where, most, REST_STEPS, "steps a minute")
+
+
+def _artefact(rule: WindowRule) -> Iterator[str]:
+    """Whether the rule waits for artefact no longer than it may."""
+    where, hold = f"{rule.name} artefact_hold_us", rule.artefact_hold_us
+    if hold and rule.name in REST_NEVER:
+        yield f"{where} is there: leave it out, this rule may not wait for artefact to end"
+    elif hold:
+        yield from time(where, hold, ARTEFACT_SECONDS)
+        if hold % STEP_US:
+            yield f"{where} is no whole step: give 0, or whole steps of {STEP_US} µs"
+
+
+def _glucose(rule: WindowRule) -> Iterator[str]:
+    """Whether the rule asks for glucose as it may."""
+    where, below = f"{rule.name} glucose_below", rule.glucose_below
+    if rule.name not in GLUCOSE_RULES:
+        if below is not None:
+            yield f"{where} is {below:g}: leave it out, this rule is about the heart rate alone"
+    elif below is None:
+        yield f"{where} is missing: give {GLUCOSE_BELOW.least:g} to {GLUCOSE_BELOW.most:g} mg/dL"
+    else:
+        yield from whole(where, below, GLUCOSE_BELOW, "mg/dL")
+
+
+def _usual(rule: WindowRule) -> Iterator[str]:
+    """Whether the rule asks for the usual rate as it may."""
+    where, usual = f"{rule.name} usual", rule.usual
+    if rule.name not in USUAL_RULES:
+        if usual is not None:
+            yield f"{where} is there: leave it out, this rule has limits of its own"
+        return
+    if usual is None:
+        yield f"{where} is missing: this rule has no other limit"
+        return
+    yield from whole(f"{where} above", usual.above, USUAL_ABOVE, "/min")
+    if not known(usual.zone):
+        yield f"{where} zone {usual.zone[:64]!a} is unknown: give an IANA name, as Europe/Berlin"
+    home = UsualRate(above=usual.above, zone=usual.zone)
+    if usual != home:
+        yield f"{where} has other nights: leave begins, ends, least_us and nights out"
 
 
 def _signal(rule: SignalRule) -> Iterator[str]:

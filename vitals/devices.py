@@ -49,6 +49,10 @@ def _heart_rate(interval_us: int) -> Stream:
     return Stream(metric="heart_rate", interval_us=interval_us, low=20, high=300)
 
 
+def _steps(interval_us: int) -> Stream:
+    return Stream(metric="steps", interval_us=interval_us, low=0, high=400)
+
+
 DEVICE_TYPES = {
     kind.name: kind
     for kind in (
@@ -57,6 +61,7 @@ DEVICE_TYPES = {
         DeviceType(name="libre-history", streams=(_glucose(15 * MINUTE_US, 40, 500),), arrow="libre"),
         DeviceType(name="meter", streams=(_glucose(240 * MINUTE_US, 20, 600),)),
         DeviceType(name="wrist", streams=(_heart_rate(SECOND_US),)),
+        DeviceType(name="wrist-steps", streams=(_heart_rate(SECOND_US), _steps(MINUTE_US))),
         DeviceType(name="wrist-5min", streams=(_heart_rate(5 * MINUTE_US),)),
         DeviceType(name="t1d-uom-5min", streams=(_glucose(5 * MINUTE_US, 40, 400),)),
         DeviceType(name="t1d-uom-15min", streams=(_glucose(15 * MINUTE_US, 40, 500),)),
@@ -66,6 +71,7 @@ DEVICE_TYPES = {
                 _heart_rate(SECOND_US),
                 _glucose(MINUTE_US, 40, 400),
                 Stream(metric="battery", interval_us=10 * MINUTE_US, low=0, high=100),
+                _steps(MINUTE_US),
             ),
         ),
         DeviceType(name="proof", streams=(_glucose(10 * SECOND_US, 20, 600),)),

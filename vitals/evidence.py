@@ -56,6 +56,10 @@ class Evidence(Message):
     """Silence: when the last deciding reading arrived; None where there was none."""
     evaluated_at: int | None = None
     """Silence: the last T at which a window rule could be evaluated; None where there was none, or no such rule."""
+    slope: float | None = None
+    """A rate: canonical units a minute, to a hundredth; ``readings`` are those that it is made from."""
+    forecast: float | None = None
+    """A forecast: its lowest value, whole; ``readings`` are those that it is made from."""
 
 
 def of_readings(judged: Judged, readings: list[Shown]) -> Evidence:

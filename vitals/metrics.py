@@ -99,6 +99,24 @@ BATTERY = Metric(
 )
 """A device's charge: shown beside the patient, in no window and under no rule."""
 
-METRICS = (HEART_RATE, GLUCOSE, BATTERY)
+STEPS = Metric(
+    code=4,
+    name="steps",
+    unit=Unit.STEPS_PER_MINUTE,
+    units=(Unit.STEPS_PER_MINUTE,),
+    accepted=(0.0, 400.0),
+    whole=False,
+    pane_us=10 * SECOND_US,
+    panes=90,
+    fresh_us=2 * MINUTE_US,
+    fresh_intervals=1.2,
+    gap_us=5 * MINUTE_US,
+    silent_us=60 * MINUTE_US,
+)
+"""Steps per minute, the mean of the interval that ends at the reading: no window and no rule of its own, but the rules
+of heart rate at rest ask for it.
+"""
+
+METRICS = (HEART_RATE, GLUCOSE, BATTERY, STEPS)
 METRIC_BY_CODE = {metric.code: metric for metric in METRICS}
 METRIC_BY_NAME = {metric.name: metric for metric in METRICS}

@@ -37,9 +37,16 @@ class Part(NamedTuple):
 def part(policy: Policy, at: int) -> Part:
     """The part of a policy that is in force at an instant (µs UTC), by the clock of its zone."""
     night = policy.night
-    if night is None or not 0 <= at < _LAST_US or not known(night.zone):
+    return Part(night=False, until=NEVER) if night is None else hours(night.zone, night.begins, night.ends, at)
+
+
+def hours(zone: str, begins: str, ends: str, at: int) -> Part:
+    """Whether a zone's clock shows a time in [begins, ends) at an instant (µs UTC), and until when; never where there
+    is no such zone.
+    """
+    if not 0 <= at < _LAST_US or not known(zone):
         return Part(night=False, until=NEVER)
-    return _part(night.zone, night.begins, night.ends, at)
+    return _part(zone, begins, ends, at)
 
 
 def in_force(policy: Policy, *, night: bool) -> Policy:

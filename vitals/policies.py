@@ -54,6 +54,23 @@ class ThresholdRule(Message):
     levels: tuple[Level, Level]
 
 
+TIME_OF_DAY = r"^([01]\d|2[0-3]):[0-5]\d$"
+
+
+class UsualRate(Message):
+    """What is usual for somebody at rest at night, and how far above it a rule turns on (RULES, *Above the usual*)."""
+
+    above: float
+    zone: str = Field(default="Etc/UTC", max_length=64)
+    """The patient's time zone, by its IANA name."""
+    begins: str = Field(default="02:00", pattern=TIME_OF_DAY)
+    ends: str = Field(default="07:00", pattern=TIME_OF_DAY)
+    least_us: int = 60 * MINUTE_US
+    """So much rest a night must have to count."""
+    nights: int = 3
+    """So many nights must be known, of the last 14."""
+
+
 class WindowRule(Message):
     """A rule on the median of the window (T - width, T] at each whole 10 s T (RULES, *Heart rate*).
 
@@ -70,8 +87,21 @@ class WindowRule(Message):
     off_at_most: float | None = None
     off_at_least: float | None = None
     successive: int = 1
+    rest_at_most: float | None = None
+    """Steps per minute up to which a T counts (RULES, *Heart rate at rest*); None asks for no rest."""
+    glucose_below: float | None = None
+    """The glucose (mg/dL) that must be below and falling, too (RULES, *Falling glucose with a fast heart*)."""
+    usual: UsualRate | None = None
+    """In place of limits: how far above the usual rate."""
+    artefact_hold_us: int = 0
+    """How long at most an opening is held while its window is mostly suspect (RULES, *Artefact hold*); 0 never."""
     priority: Priority
     response: Response
+
+    @property
+    def always(self) -> bool:
+        """Whether the rule judges every evaluation, whatever else is known."""
+        return self.rest_at_most is None and self.glucose_below is None and self.usual is None
 
     def applies(self, interval_us: int) -> bool:
         """Whether the rule says anything about a device of this nominal interval i: W >= 2 i."""
@@ -144,9 +174,6 @@ class Rules(Message):
     forecasts: tuple[ForecastRule, ...] = ()
 
 
-TIME_OF_DAY = r"^([01]\d|2[0-3]):[0-5]\d$"
-
-
 class Night(Rules):
     """Rules that hold by night in place of the day's rules of their names (`vitals.nights`)."""
 
@@ -164,6 +191,11 @@ class Policy(Rules):
     thresholds: tuple[ThresholdRule, ...]
     signals: tuple[SignalRule, ...]
     night: Night | None = None
+
+    @property
+    def all_windows(self) -> tuple[WindowRule, ...]:
+        """The window rules of day and night."""
+        return self.windows if self.night is None else (*self.windows, *self.night.windows)
 
 
 def _response(repeat: int | None, hold: int, lead: int | None, everyone: int | None = None) -> Response:
@@ -253,6 +285,62 @@ HEART_RATES = (
     ),
 )
 """Wrist heart rate is never high priority."""
+
+HEART_RATE_REST = WindowRule(
+    name="heart_rate_rest",
+    metric="heart_rate",
+    width_us=10 * MINUTE_US,
+    on_above=120,
+    off_at_most=117,
+    rest_at_most=0,
+    priority="low",
+    response=_response(None, 120, None),
+)
+"""Off in `DEFAULT`: it says something of those only whose device counts steps."""
+
+HEART_RATE_GLUCOSE = WindowRule(
+    name="heart_rate_glucose",
+    metric="heart_rate",
+    width_us=5 * MINUTE_US,
+    on_above=100,
+    off_at_most=97,
+    rest_at_most=0,
+    glucose_below=80,
+    priority="low",
+    response=_response(None, 60, None),
+)
+"""Off in `DEFAULT`: it says something of those only who wear a sensor of glucose and a counter of steps."""
+GLUCOSE_MARGIN = 5
+"""So much above ``glucose_below`` (mg/dL) it is off."""
+
+HEART_RATE_USUAL = WindowRule(
+    name="heart_rate_usual",
+    metric="heart_rate",
+    width_us=10 * MINUTE_US,
+    rest_at_most=0,
+    usual=UsualRate(above=30),
+    priority="low",
+    response=_response(None, 120, None),
+)
+"""Off in `DEFAULT`: 30 above what is usual for somebody at rest at night."""
+USUAL_MARGIN = 3
+"""So much below its limit (/min) it is off."""
+
+HEART_RATE_NEWS2 = WindowRule(
+    name="heart_rate_news2",
+    metric="heart_rate",
+    width_us=10 * MINUTE_US,
+    on_above=130,
+    on_at_most=40,
+    off_at_most=127,
+    off_at_least=43,
+    priority="medium",
+    response=_response(15, 30, 15),
+)
+"""Off in `DEFAULT`: a NEWS2 pulse sub-score of 3 (`vitals.news2`), which the high and low rules say as well."""
+
+OPTIONAL_HEART_RATES = (HEART_RATE_REST, HEART_RATE_USUAL, HEART_RATE_GLUCOSE, HEART_RATE_NEWS2)
+"""Rules that are off until somebody switches them on."""
 
 DEFAULT = Policy(
     version=1,

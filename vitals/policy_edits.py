@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from vitals import night_edits, policy_glucose
+from vitals import news2, night_edits, policy_glucose
 from vitals.edit_values import ASKED, NONE, asked, minutes, nothing, number
 from vitals.errors import InputError
 from vitals.policies import Level, Policy, SignalRule, ThresholdRule, WindowRule
 from vitals.policy_kinds import NAMES, Kind, owner
+from vitals.windows import EVALUATE_EVERY_US
 
 OFF, ON, DAY = "off", "on", "day"
 NIGHT = "night"
@@ -122,14 +123,73 @@ def _level(level: Level, field: str, value: str, change: str) -> Level:
 
 
 def _window(rule: WindowRule, what: str, value: str, change: str) -> WindowRule:
-    limits = [name for name, (on, _) in WINDOW_LIMITS.items() if getattr(rule, on) is not None]
     if what in ASKED:
         return asked(rule, what, value, change)
-    if what not in limits:
-        raise nothing(change, f"{rule.name} has {', '.join([*limits, *ASKED])}")
+    for has, fields, editor in WINDOW_PARTS:
+        if has(rule) and what in fields:
+            return rule.model_copy(update=editor(rule, what, value, change))
+    raise nothing(change, f"{rule.name} has {', '.join([*_fields(rule), *ASKED])}")
+
+
+def _fields(rule: WindowRule) -> list[str]:
+    """What of a window rule can be changed beside what every rule has."""
+    return [field for has, fields, _ in WINDOW_PARTS if has(rule) for field in fields if _own(rule, field)]
+
+
+def _own(rule: WindowRule, field: str) -> bool:
+    """Whether a rule has a limit; everything else it has."""
+    return field not in WINDOW_LIMITS or rule.usual is not None or getattr(rule, WINDOW_LIMITS[field][0]) is not None
+
+
+def _limit(rule: WindowRule, what: str, value: str, change: str) -> dict[str, Any]:
     on, off = WINDOW_LIMITS[what]
-    before, inside, limit = getattr(rule, on), getattr(rule, off), number(value, change)
-    return rule.model_copy(update={on: limit, off: limit + inside - before})
+    before, inside = getattr(rule, on), getattr(rule, off)
+    if before is None:
+        raise nothing(change, f"{rule.name} has {', '.join([*_fields(rule), *ASKED])}")
+    limit = number(value, change)
+    return {on: limit, off: limit + inside - before}
+
+
+def _rest(_: WindowRule, __: str, value: str, change: str) -> dict[str, Any]:
+    return {"rest_at_most": None if value == NONE else number(value, change)}
+
+
+def _artefact(_: WindowRule, __: str, value: str, change: str) -> dict[str, Any]:
+    return {"artefact_hold_us": 0 if value == NONE else minutes(value, change)}
+
+
+def _glucose(_: WindowRule, __: str, value: str, change: str) -> dict[str, Any]:
+    return {"glucose_below": number(value, change)}
+
+
+def _usual(rule: WindowRule, what: str, value: str, change: str) -> dict[str, Any]:
+    assert rule.usual is not None, "only who asks for what is usual can change that"
+    update = {"zone": value} if what == "zone" else {"above": number(value, change)}
+    return {"usual": rule.usual.model_copy(update=update)}
+
+
+def _news2(rule: WindowRule, what: str, value: str, change: str) -> dict[str, Any]:
+    if what == "for":
+        return {"successive": max(1, minutes(value, change) // EVALUATE_EVERY_US)}
+    score = number(value, change)
+    if score not in news2.ABOVE:
+        raise InputError("no sub-score that a rule can ask for", change[:80], "give 2 or 3")
+    after = news2.with_score(rule, int(score))
+    return {"on_above": after.on_above, "off_at_most": after.off_at_most}
+
+
+WINDOW_PARTS: tuple[
+    tuple[Callable[[WindowRule], bool], tuple[str, ...], Callable[[WindowRule, str, str, str], dict[str, Any]]], ...
+] = (
+    (lambda rule: rule.name == news2.RULE, ("score", "for"), _news2),
+    (lambda rule: rule.usual is not None, ("above", "zone"), _usual),
+    (lambda rule: rule.name != news2.RULE and rule.usual is None, tuple(WINDOW_LIMITS), _limit),
+    (lambda rule: rule.glucose_below is not None, ("glucose",), _glucose),
+    (lambda _: True, ("steps",), _rest),
+    (lambda _: True, ("artefact",), _artefact),
+)
+"""What of a window rule can be changed: of which rules, the words for it, and what that makes of them. The limits of a
+sub-score are the score's; ``artefact`` is in minutes, and ``none`` asks for neither rest nor a hold."""
 
 
 def _signal(rule: SignalRule, what: str, value: str, change: str) -> SignalRule:

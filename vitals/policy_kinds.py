@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypeVar
 
 from vitals import policy_glucose
-from vitals.policies import DEFAULT, Rules
+from vitals.policies import DEFAULT, HEART_RATES, OPTIONAL_HEART_RATES, Rules
 
 Held = TypeVar("Held", bound=Rules)
 
@@ -54,7 +54,7 @@ def _kind(field: str, name: Callable[[Any], str] = _name, usual: tuple[Any, ...]
 
 KINDS = (
     _kind("thresholds"),
-    _kind("windows"),
+    _kind("windows", usual=(*HEART_RATES, *OPTIONAL_HEART_RATES)),
     _kind("signals", _signal_name),
     _kind("sustained", usual=policy_glucose.SUSTAINED),
     _kind("rates", usual=policy_glucose.RATES),

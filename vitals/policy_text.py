@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from vitals import policy_glucose
+from vitals import news2, policy_glucose
 from vitals.metrics import METRIC_BY_NAME, SECOND_US
 from vitals.nights import in_force
-from vitals.policies import Level, Policy, SignalRule, ThresholdRule, WindowRule
+from vitals.policies import USUAL_MARGIN, Level, Policy, SignalRule, ThresholdRule, WindowRule
 from vitals.policy_kinds import KINDS
 from vitals.policy_words import RULE, Facts, asked, limits, minutes
 from vitals.units import UNIT_NAME
@@ -113,7 +113,22 @@ def _window(rule: WindowRule) -> Facts:
         "median of": minutes(rule.width_us),
         "times in a row": str(rule.successive),
         "off": " and ".join(off),
-    } | asked(rule.priority, rule.response)
+    }
+    if rule.name == news2.RULE:
+        said[news2.NAME] = f"from {news2.asked(rule)}"
+    if rule.rest_at_most is not None:
+        said["at rest"] = f"at most {rule.rest_at_most:g} steps a minute"
+    if rule.usual is not None:
+        said |= {
+            "limit": f"> usual + {rule.usual.above:g} {unit}",
+            "off": f"<= usual + {rule.usual.above - USUAL_MARGIN:g}",
+            "nights": f"{rule.usual.begins} to {rule.usual.ends}, {rule.usual.zone}",
+        }
+    if rule.glucose_below is not None:
+        said["glucose"] = f"< {rule.glucose_below:g} mg/dL and falling"
+    if rule.artefact_hold_us:
+        said["held in artefact"] = f"at most {rule.artefact_hold_us / SECOND_US:.15g} s"
+    said |= asked(rule.priority, rule.response)
     return {(rule.name, what): text for what, text in said.items()}
 
 

@@ -25,6 +25,7 @@ class Unit(IntEnum):
     MG_DL = 2
     MMOL_L = 3
     PERCENT = 4
+    STEPS_PER_MINUTE = 5
 
 
 UNIT_BY_NAME = {
@@ -34,13 +35,22 @@ UNIT_BY_NAME = {
     "mg/dL": Unit.MG_DL,
     "mmol/L": Unit.MMOL_L,
     "%": Unit.PERCENT,
+    "{steps}/min": Unit.STEPS_PER_MINUTE,
+    "steps/min": Unit.STEPS_PER_MINUTE,
 }
 """Spellings accepted at the edge; the first of each unit is the UCUM one that Vigil writes."""
 
-UNIT_NAME = {Unit.NONE: "", Unit.PER_MINUTE: "/min", Unit.MG_DL: "mg/dL", Unit.MMOL_L: "mmol/L", Unit.PERCENT: "%"}
+UNIT_NAME = {
+    Unit.NONE: "",
+    Unit.PER_MINUTE: "/min",
+    Unit.MG_DL: "mg/dL",
+    Unit.MMOL_L: "mmol/L",
+    Unit.PERCENT: "%",
+    Unit.STEPS_PER_MINUTE: "{steps}/min",
+}
 """UCUM spelling of each unit."""
 
-_FACTORS = np.array([1.0, 1.0, 1.0, MG_DL_PER_MMOL_L, 1.0])
+_FACTORS = np.array([1.0, 1.0, 1.0, MG_DL_PER_MMOL_L, 1.0, 1.0])
 
 
 def canonical(values: NDArray[np.float64], units: NDArray[np.uint8]) -> NDArray[np.float64]:

@@ -39,8 +39,9 @@ STYLE = """
 ul.legend svg{display:inline-block;width:16px;height:14px;margin:0 6px 0 0;vertical-align:-2px}
 """
 UP, SIGNAL = "m-4.5 0h9l-4.5 -8z", "signal"
-SHAPES = {"low": "l-4.5 -8h9z", SIGNAL: "m-3 -1h6v-6h-6z"}
-"""A rule's sign, drawn from below its middle: low points down, silence is a square, all others point up."""
+DOWN = "l-4.5 -8h9z"
+SHAPES = {**dict.fromkeys(("low", "low_sustained", "low_soon", "glucose_falling"), DOWN), SIGNAL: "m-3 -1h6v-6h-6z"}
+"""A rule's sign, drawn from below its middle: what is about low points down, silence is a square, others point up."""
 SPELL_CSS = {"below 70": "below70", "below 54": "below54", "above 250": "above250"}
 DRAWN_FORECAST, DRAWN_TARGET = "predicted ar2-line", "below 70"
 """The one prediction that is drawn; the table has all."""
@@ -169,8 +170,8 @@ def _mark(mark: Mark) -> str:
 def key() -> str:
     """What the signs mean."""
     entries = [
-        (f'<path class="medium" d="M8 12{SHAPES["low"]}"/>', "the low rule calls"),
-        (f'<path class="low" d="M8 12{UP}"/>', "the high rule calls"),
+        (f'<path class="medium" d="M8 12{DOWN}"/>', "a rule about low calls"),
+        (f'<path class="low" d="M8 12{UP}"/>', "another rule calls"),
         (f'<path class="signal medium" d="M8 12{SHAPES[SIGNAL]}"/>', "no data, it calls"),
         ('<path class="high" d="M0 4h16v6h-16z"/>', "high priority"),
         ('<path class="medium" d="M0 4h16v6h-16z"/>', "medium"),

@@ -139,6 +139,8 @@ async def _cruelties(scene: Scene, seconds: float) -> None:
 
 async def _kill(scene: Scene, count: int) -> str:
     names = scene.chance.sample(NAMES, count)
+    for name in names:  # who was let go on may have found its own deadlines passed, and have ended since
+        await _back(scene, name, None)
     pids = {name: killing.strike(scene.stack, name, scene.frame.verdict) for name in names}
     for name, pid in pids.items():
         await _back(scene, name, pid)
@@ -159,6 +161,7 @@ async def _kill_all(scene: Scene) -> str:
 
 async def _halt(scene: Scene, seconds: float) -> str:
     name = scene.chance.choice(NAMES)
+    await _back(scene, name, None)
     process = scene.stack.supervisor.processes[name]
     halted = killing.hit(process, signal.SIGSTOP)
     scene.frame.verdict.expect(f"{name} is there to be stopped", halted, wanted=True)
@@ -283,7 +286,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = command_line("engine", __doc__)
     parser.add_argument("--seed", type=int, default=1, help="seed of the load and of the cruelties")
     parser.add_argument("--seconds", type=float, default=300.0, help="how long the cruelties last")
-    parser.add_argument("--patients", type=int, default=2000, help="patients, each with 0.27 readings a second")
+    parser.add_argument("--patients", type=int, default=2000, help="patients, each with 0.13 readings a second")
     found = parser.parse_args(arguments)
     return signals.run(lambda: run(DrillOptions(**vars(found))))
 

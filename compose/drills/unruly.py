@@ -1,6 +1,6 @@
 """A ward of thousands that behaves as badly as devices do, for a drill that is judged by what the log then holds.
 
-Everybody has a heart rate every 5 s and a glucose every 15 s. Some are restless, and cross limits; some hearts race.
+Everybody has a heart rate every 10 s and a glucose every 30 s. Some are restless, and cross limits; some hearts race.
 On top of it come mishaps: devices that say nothing for a while, readings that are sent twice, late, or with another
 value under the same time, and clocks that run ahead. Meanwhile policies change and devices are swapped, mostly of who
 is low. What is sent follows from the seed but for the time of day; nobody needs to know it, for the log knows.
@@ -39,7 +39,7 @@ BOUND_BEFORE_US, LONG_BOUND_US = 4 * MINUTE_US, 60 * MINUTE_US
 """Most have put their devices on a moment ago. Who has worn one for an hour is called silent at the first tick, and
 only their glucose can be late, for it has to be older than ten minutes.
 """
-EVERY_S = {"heart_rate": 5, "glucose": 15}
+EVERY_S = {"heart_rate": 10, "glucose": 30}
 UNITS = {"heart_rate": "/min", "glucose": "mg/dL"}
 WARD = DEVICE_TYPES["ward"]
 KIND = WARD.model_copy(

@@ -134,7 +134,9 @@ async def feed_changes(settings: Settings, final: int, clock: Clock) -> set[Key]
 
 
 async def stored(settings: Settings, connection: AsyncConnection, clock: Clock) -> None:
-    """Wait until the sink has stored everything that its topics hold now. Raises `ServerStalled`."""
+    """Wait until the sink has stored everything that its topics hold now, and computed again what dirty marks ask for.
+    Raises `ServerStalled`.
+    """
     counts = {spec.name: settings.partitions if spec.partitioned else 1 for spec in TOPICS if spec.name in SOURCES}
     keys = [(name, partition) for name, count in counts.items() for partition in range(count)]
     async with Reader(settings, keys) as reader:
@@ -149,7 +151,9 @@ async def stored(settings: Settings, connection: AsyncConnection, clock: Clock) 
 async def _behind(connection: AsyncConnection, ends: dict[tuple[str, int], int]) -> list[str]:
     cursor = await connection.execute("SELECT topic, partition, position FROM vigil.sink_positions")
     positions = {(topic, partition): position for topic, partition, position in await cursor.fetchall()}
-    return [f"{key[0]}/{key[1]}" for key, end in ends.items() if positions.get(key, 0) < end]
+    behind = [f"{key[0]}/{key[1]}" for key, end in ends.items() if positions.get(key, 0) < end]
+    ((marks,),) = await (await connection.execute("SELECT count(*) FROM vigil.dirty_windows")).fetchall()
+    return behind or ([f"{marks} dirty marks"] if marks else [])
 
 
 def key_of(alert: Alert) -> Key:

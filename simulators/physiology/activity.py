@@ -16,6 +16,9 @@ _STIR, _WANDER, _CHANCE, _BEGIN, _LENGTH, _EFFORT = 100, 110, 120, 130, 140, 150
 BOUTS = ((10.5, 0.45), (15.5, 0.4))
 """Physiotherapy and walks: hour of day around which they begin, and how likely on a day."""
 _EDGE_US = 4 * MINUTE_US
+STILL = 0.18
+"""Up to this activity nobody walks."""
+_STRIDE = 150.0
 
 
 def awake(people: People, at: Integers) -> Floats:
@@ -32,6 +35,12 @@ def level(people: People, at: Integers) -> Floats:
     wander = 0.6 * smooth(people.seed, _WANDER, people.index, at, 47 * MINUTE_US)
     day = awake(people, at) * (0.06 + 0.16 * np.maximum(0.0, stir + wander))
     result: Floats = np.clip(day + bouts(people, at), 0.0, 1.0)
+    return result
+
+
+def steps(activity: Floats) -> Floats:
+    """Steps per minute at an activity, shape of it: stirring in and around a bed is none, a brisk walk is about 110."""
+    result: Floats = np.maximum(0.0, activity - STILL) * _STRIDE
     return result
 
 

@@ -84,9 +84,9 @@ async def test_every_state_of_the_system_is_readable(browser: Browser, fake: Fak
                     "#data-stalled", "DATA STALLED", "Nothing from ward-b has been judged for", "Look at the patients"
                 )
                 await screen.shows('[data-data="stalled"]')
-                await screen.shows("#site-faults", "ward-b", "patients there are without watch", "Who")
+                await screen.shows("#site-faults", "ward-b", "4 patients there are without watch", "Who")
                 await screen.page.click("#site-faults summary")
-                await screen.shows("#site-faults .lying", "P-002")
+                await screen.shows("#site-faults .lying", "P-009", "P-012")
             case "simulated":
                 await screen.shows("#simulated", "SIMULATED")
             case _:

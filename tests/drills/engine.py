@@ -26,9 +26,10 @@ from typing import Any, NamedTuple, get_args
 from uuid import UUID
 
 from tests.drills.recording import Written, once, records, rows, written
+from tests.oracle import Oracle
 from tests.oracle_bytes import outputs
+from tests.oracle_closed import Closed, Dirty, recomputed
 from tests.oracle_medians import Told
-from tests.oracle_series import Closed
 from tests.strategies.facts import Witness
 from vitals.alerts import Alert
 from vitals.alerts import decode as decode_feed
@@ -84,7 +85,7 @@ def judged(partition: int, folder: Path, partitions: int) -> Expected:
         )
     for output, each in zip(wanted, told, strict=True):
         if isinstance(each.what, tuple):
-            found.windows.update(windows_of(each, output))
+            found.windows.update(windows_of(oracle, each, output))
     if not found.differences:
         follow(found, partition, taken[JOURNAL])
     found.figures.update(records=len(log.offsets), outputs=len(wanted), windows=len(found.windows))
@@ -95,15 +96,19 @@ def judged(partition: int, folder: Path, partitions: int) -> Expected:
 
 def identities(log: Records) -> set[tuple[bytes, int, int]]:
     """The readings of a log, each once: device, metric, observed_at; of records that are whole rows."""
-    plain = [
+    found = decode_rows(plain(log))
+    found = found[found["metric"] != 0]
+    devices = [each.tobytes() for each in found["device"]]
+    return set(zip(devices, found["metric"].tolist(), found["observed_at"].tolist(), strict=True))
+
+
+def plain(log: Records) -> list[bytes]:
+    """The values of a log of readings that are whole rows."""
+    return [
         value
         for value, headers in zip(log.values, log.headers, strict=True)
         if len(value) % READING.itemsize == 0 and all(name != CONTROL_HEADER for name, _ in headers)
     ]
-    found = decode_rows(plain)
-    found = found[found["metric"] != 0]
-    devices = [each.tobytes() for each in found["device"]]
-    return set(zip(devices, found["metric"].tolist(), found["observed_at"].tolist(), strict=True))
 
 
 def is_ours(each: Written) -> bool:
@@ -128,19 +133,28 @@ def compared(topic: str, partition: int, wanted: Sequence[Output], found: Sequen
     ]
 
 
-def windows_of(each: Told, output: Output) -> dict[tuple[str, int, int, int], tuple[Any, ...]]:
-    """The rows of the database that closed windows make, by their identity."""
+def windows_of(oracle: Oracle, each: Told, output: Output) -> dict[tuple[str, int, int, int], tuple[Any, ...]]:
+    """The rows of the database that a record of windows makes, by their identity.
+
+    Those of a dirty mark are of all readings in the log: each that came after the mark made another one.
+    """
     assert isinstance(each.what, tuple)
+    found: list[Closed] = []
+    for one in each.what:
+        if isinstance(one, Dirty):
+            found += recomputed(oracle.patients[each.key].series[one.metric], one)
+        else:
+            found.append(one)
     patient = str(UUID(bytes=each.key))
-    return {(patient, one.metric, one.window, one.end): window_row(one, output) for one in each.what}
+    return {(patient, one.metric, one.window, one.end): window_row(one, output) for one in found}
 
 
 def window_row(one: Closed, output: Output) -> tuple[Any, ...]:
     """What the database says of a window."""
     (coverage,) = struct.unpack("<f", struct.pack("<f", one.coverage))
-    slope = None if math.isnan(one.slope) else one.slope
+    slope, median, theil_sen = (None if math.isnan(each) else each for each in (one.slope, one.median, one.theil_sen))
     arrow = None if one.arrow == -128 else one.arrow
-    figures = one.n, coverage, one.mean, one.sd, one.low, one.high, slope, arrow
+    figures = one.n, coverage, one.mean, one.sd, one.low, one.high, slope, arrow, median, theil_sen, one.gap
     return (one.start, *output.cause, *figures)
 
 
@@ -169,7 +183,10 @@ def changed(episode: Episode, before: dict[str, Any] | None) -> str:
 
 def stored_windows(folder: Path, wanted: dict[tuple[str, int, int, int], tuple[Any, ...]]) -> list[str]:
     """How the database's windows differ."""
-    names = ("win_start", "v_offset", "v_ordinal", "count", "coverage", "mean", "sd", "min", "max", "slope", "arrow")
+    names = (
+        *("win_start", "v_offset", "v_ordinal", "count", "coverage", "mean", "sd", "min", "max", "slope", "arrow"),
+        *("median", "theil_sen", "gap"),
+    )
     kept: dict[tuple[str, int, int, int], tuple[Any, ...]] = {}
     doubled = 0
     for row in rows(folder, "windows"):

@@ -69,6 +69,7 @@ def window(end_minute: int, offset: int, mean: float, slope: float = float("nan"
     row["start"], row["end"] = T0 + (end_minute - 15) * MINUTE, T0 + end_minute * MINUTE
     row["offset"], row["count"], row["coverage"], row["mean"], row["slope"] = offset, 3, 0.2, mean, slope
     row["metric"], row["window"], row["arrow"] = 2, 2, ARROW_UNKNOWN
+    row["median"] = row["theil_sen"] = np.nan
     return row
 
 

@@ -11,9 +11,12 @@ from pathlib import Path
 import pytest
 
 from runtime.settings import Settings
-from tests.alerting import episode
+from tests.alerting import episode, minute
+from tests.logs import worn
 from tests.screens import NURSE, Ward, managed
+from vitals.alerts import SITE_SILENT
 from vitals.control import PatientControl
+from vitals.evidence import Evidence
 from vitals.policies import DEFAULT
 from vitals.protocol import Change
 from vitals.topics import patient_id
@@ -61,3 +64,37 @@ async def test_a_person_at_a_prompt_can_do_what_the_page_can(ward: Ward):
         assert await vigil(ward, "in-service", "p1") == (0, "accepted\n")
         refused = await vigil(ward, "acknowledge", alert, token="wall-token")
         assert refused == (1, "refused: your role does not do that\n")
+
+
+async def test_a_person_at_a_prompt_sees_why_and_who_is_not_watched(ward: Ward):
+    """The readings behind a call, and the list behind "site silent", also where no page and no database is."""
+    beds = [worn(label, f"cgm-{label}", "libre", 0) for label in ("p2", "p3")]
+    await ward.register(
+        *(
+            PatientControl(
+                patient=patient_id(each.binding.label), label=each.binding.label, site=2, version=1, worn=(each,),
+                policy=DEFAULT,
+            )
+            for each in beds
+        )
+    )  # fmt: skip
+    readings = ((minute(-5), 52_000), (minute(0), 49_000))
+    why = Evidence(policy=3, night=True, level=2, limit=54, count=2, readings=readings)
+    silent = {
+        "patient": None, "label": "ward-b", "site": 2, "device": None, "metric": None, "rule": SITE_SILENT, "level": 3,
+        "category": "technical", "value": None, "value_at": None, "limit": None, "unit": "", "reason": "silent",
+    }  # fmt: skip
+    async with ward.gateway(), ward.feed() as nurse:
+        await ward.write(episode(evidence=why), episode("open", 0, **silent))
+        first = [await nurse.expect(Change) for _ in range(2)]
+        low, site = sorted((each.alert for each in first), key=lambda alert: alert.patient is None)
+        code, said = await vigil(ward, "show", str(low.id))
+        assert code == 0
+        assert "why: below 54: 52 at " in said
+        assert said.endswith("; rule low level 2, policy version 3, by night\n")
+        code, said = await vigil(ward, "show", str(site.id))
+        assert (code, said.splitlines()[1:]) == (0, ["2 patients not watched", "  p2, p3"])
+        assert "(2 patients not watched)" in (await vigil(ward, "list"))[1]
+        code, said = await vigil(ward, "show", str(patient_id("nobody")))
+        assert (code, len(said.splitlines())) == (1, 1), said
+        assert "no such open alert" in said

@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
@@ -177,6 +178,55 @@ async def test_a_policy_changed_inside_an_open_episode_judges_the_next_reading(w
         (5, "open", 70, 1),
         (20, "clear", 60, 2),
     ]
+
+
+async def test_a_night_is_set_shown_and_judged_by(ward: Settings):
+    """From the prompt to the episode: by night, in the patient's zone, the night's number holds, and is named."""
+    hours = ("--night", "22:00-07:00", "--zone", "Europe/Berlin", "--rule", "night.low.1.limit=80")
+    code, said = await vigil(ward, "set", "p-1", *hours, "--yes")
+    assert (code, said.splitlines()[-1]) == (0, "accepted: version 2")
+    assert "  night low 1         limit         as by day -> < 80 mg/dL" in said.splitlines()
+    shown = (await vigil(ward, "show", "p-1"))[1].splitlines()
+    assert "* night               hours 22:00 to 07:00, zone Europe/Berlin" in shown
+    assert shown[-1].split(":")[0] == "in force by this machine's clock"
+    for wrong, told in (
+        (("--zone", "Mars/Base"), "no time zone: zone=Mars/Base"),
+        (("--rule", "night.low.2.limit=40"), "by night: low 2 limit is 40: give 50 to 70 mg/dL"),
+    ):
+        code, said = await vigil(ward, "set", "p-1", *wrong, "--yes")
+        assert (code, len(said.splitlines())) == (1, 1), said
+        assert told in said
+    unknown = (await log_of_patient(ward))[-1].policy
+    assert unknown.night is not None
+    elsewhere = unknown.model_copy(update={"night": unknown.night.model_copy(update={"zone": "Mars/Base"})})
+    answer = await commands.execute(ward, PolicySet(id=uuid4(), patient="p-1", policy=elsewhere))
+    assert (answer.outcome, answer.reason) == (
+        "refused", "by night: zone 'Mars/Base' is unknown: give an IANA name, as Europe/Berlin",
+    )  # fmt: skip
+
+    home, key = partition_of(patient_id("p-1").bytes, ward.partitions), patient_id("p-1").bytes
+    evening = datetime.fromtimestamp(T0 / 1e6, UTC).replace(hour=20, minute=50, second=0, microsecond=0)
+    ten = int(evening.timestamp()) * 1_000_000 + 10 * MINUTE_US
+    async with Producer(ward, "bridge") as producer:
+        for minute in (-10, -5, 0, 5):
+            at = ten + minute * MINUTE_US
+            await producer.send(
+                [
+                    Out(READINGS, home, TICK_KEY, tick_rows([1], at).tobytes()),
+                    Out(READINGS, home, key, row("p-1", 75, at).tobytes()),
+                ]
+            )
+    step = Processor(home, ward.partitions)
+    outputs = [
+        output
+        for records in await everything(ward, READINGS, ward.partitions)
+        if records.partition == home
+        for output in step.step(records)
+    ]
+    (opened,) = episodes(outputs, "low")
+    assert ((opened.at - ten) // MINUTE_US, opened.limit, opened.policy) == (0, 80, 2)
+    assert opened.evidence is not None
+    assert opened.evidence.night
 
 
 async def test_two_people_at_once_do_not_undo_each_other(ward: Settings):

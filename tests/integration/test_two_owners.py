@@ -86,6 +86,6 @@ async def test_two_owners_leave_what_one_would(topics: Settings, mqtt: str, data
     assert found["differences"] == []
     assert found["figures"]["episodes"] > 10
     assert found["figures"]["alerts"] == len({alert.id for alert in alerts})
-    assert [each[2] for each in told(alerts, "p-2")][:2] == ["open", "clear"]
+    assert [each[2] for each in told(alerts, "p-2")][:3] == ["open", "returning", "clear"]
     both = [once(written(records(folder, JOURNAL, partition))) for partition in range(settings.partitions)]
     assert sum(repeats for _, repeats in both) >= found["figures"]["episodes"], "both have written everything"

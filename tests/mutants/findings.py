@@ -12,6 +12,7 @@ from typing import NamedTuple
 from mutmut.mutation.diff_apply import get_diff_for_mutant
 from mutmut.stats import status_by_exit_code
 
+FOLDER = Path("mutants")
 NOTICED = {"killed", "timeout", "segfault", "caught by type check"}
 """How a mutant ends that some test noticed."""
 LISTED = re.compile(r"^- `(?P<before>.*)` -> `(?P<after>.*)`: (?P<reason>.+)$")
@@ -75,19 +76,27 @@ def change_of(key: str, path: Path) -> Change:
     return Change(function_of(key), before, after)
 
 
-def found(name: str, folder: Path = Path("mutants")) -> Module:
-    """What is known of one module of ``stream``; nothing where no run made its mutants."""
+def found(name: str, folder: Path = FOLDER) -> Module:
+    """What the last run left of one module of ``stream``, kept for later reports."""
     source = Path("stream") / f"{name}.py"
-    results = folder / f"{source}.meta"
     module = Module(name)
-    if not results.exists():
-        return module
-    for key, code in json.loads(results.read_text())["exit_code_by_key"].items():
+    for key, code in json.loads((folder / f"{source}.meta").read_text())["exit_code_by_key"].items():
         end = status_by_exit_code[code]
         module.ends[end] += 1
         if end not in NOTICED and end != "not checked":
             module.survivors.append(change_of(key, source))
+    kept = {"ends": module.ends, "survivors": module.survivors}
+    (folder / f"{name}.found.json").write_text(json.dumps(kept))
     return module
+
+
+def kept(name: str, folder: Path = FOLDER) -> Module:
+    """What was kept of the last run over a module; nothing where there was none."""
+    path = folder / f"{name}.found.json"
+    if not path.exists():
+        return Module(name)
+    stored = json.loads(path.read_text())
+    return Module(name, Counter(stored["ends"]), [Change(*each) for each in stored["survivors"]])
 
 
 def listed(text: str) -> dict[Change, str]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from random import Random
 
-from tests.strategies.people import MMOLS, PATIENT, RATES, SLIDES, SPEEDS, SUGARS, WATCHFUL
-from tests.strategies.wards import Patient, Plan, Ward
+from tests.strategies.hearts import Hearts
+from tests.strategies.people import MMOLS, PATIENT, RATES, SLIDES, SPEEDS, STRIDES, SUGARS, WATCHFUL
+from tests.strategies.wards import Patient, Plan
 from vitals.metrics import MINUTE_US, SECOND_US
 from vitals.readings import INVALID_SHIFT, Flag, Invalid
 
@@ -19,7 +20,7 @@ FLAGS = (0, 0, 0, Flag.LATE, Flag.CENSORED_LOW, Flag.CENSORED_HIGH, Flag.WARM_UP
          Invalid.CONTACT_LOST << INVALID_SHIFT, Flag.CLOCK_SUSPECT)  # fmt: skip
 
 
-class Life(Ward):
+class Life(Hearts):
     """A ward in which things happen."""
 
     def act(self, number: int) -> None:
@@ -27,7 +28,7 @@ class Life(Ward):
         self.random = Random((self.seed << 12) | number)  # noqa: S311 - the same log from the same seed
         often = [self.course, self.course, self.slide, self.heart, self.heart]
         seldom = [self.odd, self.faulty, self.backlog, self.wait, self.lone, self.jump, self.change, self.change,
-                  self.change, self.rebind, self.junk]  # fmt: skip
+                  self.change, self.rebind, self.junk, self.stroll, self.shake, self.sink, self.nap]  # fmt: skip
         self.random.choice(often * 2 + seldom)()
         if self.random.random() < 0.15:
             self.crash()
@@ -93,16 +94,6 @@ class Life(Ward):
                 self.tick()
         self.readings(patient, rows)
 
-    def meanwhile(self, patient: Patient) -> None:
-        """Now and then the processor dies in the middle of something, or the rules change, or the device."""
-        kind = self.random.randint(1, 40)
-        if kind <= 2:
-            self.crash()
-        elif kind <= 4:
-            self.policy(patient)
-        elif kind == 5:
-            self.swap(patient)
-
     def heart(self) -> None:
         """Somebody's heart rate at the pace of the device: gaps, late rows, ticks between or after."""
         patient = self.who("heart_rate")
@@ -114,6 +105,8 @@ class Life(Ward):
         span = self.random.choice((5, 20, 70, 70, 120, 500)) * SECOND_US
         every = self.random.choice((7, 10, 10, 30)) if span <= 120 * SECOND_US else self.random.choice((30, 60))
         each, ticking = max(1, every * SECOND_US // interval), self.random.random() < 0.8
+        strides = patient.interval("steps") // interval if patient.sends("steps") else 1 << 30
+        known, still = self.random.choice((0.3, 1, 1)), self.random.choice((0.5, 0.9, 1))
         rows: list[bytes] = []
         for number in range(max(2, span // interval)):
             self.now += interval
@@ -122,6 +115,9 @@ class Life(Ward):
                 late = self.random.random() < stale
                 at = self.now - (self.random.choice((20, 40, 70)) * SECOND_US if late else 0)
                 rows.append(patient.wearer.row("heart_rate", value, at, self.now))
+            if number % strides == strides - 1 and self.random.random() < known:
+                stride = self.random.choice(STRIDES) if self.random.random() > still else 0
+                rows.append(patient.wearer.row("steps", stride, self.now, self.now))
             if number % each == each - 1 and ticking:
                 self.readings(patient, rows)
                 self.meanwhile(patient)
@@ -141,7 +137,7 @@ class Life(Ward):
         """A value near a limit; seldom one that no body has."""
         if self.random.random() < 0.05:
             return self.random.choice((0, -3, 0.1, 1001, 15, 19.9, 301, float("nan")))
-        return self.random.choice(SUGARS if metric == "glucose" else RATES)
+        return self.random.choice({"glucose": SUGARS, "steps": STRIDES}.get(metric, RATES))
 
     def odd(self) -> None:
         """Readings out of order, invalid, in the other unit, repeated, and others under the same identity."""

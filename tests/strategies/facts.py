@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from tests.oracle import Oracle
+from tests.oracle_closed import Dirty
 from tests.oracle_medians import Patient
-from tests.oracle_series import NEVER_TICKED, Series, beyond
+from tests.oracle_series import NEVER_TICKED, MedianMachine, Series, beyond
 from vitals.journal import Episode
 from vitals.metrics import MINUTE_US
 from vitals.metrics import SECOND_US as SECOND
@@ -17,11 +18,14 @@ JUMP = "a jump over an hour"
 SWAP = "a device swap"
 NEW_POLICY = "a policy change inside an episode"
 TWO_SITES = "two sites"
+AGAIN = "a window that is written again"
+MARK = "a dirty mark"
 NIGHTFALL = "a switch of day and night"
 REPEATED = "a repeated reading of a clock that runs ahead"
-REQUIRED = (IN_A_DELAY, JUMP, SWAP, NEW_POLICY, TWO_SITES, NIGHTFALL, REPEATED)
+REQUIRED = (IN_A_DELAY, JUMP, SWAP, NEW_POLICY, TWO_SITES, NIGHTFALL, REPEATED, AGAIN, MARK)
 """The classes of which a run must have enough."""
-REASONS = {"device removed", "no data", "site silent", "too few readings", "closed", "reached"}
+REASONS = {"device removed", "no data", "site silent", "too few readings", "closed", "moving", "no activity data"}
+REASONS |= {"no glucose data", "no usual rate", "reached", "prolonged"}
 JUMP_US = 60 * MINUTE_US
 RING_US = 180 * MINUTE_US
 """What the ring of glucose holds."""
@@ -96,6 +100,19 @@ class Witness(Oracle):
             if after.site != patient.site:
                 self.facts.add("a patient who moves")
 
+    def move(self, key: bytes, series: Series, machine: MedianMachine, at: int, median: float) -> None:
+        """One evaluation of one rule, and whether artefact holds it back."""
+        super().move(key, series, machine, at, median)
+        if machine.held is not None:
+            self.facts.add("an opening that artefact holds")
+
+    def release_medians(self, key: bytes, series: Series, clock: int) -> None:
+        """What artefact has held for as long as may be."""
+        before = len(self.pending)
+        super().release_medians(key, series, clock)
+        if len(self.pending) > before:
+            self.facts.add("an opening held for as long as may be")
+
     def crash(self) -> None:
         """The processor dies here."""
         self.facts.add("a crash")
@@ -110,6 +127,7 @@ class Witness(Oracle):
 
     def finish(self) -> set[str]:
         """Everything met, after the last record."""
+        seen: set[tuple[bytes, int, int]] = set()
         for told in self.told:
             if isinstance(told.what, Episode):
                 self.facts.add(f"an episode of {told.what.rule}")
@@ -117,6 +135,13 @@ class Witness(Oracle):
                     self.facts.add("a run longer than the ring")
                 if told.what.reason in REASONS:
                     self.facts.add(f"an episode with the reason {told.what.reason}")
+            for each in told.what if isinstance(told.what, tuple) else ():
+                if isinstance(each, Dirty):
+                    self.facts.add(MARK)
+                elif (told.key, each.window, each.end) in seen:
+                    self.facts.add(AGAIN)
+                else:
+                    seen.add((told.key, each.window, each.end))
         return self.facts
 
 
@@ -140,6 +165,8 @@ def delayed(patient: Patient, series: Series, clock: int) -> bool:
             level = series.machines[rule.side].level
             if rule.metric == series.metric.name and level < 2 and beyond(rule, level + 1)(last.value):
                 return True
+        if any(not each.gone and not each.level and each.said == "beyond" for each in series.glucose.values()):
+            return True
     return any(
         not each.level and each.says == "on" and each.at is not None and each.at + 12 * SECOND > clock
         for each in series.medians.values()

@@ -4,9 +4,23 @@ from __future__ import annotations
 
 from typing import NamedTuple, TypeVar
 
+from vitals import news2
 from vitals.devices import DEVICE_TYPES, DeviceType
 from vitals.metrics import MINUTE_US, SECOND_US
-from vitals.policies import DEFAULT, HEART_RATES, HIGH, LOW, GlucoseRule, Night, Policy
+from vitals.policies import (
+    DEFAULT,
+    HEART_RATE_GLUCOSE,
+    HEART_RATE_NEWS2,
+    HEART_RATE_REST,
+    HEART_RATE_USUAL,
+    HEART_RATES,
+    HIGH,
+    LOW,
+    GlucoseRule,
+    Night,
+    Policy,
+    UsualRate,
+)
 from vitals.policy_glucose import FORECASTS, SUSTAINED
 from vitals.policy_glucose import RATES as SLOPES
 
@@ -20,6 +34,33 @@ SPEEDS = (0, 0, -0.5, -1, -2, -2.2, -3, -3.4, -5, -12, 0.5, 1, 2, 3, 3.4, 5, 12)
 """mg/dL/min at and around the rates of the rules, and one that no body has."""
 RATES = (34, 36, 38, 39, 40.5, 41, 43, 60, 61.5, 128, 130.5, 140, 148, 150, 151)
 """/min at and between the limits of the window rules."""
+STRIDES = (0, 0, 0, 0, 4, 5, 5.001, 70)
+"""Steps a minute at and between the limits of rules that ask for rest."""
+RESTING = DEFAULT.model_copy(
+    update={
+        "windows": (
+            HEART_RATE_REST.model_copy(
+                update={"width_us": 2 * MINUTE_US, "on_above": 60, "off_at_most": 60, "rest_at_most": 5}
+            ),
+            HEART_RATES[1].model_copy(update={"width_us": MINUTE_US, "successive": 2}),
+            HEART_RATES[0].model_copy(update={"width_us": 3 * MINUTE_US, "rest_at_most": 0}),
+        )
+    }
+)
+"""Rules that ask for rest, over windows short enough for a generated log, beside one that does not."""
+SHAKY = DEFAULT.model_copy(
+    update={
+        "windows": tuple(
+            rule.model_copy(update={"width_us": MINUTE_US, "artefact_hold_us": hold * SECOND_US, **more})
+            for rule, hold, more in (
+                (HEART_RATES[0], 60, {}),
+                (HEART_RATES[1], 30, {"successive": 2}),
+                (HEART_RATE_REST, 20, {"on_above": 60, "off_at_most": 59, "width_us": 2 * MINUTE_US}),
+            )
+        )
+    }
+)
+"""Rules that artefact may hold."""
 
 
 class Person(NamedTuple):
@@ -29,6 +70,7 @@ class Person(NamedTuple):
     device: str
     kind: DeviceType
     site: int
+    policy: Policy = DEFAULT
 
 
 def _wrist(seconds: int) -> DeviceType:
@@ -37,11 +79,31 @@ def _wrist(seconds: int) -> DeviceType:
     return kind.model_copy(update={"name": f"wrist-{seconds}s", "streams": (stream,)})
 
 
+def _counting(beat: int, stride: int) -> DeviceType:
+    """A wrist device that counts steps, both at intervals in seconds."""
+    kind = DEVICE_TYPES["wrist-steps"]
+    pairs = zip(kind.streams, (beat, stride), strict=True)
+    streams = tuple(stream.model_copy(update={"interval_us": seconds * SECOND_US}) for stream, seconds in pairs)
+    return kind.model_copy(update={"name": f"wrist-{beat}s-{stride}s", "streams": streams})
+
+
+COUNTING = (_counting(5, 20), _counting(1, 60), _counting(5, 7))
+BOTH = DEVICE_TYPES["ward"].model_copy(
+    update={
+        "name": "ward-5s",
+        "streams": (
+            DEVICE_TYPES["ward"].streams[0].model_copy(update={"interval_us": 5 * SECOND_US}),
+            *DEVICE_TYPES["ward"].streams[1:],
+        ),
+    }
+)
+"""A wearable that sends all metrics, its heart rate each five seconds."""
 PEOPLE = (
     Person("ann", "cgm-1", DEVICE_TYPES["t1d-uom-5min"], 1),
     Person("bob", "cgm-2", DEVICE_TYPES["libre"], 1),
     Person("cyd", "ward-3", DEVICE_TYPES["ward"], 2),
     Person("dan", "wrist-4", DEVICE_TYPES["wrist"], 1),
+    Person("lea", "wrist-11", COUNTING[0], 1, RESTING),
     Person("eve", "wrist-5", _wrist(5), 1),
     Person("fay", "wrist-6", DEVICE_TYPES["wrist-5min"], 2),
     Person("gus", "wrist-7", _wrist(7), 1),
@@ -51,7 +113,7 @@ PEOPLE = (
 )
 SPARES = {
     "glucose": tuple(DEVICE_TYPES[name] for name in ("t1d-uom-5min", "libre", "dexcom", "libre-history", "ward")),
-    "heart_rate": (*(DEVICE_TYPES[name] for name in ("wrist", "wrist-5min", "ward")), _wrist(5)),
+    "heart_rate": (*(DEVICE_TYPES[name] for name in ("wrist", "wrist-5min", "ward")), _wrist(5), *COUNTING),
 }
 """What a person gets in place of the first device, by its metric."""
 
@@ -78,6 +140,26 @@ def _moved(rule: str, by: float) -> Policy:
     return DEFAULT.model_copy(update={"thresholds": (changed, *others)})
 
 
+SWEET = DEFAULT.model_copy(
+    update={
+        "windows": (
+            HEART_RATE_GLUCOSE.model_copy(
+                update={"width_us": MINUTE_US, "on_above": 60, "off_at_most": 60, "rest_at_most": None}
+            ),
+            HEART_RATES[1],
+        )
+    }
+)
+"""A rule on glucose and heart rate, without rest."""
+SCORED = DEFAULT.model_copy(
+    update={
+        "windows": (
+            news2.with_score(HEART_RATE_NEWS2, 2).model_copy(update={"width_us": MINUTE_US, "successive": 3}),
+            *HEART_RATES[1:],
+        )
+    }
+)
+"""A rule on the NEWS2 pulse sub-score, which both a fast and a slow heart have."""
 HASTY = DEFAULT.model_copy(
     update={
         "thresholds": tuple(
@@ -159,6 +241,16 @@ NIGHTS = (
     _by_night(PATIENT, WATCHFUL, "Etc/UTC", "22:30", "01:18"),
 )
 """Nights that begin or end within the first hours of a ward; of a zone that nobody knows there is only the day."""
+
+
+def above_usual(zone: str, begins: str, ends: str, *, nights: int) -> Policy:
+    """Rules on what is usual, in nights of minutes."""
+    asked = UsualRate(above=1, zone=zone, begins=begins, ends=ends, least_us=50 * SECOND_US, nights=nights)
+    rule = HEART_RATE_USUAL.model_copy(update={"usual": asked, "width_us": MINUTE_US, "rest_at_most": None})
+    return DEFAULT.model_copy(update={"windows": (rule, *HEART_RATES[1:])})
+
+
+HEARTS = (RESTING, SHAKY, SCORED, SWEET)
 LASTING = DEFAULT.model_copy(
     update={
         "thresholds": tuple(
@@ -171,17 +263,6 @@ LASTING = DEFAULT.model_copy(
 )
 """Level 1 is prolonged after some readings."""
 POLICIES = (
-    DEFAULT,
-    LASTING,
-    LASTING,
-    QUICK,
-    BARE,
-    HASTY,
-    WIDE,
-    *MOVED,
-    *NIGHTS,
-    WATCHFUL,
-    WATCHFUL,
-    PATIENT,
-    PATIENT,
+    *(DEFAULT, LASTING, LASTING, QUICK, BARE, HASTY, WIDE),
+    *(*MOVED, *NIGHTS, *HEARTS, WATCHFUL, WATCHFUL, PATIENT, PATIENT),
 )

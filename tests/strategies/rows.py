@@ -13,7 +13,7 @@ from vitals.units import MG_DL_PER_MMOL_L, Unit
 ROW = struct.Struct("<16s16s2qd3H2B")
 """`vitals.readings.READING`; packing one costs a twentieth of filling an array of one."""
 assert ROW.size == 64
-UNITS = {"glucose": Unit.MG_DL, "heart_rate": Unit.PER_MINUTE, "battery": Unit.PERCENT}
+UNITS = {"glucose": Unit.MG_DL, "heart_rate": Unit.PER_MINUTE, "battery": Unit.PERCENT, "steps": Unit.STEPS_PER_MINUTE}
 
 
 class Wearer:

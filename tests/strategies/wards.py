@@ -15,7 +15,7 @@ from tests.strategies.rows import Wearer
 from vitals.control import WornDevice
 from vitals.devices import Binding, DeviceType
 from vitals.metrics import MINUTE_US, SECOND_US
-from vitals.policies import DEFAULT, Policy
+from vitals.policies import Policy
 from vitals.topics import device_id, patient_id
 
 JUMPS = (SECOND_US // 2, SECOND_US, 9 * SECOND_US, 11 * SECOND_US, MINUTE_US, 5 * MINUTE_US, 12 * MINUTE_US,
@@ -46,7 +46,7 @@ class Patient:
         self.id = patient_id(person.name)
         self.version = 0
         self.closings = 0
-        self.policy: Policy = DEFAULT
+        self.policy: Policy = person.policy
         self.worn: list[WornDevice] = []
         self.wearer = self.wear(person.device, person.kind, since)
 
@@ -139,6 +139,16 @@ class Ward:
     def crash(self) -> None:
         """The processor dies after the last record."""
         self.crashes.append(len(self.log.keys))
+
+    def meanwhile(self, patient: Patient) -> None:
+        """Now and then the processor dies in the middle of something, or the rules change, or the device."""
+        kind = self.random.randint(1, 40)
+        if kind <= 2:
+            self.crash()
+        elif kind <= 4:
+            self.policy(patient)
+        elif kind == 5:
+            self.swap(patient)
 
     # ---- what changes in the registry
 

@@ -53,6 +53,7 @@ DRIVERS: dict[str, str] = {
     "simulators/replay.py": "the replay: MQTT, and what Kafka has of it",
     "stream/store.py": "the SQL that writes",
     "stream/store_messages.py": "the SQL that writes messages",
+    "stream/store_windows.py": "the SQL that writes windows, and computes them again",
 }
 """Files of services that may import ``runtime`` and await, beside settings.py, service.py and __main__.py."""
 

@@ -371,6 +371,14 @@ def test_the_command_writes_json_and_page(tmp_path: Path, capsys: pytest.Capture
     assert "<svg" in (tmp_path / "out.html").read_text()
     cli_backtest.backtest([file], json_out=Path("-"))
     assert json.loads(capsys.readouterr().out)["people"][0]["readings"] == 36
+    cli_backtest.backtest([file], rule=["low_soon=on"], json_out=Path("-"))
+    told = json.loads(capsys.readouterr().out)
+    assert told["policy"] == 2
+    assert "rule low_soon" in {each["alarm"] for each in told["people"][0]["scores"]}
+    with pytest.raises(InputError, match="a change of nothing"):
+        cli_backtest.backtest([file], rule=["low_now=on"])
+    with pytest.raises(InputError, match="low_soon limit is 20"):
+        cli_backtest.backtest([file], rule=["low_soon=on", "low_soon.limit=20"])
 
 
 FILE, EXPECTED = SHARED / "data" / "t1d-uom" / "glucose-2307.csv", SHARED / "expected" / "low-2307.csv"

@@ -6,20 +6,24 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 import pytest
 
 from alerts.manager import AlertManager
 from stream.processor import Processor
-from tests.drills.engine import identities, verdict
+from stream.sink_windows import Mark, Readings, marks_in, next_ends, recomputed
+from tests.drills.engine import identities, plain, verdict
 from tests.strategies.acts import lived
 from tests.strategies.trials import plan
 from vitals.alerts import Alert, decode
 from vitals.causes import HEADER
+from vitals.readings import Rows, event_time
+from vitals.readings import decode as decode_rows
 from vitals.steps import Output, Records
 from vitals.topics import FEED, JOURNAL, READINGS, WINDOWS
-from vitals.windows import WINDOW
+from vitals.windows import ARROW_UNKNOWN, WINDOW, is_dirty
 
 BUSY = 11
 """A generated log with alerts that rise and end, and with windows."""
@@ -50,22 +54,31 @@ def topic(outputs: list[Output], name: str) -> list[Line]:
     ]
 
 
-def window_rows(outputs: list[Output]) -> list[Line]:
-    """The latest windows as the database has them."""
-    names = ("count", "coverage", "mean", "sd", "min", "max", "slope", "arrow")
+def window_rows(outputs: list[Output], read: Rows) -> list[Line]:
+    """The latest windows as the database has them, those of dirty marks computed from the readings."""
+    names = ("count", "coverage", "mean", "sd", "min", "max", "slope", "arrow", "median", "theil_sen", "gap")
     found = {}
     for output in outputs:
-        for row in np.frombuffer(output.value, WINDOW) if output.topic == WINDOWS else ():
+        rows = np.frombuffer(output.value, WINDOW) if output.topic == WINDOWS else np.zeros(0, WINDOW)
+        again = [recomputed(mark, next_ends(mark, mark.first), stored(read, mark)) for mark in marks_in(rows, 0)]
+        for row in np.concatenate([rows[~is_dirty(rows)], *again]):
             figures = {name: row[name].item() for name in names}
-            figures["slope"] = None if np.isnan(figures["slope"]) else figures["slope"]
-            figures["arrow"] = None if figures["arrow"] == -128 else figures["arrow"]
-            patient = row["patient"].tobytes().hex()
-            place = "-".join((patient[:8], patient[8:12], patient[12:16], patient[16:20], patient[20:]))
+            unknown = {name for name in ("slope", "median", "theil_sen") if np.isnan(figures[name])}
+            figures |= dict.fromkeys(unknown | ({"arrow"} if figures["arrow"] == ARROW_UNKNOWN else set()))
+            place = str(UUID(bytes=row["patient"].tobytes()))
             key = {"patient": place, "metric": row["metric"].item(), "win": row["window"].item()}
             times = {"win_start": row["start"].item(), "win_end": row["end"].item()}
             version = {"v_offset": row["offset"].item(), "v_ordinal": row["ordinal"].item()}
             found[place, key["metric"], key["win"], times["win_end"]] = key | times | version | figures
     return list(found.values())
+
+
+def stored(read: Rows, mark: Mark) -> Readings:
+    """The readings of a mark's series."""
+    mine = read[(read["patient"] == np.void(mark.patient.bytes)) & (read["metric"] == mark.spec.metric.code)]
+    whose = [(UUID(bytes=row["device"].tobytes()), int(row["observed_at"])) for row in mine]
+    units, flags = mine["unit"].astype(np.int64), mine["flags"].astype(np.int64)
+    return Readings(event_time(mine), mine["value"].astype(np.float64), units, flags, whose)
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +94,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     outputs = log.run(Processor(0, 1))
     for name in (JOURNAL, WINDOWS):
         write(folder, f"{name}-0", topic(outputs, name))
-    write(folder, "windows", window_rows(outputs))
+    write(folder, "windows", window_rows(outputs, decode_rows(plain(read))))
     mine = [each for each in outputs if each.topic == JOURNAL]
     headers: list[tuple[tuple[str, bytes], ...]] = [((HEADER, each.cause.pack()),) for each in mine]
     keys, values = [each.key for each in mine], [each.value for each in mine]

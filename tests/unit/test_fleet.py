@@ -71,9 +71,9 @@ async def test_a_load_test_has_no_gateways():
 async def test_a_ward_without_history_reports_itself_at_once():
     """A page that shows nothing for a minute looks broken; glucose comes once a minute only."""
     published, _ = await played(Options(patients=1, rate_hz=0.2, duration_s=0.2))
-    metrics = [json.loads(each.payload)["metric"] for each in published[:3]]
-    assert metrics == ["heart_rate", "glucose", "battery"]
-    assert times(published[:3], "ward-a") == [NOW] * 3
+    metrics = [json.loads(each.payload)["metric"] for each in published[:4]]
+    assert metrics == ["heart_rate", "glucose", "battery", "steps"]
+    assert times(published[:4], "ward-a") == [NOW] * 4
 
 
 async def test_a_ward_that_was_down_for_long_sends_what_its_devices_still_have():

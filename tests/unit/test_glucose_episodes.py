@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC
+
 import pytest
 
+from alerts.why import why
 from stream.processor import Processor
+from tests.alerting import Journal
 from tests.logs import T0, episodes, worn
 from tests.sugar import KINDS, Person
 from vitals.codecs.state import decode, encode
@@ -17,6 +21,28 @@ RULES = {
     "low_soon": [120.0, 100.0, 80.0],
 }
 """Readings after which an episode of a rule is open."""
+
+
+@pytest.mark.parametrize(
+    ("rule", "count", "slope", "forecast", "words"),
+    [
+        ("high_sustained", 25, None, None, "above 180: 200 at "),
+        ("glucose_falling", 3, -3.2, None, "falling 3.2 mg/dL/min below 150: 148 at "),
+        ("low_soon", 3, None, 54, "forecast 54, below 55: 120 at "),
+    ],
+)
+def test_an_opening_says_why(rule: str, count: int, slope: float | None, forecast: float | None, words: str):
+    """The run, the readings that a slope is made from, or what was forecast from them; and nothing after that."""
+    person = Person(f"{rule}=on")
+    person.reads(0, [*RULES[rule], 300])
+    first, *others = episodes(person.log.run(Processor(0, 1)), rule)
+    assert first.evidence is not None
+    assert (first.evidence.count, first.evidence.slope, first.evidence.forecast) == (count, slope, forecast)
+    assert [millis for _, millis in first.evidence.readings] == [1000 * each for each in RULES[rule][-12:]]
+    assert all(each.evidence is None for each in others)
+    said = why(Journal().alert(first), UTC)
+    assert said.startswith(words)
+    assert said.endswith(f"; rule {rule}, policy version 1")
 
 
 @pytest.mark.parametrize("rule", RULES)

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import pytest
+
+from tests.mutants import order
 from tests.mutants.__main__ import SURVIVORS, judge, table
 from tests.mutants.findings import Change, Module, function_of, listed
 
@@ -36,11 +41,49 @@ def test_a_survivor_without_a_reason_fails_a_run():
 def test_too_many_survivors_fail_a_run_whatever_their_reasons():
     """A list that grows for ever is no answer; what was not looked at counts neither way."""
     module = Module("rules", Counter({"killed": 90, "timeout": 4, "survived": 6, "not checked": 50}), [KNOWN])
-    assert judge([module], LIST) == ["94.0% noticed, not 95%"]
+    assert judge([module], LIST) == ["rules: 94.0% noticed, not 95%"]
     assert "| rules | 150 | 94 | 1 | 50 | 94.0% |" in table([module])
     module.ends["killed"] = 114
     assert judge([module], LIST) == []
     assert "| sites | 0 | 0 | 0 | 0 | - |" in table([Module("sites")])
+
+
+def ordered(*tests: str) -> list[str]:
+    """Tests in the order in which the plugin lets them run."""
+    items: list[Any] = [SimpleNamespace(nodeid=test) for test in tests]
+    return [item.nodeid for item in order.ordered(items)]
+
+
+def noticed(test: str, *, failed: bool = True) -> None:
+    """A test has ended."""
+    report: Any = SimpleNamespace(nodeid=test, failed=failed)
+    order.pytest_runtest_logreport(report)
+
+
+def test_tests_that_noticed_a_functions_mutants_run_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A run ends with the first that fails: what fell to a test once mostly falls to it again. Generated logs take
+    longest, and run last until one of them was the only one to notice.
+    """
+    tests = "tests/property/x.py::logs", "tests/unit/a.py::one[a b]", "tests/unit/a.py::two"
+    logs, one, two = tests
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MUTANT_UNDER_TEST", "stream.rules.x_step__mutmut_3")
+    assert ordered(*tests) == [one, two, logs]
+    noticed(two)
+    noticed(one, failed=False)
+    assert ordered(*tests) == [two, one, logs]
+    noticed(logs)
+    noticed(logs)
+    assert ordered(*tests) == [logs, two, one]
+    monkeypatch.setenv("MUTANT_UNDER_TEST", "stream.rules.x_other__mutmut_1")
+    assert ordered(*tests) == [one, two, logs]
+    noticed(one)
+    assert ordered(*tests) == [one, two, logs]
+    for outside in ("", "stats", "fail"):
+        monkeypatch.setenv("MUTANT_UNDER_TEST", outside)
+        noticed(two)
+        assert ordered(*tests) == [one, two, logs]
+    assert len(order.NOTICED_BY.read_text().splitlines()) == 4
 
 
 def test_no_listed_survivor_is_of_a_line_that_is_gone():

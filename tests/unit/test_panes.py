@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stream.panes import Beyond, Ring
+from stream.panes import Beyond, Ring, thousandths
 from vitals.metrics import GLUCOSE, HEART_RATE, MINUTE_US, SECOND_US
 
 T0 = 28_333_335 * MINUTE_US
@@ -91,9 +91,109 @@ def test_a_window_that_the_ring_no_longer_reaches_has_nothing():
     assert contents(made, T0, 15 * MINUTE_US) == {}
 
 
+def test_a_value_beyond_any_device_is_the_greatest_there_is():
+    """A cell has 32 bits: what a broken bridge sends must not come back as a small number, or as none."""
+    made = ring((0, 1e12), (MINUTE_US, -5), (2 * MINUTE_US, 1999.9994))
+    assert contents(made, T0 + 2 * MINUTE_US) == {-2: 2_000_000, -1: 0, 0: 1_999_999}
+    assert made.whole[0, [(T0 // MINUTE_US + at) % made.size for at in range(3)]].tolist() == [2001, 1, 2001]
+
+
 def test_tiny_values_are_not_mistaken_for_an_empty_pane():
     """0.0001 mg/dL rounds to 0 thousandths, and is still a reading."""
     assert contents(ring((0, 0.0001))) == {0: 0}
+
+
+class Plain:
+    """One series' ring in plain Python: the first reading of each pane, what is out of reach left out."""
+
+    def __init__(self, size: int) -> None:
+        self.size, self.head = size, -(10**18)
+        self.cells: dict[int, tuple[int, float]] = {}
+
+    def write(self, at: int, value: float, pane_us: int) -> None:
+        """A reading (µs)."""
+        pane = -(-at // pane_us)
+        self.head = max(self.head, pane)
+        if pane > self.head - self.size:
+            self.cells.setdefault(pane, (at, value))
+        self.cells = {each: cell for each, cell in self.cells.items() if each > self.head - self.size}
+
+    def window(self, last: int, count: int) -> list[float | None]:
+        """The values of so many panes, oldest first; none at all where the first of them is out of reach."""
+        reached = last - count + 1 > self.head - self.size
+        panes = range(last - count + 1, last + 1)
+        return [self.cells[pane][1] if reached and pane in self.cells else None for pane in panes]
+
+    def run(self, at: int, value: float, limit: float, sign: int) -> int:
+        """Where the run that ends at a reading begins."""
+        start = at
+        for when, other in sorted(self.cells.values(), reverse=True):
+            if when >= at:
+                continue
+            if (other * sign < limit) != (value * sign < limit) or start - when > G:
+                break
+            start = when
+        return start
+
+
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("timed", [True, False])
+def test_windows_are_what_a_dictionary_of_panes_holds(seed: int, timed: bool):
+    """Rings wrap, series lag behind each other, windows lie behind, across and ahead of what there is."""
+    random = np.random.default_rng(seed)
+    made, plain = Ring(GLUCOSE, timed=timed), [Plain(GLUCOSE.panes) for _ in range(3)]
+    at = T0
+    for _ in range(12):
+        count = int(random.integers(1, 60))
+        slots, times = random.integers(0, 3, count), at + random.integers(-200, 60, count) * MINUTE_US // 2
+        values = random.integers(40, 400, count).astype(np.float64)
+        made.write(slots, times, values, values, random.random(count) < 0.2)
+        for slot, each, value in zip(slots.tolist(), times.tolist(), values.tolist(), strict=True):
+            plain[slot].write(each, value, MINUTE_US)
+        for width in (1, 15, 60, 180):
+            order = random.permutation(3)[: random.integers(0, 4)]
+            last = at // MINUTE_US + int(random.integers(-180, 60))
+            millis, filled = made.window(order, last * MINUTE_US, width * MINUTE_US)
+            expected = [plain[slot].window(last, width) for slot in order.tolist()]
+            assert filled.tolist() == [[each is not None for each in row] for row in expected]
+            assert millis.tolist() == [[0 if each is None else int(each * 1000) for each in row] for row in expected]
+        at += int(random.choice([1, 10, 50, 170, 181, 900])) * MINUTE_US
+
+
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("sign", [1, -1])
+def test_runs_are_what_a_walk_back_through_the_readings_finds(seed: int, sign: int):
+    """Both limits of many series at once, with late readings, gaps of exactly G and panes that were taken."""
+    random = np.random.default_rng(seed)
+    made, plain = Ring(GLUCOSE, timed=True), [Plain(GLUCOSE.panes) for _ in range(3)]
+    last = [T0, T0, T0]
+    for _ in range(60):
+        slots = random.permutation(3)[: random.integers(1, 4)]
+        values = random.choice([50.0, 60.0, 70.0, 80.0], len(slots))
+        for slot in slots.tolist():
+            last[slot] += int(random.choice([20 * SECOND_US, MINUTE_US, 5 * MINUTE_US, 5 * MINUTE_US, G, G + 1]))
+            if random.random() < 0.2:
+                missed = np.array([last[slot] - int(random.integers(1, 15)) * MINUTE_US])
+                made.write(np.array([slot]), missed, np.array([55.0]), np.array([55.0]), np.array([True]))
+                plain[slot].write(int(missed[0]), 55.0, MINUTE_US)
+        events = np.array([last[slot] for slot in slots.tolist()])
+        made.write(slots, events, values, values, np.zeros(len(slots), bool))
+        limits = np.tile([70.0, 60.0] if sign > 0 else [-60.0, -70.0], (len(slots), 1))
+        gaps = np.full(len(slots), G)
+        against = Beyond(slots, events, gaps, limits, values[:, None] * sign < limits, sign)
+        found = made.run_starts(against, made.size)
+        for row, (slot, value) in enumerate(zip(slots.tolist(), values.tolist(), strict=True)):
+            plain[slot].write(last[slot], value, MINUTE_US)
+            assert found[row].tolist() == [plain[slot].run(last[slot], value, limit, sign) for limit in limits[row]]
+
+
+def test_a_run_is_looked_for_only_as_far_back_as_it_can_matter():
+    """Rules ask for the longest span that they count: a ward's readings are not each held against three hours."""
+    made = ring(*((at * MINUTE_US, 60) for at in range(20)))
+    limits = np.array([[70.0, 70.0]])
+    against = Beyond(np.array([0]), np.array([T0 + 19 * MINUTE_US]), np.array([G]), limits, limits > 60, 1)
+    assert made.run_starts(against, 5).tolist() == [[T0 + 15 * MINUTE_US] * 2]
+    assert made.run_starts(against, made.size).tolist() == [[T0, T0]]
 
 
 def test_a_run_ends_at_the_limit_and_at_a_gap():
@@ -146,7 +246,7 @@ def test_hot_cells_are_counted_as_they_come_and_go():
     for _ in range(60):
         count = int(random.integers(1, 80))
         events = at + np.sort(random.integers(-120, 60, count)) * SECOND_US
-        values = random.choice([40.0, 60.0, 127.0, 128.0, 160.0], count)
+        values = random.choice([40.0, 43.0, 60.0, 127.0, 127.001, 160.0], count)
         made.write(np.zeros(count, np.intp), events, values, values, random.random(count) < 0.2)
         at += int(random.choice([10, 60, 2000])) * SECOND_US
         cells = np.abs(made.millis[0])
@@ -189,3 +289,82 @@ def test_a_pane_is_hot_once_and_only_by_the_row_that_took_it(values: tuple[int, 
     after, calm = np.array([T0 + 24 * 60 * MINUTE_US] * 2), np.array([60.0, 60.0])
     together.write(np.array([0, 1]), after, calm, calm, np.zeros(2, bool))
     assert together.hot[:2].tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("timed", [True, False])
+def test_a_ring_taken_from_a_snapshot_goes_on_as_the_one_that_gave_it(timed: bool):
+    """Hot cells too: counted from nothing, a cell that goes would leave the count of the others wrong for good."""
+    first, second = Ring(HEART_RATE, timed=timed), Ring(HEART_RATE, timed=timed)
+    slots, events = np.array([3, 5, 3, 3]), T0 + np.array([0, 0, 1, 70]) * SECOND_US
+    beats, late = np.array([160.0, 30.0, 161.0, 60.0]), np.zeros(4, bool)
+    for slot in (3, 5):
+        first.heat(slot, 43_001, 127_001)
+    first.write(slots, events, beats, beats, late)
+    order = np.array([5, 3])
+    second.put(first.rows(order))
+    jump, one = np.array([T0 + 900 * SECOND_US]), np.array([170.0])
+    first.write(np.array([3]), jump, one, one, late[:1])
+    second.write(np.array([1]), jump, one, one, late[:1])
+    for name, column in first.rows(order).items():
+        assert np.array_equal(column, second.rows(np.array([0, 1]))[name]), name
+    assert second.hot[:2].tolist() == ([0, 0] if timed else [1, 2])
+
+
+def test_nothing_is_left_in_a_snapshot_of_a_reading_that_is_gone():
+    """Two logs that end alike give the same bytes, whatever was in the cells before."""
+    made = ring((-20 * SECOND_US, 100), (300 * MINUTE_US, 90))
+    rows = made.rows(np.array([0]))
+    assert [np.count_nonzero(rows[name]) for name in ("millis", "whole", "before_end")] == [1, 1, 0]
+    assert np.count_nonzero(ring((-20 * SECOND_US, 100)).rows(np.array([0]))["before_end"]) == 1
+
+
+def test_a_value_in_thousandths_is_what_a_cell_holds():
+    """Evidence names readings by it; a value that is rounded otherwise is found in no cell."""
+    values = (5.5, 0.0004, 0.0005, -3.0, 1999.9996, 1e9)
+    assert [thousandths(value) for value in values] == [5500, 0, 1, 0, 2_000_000, 2_000_000]
+    made = ring(*((at * MINUTE_US, value) for at, value in enumerate(values)))
+    assert list(contents(made, T0 + 5 * MINUTE_US).values()) == [thousandths(value) for value in values]
+
+
+def cells_of(made: Ring, slots: list[int], panes: int) -> list[list[tuple[int, int]]]:
+    """The filled ones of the newest panes of each slot: µs after T0, thousandths."""
+    cells, events = made.newest(np.array(slots), panes)
+    assert cells.shape == events.shape == (len(slots), panes)
+    return [
+        [(int(at) - T0, int(cell) - 1) for cell, at in zip(*each, strict=True) if cell]
+        for each in zip(cells, events, strict=True)
+    ]
+
+
+def test_the_newest_cells_are_each_series_own_oldest_first():
+    """Rules look back from the last reading of each, not from the clock."""
+    made = ring((-2 * MINUTE_US, 100), (0, 101), (3 * MINUTE_US - 7, 102))
+    made.write(np.array([5]), np.array([T0 - 9]), np.array([90.0]), np.array([90.0]), np.array([False]))
+    first = [(-2 * MINUTE_US, 100_000), (0, 101_000), (3 * MINUTE_US - 7, 102_000)]
+    assert cells_of(made, [5, 0], 6) == [[(-9, 90_000)], first]
+    assert cells_of(made, [0], 4) == [first[1:]]
+    assert cells_of(made, [0], 1) == [first[2:]]
+
+
+def test_a_run_may_be_longer_where_the_ring_holds_nothing_from_before_it():
+    """Then its beginning is only the first that is still known."""
+    made = ring((0, 100), (5 * MINUTE_US, 101))
+    made.write(np.array([5]), np.array([T0 - 9]), np.array([90.0]), np.array([90.0]), np.array([False]))
+    starts = np.array([T0, T0 + 1, T0 - 9, T0 - 8])
+    assert made.reaches(np.array([0, 0, 5, 5]), starts).tolist() == [True, False, True, False]
+    edge = ring((0, 100), (179 * MINUTE_US, 101))
+    assert edge.reaches(np.array([0]), np.array([T0 + 1])).tolist() == [False]
+
+
+def test_the_readings_before_an_instant_are_told_newest_first():
+    """Evidence walks back through them: event time, what rules see, thousandths; late ones in their place."""
+    made = ring((0, 100.4), (5 * MINUTE_US - 3, 101.6), (9 * MINUTE_US, 55), (7 * MINUTE_US, 60.25))
+    found = made.before(0, T0 + 9 * MINUTE_US)
+    assert [(at - T0, whole, millis) for at, whole, millis in found] == [
+        (7 * MINUTE_US, 60, 60_250),
+        (5 * MINUTE_US - 3, 102, 101_600),
+        (0, 100, 100_400),
+    ]
+    assert len(made.before(0, T0 + 9 * MINUTE_US + 1)) == 4
+    assert made.before(0, T0) == []
+    assert [at - T0 for at, _, _ in ring((0, 1), (179 * MINUTE_US, 2)).before(0, T0 + 1)] == [0]

@@ -10,7 +10,7 @@ from simulators.physiology import activity, glucose, heart
 from simulators.physiology.course import Course
 from simulators.physiology.people import DAY_US, people
 from simulators.ward import Due, Ward, WardSpec
-from vitals.metrics import GLUCOSE, MINUTE_US
+from vitals.metrics import GLUCOSE, MINUTE_US, STEPS
 
 BEGIN = 1_795_392_000_000_000
 """A midnight."""
@@ -134,3 +134,26 @@ def test_an_event_ends_after_as_long_back():
     beyond = np.zeros(100, np.bool_)
     beyond[5:10] = beyond[30:50] = beyond[55:58] = beyond[90:] = True
     assert truth.runs(beyond, 15) == [(30, 58)]
+
+
+def test_steps_go_with_the_heart():
+    """One latent activity drives both: who walks has a faster heart, and who sleeps takes no step."""
+    moved = activity.level(PEOPLE, DAY)
+    steps, beat = activity.steps(moved), heart.rate(PEOPLE, DAY, moved)
+    assert steps[activity.awake(PEOPLE, DAY) == 0].max() == 0
+    assert 0.01 < (steps > 60).mean() < 0.1
+    assert (steps == 0).mean() > 0.75
+    assert steps.max() < 140
+    faster = [beat[who][steps[who] > 60].mean() - beat[who][steps[who] == 0].mean() for who in range(40)
+              if (steps[who] > 60).any()]  # fmt: skip
+    assert min(faster) > 15
+
+
+def test_a_ward_counts_the_steps_of_each_minute():
+    """What a reading says is the minute that ends with it, as a whole number."""
+    due = Ward(WardSpec(20, 0.2, 1)).due(BEGIN, BEGIN + DAY_US)
+    mine = due.chosen(due.metric == STEPS.code)
+    assert np.allclose(mine.value, np.round(mine.value))
+    assert 20 * 1440 * 0.9 < len(mine.at) <= 20 * 1440
+    middle = Course(people(1, 20)).at("activity", mine.patient, mine.at - MINUTE_US // 2)
+    assert np.array_equal(mine.value, np.floor(activity.steps(middle) + 0.5))

@@ -77,7 +77,10 @@ def test_a_rule_goes_and_comes_back_as_the_default_has_it():
         ("low.1.for=1e300", "no number of minutes"),
         ("low.3.limit=60", "a change of nothing that a policy has: low.3.limit=60 (low.1 and low.2 have limit, for"),
         ("low.1.colour=red", "(low.1 and low.2 have limit, for, priority, repeat, hold, lead, all, prolonged)"),
-        ("heart_rate_low.above=100", "(heart_rate_low has at_most, priority, repeat, hold, lead, all)"),
+        (
+            "heart_rate_low.above=100",
+            "(heart_rate_low has at_most, steps, artefact, priority, repeat, hold, lead, all)",
+        ),
         ("signal.glucose.limit=1", "(signal.glucose has medium_after, hold)"),
         ("lov.1.limit=60", "(rules are low, high, heart_rate_high"),
         ("low.1.priority=urgent", "no priority: low.1.priority=urgent (one of low, medium, high)"),

@@ -111,8 +111,9 @@ def test_windows_that_are_none_are_broken():
     undated = np.zeros(1, WINDOW)
     undated["end"] = 2**63 - 1
     poll = records(WINDOWS, (b"p", b"?", ()), (b"p", undated.tobytes(), ()), (b"p", np.zeros(1, WINDOW).tobytes(), ()))
-    rows, broken = sink.read_windows([poll])
+    rows, marks, broken = sink.read_windows([poll])
     assert len(rows) == 1
+    assert marks == []
     assert [each.offset for each in broken] == [0, 1]
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from stream.processor import Processor
+from stream.series import LONG_AGO, NEVER
 from stream.service import Watch
+from stream.sites import SITE_SILENT_US, Site, Sites
 from tests.logs import T0, Log, episodes, row, said, windows, worn
 from vitals.journal import Episode, Mark, decode
 from vitals.metrics import MINUTE_US, SECOND_US
@@ -219,3 +221,98 @@ def test_who_moves_to_another_site_brings_no_window_and_no_evaluation_again() ->
     assert [each.change for each in episodes(before, "heart_rate_extreme")] == ["open"]
     assert episodes(after) == []
     assert (windows(after)["end"] - T0).tolist() == [130 * SECOND_US]
+
+
+def heard(*clocks: int) -> Sites:
+    """Sites 1, 2, ... that have these clocks; each was heard once, in this order, each in a record of its own."""
+    sites = Sites()
+    for number, clock in enumerate(clocks, 1):
+        site = sites.add(number)
+        site.clock = clock
+        sites.hear([site])
+    return sites
+
+
+def test_a_site_is_new_once_and_keeps_its_name() -> None:
+    """A tick or a patient may name a site before its own record does, and the record comes again daily."""
+    sites = Sites()
+    first = sites.add(7)
+    assert (first.number, first.name, first.clock, sites.by_number) == (7, "", LONG_AGO, {7: first})
+    assert sites.add(7, "ward-a") is first
+    assert sites.add(7) is first
+    assert first.name == "ward-a"
+    assert sites.add(8, "ward-b").name == "ward-b"
+
+
+def test_silence_runs_from_the_others_first_tick_after_a_sites_last() -> None:
+    """Exactly ten seconds of another's clock, and where several run, the first of them that gets there."""
+    sites = heard(T0, T0 + 5, T0 + 9)
+    one = sites.by_number[1]
+    assert one.others == {2: T0 + 5, 3: T0 + 9}
+    for number, clock, silent in (
+        (2, T0 + 4 + SITE_SILENT_US, None),
+        (3, T0 + 9 + SITE_SILENT_US, T0 + 9 + SITE_SILENT_US),
+        (2, T0 + 5 + SITE_SILENT_US, T0 + 5 + SITE_SILENT_US),
+    ):
+        sites.by_number[number].clock = clock
+        assert sites.silence(one) == silent
+    sites.hear([one])
+    assert one.others == {}
+    assert sites.silence(one) is None
+
+
+def test_the_measure_of_a_clock_is_taken_once_until_the_site_is_heard_again() -> None:
+    """Taken at each of the other's ticks it would never have run for ten seconds."""
+    sites = heard(T0, T0)
+    one, two = sites.by_number.values()
+    two.clock += SECOND_US
+    sites.hear([two])
+    assert one.others == {2: T0}
+    sites.hear([one, two])
+    assert (one.others, two.others) == ({}, {})
+
+
+def test_an_ordinary_tick_stirs_no_silence() -> None:
+    """Most tick records move one clock by a second: each that stirs makes everything that waits be looked at."""
+    sites = heard(T0, T0)
+    soon, late = T0 + SITE_SILENT_US - 1, T0 + SITE_SILENT_US
+    assert not sites.stirs([(2, soon)])
+    assert sites.stirs([(2, late)])
+    assert not sites.stirs([(1, late), (2, late)])
+    assert not sites.stirs([(3, late)])
+    sites.by_number[1].silent_at = late
+    assert not sites.stirs([(2, late)])
+    assert not sites.stirs([(2, late + 1)])
+    assert sites.stirs([(1, late)])
+    assert sites.stirs([(2, late), (1, late)])
+    assert not heard(T0).stirs([(1, late)])
+
+
+def test_a_clock_that_has_not_begun_has_nothing_to_catch_up() -> None:
+    """What it counted as closed before time began would make its first tick close windows of half a million years."""
+    site = Site(1)
+    site.catch_up()
+    assert (site.closed, site.evaluated) == ({}, LONG_AGO)
+    site.clock = T0 + 12 * SECOND_US
+    site.catch_up()
+    assert (site.closed, site.evaluated) == ({1: T0 + 10 * SECOND_US, 2: T0}, T0 + 10 * SECOND_US)
+
+
+def test_restored_sites_go_on_as_before_and_look_at_all_deadlines_once() -> None:
+    """When the next deadline is depends on how the log was polled: two snapshots of one log must be the same bytes."""
+    sites = heard(T0, T0 + 1, LONG_AGO)
+    one = sites.by_number[1]
+    one.name, one.silent_at, one.alarm_at, one.window_at, one.marked = "ward-a", T0 + 3, T0 + 4, T0 + 5, T0 + 6
+    one.closed, one.evaluated = {2: T0 + 7, 1: T0 + 8}, T0 + 9
+    state = sites.state()
+    assert [each["number"] for each in state] == [1, 2, 3]
+    assert (state[0]["others"], state[0]["closed"]) == ([(2, T0 + 1), (3, LONG_AGO)], [(1, T0 + 8), (2, T0 + 7)])
+    again = Sites()
+    again.restore(state)
+    assert again.state() == state
+    other = again.by_number[1]
+    assert (other.name, other.silent_at, other.alarm_at, other.window_at) == ("ward-a", T0 + 3, LONG_AGO, T0 + 5)
+    assert (other.marked, other.others, other.closed) == (T0 + 6, one.others, one.closed)
+    assert other.evaluated == T0 + 9
+    assert again.by_number[2].window_at == NEVER
+    assert again.clocks() == {1: T0, 2: T0 + 1}

@@ -7,6 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import jsonschema
+import numpy as np
 import pytest
 
 from dashboards import api, tiles
@@ -21,7 +22,7 @@ from vitals.policies import DEFAULT
 from vitals.policy_edits import edited
 from vitals.readings import Flag, Invalid, tick_rows
 from vitals.topics import device_id, patient_id
-from vitals.windows import ARROW_UNKNOWN
+from vitals.windows import ARROW_UNKNOWN, IS_DIRTY
 
 T0 = 1_700_000_000_000_000
 NOW = T0 + 60 * MINUTE_US
@@ -147,6 +148,17 @@ def test_the_arrow_of_the_window_stands_with_a_present_value_only(ward: Ward):
     assert glucose(ward).arrow is None
 
 
+def test_the_arrow_is_that_of_the_quarter_of_an_hour(ward: Ward):
+    """Windows of an hour and of five minutes close at the same instant, and dirty marks stand among them."""
+    quarter, hour = window(15, 1, 100.0, slope=1.5), window(15, 1, 100.0, slope=-0.5)
+    quarter["arrow"], hour["arrow"], hour["window"] = 2, -1, 7
+    mark = window(20, 1, 0.0)
+    mark["flags"] = IS_DIRTY
+    ward.windows(np.concatenate([quarter, hour, mark]))
+    ward.readings(row("p-1", 100, T0 + 16 * MINUTE_US))
+    assert (glucose(ward).arrow, glucose(ward).slope) == (2, 1.5)
+
+
 def test_a_spark_keeps_the_last_of_each_five_minutes_and_six_hours(ward: Ward):
     """Enough to see where it goes; what the database adds never covers what came live."""
     for minute in range(0, 500, 2):
@@ -257,3 +269,24 @@ def test_the_published_schemas_are_those_of_the_models(ward: Ward):
     assert {name: json.loads((SCHEMAS / name).read_text()) for name in wanted} == json.loads(json.dumps(wanted))
     frame = json.loads(ward.ward_frame(NOW, everywhere))
     jsonschema.validate(frame, tiles.schemas()["live-server.json"])
+
+
+def test_the_pulse_sub_score_is_that_of_the_newest_covered_median(ward: Ward):
+    """One part of NEWS2 beside the heart rate it is of; of half a window, or of an hour ago, there is none."""
+
+    def score(minute: int, median: float, coverage: float = 1.0) -> int | None:
+        rows = window(minute, 1, median)
+        rows["metric"], rows["window"], rows["median"], rows["coverage"] = HEART_RATE.code, 5, median, coverage
+        ward.windows(rows)
+        ward.readings(row("p-1", 99, T0 + minute * MINUTE_US + 5_000_000, metric="heart_rate"))
+        vital = ward.vital(ward.people(everywhere)[0], HEART_RATE)
+        assert vital is not None
+        return vital.news2_pulse
+
+    assert [score(20, 115), score(21, 80), score(22, 131), score(23, 131, 0.69)] == [2, 0, 3, None]
+    assert score(22, 40) is None, "an older window"
+    assert score(24, 95, 0.7) == 1
+    ward.readings(row("p-1", 99, T0 + 40 * MINUTE_US, metric="heart_rate"))
+    vital = ward.vital(ward.people(everywhere)[0], HEART_RATE)
+    assert vital is not None
+    assert vital.news2_pulse is None

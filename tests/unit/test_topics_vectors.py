@@ -11,10 +11,11 @@ from uuid import UUID
 import numpy as np
 import pytest
 
+from vitals.metrics import MINUTE_US, SECOND_US
 from vitals.readings import INVALID_SHIFT, READING, UNUSABLE_MASK, Flag, Invalid, Reading, from_row, to_row
 from vitals.readings import decode as decode_rows
 from vitals.topics import NAMESPACE, device_id, murmur2, partition_of, patient_id
-from vitals.windows import WINDOW, WINDOWS
+from vitals.windows import DIRTY, WINDOW, WINDOWS
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "wire-format.md").read_text(encoding="utf-8")
 VECTORS = re.findall(r"^\| `([0-9a-f]+)` \| `([0-9a-f]{8})` \| (\d+) \| (\d+) \|$", PAGE, re.MULTILINE)
@@ -51,7 +52,10 @@ def test_the_page_has_vectors_for_ids_of_either_sign():
     assert set(ids) == {0, 1}
 
 
-@pytest.mark.parametrize(("title", "dtype"), [("READING, 64 bytes", READING), ("WINDOW, 96 bytes", WINDOW)])
+@pytest.mark.parametrize(
+    ("title", "dtype"),
+    [("READING, 64 bytes", READING), ("WINDOW, 112 bytes", WINDOW), ("DIRTY, 112 bytes", DIRTY)],
+)
 def test_a_layout_on_the_page_is_the_dtype(title: str, dtype: np.dtype[np.void]):
     """A struct written from the page must read what this code writes, byte for byte."""
     assert dtype.names is not None
@@ -125,5 +129,10 @@ def test_ids_on_the_page_are_derived_as_it_says():
 
 def test_the_windows_on_the_page_are_the_codes():
     """A window's number never changes its meaning: stored rows carry it."""
-    line = next(line for line in PAGE.splitlines() if line.startswith("| 93 |"))
-    assert re.findall(r"(\d+) (?:heart rate|glucose)", line) == [str(spec.code) for spec in WINDOWS]
+    lines = re.findall(r"^\| (\d) \| ([a-z ]+) \| (\d+) (\w+) \| (\d+) (\w+) \|", PAGE, re.MULTILINE)
+    units = {"s": SECOND_US, "min": MINUTE_US, "h": 60 * MINUTE_US}
+    told = [
+        (int(code), metric.replace(" ", "_"), int(width) * units[unit], int(step) * units[per])
+        for code, metric, width, unit, step, per in lines
+    ]
+    assert told == [(spec.code, spec.metric.name, spec.width_us, spec.step_us) for spec in WINDOWS]

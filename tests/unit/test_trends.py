@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from stream.series import ARROW_SCHEMES
-from stream.trends import arrows, slopes
+from stream.trends import arrows, slopes, spread, theil_sen
 from vitals.metrics import MINUTE_US
 from vitals.windows import ARROW_UNKNOWN
 
@@ -79,3 +79,36 @@ def test_arrows_follow_the_vendors_scheme():
 def test_no_slope_is_no_arrow():
     """A flat arrow where nothing is known would calm somebody."""
     assert arrows(np.array([np.nan]), np.zeros(1, np.int8)).tolist() == [ARROW_UNKNOWN]
+
+
+def wild(cells: dict[int, int]) -> float:
+    """The slope by Theil and Sen of a 15-minute window."""
+    millis, filled = np.zeros((1, 15), np.int64), np.zeros((1, 15), np.bool_)
+    for at, value in cells.items():
+        millis[0, at], filled[0, at] = value, True
+    return float(theil_sen(filled, millis, MINUTE_US)[0])
+
+
+def test_one_wild_reading_moves_least_squares_and_not_theil_sen():
+    """A compression low of one minute must not turn a slow rise into a fall."""
+    line = {at: 100_000 + 1000 * at for at in range(15)}
+    assert wild(line) == 1.0
+    assert wild(line | {13: 50_000}) == 1.0
+    assert slope(line | {13: 50_000}, interval=MINUTE_US) < 0
+
+
+def test_theil_sen_is_the_median_of_the_slopes_of_all_pairs():
+    """By hand: slopes 1, 2 and 1.5 of three points; 0, 1, 2, 3 and two between of four."""
+    assert wild({0: 100_000, 5: 105_000, 10: 115_000}) == 1.5
+    assert wild({0: 0, 1: 0, 2: 1000, 3: 3000}) == (1 + 1) / 2
+    assert wild({0: 0, 7: 1000}) == 1 / 7
+    assert math.isnan(wild({3: 100_000}))
+
+
+def test_each_window_has_a_spread_of_its_own():
+    """A hole in one window must widen no other's, and one without readings has no step."""
+    filled = np.zeros((4, 15), np.bool_)
+    filled[0, [0, 3, 14]] = filled[1, 4:9] = filled[3, 7] = True
+    first, last, widest = spread(filled)
+    assert (first[[0, 1, 3]].tolist(), last[[0, 1, 3]].tolist()) == ([0, 4, 7], [14, 8, 7])
+    assert widest[[0, 1, 3]].tolist() == [11, 1, 0]

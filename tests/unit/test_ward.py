@@ -15,7 +15,7 @@ from simulators.stories import Script
 from simulators.ward import MOTION, NO_CONTACT, Due, Ward, WardSpec
 from vitals.codecs import Parsed
 from vitals.codecs.json import decode
-from vitals.metrics import BATTERY, GLUCOSE, HEART_RATE, MINUTE_US
+from vitals.metrics import BATTERY, GLUCOSE, HEART_RATE, MINUTE_US, STEPS
 from vitals.readings import Flag
 
 S = 1_000_000
@@ -131,7 +131,7 @@ def test_a_ward_without_history_has_its_low_at_once(seed: int):
 def test_every_device_sends_at_its_interval_and_evenly_over_time():
     """An irregular one would look like a gap; all at once would be a burst each minute."""
     due = play(0, 3600, patients=20)
-    for code, interval in ((GLUCOSE.code, 60), (HEART_RATE.code, 5), (BATTERY.code, 600)):
+    for code, interval in ((GLUCOSE.code, 60), (HEART_RATE.code, 5), (BATTERY.code, 600), (STEPS.code, 60)):
         at = [at for at, _ in of(due, 10, code)]
         steps = np.diff(at)
         assert np.allclose(steps % interval, 0)
@@ -166,7 +166,7 @@ def test_every_payload_is_what_the_edge_understands():
     due = Ward(WardSpec(20, 0.2, 1, NOW)).due(NOW - DAY_US // 2, NOW)
     texts = payload.readings(due)
     marked = np.flatnonzero(due.marks == MOTION)[:5].tolist()
-    chosen = [*range(20), *marked, *np.flatnonzero(due.metric == BATTERY.code)[:5].tolist()]
+    chosen = [*range(20), *marked, *np.flatnonzero(due.metric >= BATTERY.code)[:25].tolist()]
     items = decode(payload.batch([texts[index] for index in chosen]).encode())
     for index, item in zip(chosen, items, strict=True):
         assert isinstance(item, Parsed)

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from stream.processor import Processor
-from stream.windows import due_ends, last_end
+from stream.windows import Worn, due_ends, last_end, results
 from tests.logs import LATE, T0, Log, row, windows, worn
-from vitals.metrics import MINUTE_US, SECOND_US
+from vitals.metrics import GLUCOSE, MINUTE_US, SECOND_US
 from vitals.readings import Invalid
-from vitals.windows import ARROW_UNKNOWN, WINDOW_BY_CODE, WINDOWS
+from vitals.steps import Output
+from vitals.windows import ARROW_UNKNOWN, WINDOW_1, WINDOW_BY_CODE, WINDOWS, WindowSpec, decode
 
-PULSE, SUGAR = (WINDOW_BY_CODE[code] for code in (1, 2))
+PULSE, SUGAR, TEN_SECONDS, FIVE_MINUTES, TEN_MINUTES, SUGAR_5, HOUR = WINDOWS
 
 
 def started(kind: str = "ward") -> Log:
@@ -23,6 +29,12 @@ def started(kind: str = "ward") -> Log:
     return log
 
 
+def of(outputs: list[Output], code: int) -> np.ndarray:
+    """The rows of one kind of window."""
+    rows = windows(outputs)
+    return np.asarray(rows[rows["window"] == code])
+
+
 def test_a_window_closes_two_seconds_after_its_end():
     """Readings that are on their way need their time; after that waiting would only make charts late."""
     log = started()
@@ -30,18 +42,21 @@ def test_a_window_closes_two_seconds_after_its_end():
     log.tick(T0 + 5 * MINUTE_US + 2 * SECOND_US - 1)
     assert not len(windows(log.run(Processor(0, 1))))
     log.tick(T0 + 5 * MINUTE_US + 2 * SECOND_US)
-    assert windows(log.run(Processor(0, 1)))["end"].tolist() == [T0 + 5 * MINUTE_US]
+    rows = windows(log.run(Processor(0, 1)))
+    assert rows["end"].tolist() == [T0 + 5 * MINUTE_US] * 3
+    assert rows["window"].tolist() == [SUGAR.code, SUGAR_5.code, HOUR.code]
 
 
-def test_a_window_tells_count_mean_spread_and_coverage():
-    """The numbers by hand: 90, 100, 110 in fifteen one-minute panes."""
+def test_a_window_tells_count_spread_gap_and_coverage():
+    """The numbers by hand: 90, 100, 110 in three of fifteen one-minute panes."""
     log = started()
     log.readings(*(row("ann", 90 + 10 * at, T0 + (1 + at) * MINUTE_US) for at in range(3)))
     log.tick(T0 + 6 * MINUTE_US)
-    (window,) = windows(log.run(Processor(0, 1)))
+    (window,) = of(log.run(Processor(0, 1)), SUGAR.code)
     assert (window["start"], window["end"]) == (T0 - 10 * MINUTE_US, T0 + 5 * MINUTE_US)
     assert (window["count"], window["mean"], window["min"], window["max"]) == (3, 100.0, 90.0, 110.0)
     assert window["sd"] == math.sqrt(3 * (90e3**2 + 100e3**2 + 110e3**2) - 300e3**2) / 3000
+    assert window["gap"] == 11 * 60, "from the start to the first reading"
     assert abs(window["coverage"] - 0.2) < 1e-6
     assert math.isnan(window["slope"])
     assert window["arrow"] == ARROW_UNKNOWN
@@ -52,8 +67,82 @@ def test_a_five_minute_sensor_covers_a_window_with_three_readings():
     log = started("t1d-uom-5min")
     log.readings(*(row("ann", 100 + 10 * at, T0 + (5 + 5 * at) * MINUTE_US) for at in range(3)))
     log.tick(T0 + 16 * MINUTE_US)
-    last = windows(log.run(Processor(0, 1)))[-1]
+    last = of(log.run(Processor(0, 1)), SUGAR.code)[-1]
     assert (last["count"], last["coverage"], last["slope"], last["arrow"]) == (3, 1.0, 2.0, 2)
+    assert (last["theil_sen"], last["gap"]) == (2.0, 300)
+
+
+def of_a_line(spec: WindowSpec, minutes: int, level: int, per_minute: int) -> dict[str, float | None]:
+    """What a window says of a straight line (thousandths, and their change per minute) that a sensor samples so often;
+    None is unknown.
+    """
+    panes = spec.reach_us // MINUTE_US
+    at = np.arange(panes - 1, -1, -minutes)
+    cells = np.zeros((1, panes), np.int32)
+    cells[0, at] = level + per_minute * at + 1
+    interval = minutes * MINUTE_US
+    worn = Worn(np.array([interval]), np.array([GLUCOSE.gap_of_us(interval)]), np.zeros(1, np.int8))
+    (found,) = results(spec, cells, worn)[1]
+    told = {name: float(found[name]) for name in ("mean", "slope", "theil_sen", "arrow")}
+    return {name: None if math.isnan(each) or each == ARROW_UNKNOWN else each for name, each in told.items()}
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(level=st.integers(150_000, 250_000), per_minute=st.integers(-1900, 1900))
+def test_sensors_of_1_5_and_15_minutes_say_the_same_of_one_line(level: int, per_minute: int):
+    """DOMAIN: metrics are over time, not per sample. Who gets another sensor must not get another mean or arrow."""
+    for spec in (SUGAR_5, SUGAR, HOUR):
+        one, five, fifteen = (of_a_line(spec, minutes, level, per_minute) for minutes in (1, 5, 15))
+        panes, half = spec.reach_us // MINUTE_US - 1, Fraction(spec.width_us, 2 * MINUTE_US)
+        assert one["mean"] == five["mean"] == fifteen["mean"] == float((level + per_minute * (panes - half)) / 1000)
+        assert one["slope"] == five["slope"]
+        assert one["arrow"] == five["arrow"]
+        assert one["theil_sen"] == five["theil_sen"]
+        assert fifteen["slope"] in {None, one["slope"]}
+        assert fifteen["arrow"] in {None, one["arrow"]}
+        assert one["slope"] == (None if spec is SUGAR_5 else per_minute / 1000)
+    assert one == five == fifteen, "an hour holds four readings of the slowest: all of it is known"
+
+
+def test_the_mean_of_glucose_weighs_time_and_guesses_across_no_gap():
+    """An hour of 100 and ten readings of 200 within ten minutes are no 150; what nobody measured counts for nothing."""
+    log = started("t1d-uom-5min")
+    log.readings(row("ann", 100, T0 + 5 * MINUTE_US), row("ann", 100, T0 + 10 * MINUTE_US))
+    log.readings(*(row("ann", 200, T0 + at * MINUTE_US) for at in range(30, 36)))
+    log.tick(T0 + 36 * MINUTE_US)
+    last = of(log.run(Processor(0, 1)), HOUR.code)[-1]
+    assert (last["count"], last["gap"]) == (8, 30 * 60)
+    assert last["mean"] == (5 * 100 + 5 * 200) / 10
+
+
+def test_a_single_reading_is_its_own_mean():
+    """There is no line; nothing else is known than that value."""
+    log = started()
+    log.readings(row("ann", 123, T0 + 3 * MINUTE_US))
+    log.tick(T0 + 6 * MINUTE_US)
+    assert of(log.run(Processor(0, 1)), HOUR.code)["mean"].tolist() == [123.0]
+
+
+def test_ten_minutes_of_heart_rate_have_a_median():
+    """It is what the rules look at, and what one artefact does not move."""
+    log = started("wrist")
+    beats = [60.0] * 301 + [90.0] * 299
+    log.readings(*(row("ann", beat, T0 + at * SECOND_US, metric="heart_rate") for at, beat in enumerate(beats, 1)))
+    log.tick(T0 + 10 * MINUTE_US + 2 * SECOND_US)
+    outputs = log.run(Processor(0, 1))
+    last = of(outputs, TEN_MINUTES.code)[-1]
+    assert (last["count"], last["median"], last["coverage"], last["gap"]) == (600, 60.0, 1.0, 1)
+    assert last["mean"] == (301 * 60 + 299 * 90) / 600
+    assert np.isnan(of(outputs, FIVE_MINUTES.code)["median"]).all()
+    assert np.isnan(of(outputs, TEN_SECONDS.code)["slope"]).all(), "ten seconds are no span for a slope"
+
+
+def test_the_median_of_an_even_number_is_the_mean_of_the_middle_two():
+    """As the rules' medians are, so that a chart never contradicts an alert."""
+    log = started("wrist")
+    log.readings(*(row("ann", 60 + at, T0 + at * SECOND_US, metric="heart_rate") for at in range(1, 5)))
+    log.tick(T0 + MINUTE_US + 2 * SECOND_US)
+    assert of(log.run(Processor(0, 1)), TEN_MINUTES.code)["median"].tolist() == [62.5]
 
 
 def test_windows_of_one_patient_and_instant_share_a_record():
@@ -63,9 +152,9 @@ def test_windows_of_one_patient_and_instant_share_a_record():
     log.readings(row("ann", 70, T0 + 5 * MINUTE_US - SECOND_US, metric="heart_rate"))
     log.tick(T0 + 5 * MINUTE_US + 2 * SECOND_US)
     outputs = [output for output in log.run(Processor(0, 1)) if output.topic == "vitals.windows"]
-    assert [len(output.value) for output in outputs] == [2 * 96]
+    assert [len(output.value) for output in outputs] == [7 * 112]
     rows = windows(outputs)
-    assert rows["window"].tolist() == [1, 2]
+    assert rows["window"].tolist() == [1, 2, 3, 4, 5, 6, 7]
     assert {(int(each["offset"]), int(each["ordinal"])) for each in rows} == {outputs[0].cause}
 
 
@@ -74,7 +163,7 @@ def test_late_readings_fill_windows_that_are_still_open():
     log = started()
     log.readings(row("ann", 100, T0 + 2 * MINUTE_US, flags=LATE))
     log.tick(T0 + 6 * MINUTE_US)
-    assert windows(log.run(Processor(0, 1)))["count"].tolist() == [1]
+    assert of(log.run(Processor(0, 1)), SUGAR.code)["count"].tolist() == [1]
 
 
 def test_warm_up_and_invalid_readings_are_in_no_window():
@@ -111,3 +200,23 @@ def test_ends_lie_on_whole_steps():
     """Two processors must close the same windows whenever they were started."""
     assert last_end(PULSE, T0 + 12 * SECOND_US) == T0 + 10 * SECOND_US
     assert last_end(SUGAR, T0 + SECOND_US) == T0 - 5 * MINUTE_US
+
+
+def test_every_window_fits_the_ring_with_all_that_it_looks_at():
+    """One that does not would never be computed."""
+    for spec in WINDOWS:
+        assert spec.reach_us + spec.step_us <= spec.metric.panes * spec.metric.pane_us
+    assert {spec.metric.name for spec in WINDOWS if spec.trend} == {"heart_rate", "glucose"}
+    assert len(WINDOW_BY_CODE) == len(WINDOWS)
+
+
+def test_records_of_the_layout_before_are_read():
+    """After an update the log still holds them; what they never said is unknown, not zero."""
+    old = np.zeros(2, WINDOW_1)
+    old["mean"], old["count"], old["window"] = [97.0, 98.0], 3, 2
+    rows, counts = decode([old.tobytes(), None, b"junk"])
+    assert counts == [2, 0, 0]
+    assert rows["mean"].tolist() == [97.0, 98.0]
+    assert rows["count"].tolist() == [3, 3]
+    assert np.isnan(rows["median"]).all()
+    assert np.isnan(rows["theil_sen"]).all()

@@ -7,7 +7,7 @@ import { hhmm } from "./times";
 const AT = 1_000_000_000;
 const vital = (value: number, at: number, state: Vital["state"] = "ok"): Vital => ({
   value, unit: "mg/dL", at, received_at: at, state, interval_us: 60_000_000, stale_after_us: 600_000_000,
-  arrow: null, slope: null, last_good: null, limits: null,
+  arrow: null, slope: null, last_good: null, limits: null, news2_pulse: null,
 });
 const low = make({ rule: "low", value: 60, limit: 70, value_at: AT, condition: "active" });
 

@@ -4,7 +4,7 @@ import { alert, NOW } from "./fixtures";
 import { hhmm, hhmmss, MINUTE, SECOND } from "./times";
 
 const at = (minutes: number): string => hhmm(NOW + minutes * MINUTE);
-const judged = { policy: 3, night: false, level: 2, limit: 54, window: null, heard_at: null, evaluated_at: null };
+const judged = { policy: 3, night: false, level: 2, limit: 54, window: null, heard_at: null, evaluated_at: null, slope: null, forecast: null };
 
 describe("why an alert is there", () => {
   test("names the readings of the run, the rule and the policy", () => {
@@ -12,6 +12,19 @@ describe("why an alert is there", () => {
     expect(evidenceWords(alert({ evidence }), "mg/dL"))
       .toBe(`below 54: 52 at ${at(-6)}, 49 at ${at(-1)}; rule low level 2, policy version 3`);
     expect(evidenceWords(alert({ evidence }), "mmol/L")).toContain(`below 3.0: 2.9 at ${at(-6)}, 2.7 at ${at(-1)}`);
+  });
+
+  test("of a fall tells its slope, of a forecast what it was", () => {
+    const readings = [[NOW - 11 * MINUTE, 148_000], [NOW - 6 * MINUTE, 132_000], [NOW - MINUTE, 116_000]] as [number, number][];
+    const seen = `148 at ${at(-11)}, 132 at ${at(-6)}, 116 at ${at(-1)}`;
+    const fall = { ...judged, level: 1, limit: 150, count: 3, readings, slope: -3.2 };
+    expect(evidenceWords(alert({ rule: "glucose_falling", evidence: fall }), "mg/dL"))
+      .toBe(`falling 3.2 mg/dL/min below 150: ${seen}; rule glucose falling, policy version 3`);
+    expect(evidenceWords(alert({ rule: "glucose_rising", evidence: { ...fall, slope: 3.2, limit: 100 } }), "mmol/L"))
+      .toMatch(/^rising 0\.18 mmol\/L\/min above 5\.5: 8\.2 at /);
+    const soon = { ...judged, level: 1, limit: 55, count: 4, readings, forecast: 53 };
+    expect(evidenceWords(alert({ rule: "low_soon", evidence: soon }), "mg/dL"))
+      .toBe(`forecast 53, below 55: ${seen}, and 1 before; rule low soon, policy version 3`);
   });
 
   test("says that the night's numbers held", () => {

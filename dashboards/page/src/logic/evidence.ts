@@ -1,12 +1,14 @@
 /** The evidence of an alert in words: by what it was judged, and the readings behind it. Times µs. */
 import type { Alert } from "./alerts";
 import { MINUTE, hhmm, hhmmss } from "./times";
-import { digits } from "./units";
+import { digits, slopeDigits } from "./units";
 import type { Unit } from "./words";
 
 type Evidence = NonNullable<Alert["evidence"]>;
 type Window = NonNullable<Evidence["window"]>;
 
+/** Rules of more than one level. */
+const LEVELLED: ReadonlySet<string> = new Set(["low", "high"]);
 /** Readings that a sentence names: the latest. */
 const NAMED_MAX = 6;
 
@@ -15,21 +17,31 @@ export function evidenceWords(alert: Alert, unit: Unit): string {
   const evidence = alert.evidence;
   if (!evidence) return "";
   const number = (value: number): string => digits(alert.metric, value, unit);
-  const level = evidence.limit !== null && evidence.window === null ? ` level ${evidence.level}` : "";
-  return `${seen(evidence, number)}; rule ${alert.rule.replaceAll("_", " ")}${level}, policy version ${evidence.policy}${evidence.night ? ", by night" : ""}`;
+  const level = LEVELLED.has(alert.rule) ? ` level ${evidence.level}` : "";
+  return `${seen(evidence, unit, number)}; rule ${alert.rule.replaceAll("_", " ")}${level}, policy version ${evidence.policy}${evidence.night ? ", by night" : ""}`;
 }
 
-function seen(evidence: Evidence, number: (value: number) => string): string {
+function seen(evidence: Evidence, unit: Unit, number: (value: number) => string): string {
   if (evidence.window !== null) return window(evidence, evidence.window, number);
+  if (typeof evidence.forecast === "number") return `forecast ${number(evidence.forecast)}, below ${number(evidence.limit ?? 0)}: ${readings(evidence, number)}`;
+  if (typeof evidence.slope === "number") return `${going(evidence.slope, unit)} ${number(evidence.limit ?? 0)}: ${readings(evidence, number)}`;
   return evidence.limit === null ? heard(evidence, number) : run(evidence, evidence.limit, number);
 }
 
 function run(evidence: Evidence, limit: number, number: (value: number) => string): string {
+  const side = (evidence.readings.at(-1)?.[1] ?? 0) < limit * 1000 ? "below" : "above";
+  return `${side} ${number(limit)}: ${readings(evidence, number)}`;
+}
+
+function readings(evidence: Evidence, number: (value: number) => string): string {
   const named = evidence.readings.slice(-NAMED_MAX);
-  const side = (named.at(-1)?.[1] ?? 0) < limit * 1000 ? "below" : "above";
-  const readings = named.map(([at, thousandths]) => `${number(thousandths / 1000)} at ${hhmm(at)}`).join(", ");
   const more = evidence.count - named.length;
-  return `${side} ${number(limit)}: ${readings}${more > 0 ? `, and ${more} before` : ""}`;
+  return named.map(([at, thousandths]) => `${number(thousandths / 1000)} at ${hhmm(at)}`).join(", ") + (more > 0 ? `, and ${more} before` : "");
+}
+
+/** ``falling 3.3 mg/dL/min below``: without the sign, which the word has. */
+function going(slope: number, unit: Unit): string {
+  return `${slope < 0 ? "falling" : "rising"} ${slopeDigits("glucose", slope, unit).slice(1)} ${unit}/min ${slope < 0 ? "below" : "above"}`;
 }
 
 function window(evidence: Evidence, found: Window, number: (value: number) => string): string {

@@ -84,6 +84,7 @@ export function vital(changed: Partial<Vital> = {}): Vital {
     slope: 0.2,
     last_good: null,
     limits: null,
+    news2_pulse: null,
     ...changed,
   };
 }

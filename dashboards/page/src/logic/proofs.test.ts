@@ -7,6 +7,7 @@ import { SECOND } from "./times";
 const beat = (at: number, age_ms: number | null, sites = [1], took_ms = 180): Heartbeat => ({
   type: "heartbeat", cursor: "c", at, state: "ok", age_ms: 0, where: [], clock_at: null,
   proofs: sites.map((site) => ({ site, proved_at: age_ms === null ? null : at - age_ms * 1000, age_ms, took_ms: age_ms === null ? null : took_ms })),
+  unwatched: [],
 });
 const said = (proofs: Proof[], now: number) => proofs.map((proof) => proofWords(proof, now));
 

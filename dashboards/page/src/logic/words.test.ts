@@ -90,6 +90,29 @@ test("an extreme that is over is told by the side it was on, not by the value th
   expect(why(alert({ ...extreme, value: 60, limit: 35, condition: "over" }), "mg/dL", NOW)).toContain("was below 35");
 });
 
+test("a rule of rest that cannot judge says what is missing: the heart rate is there", () => {
+  const rest = { rule: "heart_rate_rest", metric: "heart_rate", unit: "/min", level: 1, limit: 120, value: 126, condition: "unknown" as const };
+  const told = (reason: string) => why(alert({ ...rest, reason, value_at: NOW - 12 * MINUTE }), "mg/dL", NOW);
+  expect(told("moving")).toBe(`was 126 at ${at(-12)}, moving, not at rest for 12 min`);
+  expect(told("no activity data")).toBe(`was 126 at ${at(-12)}, no activity data for 12 min`);
+  expect(told("no data")).toBe(`was 126 at ${at(-12)}, no data for 12 min`);
+  expect(word(alert(rest))).toBe("HR AT REST");
+});
+
+test("a rule of two metrics says both values, the glucose in the station's unit", () => {
+  const both = { rule: "heart_rate_glucose", metric: "heart_rate", unit: "/min", level: 1, limit: 100, value: 112, reason: "glucose 72 mg/dL" };
+  expect(why(alert({ ...both, since: NOW - MINUTE }), "mg/dL", NOW)).toBe(`112, above 100 since ${at(-1)}, glucose 72 mg/dL`);
+  expect(why(alert({ ...both, since: NOW - MINUTE }), "mmol/L", NOW)).toBe(`112, above 100 since ${at(-1)}, glucose 4.0 mmol/L`);
+  expect(word(alert(both))).toBe("GLUCOSE FALLS");
+  expect(why(alert({ ...both, reason: "glucose LOW", since: NOW }), "mg/dL", NOW)).toContain(", glucose LOW");
+});
+
+test("what is above the usual says what is usual", () => {
+  const unusual = { rule: "heart_rate_usual", metric: "heart_rate", unit: "/min", level: 1, limit: 91.5, value: 104, reason: "usual 61.5 /min" };
+  expect(why(alert({ ...unusual, since: NOW }), "mg/dL", NOW)).toContain(", usual 61.5 /min");
+  expect(word(alert(unusual))).toBe("HR UNUSUAL");
+});
+
 test("a low that got worse was not below the worse limit from its begin, and is not said to have been", () => {
   const worse = { since: NOW - 9 * MINUTE, opened_at: NOW - 5 * MINUTE };
   expect(why(alert(worse), "mg/dL", NOW)).toBe(`48, below 54, low since ${at(-9)}`);

@@ -19,6 +19,11 @@ export function word(alert: Pick<Alert, "category" | "patient" | "rule" | "level
   }
   if (alert.metric === "heart_rate") {
     if (alert.rule.includes("extreme")) return "HR EXTREME";
+    if (alert.rule.includes("rest")) return "HR AT REST";
+    if (alert.rule.includes("usual")) return "HR UNUSUAL";
+    if (alert.rule.includes("glucose")) return "GLUCOSE FALLS";
+    // One part of the score, never the score: the word says so.
+    if (alert.rule.includes("news2")) return "NEWS2 PULSE";
     return alert.rule.includes("low") ? "HR LOW" : "HR HIGH";
   }
   return extraWord(alert.rule) || alert.rule.replaceAll("_", " ").toUpperCase();
@@ -63,7 +68,7 @@ export function why(alert: Alert, unit: Unit, now: number): string {
   const side = isBelow(alert) ? "below" : "above";
   if (alert.condition === "unknown") {
     if (alert.value_at === null) return `no data, since ${when(alert.at, now)}`;
-    return `was ${value} at ${when(alert.value_at, now)}, no data for ${span(now - alert.value_at)}`;
+    return `was ${value} at ${when(alert.value_at, now)}, ${unknownFor(alert.reason)} for ${span(now - alert.value_at)}`;
   }
   if (goingWords(alert.rule)) return whyGoing(alert, value, limit, now);
   if (alert.condition === "returning") return `${value}, back ${side === "below" ? "above" : "below"} ${limit}, not yet for long enough`;
@@ -73,7 +78,26 @@ export function why(alert: Alert, unit: Unit, now: number): string {
     const until = when(alert.at, now);
     return milder ? `over: was ${milder} from ${since} to ${until}, at times ${side} ${limit}` : `over: was ${side} ${limit} from ${since} to ${until}`;
   }
-  return milder ? `${value}, ${side} ${limit}, ${milder} since ${since}` : `${value}, ${side} ${limit} since ${since}${lasting}`;
+  const other = besideOf(alert.reason, (glucose) => `${digits("glucose", glucose, unit)} ${unit}`);
+  return milder ? `${value}, ${side} ${limit}, ${milder} since ${since}` : `${value}, ${side} ${limit} since ${since}${lasting}${other}`;
+}
+
+const BESIDE = /^glucose (?:(LOW|HIGH)|(\d+) mg\/dL)$/;
+const USUAL = /^usual [\d.]+ \/min$/;
+
+/** What a rule saw beside its value, from the reason that tells it: ``, glucose 72``, ``, usual 61.5 /min``; else empty. */
+export function besideOf(reason: string, value: (glucose: number) => string): string {
+  if (USUAL.test(reason)) return `, ${reason}`;
+  const found = BESIDE.exec(reason);
+  return found === null ? "" : `, glucose ${found[1] ?? value(Number(found[2]))}`;
+}
+
+const MISSING: ReadonlySet<string> = new Set(["no activity data", "no glucose data", "no usual rate"]);
+
+/** What is missing while a value is there and a rule cannot judge it; of all else, data (RULES, *Heart rate at rest*). */
+function unknownFor(reason: string): string {
+  if (reason === "moving") return "moving, not at rest";
+  return MISSING.has(reason) ? reason : "no data";
 }
 
 const AT_ONCE = 90 * SECOND;

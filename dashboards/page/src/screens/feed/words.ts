@@ -1,6 +1,6 @@
 /** What happened, in words. The clock is an argument: `time` turns µs UTC into what a person reads. */
 import { goingWords } from "../../logic/going";
-import { isolated } from "../../logic/words";
+import { besideOf, isolated } from "../../logic/words";
 import type { Entry, Kind } from "./entries";
 
 export type Time = (at: number) => string;
@@ -12,6 +12,10 @@ const RULES: Record<string, string> = {
   heart_rate_high: "High heart rate",
   heart_rate_low: "Low heart rate",
   heart_rate_extreme: "Extreme heart rate",
+  heart_rate_rest: "High heart rate at rest",
+  heart_rate_news2: "NEWS2 pulse sub-score",
+  heart_rate_usual: "Heart rate above the usual",
+  heart_rate_glucose: "Falling glucose with a fast heart",
   low_sustained: "Low glucose for long",
   high_sustained: "High glucose for long",
   glucose_falling: "Glucose falls fast",
@@ -111,7 +115,8 @@ function valueWords(entry: Entry, time: Time, value: Value): string {
     number = `${number} at ${time(entry.value_at)}`;
   }
   if (entry.limit === null) return number;
-  return `${number}, ${sideWords(entry)} ${value(entry.limit, entry.metric)}`;
+  const other = besideOf(entry.reason, (glucose) => value(glucose, "glucose"));
+  return `${number}, ${sideWords(entry)} ${value(entry.limit, entry.metric)}${other}`;
 }
 
 function sideWords(entry: Entry): string {

@@ -1,7 +1,7 @@
 /** Devices, limits in force, and the patient's time out of service. */
 import { useSignal } from "@preact/signals";
 import type { Service } from "../../logic/alerts";
-import { left, when } from "../../logic/times";
+import { left, span, when } from "../../logic/times";
 import { inService, outOfService, told } from "../../state/actions";
 import { now } from "../../state/clock";
 import { outOfService as services } from "../../state/feed";
@@ -9,7 +9,7 @@ import { glucoseUnit } from "../../state/prefs";
 import { session } from "../../state/session";
 import type { Tile } from "../../logic/live";
 import { ruleWords } from "../feed/words";
-import type { DeviceOf, PatientModel } from "./model";
+import type { DeviceOf, PatientModel, StepsOf } from "./model";
 import { partOf, watches, type Policy, type Watch } from "./rules";
 import { METRICS, type Metric } from "./series";
 import { shownIn } from "./units";
@@ -49,11 +49,19 @@ function Device({ device, tile }: { device: DeviceOf; tile: Tile | null }) {
   );
 }
 
+/** What is known of somebody's activity: rules that ask for rest say nothing without it. */
+function stepsWords(steps: StepsOf | null, counted: boolean, at: number): string {
+  if (!counted) return "Steps are not counted: nobody knows whether this patient rests.";
+  if (steps === null || steps.value === null || steps.at === null) return "Steps: none known yet.";
+  return `Steps: ${Math.round(steps.value)} a minute, ${span(Math.max(0, at - steps.at))} ago.`;
+}
+
 export function InForce({ model, tile }: { model: PatientModel; tile: Tile | null }) {
   const policy = model.record.value?.policy ?? null;
   const night = policy?.night ?? null;
   const isNight = night !== null && (model.record.value?.night ?? false);
   const held = partOf(policy, isNight);
+  const counted = countsSteps(model);
   return (
     <section aria-labelledby="limits-title">
       <h3 id="limits-title">Limits in force</h3>
@@ -73,7 +81,7 @@ export function InForce({ model, tile }: { model: PatientModel; tile: Tile | nul
           </div>
         );
       })}
-      <p class="quiet">No arrhythmia detection. No rest gate: activity is not known.</p>
+      <p class="quiet">No arrhythmia detection. {stepsWords(model.record.value?.latest?.steps ?? null, counted, now.value)}</p>
     </section>
   );
 }
@@ -81,7 +89,13 @@ export function InForce({ model, tile }: { model: PatientModel; tile: Tile | nul
 function watched(model: PatientModel, tile: Tile | null, policy: Policy | null, metric: Metric): Watch[] {
   const interval = tile?.vitals[metric]?.interval_us ?? model.series[metric].value?.interval_us ?? null;
   const shown = shownIn(metric, glucoseUnit.value);
-  return watches(policy, metric, interval, (value) => shown.number(value), ruleWords);
+  return watches(policy, metric, interval, (value) => shown.number(value), ruleWords, countsSteps(model));
+}
+
+/** Whether a device worn now counts steps. */
+function countsSteps(model: PatientModel): boolean {
+  const devices = model.record.value?.devices ?? [];
+  return devices.some((device) => device.until == null && (device.metrics ?? []).includes("steps"));
 }
 
 function same(one: Watch, other: Watch): boolean {
@@ -95,7 +109,7 @@ function Watches({ list }: { list: readonly Watch[] }) {
         <li key={watch.name + watch.words} class={watch.applies ? "" : "watch-off"}>
           <b>{watch.name}</b> <span class="quiet">{watch.priority}</span><br />
           {watch.words}
-          {!watch.applies && <><br /><strong>This rule does not apply at this device's interval.</strong></>}
+          {!watch.applies && <><br /><strong>{watch.hindrance}</strong></>}
         </li>
       ))}
     </ul>

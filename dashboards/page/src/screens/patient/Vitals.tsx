@@ -31,6 +31,9 @@ function Value({ metric, vital }: { metric: Metric; vital: Vital | null }) {
       <dd>
         <span class="pt-vital-number">{told.text}</span> <span class="pt-vital-unit">{shown.unit}</span>
         {vital !== null && <Trend metric={metric} vital={vital} />}
+        {typeof vital?.news2_pulse === "number" && !told.stale && (
+          <span class="pt-vital-age">NEWS2 pulse sub-score {vital.news2_pulse} (10 min)</span>
+        )}
         <span class="pt-vital-age">{vital === null ? "no device for this" : ageWords(vital, told.stale, shown.number)}</span>
       </dd>
     </div>

@@ -4,7 +4,7 @@ import { EVERYTHING, joined, passes, toEntry, type AlertFields } from "../feed/e
 import { changeWords, ruleWords } from "../feed/words";
 import { marksOf } from "./marks";
 import { aroundCrossing, heldWords, nearest, newest, rowsOf, summaryWords } from "./readings";
-import { levelWords, partOf, silentUs, watches, whyWords, type Policy } from "./rules";
+import { levelWords, partOf, silentUs, watches, whyWords, windowWords, type Policy } from "./rules";
 import { emptySeries, fromSpark, type Metric } from "./series";
 import { alertSpans, rows, within } from "./spans";
 
@@ -165,6 +165,31 @@ describe("why", () => {
     const [slow] = watches(POLICY, "heart_rate", MINUTE, number, ruleWords);
     const [fast] = watches(POLICY, "heart_rate", 5 * SECOND, number, ruleWords);
     expect([slow?.applies, fast?.applies]).toEqual([false, true]);
+  });
+
+  test("says that a rule of rest needs somebody who counts steps", () => {
+    const rest = { name: "heart_rate_rest", metric: "heart_rate", width_us: 10 * MINUTE, on_above: 120, priority: "low", rest_at_most: 0 };
+    const policy = { ...POLICY, windows: [rest] };
+    const [without] = watches(policy, "heart_rate", SECOND, number, ruleWords);
+    const [counted] = watches(policy, "heart_rate", SECOND, number, ruleWords, true);
+    expect(without?.hindrance).toBe("This rule does not apply: no device worn now counts steps.");
+    expect([counted?.name, counted?.words, counted?.applies]).toEqual([
+      "High heart rate at rest", "median of 10 min is above 120, and no step in that time", true,
+    ]);
+    expect(windowWords({ ...rest, rest_at_most: null, glucose_below: 80 }, number)).toBe(
+      "median of 10 min is above 120 while glucose falls below 80 mg/dL",
+    );
+    const usual = { above: 30, zone: "Europe/Berlin", begins: "02:00", ends: "07:00" };
+    expect(windowWords({ ...rest, on_above: null, usual }, number)).toBe(
+      "median of 10 min is more than 30 above the usual: the median of the nights (02:00 to 07:00, Europe/Berlin) of 14 days, and no step in that time",
+    );
+    const news2 = { ...rest, name: "heart_rate_news2", rest_at_most: null, on_above: 110, on_at_most: 40, successive: 180 };
+    expect(windowWords(news2, number)).toBe("NEWS2 pulse sub-score of the median of 10 min is at least 2 for 30 min");
+    expect(windowWords({ ...news2, on_above: 130, successive: 1 }, number)).toBe("NEWS2 pulse sub-score of the median of 10 min is 3");
+    expect(windowWords({ ...rest, rest_at_most: null, artefact_hold_us: 30 * SECOND }, number)).toBe(
+      "median of 10 min is above 120; held for 30 s at most while most of it is artefact",
+    );
+    expect(windowWords({ ...rest, rest_at_most: 5 }, number)).toBe("median of 10 min is above 120, and at most 5 steps a minute in that time");
   });
 
   test("shows the readings around the crossing", () => {

@@ -36,6 +36,13 @@ export interface PatientRecord {
   readonly policy?: Policy | null;
   /** The night of the policy is in force. */
   readonly night?: boolean;
+  readonly latest?: { readonly steps?: StepsOf | null };
+}
+
+/** The newest count of steps, per minute, at most a minute old when it was asked for. */
+export interface StepsOf {
+  readonly value: number | null;
+  readonly at: number | null;
 }
 
 export interface AlertsAnswer {

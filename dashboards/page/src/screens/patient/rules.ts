@@ -22,6 +22,13 @@ export interface ThresholdRule {
   readonly levels: readonly Level[];
 }
 
+export interface UsualRate {
+  readonly above: number;
+  readonly zone: string;
+  readonly begins: string;
+  readonly ends: string;
+}
+
 export interface WindowRule {
   readonly name: string;
   readonly metric: string;
@@ -30,6 +37,14 @@ export interface WindowRule {
   readonly on_below?: number | null;
   readonly on_at_most?: number | null;
   readonly successive?: number;
+  /** Steps per minute up to which the rule judges; null asks for no rest. */
+  readonly rest_at_most?: number | null;
+  /** In place of limits: how far above what is usual at night. */
+  readonly usual?: UsualRate | null;
+  /** The glucose, mg/dL, that must be below and falling, too. */
+  readonly glucose_below?: number | null;
+  /** How long artefact may hold an opening; 0 not at all. */
+  readonly artefact_hold_us?: number;
   readonly priority: string;
 }
 
@@ -87,8 +102,10 @@ export interface Watch {
   readonly name: string;
   readonly words: string;
   readonly priority: string;
-  /** False where the device's interval is too long for the rule's window. */
+  /** False where the device's interval is too long for the rule's window, or nothing counts the steps it asks for. */
   readonly applies: boolean;
+  /** Why it does not, empty where it does. */
+  readonly hindrance: string;
 }
 
 export function durationWords(us: number): string {
@@ -117,8 +134,35 @@ export function windowWords(rule: WindowRule, number: Number_): string {
     rule.on_below == null ? "" : `below ${number(rule.on_below, rule.metric)}`,
     rule.on_at_most == null ? "" : `at or below ${number(rule.on_at_most, rule.metric)}`,
   ].filter((side) => side !== "").join(" or ");
+  if (rule.name === "heart_rate_news2") return news2Words(rule);
+  if (rule.usual != null) return usualWords(rule, rule.usual);
   const times = (rule.successive ?? 1) > 1 ? `, ${rule.successive} times in a row (every 10 s)` : "";
-  return `median of ${durationWords(rule.width_us)} is ${sides}${times}`;
+  return `median of ${durationWords(rule.width_us)} is ${sides}${times}${besideWords(rule, number)}${restWords(rule)}${heldWords(rule)}`;
+}
+
+function usualWords(rule: WindowRule, usual: UsualRate): string {
+  return `median of ${durationWords(rule.width_us)} is more than ${usual.above} above the usual: the median of the nights `
+    + `(${usual.begins} to ${usual.ends}, ${usual.zone}) of 14 days${restWords(rule)}${heldWords(rule)}`;
+}
+
+function besideWords(rule: WindowRule, number: Number_): string {
+  return rule.glucose_below == null ? "" : ` while glucose falls below ${number(rule.glucose_below, "glucose")} mg/dL`;
+}
+
+function restWords(rule: WindowRule): string {
+  if (rule.rest_at_most == null) return "";
+  return rule.rest_at_most === 0 ? ", and no step in that time" : `, and at most ${rule.rest_at_most} steps a minute in that time`;
+}
+
+/** The rule on one part of NEWS2, by its name: never a total (RULES, *NEWS2 pulse sub-score*). */
+function news2Words(rule: WindowRule): string {
+  const score = (rule.on_above ?? 0) >= 130 ? "3" : "at least 2";
+  const lasting = (rule.successive ?? 1) > 1 ? ` for ${durationWords((rule.successive ?? 1) * 10 * SECOND)}` : "";
+  return `NEWS2 pulse sub-score of the median of ${durationWords(rule.width_us)} is ${score}${lasting}${restWords(rule)}${heldWords(rule)}`;
+}
+
+function heldWords(rule: WindowRule): string {
+  return rule.artefact_hold_us ? `; held for ${durationWords(rule.artefact_hold_us)} at most while most of it is artefact` : "";
 }
 
 function glucoseRules(policy: Rules | null): readonly GlucoseRule[] {
@@ -169,22 +213,28 @@ function signalWords(metric: Metric, mediumAfter: number | null, interval: numbe
   return `no usable reading for ${durationWords(silentUs(metric, interval))}${later}`;
 }
 
-/** Every rule in force for a metric, and whether it applies at the device's interval (µs; null: not known). */
+/** Why a window rule says nothing of somebody: the device's interval (µs; null: not known), or no count of steps. */
+function hindranceWords(rule: WindowRule, interval: number | null, counted: boolean): string {
+  if (interval !== null && rule.width_us < 2 * interval) return "This rule does not apply at this device's interval.";
+  return rule.rest_at_most != null && !counted ? "This rule does not apply: no device worn now counts steps." : "";
+}
+
+/** Every rule in force for a metric, and whether it applies at the device's interval; whether steps are ``counted``. */
 export function watches(policy: Policy | null, metric: Metric, interval: number | null, number: Number_,
-                        name: (rule: string, level: number, metric: string | null) => string): Watch[] {
+                        name: (rule: string, level: number, metric: string | null) => string, counted = false): Watch[] {
   const thresholds = (policy?.thresholds ?? []).filter((rule) => rule.metric === metric).flatMap((rule) =>
     rule.levels.map((level) => ({
-      name: name(rule.name, level.number, metric), words: levelWords(rule, level, number), priority: level.priority, applies: true,
+      name: name(rule.name, level.number, metric), words: levelWords(rule, level, number), priority: level.priority, applies: true, hindrance: "",
     })));
-  const windows = (policy?.windows ?? []).filter((rule) => rule.metric === metric).map((rule) => ({
-    name: name(rule.name, 1, metric), words: windowWords(rule, number), priority: rule.priority,
-    applies: interval === null || rule.width_us >= 2 * interval,
-  }));
+  const windows = (policy?.windows ?? []).filter((rule) => rule.metric === metric).map((rule) => {
+    const hindrance = hindranceWords(rule, interval, counted);
+    return { name: name(rule.name, 1, metric), words: windowWords(rule, number), priority: rule.priority, applies: hindrance === "", hindrance };
+  });
   const signals = (policy?.signals ?? []).filter((rule) => rule.metric === metric).map((rule) => ({
-    name: name("signal", 1, metric), words: signalWords(metric, rule.medium_after_us ?? null, interval), priority: "low", applies: true,
+    name: name("signal", 1, metric), words: signalWords(metric, rule.medium_after_us ?? null, interval), priority: "low", applies: true, hindrance: "",
   }));
   const judged = glucoseRules(policy).filter((rule) => rule.metric === metric).map((rule) => ({
-    name: name(rule.name, 1, metric), words: glucoseWords(rule, number), priority: rule.priority, applies: true,
+    name: name(rule.name, 1, metric), words: glucoseWords(rule, number), priority: rule.priority, applies: true, hindrance: "",
   }));
   return [...thresholds, ...windows, ...judged, ...signals];
 }

@@ -1,0 +1,94 @@
+"""Openings that artefact holds back, and until when (RULES, *Artefact hold*); of one metric, few at any time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from stream.series import NEVER, Bools, Ints, Slots, Table
+from stream.verdicts import Shown
+from vitals.windows import EVALUATE_AFTER_US
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from vitals.codecs.state import State
+    from vitals.policies import WindowRule
+
+
+class Held(NamedTuple):
+    """An opening: since which T it is held, until which it may be (µs), and what it would show."""
+
+    since: int
+    until: int
+    shown: Shown
+
+
+class Holds(Table):
+    """Everything that is held, by slot and column of its rule."""
+
+    def __init__(self) -> None:
+        self.any: Bools = np.zeros(self.capacity, np.bool_)
+        """Whether a slot has something that is held."""
+        self.held: dict[tuple[int, int], Held] = {}
+
+    def put_off(self, slot: int, column: int, shown: Shown, *, hold_us: int, suspect: bool) -> bool:
+        """At a T at which a rule would open so: whether it does not yet, as it may for ``hold_us`` at most."""
+        before = self.held.get((slot, column))
+        since = shown.opened_at if before is None else before.since
+        if not suspect or shown.opened_at - since >= hold_us:
+            self.drop(slot, column)
+            return False
+        self.held[slot, column] = Held(since, since + hold_us, shown)
+        self.any[slot] = True
+        return True
+
+    def drop(self, slot: int, column: int | None = None) -> None:
+        """What is held of one rule (None: of all) is held no longer, and opens nothing."""
+        if not self.any[slot]:
+            return
+        mine = [place for place in self.held if place[0] == slot]
+        gone = [place for place in mine if column in {None, place[1]}]
+        for place in gone:
+            del self.held[place]
+        self.any[slot] = len(gone) < len(mine)
+
+    def due_at(self, slots: Slots) -> Ints:
+        """When the first of each slot opens by the clock, NEVER where nothing is held; shape of ``slots``."""
+        if not self.held:
+            return np.full(len(slots), NEVER)
+        due = np.full(self.capacity, NEVER)
+        for (slot, _), held in self.held.items():
+            due[slot] = min(due[slot], held.until + EVALUATE_AFTER_US)
+        return due[slots]
+
+    def take(self, slot: int, clock: int) -> list[tuple[int, Held]]:
+        """What is due of a slot at ``clock`` (µs), by column; it is held no longer."""
+        due = [
+            (column, held)
+            for (mine, column), held in sorted(self.held.items())
+            if mine == slot and held.until + EVALUATE_AFTER_US <= clock
+        ]
+        for column, _ in due:
+            self.drop(slot, column)
+        return due
+
+    # ---- snapshots
+
+    def state(self, order: Slots, numbers: Mapping[Any, int]) -> State:
+        """What is held of these slots, by their new numbers; rules by theirs."""
+        places = self.any[order].nonzero()[0].tolist()
+        number_of = {int(order[number]): number for number in places}
+        found = [
+            (number_of[slot], column, held.since, held.until, numbers[held.shown.rule], *held.shown[1:])
+            for (slot, column), held in sorted(self.held.items())
+            if slot in number_of
+        ]
+        return {"held": sorted(found)}
+
+    def restore(self, state: State, kinds: Sequence[WindowRule]) -> None:
+        """Take a snapshot; there is room for its slots."""
+        for slot, column, since, until, number, *shown in state["held"]:
+            self.held[slot, column] = Held(since, until, Shown(kinds[number - 1], *shown))
+            self.any[slot] = True

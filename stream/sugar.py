@@ -1,0 +1,60 @@
+"""The glucose beside a heart rate, for rules that ask for both (RULES, *Falling glucose with a fast heart*)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from stream.series import LONG_AGO
+from stream.verdicts import NEITHER, OFF, ON
+from vitals.policies import GLUCOSE_MARGIN
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from stream.panes import Ring
+    from stream.series import Bools, Series, Slots
+
+
+class Sugar:
+    """The last deciding reading of the glucose series, and what the ring knows before it."""
+
+    def __init__(self, series: Series, ring: Ring) -> None:
+        self.series, self.ring = series, ring
+
+    def known(self, slots: Slots, at: int) -> Bools:
+        """Whether there is one that is not older than its gap at T = ``at`` (µs); shape of ``slots``."""
+        last = self.series.dec_e[slots]
+        recent = at <= last + self.series.gap[slots]
+        return np.asarray(self.series.bound[slots] & (last > LONG_AGO) & recent)
+
+    def says(self, below: float, says: NDArray[np.int8], slots: Slots, opened: Bools) -> NDArray[np.int8]:
+        """What a rule says by both, where the median alone ``says`` so; what is ``opened`` need not fall; all (n,)."""
+        value = self.series.dec_value[slots]
+        on = (says == ON) & (value < below)
+        for row in (on & ~opened).nonzero()[0].tolist():
+            on[row] = self.falls(int(slots[row]))
+        off = (says == OFF) | (value >= below + GLUCOSE_MARGIN)
+        return np.where(on, ON, np.where(off, OFF, NEITHER)).astype(np.int8)
+
+    def falls(self, slot: int) -> bool:
+        """Whether the last deciding reading is lower than the usable one before it, at most a gap earlier."""
+        pane, at, gap = self.ring.pane_us, int(self.series.dec_e[slot]), int(self.series.gap[slot])
+        count = min(self.ring.size, -(-gap // pane) + 2)
+        numbers = int(self.ring.head[slot]) - np.arange(self.ring.size)
+        numbers = numbers[numbers > -(-at // pane) - count]
+        cells = numbers % self.ring.size
+        whole = self.ring.whole[slot, cells].astype(np.int64) - 1
+        events = numbers * pane - self.ring.before_end[slot, cells]
+        before = ((whole >= 0) & (events < at)).nonzero()[0]
+        if not before.size:
+            return False
+        newest = int(before[0])
+        return bool(at - int(events[newest]) <= gap and whole[newest] > self.series.dec_value[slot])
+
+    def words(self, slot: int) -> str:
+        """The reading for a person."""
+        if self.series.dec_censored[slot]:
+            return f"glucose {('', 'LOW', 'HIGH')[int(self.series.dec_censored[slot])]}"
+        return f"glucose {self.series.dec_value[slot]:g} mg/dL"
