@@ -15,6 +15,7 @@ from stream.sink_service import Sink
 from stream.sink_settings import SinkSettings
 from stream.sink_work import Partition, Tally, Work
 from stream.store import Store
+from stream.store_windows import Done
 from tests.logs import T0, Log, worn
 from vitals.metrics import MINUTE_US
 from vitals.steps import Records
@@ -56,6 +57,9 @@ class Overtaken:
     async def write(self, work: Work, *_: Any) -> dict[Partition, Tally] | None:
         self.works.append(work)
         return None if len(self.works) == 1 else {}
+
+    async def recompute(self) -> Done:
+        return Done(windows=None, left=0)
 
 
 async def test_a_policy_that_is_read_again_holds_from_the_same_time():

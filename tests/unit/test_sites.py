@@ -13,6 +13,7 @@ from vitals.journal import Episode, Mark, decode
 from vitals.metrics import MINUTE_US, SECOND_US
 from vitals.steps import Output
 from vitals.topics import MARK_KEY
+from vitals.windows import WINDOWS
 
 CGM = "t1d-uom-5min"
 
@@ -295,7 +296,8 @@ def test_a_clock_that_has_not_begun_has_nothing_to_catch_up() -> None:
     assert (site.closed, site.evaluated) == ({}, LONG_AGO)
     site.clock = T0 + 12 * SECOND_US
     site.catch_up()
-    assert (site.closed, site.evaluated) == ({1: T0 + 10 * SECOND_US, 2: T0}, T0 + 10 * SECOND_US)
+    last = {spec.code: T0 + (10 * SECOND_US if spec.step_us == 10 * SECOND_US else 0) for spec in WINDOWS}
+    assert (site.closed, site.evaluated) == (last, T0 + 10 * SECOND_US)
 
 
 def test_restored_sites_go_on_as_before_and_look_at_all_deadlines_once() -> None:
