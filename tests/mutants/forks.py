@@ -33,6 +33,7 @@ UNITS = {
     "panes": ["panes", "evidence"],
     "poll": ["poll"],
     "rows": ["rows"],
+    "rules": ["rules", "machines"],
     "series": ["slots"],
     "signal": ["signals", "signal"],
     "sites": ["sites"],
