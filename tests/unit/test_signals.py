@@ -61,7 +61,7 @@ def signals(metric: Metric = HEART_RATE, kind: str = "wrist", policy: Policy = D
 def test_what_a_row_that_does_not_decide_says(flags: int, invalid: Invalid, word: int) -> None:
     """A band that came off before a broken sensor before a wrong clock: that is the order of who can help."""
     found = words(np.array([flags | (invalid << INVALID_SHIFT), 0], np.uint16))
-    assert (found.tolist(), found.dtype) == ([word, OLD], np.int8)
+    assert (found.tolist(), found.dtype) == ([word, OLD], np.dtype(np.int8))
 
 
 def test_a_policy_without_a_rule_for_the_metric_expects_nothing() -> None:

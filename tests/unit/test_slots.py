@@ -43,8 +43,8 @@ class Two(Table):
 def test_a_new_row_holds_what_its_column_says() -> None:
     """A series that has never been heard of was last heard long ago, not in 1970."""
     made = Two()
-    assert (made.since.tolist(), made.since.dtype) == ([LONG_AGO] * CAPACITY, np.int64)
-    assert (made.pair.tolist(), made.pair.dtype) == ([[0.0, 0.0]] * CAPACITY, np.float64)
+    assert (made.since.tolist(), made.since.dtype) == ([LONG_AGO] * CAPACITY, np.dtype(np.int64))
+    assert (made.pair.tolist(), made.pair.dtype) == ([[0.0, 0.0]] * CAPACITY, np.dtype(np.float64))
 
 
 def test_a_table_grows_with_what_is_there() -> None:
