@@ -54,7 +54,7 @@ def steady(filled: Bools, pane_us: int, intervals: Ints, span_min_us: int) -> Bo
     panes = np.arange(width)
     newest = np.maximum.accumulate(np.where(filled, panes, -1), axis=1)
     step = np.where(filled[:, 1:] & (newest[:, :-1] >= 0), panes[1:] - newest[:, :-1], 0)
-    widest = step.max(axis=1, initial=0) * pane_us
+    widest = step.max(axis=1) * pane_us
     span = step.sum(axis=1) * pane_us
     return np.asarray((span >= span_min_us) & (widest * 10 <= np.maximum(intervals, pane_us) * 22))
 
@@ -64,6 +64,6 @@ def arrows(slopes_per_minute: Floats, schemes: NDArray[np.int8]) -> NDArray[np.i
     rate = np.abs(slopes_per_minute)
     steps = ARROW_STEPS[schemes]
     with np.errstate(invalid="ignore"):
-        size = (rate >= steps[:, 0]).astype(np.int8) + (rate >= steps[:, 1]) + (rate > steps[:, 2])
-        signed = size * np.sign(slopes_per_minute)
-    return np.where(np.isnan(slopes_per_minute), ARROW_UNKNOWN, np.nan_to_num(signed)).astype(np.int8)
+        size = np.sum([rate >= steps[:, 0], rate >= steps[:, 1], rate > steps[:, 2]], axis=0)
+    known = ~np.isnan(slopes_per_minute)
+    return np.where(known, np.copysign(size, slopes_per_minute), ARROW_UNKNOWN).astype(np.int8)
