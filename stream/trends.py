@@ -47,10 +47,8 @@ def steady(filled: Bools, pane_us: int, intervals: Ints, span_min_us: int) -> Bo
     width = filled.shape[1]
     first, last = filled.argmax(axis=1), width - 1 - filled[:, ::-1].argmax(axis=1)
     whole = filled.sum(axis=1) == last - first + 1
-    if whole.all():  # no gap in any: then the widest step is one pane
-        span = (last - first) * pane_us
-        widest = np.where(span > 0, pane_us, 0)
-        return np.asarray((span >= span_min_us) & (widest * 10 <= np.maximum(intervals, pane_us) * 22))
+    if whole.all():  # no gap in any: a step of one pane is none
+        return np.asarray((last - first) * pane_us >= span_min_us)
     panes = np.arange(width)
     newest = np.maximum.accumulate(np.where(filled, panes, -1), axis=1)
     step = np.where(filled[:, 1:] & (newest[:, :-1] >= 0), panes[1:] - newest[:, :-1], 0)

@@ -10,6 +10,7 @@ import pytest
 from stream.panes import Ring
 from stream.rules import ACTIVE, CONDITIONS, OVER, RETURNING, UNKNOWN, Change, Deciding, Machines
 from tests import oracle_series as plain
+from tests.columns import BYTE, FLOAT, LONG, WORD, columns
 from tests.logs import T0, worn
 from vitals.codecs.state import decode, encode
 from vitals.metrics import GLUCOSE, MINUTE_US
@@ -305,3 +306,13 @@ def test_restored_machines_go_on_by_their_new_numbers():
     assert again.rank(2) == 3
     again.set_policy(5, policy(HIGH, LOW), "glucose")
     assert again.kinds == [LASTING, HIGH, LOW]
+
+
+def test_the_columns_of_machines_have_the_types_that_snapshots_hold():
+    """A snapshot is read column by column: with another type, all that are kept could not be read any more."""
+    none = FLOAT._replace(new=-np.inf)
+    expected = dict.fromkeys(("limit", "quick_limit"), none._replace(row=(2, 2))) | {"outer": none._replace(row=(2,))}
+    expected |= dict.fromkeys(("on_span", "quick_span", "slow_span"), LONG._replace(row=(2, 2)))
+    expected |= dict.fromkeys(("opened_at", "since"), LONG._replace(row=(2,)))
+    expected |= dict.fromkeys(("level", "condition"), BYTE._replace(row=(2,))) | {"kind": WORD._replace(row=(2,))}
+    assert columns(Machines()) == expected

@@ -19,6 +19,7 @@ from stream.signal import (
     Signals,
     words,
 )
+from tests.columns import BOOL, BYTE, LONG, columns
 from tests.logs import T0, worn
 from vitals.metrics import GLUCOSE, HEART_RATE, MINUTE_US, SECOND_US, Metric
 from vitals.policies import DEFAULT, Policy, SignalRule
@@ -218,3 +219,13 @@ def test_one_reading_ends_the_silence_of_a_slow_device() -> None:
     assert made.recovered(ONE).tolist() == [False]
     over, begins = made.heard(ONE, np.array([T0 + 21 * MINUTE_US]))
     assert (over.tolist(), begins.tolist()) == ([True], [True])
+
+
+def test_the_columns_of_signals_have_the_types_that_snapshots_hold() -> None:
+    """A snapshot is read column by column: with another type, all that are kept could not be read any more."""
+    made = Signals(Series(HEART_RATE), Medians(Series(HEART_RATE), Ring(HEART_RATE, timed=False)))
+    long_ago = LONG._replace(new=LONG_AGO)
+    expected = dict.fromkeys(("medium_after", "recover_span", "opened_at", "since"), LONG)
+    expected |= dict.fromkeys(("run_last", "run_start", "heard_at"), long_ago)
+    expected |= dict.fromkeys(("level", "why", "told"), BYTE) | dict.fromkeys(("rule", "few"), BOOL)
+    assert columns(made) == expected
