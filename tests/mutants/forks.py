@@ -35,7 +35,7 @@ UNITS = {
     "rows": ["rows"],
     "rules": ["rules", "machines"],
     "series": ["slots"],
-    "signal": ["signals", "signal"],
+    "signal": ["signals"],
     "sites": ["sites"],
     "trends": ["trends"],
     "turns": ["turns"],
