@@ -4,11 +4,11 @@
     python -m compose.drills.engine --seconds 120 --seed 2
 
 2,000 patients on 12 partitions with everything that devices do wrong (`compose.drills.unruly`), while processors get
-``kill -9``, alone and together, SIGSTOP for 30 s, SIGSTOP for longer than the group waits (so that another has the
-partitions when the first one wakes and goes on writing), and rolling restarts. Then all of ``vitals.readings`` is read
-back from Kafka, and the oracle of the tests, which imports nothing of the stream engine, says what windows, episodes
-and alerts must stand in topics, database and feed: none may be missing, none there twice. Repeats in the topics are
-counted apart. Prints a JSON verdict; exit code 0 when it passed.
+``kill -9``, alone and together, SIGSTOP for 30 s, SIGSTOP for longer than the group waits (so that others have the
+partitions when the first one wakes), and rolling restarts. Then all of ``vitals.readings`` is read back from Kafka, and
+the oracle of the tests, which imports nothing of the stream engine, says what windows, episodes and alerts must stand
+in topics, database and feed: none may be missing, none there twice. Repeats in the topics are counted apart. Prints a
+JSON verdict; exit code 0 when it passed.
 """
 
 from __future__ import annotations
