@@ -212,10 +212,8 @@ class _Screen:
         room = max(1, self._console.height - 6)
         for alert in self._list.around(room):
             table.add_row(*self._row(alert), style=STYLE[alert.priority] if _calls(alert) else "dim")
-        chosen = self._list.chosen
-        reasons = Text(
-            "" if chosen is None else why(chosen, self._zone), style="dim", no_wrap=True, overflow="ellipsis"
-        )
+        reasons = Text(behind(self._list.chosen, self._client.view.heartbeat, self._zone), "dim", overflow="ellipsis")
+        reasons.no_wrap = True
         return Group(head, table, reasons, Text(self._answer, style="bold"), Text(KEYS, style="dim"))
 
     def _row(self, alert: Alert) -> list[str]:
@@ -229,6 +227,14 @@ class _Screen:
             lines.response(alert, self._zone),
             lines.unwatched(alert, self._client.view.heartbeat) or alert.reason,
         ]
+
+
+def behind(alert: Alert | None, heartbeat: Heartbeat | None, zone: tzinfo) -> str:
+    """What is behind the chosen alert, in a line: its evidence, or who lies at the silent site."""
+    if alert is None:
+        return ""
+    who = lines.named(heartbeat, alert)
+    return f"not watched: {', '.join(who)}" if who else why(alert, zone)
 
 
 def _calls(alert: Alert) -> bool:

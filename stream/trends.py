@@ -131,6 +131,6 @@ def arrows(slopes_per_minute: Floats, schemes: NDArray[np.int8]) -> NDArray[np.i
     rate = np.abs(slopes_per_minute)
     steps = ARROW_STEPS[schemes]
     with np.errstate(invalid="ignore"):
-        size = (rate >= steps[:, 0]).astype(np.int8) + (rate >= steps[:, 1]) + (rate > steps[:, 2])
-        signed = size * np.sign(slopes_per_minute)
-    return np.where(np.isnan(slopes_per_minute), ARROW_UNKNOWN, np.nan_to_num(signed)).astype(np.int8)
+        size = np.sum([rate >= steps[:, 0], rate >= steps[:, 1], rate > steps[:, 2]], axis=0)
+    known = ~np.isnan(slopes_per_minute)
+    return np.where(known, np.copysign(size, slopes_per_minute), ARROW_UNKNOWN).astype(np.int8)

@@ -49,7 +49,7 @@ PATIENCE_S = 75.0
 LOG_S, CALM_S, LOOK_S = 60.0, 240.0, 3.0
 JUDGE_S = 420.0
 FACTS = (
-    "a device swap inside an episode",
+    "an episode with the reason device removed",
     "a policy change inside an episode",
     "a repeated reading of a clock that runs ahead",
     "an episode of heart_rate_extreme",

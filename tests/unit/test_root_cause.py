@@ -11,7 +11,7 @@ from alerts.audience import Audience
 from alerts.fanout import Feed
 from alerts.patients import Patients
 from alerts.settings import GatewaySettings
-from alerts.terminal import plain
+from alerts.terminal import behind, plain
 from runtime.testing.clock import ManualClock
 from stream.processor import Processor
 from tests.alerting import Journal, acknowledge, episode, mark
@@ -218,6 +218,8 @@ def test_a_terminal_says_how_many_and_who() -> None:
     assert plain(beat(200, ("bob",), alert.id), UTC, told) == ["site 2 silent: 200 patients not watched: bob, ..."]
     assert plain(heartbeat.model_copy(update={"unwatched": ()}), UTC, told) == []
     assert lines.unwatched(alert, heartbeat) == "3 patients not watched"
+    assert behind(alert, heartbeat, UTC) == "not watched: bob, cyd, dan"
+    assert behind(alert, None, UTC) == behind(None, heartbeat, UTC) == ""
     assert lines.unwatched(alert, None) == ""
     assert lines.named(beat(15, tuple("abcdefghijklm"), alert.id), alert) == [
         "a, b, c, d, e, f, g, h, i, j, k, l", "m", "and 2 more",

@@ -89,7 +89,7 @@ def test_each_flag_says_its_own():
     assert found.usable.tolist() == [True, True, True, True, True, False, True, False]
     assert found.late.tolist() == [False, True, False, False, True, False, False, False]
     assert found.words.tolist() == [OLD, OLD, OLD, OLD, OLD, NO_WORD, CONTACT_LOST, SENSOR_ERROR]
-    assert (found.censored.dtype, found.words.dtype) == (np.int8, np.int8)
+    assert (found.censored.dtype, found.words.dtype) == (np.dtype(np.int8), np.dtype(np.int8))
 
 
 def test_nearly_every_row_says_nothing():
