@@ -112,9 +112,10 @@ def _holds(found: Spread, pane_us: int, intervals: Ints, span_min_us: int) -> Bo
 
 
 def spread(filled: Bools) -> Spread:
-    """How the filled panes of each window lie, shape (n, panes)."""
-    first, last = filled.argmax(axis=1), filled.shape[1] - 1 - filled[:, ::-1].argmax(axis=1)
+    """How the filled panes of each window lie, shape (n, panes); an empty one spans nothing."""
     count = filled.sum(axis=1)
+    first = filled.argmax(axis=1)
+    last = np.where(count > 0, filled.shape[1] - 1 - filled[:, ::-1].argmax(axis=1), 0)
     widest = np.where(last > first, 1, 0)
     torn = np.flatnonzero((count <= last - first) & (count > 0))
     if torn.size:
