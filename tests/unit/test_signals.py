@@ -226,7 +226,8 @@ def test_one_reading_ends_the_silence_of_a_slow_device() -> None:
 
 def test_the_columns_of_signals_have_the_types_that_snapshots_hold() -> None:
     """A snapshot is read column by column: with another type, all that are kept could not be read any more."""
-    made = Signals(Series(HEART_RATE), Medians(Series(HEART_RATE), Ring(HEART_RATE, timed=False)))
+    fresh = signals()
+    made = Signals(fresh.series, fresh.medians)
     long_ago = LONG._replace(new=LONG_AGO)
     expected = dict.fromkeys(("medium_after", "recover_span", "opened_at", "since"), LONG)
     expected |= dict.fromkeys(("run_last", "run_start", "heard_at"), long_ago)
