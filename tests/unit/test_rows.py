@@ -77,7 +77,8 @@ def test_a_row_alone_says_what_it_says_among_others(also: int):
     for at, bits in enumerate(BITS):
         alone = marked(rows_of([bits | also], observed=1000 + at, received=5000 + at))
         for name, whole, one in zip(alone._fields, together, alone, strict=True):
-            assert (whole[at], whole.dtype) == (one[0], one.dtype), (name, bits | also)
+            many, single = np.asarray(whole), np.asarray(one)
+            assert (many[at], many.dtype) == (single[0], single.dtype), (name, bits | also)
 
 
 def test_each_flag_says_its_own():
