@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from shutil import copy
 
 import mutmut.__main__ as program
 import pytest
@@ -103,8 +104,17 @@ def run(module: str, workers: int, names: list[str]) -> None:
     config().pytest_add_cli_args_test_selection[:] = tests_of(module)
     # where another module's run has put the unchanged source mutmut would take it for the mutants
     (FOLDER / source).unlink(missing_ok=True)
+    # mutmut keeps which tests reach what for all; where the tests are others it would forget what it found
+    stats, mine = FOLDER / "mutmut-stats.json", FOLDER / f"{module}.stats.json"
+    stats.unlink(missing_ok=True)
+    if mine.exists():
+        copy(mine, stats)
     setattr(program, "get_mutant_runner", runner)  # noqa: B010 - a name that the module does not say it exports
-    program._run(names, workers)  # the command without its command line
+    try:
+        program._run(names, workers)  # the command without its command line
+    finally:
+        if stats.exists():
+            copy(stats, mine)
 
 
 if __name__ == "__main__":
