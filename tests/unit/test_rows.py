@@ -93,6 +93,13 @@ def test_each_flag_says_its_own():
     assert (found.censored.dtype, found.words.dtype) == (np.dtype(np.int8), np.dtype(np.int8))
 
 
+def test_a_row_is_doubted_where_its_device_says_artefact():
+    """Alone, and among others that say something else."""
+    artefact, high = int(Flag.ARTEFACT), int(Flag.CENSORED_HIGH)
+    assert marked(rows_of([0, artefact, high, artefact | high])).doubted.tolist() == [False, True, False, True]
+    assert marked(rows_of([0, int(Flag.LATE)])).doubted.tolist() == [False, False]
+
+
 def test_nearly_every_row_says_nothing():
     """The shorter way: all of it usable, none censored, late or not, and heard of if it does not decide."""
     found = marked(rows_of([0, int(Flag.LATE), 0]))
