@@ -60,6 +60,7 @@ def _numbers(found: Status, before: Status, seconds: float) -> Table:
     table.add_row("open alerts", _counts({name: found.alerts_open.get(name, 0) for name in PRIORITIES}))
     table.add_row("stored", ", ".join(_grown(found.stored, before.stored, seconds)) or "unknown")
     table.add_row("to store", f"{found.lag} records in {sum(each.lag > 0 for each in found.partitions)} partitions")
+    table.add_row("to compute again", f"windows of {found.dirty} dirty marks")
     table.add_row("repeats", f"duplicates {found.duplicates}, conflicts {found.conflicts}, broken {found.broken}")
     table.add_row("rejected", _counts(found.rejected) or "none")
     return table

@@ -45,10 +45,18 @@ class _Page:
 
 
 class Closer:
-    """Closes windows of the series in ``lanes`` (by metric code) and puts them into the outbox."""
+    """Closes windows of the kinds ``specs`` of the series in ``lanes`` (by metric code) into the outbox."""
 
-    def __init__(self, patients: Patients, sites: Sites, lanes: dict[int, Lane], outbox: Outbox) -> None:
+    def __init__(
+        self,
+        patients: Patients,
+        sites: Sites,
+        lanes: dict[int, Lane],
+        outbox: Outbox,
+        specs: tuple[WindowSpec, ...] = WINDOWS,
+    ) -> None:
         self._patients, self._sites, self._lanes, self._outbox = patients, sites, lanes, outbox
+        self._specs = specs
         self._ranks = Ranks(patients)
         self.revised = self.dirty_marks = 0
         self._pending = revisions.of_metrics({code: lane.ring for code, lane in lanes.items()})
@@ -57,7 +65,7 @@ class Closer:
         """Close the windows whose end the clock has passed, and write again what rows have changed since."""
         self.gather()
         page = _Page()
-        for spec in WINDOWS:
+        for spec in self._specs:
             closed, last = site.closed[spec.code], windows.last_end(spec, site.clock)
             if last <= closed:
                 continue
@@ -125,7 +133,7 @@ class Closer:
         self._passed(site)
 
     def _passed(self, site: Site) -> None:
-        for spec in WINDOWS:
+        for spec in self._specs:
             ring = self._lanes[spec.metric.code].ring
             ring.passed = max(ring.passed, site.closed.get(spec.code, LONG_AGO) // ring.pane_us)
 
@@ -133,7 +141,7 @@ class Closer:
         """Find the first instant at which a window of the site's patients may close, or a window rule is evaluated."""
         ends = [
             site.closed[spec.code] + spec.step_us + spec.close_after_us
-            for spec in WINDOWS
+            for spec in self._specs
             if spec.code in site.closed and self._lanes[spec.metric.code].series.exists[slots].any()
         ]
         if any(lane.medians.narrowest[slots].any() for lane in self._lanes.values()):

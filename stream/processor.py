@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from stream.poll import Poll
     from stream.series import Slots
     from vitals.journal import EpisodeChange
+    from vitals.windows import WindowSpec
 
 SITE_SILENT = "site silent"
 CLOSED = "closed"
@@ -49,11 +50,13 @@ DELAY_MIN_US = min(*(metric.silent_us for metric in WATCHED), *(m.gap_us for m i
 
 
 class Processor:
-    """The step of one partition among ``partitions``; see `vitals.steps.Step`."""
+    """The step of one partition among ``partitions``; see `vitals.steps.Step`. It writes the windows ``specs``: who
+    wants none of them gives none, and episodes are the same.
+    """
 
     FORMAT: ClassVar[Format] = Format("processor", 2)
 
-    def __init__(self, partition: int, partitions: int) -> None:
+    def __init__(self, partition: int, partitions: int, specs: tuple[WindowSpec, ...] = WINDOWS) -> None:
         self._partition = partition
         self._partitions = partitions
         self._patients = Patients()
@@ -64,7 +67,7 @@ class Processor:
         glucose = self._lanes[GLUCOSE.code]
         self._lanes[HEART_RATE.code].medians.gates.sugar = Sugar(glucose.series, glucose.ring)
         self._takers: dict[int, Lane | Activity] = {**self._lanes, STEPS.code: self._activity}
-        self._closer = Closer(self._patients, self._sites, self._lanes, self._outbox)
+        self._closer = Closer(self._patients, self._sites, self._lanes, self._outbox, specs)
         self._schedules = Schedules(self._patients)
         self._strangers = 0
         self._simulated = False

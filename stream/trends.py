@@ -112,9 +112,10 @@ def _holds(found: Spread, pane_us: int, intervals: Ints, span_min_us: int) -> Bo
 
 
 def spread(filled: Bools) -> Spread:
-    """How the filled panes of each window lie, shape (n, panes)."""
-    first, last = filled.argmax(axis=1), filled.shape[1] - 1 - filled[:, ::-1].argmax(axis=1)
+    """How the filled panes of each window lie, shape (n, panes); an empty one spans nothing."""
     count = filled.sum(axis=1)
+    first = filled.argmax(axis=1)
+    last = np.where(count > 0, filled.shape[1] - 1 - filled[:, ::-1].argmax(axis=1), 0)
     widest = np.where(last > first, 1, 0)
     torn = np.flatnonzero((count <= last - first) & (count > 0))
     if torn.size:
@@ -131,6 +132,6 @@ def arrows(slopes_per_minute: Floats, schemes: NDArray[np.int8]) -> NDArray[np.i
     rate = np.abs(slopes_per_minute)
     steps = ARROW_STEPS[schemes]
     with np.errstate(invalid="ignore"):
-        size = (rate >= steps[:, 0]).astype(np.int8) + (rate >= steps[:, 1]) + (rate > steps[:, 2])
-        signed = size * np.sign(slopes_per_minute)
-    return np.where(np.isnan(slopes_per_minute), ARROW_UNKNOWN, np.nan_to_num(signed)).astype(np.int8)
+        size = np.sum([rate >= steps[:, 0], rate >= steps[:, 1], rate > steps[:, 2]], axis=0)
+    known = ~np.isnan(slopes_per_minute)
+    return np.where(known, np.copysign(size, slopes_per_minute), ARROW_UNKNOWN).astype(np.int8)

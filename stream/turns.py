@@ -36,21 +36,18 @@ def deciding(slots: Slots, events: Ints, good: Bools, stale: Bools, newest: Ints
     base = np.concatenate([[0], np.cumsum(~same)]) * count
     rank = np.unique(times, return_inverse=True)[1] + 1
     top = np.maximum.accumulate(base + np.where(good[order], rank, 0))
-    later = np.empty(len(events), np.bool_)
-    later[order] = base + rank > np.concatenate([[-1], top[:-1]])
+    later = np.ones(len(events), np.bool_)
+    later[order[1:]] = (base + rank)[1:] > top[:-1]
     return fresh & later
 
 
 def turns(slots: Slots, matter: Bools) -> Ints:
     """For each row the number of earlier rows of its series that matter, shape (n,)."""
     order = np.argsort(slots, kind="stable")
-    marks = matter[order].astype(np.int64)
-    before = np.cumsum(marks) - marks
-    series = slots[order]
-    first = np.concatenate([[True], series[1:] != series[:-1]])
-    start = np.maximum.accumulate(np.where(first, before, 0))
-    result = np.empty(len(slots), np.int64)
-    result[order] = before - start
+    series, marks = slots[order], matter[order]
+    before: Ints = np.cumsum(marks) - marks
+    result = np.empty_like(before)
+    result[order] = before - before[np.searchsorted(series, series)]
     return result
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import pairwise
 from typing import Literal, NamedTuple
+from uuid import UUID
 
 import numpy as np
 
+from stream.sink_windows import Readings
 from vitals.causes import of_headers
 from vitals.control import ClockControl, PatientControl, SiteControl, WornDevice
 from vitals.devices import DEVICE_TYPES, Binding
@@ -15,7 +17,7 @@ from vitals.journal import Episode
 from vitals.journal import decode as decode_journal
 from vitals.metrics import METRIC_BY_NAME, MINUTE_US
 from vitals.policies import DEFAULT, Policy
-from vitals.readings import INVALID_SHIFT, READING, Flag, Invalid, Rows, tick_rows
+from vitals.readings import INVALID_SHIFT, READING, Flag, Invalid, Rows, event_time, tick_rows
 from vitals.steps import Headers, Output, Records, Step
 from vitals.topics import CONTROL_HEADER, JOURNAL, READINGS, TICK_KEY, device_id, patient_id
 from vitals.topics import WINDOWS as WINDOWS_TOPIC
@@ -147,6 +149,14 @@ def windows(outputs: Iterable[Output]) -> np.ndarray:
     """All window rows among outputs, in order."""
     values = [output.value for output in outputs if output.topic == WINDOWS_TOPIC]
     return np.frombuffer(b"".join(values), WINDOW) if values else np.zeros(0, WINDOW)
+
+
+def stored(rows: Rows, key: bytes, metric: int) -> Readings:
+    """The readings of a series, as the database gives them."""
+    mine = rows[(rows["patient"] == np.void(key)) & (rows["metric"] == metric)]
+    whose = [(UUID(bytes=each["device"].tobytes()), int(each["observed_at"])) for each in mine]
+    units, flags = mine["unit"].astype(np.int64), mine["flags"].astype(np.int64)
+    return Readings(event_time(mine), mine["value"].astype(np.float64), units, flags, whose)
 
 
 LATE = int(Flag.LATE)

@@ -69,10 +69,10 @@ def table(policy: Policy, usual: Policy) -> list[str]:
     lines = []
     for where in dict.fromkeys(where for where, _ in [*theirs, *mine]):
         own = _said(mine, where) != _said(theirs, where)
-        lines.append(f"{'*' if own else ' '} {where:20}{_words(_said(mine, where)) or OFF}")
+        lines.append(f"{'*' if own else ' '} {where:19} {_words(_said(mine, where)) or OFF}")
     night = by_night(policy)
     return lines + [
-        f"* {where:20}{_words(_said(night, where))}" for where in dict.fromkeys(where for where, _ in night)
+        f"* {where:19} {_words(_said(night, where))}" for where in dict.fromkeys(where for where, _ in night)
     ]
 
 

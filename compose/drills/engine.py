@@ -4,11 +4,11 @@
     python -m compose.drills.engine --seconds 120 --seed 2
 
 2,000 patients on 12 partitions with everything that devices do wrong (`compose.drills.unruly`), while processors get
-``kill -9``, alone and together, SIGSTOP for 30 s, SIGSTOP for longer than the group waits (so that another has the
-partitions when the first one wakes and goes on writing), and rolling restarts. Then all of ``vitals.readings`` is read
-back from Kafka, and the oracle of the tests, which imports nothing of the stream engine, says what windows, episodes
-and alerts must stand in topics, database and feed: none may be missing, none there twice. Repeats in the topics are
-counted apart. Prints a JSON verdict; exit code 0 when it passed.
+``kill -9``, alone and together, SIGSTOP for 30 s, SIGSTOP for longer than the group waits (so that others have the
+partitions when the first one wakes), and rolling restarts. Then all of ``vitals.readings`` is read back from Kafka, and
+the oracle of the tests, which imports nothing of the stream engine, says what windows, episodes and alerts must stand
+in topics, database and feed: none may be missing, none there twice. Repeats in the topics are counted apart. Prints a
+JSON verdict; exit code 0 when it passed.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ PATIENCE_S = 75.0
 LOG_S, CALM_S, LOOK_S = 60.0, 240.0, 3.0
 JUDGE_S = 420.0
 FACTS = (
-    "a device swap inside an episode",
+    "an episode with the reason device removed",
     "a policy change inside an episode",
     "a repeated reading of a clock that runs ahead",
     "an episode of heart_rate_extreme",

@@ -30,6 +30,8 @@ from vitals.devices import DEVICE_TYPES
 from vitals.errors import ServerStalled
 from vitals.metrics import METRIC_BY_NAME, MINUTE_US, SECOND_US
 from vitals.policies import DEFAULT, LOW, Policy
+from vitals.policy_glucose import FORECASTS, SUSTAINED
+from vitals.policy_glucose import RATES as RATES_OF_GLUCOSE
 from vitals.topics import device_id, readings_topic
 
 SITES = ("ward-a", "ward-b")
@@ -54,9 +56,9 @@ KIND = WARD.model_copy(
 )
 SUGARS = (45, 53, 54, 58, 59, 65, 69, 70, 74, 75, 110, 240, 251, 390, 400)
 RATES = (34, 37, 39, 60, 128, 147, 151, 155)
-RESTLESS, RACING, QUICK, LONG = 0.15, 0.05, 0.3, 0.1
-"""Shares of the patients: whose glucose crosses limits, whose heart does, whose lows come and go with one reading, who
-has worn a device for long.
+RESTLESS, RACING, OTHERS, LONG = 0.15, 0.05, 0.4, 0.1
+"""Shares of the patients: whose glucose crosses limits, whose heart does, who has a policy of their own (half of them
+one by which lows come and go with one reading, half `MORE` rules), who has worn a device for long.
 """
 LATE_S = {"heart_rate": (31, 120), "glucose": (601, 1200)}
 """Too old to decide anything, and not older than what a processor holds."""
@@ -75,7 +77,9 @@ def _moved(by: float) -> Policy:
     return DEFAULT.model_copy(update={"thresholds": (changed, *DEFAULT.thresholds[1:])})
 
 
-POLICIES = (DEFAULT, POLICY, _moved(10), _moved(-4))
+MORE = DEFAULT.model_copy(update={"sustained": SUSTAINED, "rates": RATES_OF_GLUCOSE, "forecasts": FORECASTS})
+"""With the rules for glucose that are off at first."""
+POLICIES = (DEFAULT, POLICY, MORE, _moved(10), _moved(-4))
 
 
 class Sent(NamedTuple):
@@ -301,4 +305,5 @@ def readings_hz(patients: int) -> float:
 async def _register(beds: Sequence[Bed], registry: RegistryClient, chance: random.Random) -> None:
     for site in SITES:
         await enrol(registry, site, [Wearer(bed.device, KIND, bed.name, bed.since) for bed in beds if bed.site == site])
-    await asyncio.gather(*(registry.set_policy(bed.name, POLICY) for bed in beds if chance.random() < QUICK))
+    others = {bed.name: chance.choice((POLICY, MORE)) for bed in beds if chance.random() < OTHERS}
+    await asyncio.gather(*(registry.set_policy(name, policy) for name, policy in others.items()))

@@ -83,7 +83,8 @@ async def cluster_state(settings: Settings) -> Cluster:
         try:
             await start_client(SimpleNamespace(start=client.bootstrap))
             numbers = sorted(broker.nodeId for broker in client.cluster.brokers())
-            found = await asyncio.gather(*(disk(client, number) for number in numbers))
+            # one after the other: aiokafka connects to one at a time; one that hangs would cost the others theirs
+            found = [await disk(client, number) for number in numbers]
         finally:
             await client.close()
     return Cluster(len(numbers), short, {number: each for number, each in zip(numbers, found, strict=True) if each})

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -15,7 +16,10 @@ from tests.boards import dashboard, knowing
 from tests.flow import IOTCORE, MOSQUITTO, Flow, SteppedClock, bridge, flow, minute_us, on, told
 from tests.integration.storage_data import rows, stored_to_the_end
 from vitals.metrics import MINUTE_US, SECOND_US
+from vitals.policies import DEFAULT
+from vitals.policy_edits import edited
 from vitals.readings import Flag
+from vitals.registry import PolicySet
 from vitals.rollups import LATE as SHOWN_LATE
 from vitals.topics import patient_id
 
@@ -93,6 +97,32 @@ async def test_a_reading_40_minutes_late_pages_nobody_and_stands_marked_in_the_c
     assert chart["t"] == [minute_us(minute) for minute in range(0, 45, 5)]
     assert chart["last"] == [100, 45, *[100] * 7]
     assert chart["flags"] == [0, SHOWN_LATE, *[0] * 7]
+
+
+@on(IOTCORE)
+async def test_a_fast_heart_calls_at_rest_and_is_unknown_while_its_wearer_walks(ward: Flow, tmp_path: Path):
+    """Steps go the way of every reading: from the device to the rule that asks for them, the chart and the page."""
+    await ward.add("wrist-2", "wrist-steps")
+    await ward.bind("wrist-2", "p-2", minute_us(0))
+    policy = edited(DEFAULT, ["heart_rate_rest=on"])
+    await ward.do(PolicySet(id=uuid4(), patient="p-2", policy=policy))
+    for minute in range(13):
+        await ward.until(minute)
+        seconds = [minute_us(minute) + second * SECOND_US for second in range(1, 61)]
+        await ward.publish("wrist-2", *((at, 125) for at in seconds), metric="heart_rate")
+        await ward.publish("wrist-2", (seconds[-2], 0 if minute < 9 else 72), metric="steps")
+    assert told(await ward.ends(13), "p-2") == [
+        ("heart_rate_rest", 7, "open", "low", ""),
+        ("heart_rate_rest", (590 + 62) / 60, "unknown", "low", "moving"),
+    ]
+    assert {device for _, device, *_ in await ward.stored()} == {"wrist-2"}
+    async with dashboard(ward.settings, tmp_path) as board:
+        await knowing(board, "nurse", 2)
+        path, begin, end = f"/api/patients/{patient_id('p-2')}", minute_us(0), minute_us(13)
+        steps = (await board.get(f"{path}/series", metric="steps", from_=begin, to=end)).json
+        latest = (await board.get(path)).json["latest"]
+    assert (steps["unit"], steps["last"]) == ("{steps}/min", [*[0] * 9, *[72] * 4])
+    assert (latest["steps"]["value"], latest["heart_rate"]["news2_pulse"]) == (72, 2)
 
 
 STORED = "SELECT (extract(epoch FROM observed_at) * 1000000)::bigint, flags FROM vigil.readings ORDER BY 1"

@@ -24,6 +24,7 @@ from runtime.kafka.cluster import disk, fullest
 from runtime.mqtt import Connection
 from runtime.observe import Metrics
 from runtime.settings import Settings
+from runtime.testing.clock import ManualClock
 from runtime.testing.waiting import until
 from tests.conftest import address
 from tests.screens import free_port, running, settings_for
@@ -163,12 +164,15 @@ async def test_what_a_full_queue_costs_is_told_by_the_broker_and_shown(tmp_path:
 
 
 async def test_a_broker_that_does_not_tell_leaves_the_number_out() -> None:
-    """Zero would say that nothing was dropped."""
-    settings, metrics = Settings(mqtt=address("iotcore")), Metrics()
-    async with running(drops.watch(settings, metrics, CLOCK)):
+    """Zero would say that nothing was dropped; and who closes the connection of who asks is not asked on and on."""
+    settings, metrics, clock = Settings(mqtt=address("iotcore"), instance="alone"), Metrics(), ManualClock()
+    async with running(drops.watch(settings, metrics, clock)):
+        await until(lambda: clock.sleepers == 1)
         async with Connection(settings, "another", ["vigil/v1/+/+/+"], forget=True) as other:
             await other.publish(TOPIC, b"{}")
             assert (await other.take())[0].payload == b"{}"
+        await clock.advance(2 * drops.RETRY_S - 1)
+        assert clock.sleepers == 1, "it was asked again too early"
         assert numbers(metrics, "broker_dropped_messages") == {}
 
 

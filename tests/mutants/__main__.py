@@ -33,11 +33,12 @@ def modules() -> list[str]:
 
 
 def unnoticed(name: str) -> list[str]:
-    """The mutants of a module that no test has noticed so far; all of them where no run has been. One that ran out of
-    time is among them: a machine that stood still looks the same.
+    """The mutants of a module that no test has noticed so far; all of them where no run has been since it was changed.
+
+    One that ran out of time is among them: a machine that stood still looks the same.
     """
     results = FOLDER / "stream" / f"{name}.py.meta"
-    if not results.exists():
+    if not results.exists() or results.stat().st_mtime < (Path("stream") / f"{name}.py").stat().st_mtime:
         return [f"stream.{name}.*"]
     ends = json.loads(results.read_text())["exit_code_by_key"]
     return [key for key, code in ends.items() if status_by_exit_code[code] not in NOTICED - {"timeout"}]

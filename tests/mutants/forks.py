@@ -8,8 +8,9 @@ mutmut starts pytest anew for each mutant, and that is most of what one costs th
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from shutil import copy
 
 import mutmut.__main__ as program
 import pytest
@@ -33,8 +34,9 @@ UNITS = {
     "panes": ["panes", "evidence"],
     "poll": ["poll"],
     "rows": ["rows"],
+    "rules": ["rules", "machines"],
     "series": ["slots"],
-    "signal": ["signals", "signal"],
+    "signal": ["signals"],
     "sites": ["sites"],
     "trends": ["trends"],
     "turns": ["turns"],
@@ -63,8 +65,7 @@ class Collected(PytestRunner):
             self.session = pytest.Session.from_config(prepared)
             prepared.hook.pytest_sessionstart(session=self.session)
             prepared.hook.pytest_collection(session=self.session)
-        self.order = prepared.pluginmanager.get_plugin(ORDER)
-        assert self.order is not None, "pyproject.toml names it"
+        self.ordered: Callable[[list[pytest.Item]], list[pytest.Item]] = sys.modules[ORDER].ordered
         self.items = {item.nodeid: item for item in self.session.items}
 
     def run_tests(self, *, mutant_name: str | None, tests: Iterable[str]) -> int:
@@ -72,7 +73,7 @@ class Collected(PytestRunner):
         if mutant_name is None:
             return super().run_tests(mutant_name=None, tests=tests)
         with change_cwd(FOLDER):
-            for item in self.order.ordered([self.items[test] for test in tests]):
+            for item in self.ordered([self.items[test] for test in tests]):
                 item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
                 if self.session.testsfailed:
                     return FAILED
@@ -103,8 +104,17 @@ def run(module: str, workers: int, names: list[str]) -> None:
     config().pytest_add_cli_args_test_selection[:] = tests_of(module)
     # where another module's run has put the unchanged source mutmut would take it for the mutants
     (FOLDER / source).unlink(missing_ok=True)
-    program.get_mutant_runner = runner
-    program._run(names, workers)  # the command without its command line
+    # mutmut keeps which tests reach what for all; where the tests are others it would forget what it found
+    stats, mine = FOLDER / "mutmut-stats.json", FOLDER / f"{module}.stats.json"
+    stats.unlink(missing_ok=True)
+    if mine.exists():
+        copy(mine, stats)
+    setattr(program, "get_mutant_runner", runner)  # noqa: B010 - a name that the module does not say it exports
+    try:
+        program._run(names, workers)  # the command without its command line
+    finally:
+        if stats.exists():
+            copy(stats, mine)
 
 
 if __name__ == "__main__":

@@ -4,29 +4,20 @@ from __future__ import annotations
 
 from uuid import UUID
 
-import numpy as np
-
 from stream import sink_windows
-from stream.sink_windows import Mark, Readings
+from stream.sink_windows import Mark
+from tests.logs import stored
 from tests.oracle import Oracle
 from tests.oracle_bytes import row
 from tests.oracle_closed import Dirty, recomputed
 from tests.strategies.acts import lived
 from tests.strategies.trials import plan
 from vitals.causes import Cause
-from vitals.readings import READING, Rows, event_time
+from vitals.readings import READING
 from vitals.readings import decode as decode_rows
 from vitals.windows import WINDOW_BY_CODE
 
 LOGS = 120
-
-
-def stored(rows: Rows, key: bytes, metric: int) -> Readings:
-    """The readings of a series, as the database gives them."""
-    mine = rows[(rows["patient"] == np.void(key)) & (rows["metric"] == metric)]
-    whose = [(UUID(bytes=each["device"].tobytes()), int(each["observed_at"])) for each in mine]
-    units, flags = mine["unit"].astype(np.int64), mine["flags"].astype(np.int64)
-    return Readings(event_time(mine), mine["value"].astype(np.float64), units, flags, whose)
 
 
 def marked(key: bytes, said: Dirty) -> Mark:

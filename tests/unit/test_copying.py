@@ -25,7 +25,7 @@ def test_a_row_is_a_count_of_fields_and_each_ones_length_before_it():
 def test_rows_are_encoded_as_postgresql_reads_them():
     """Its order of bytes is not ours; a whole batch is one buffer, and one number stands for all its rows."""
     devices = np.frombuffer(bytes(range(32)), "V16")
-    values = {"device": devices, "n": 7, "value": np.array([5.5, -1.0]), "e": np.array([1, -2])}
+    values: dict[str, Any] = {"device": devices, "n": 7, "value": np.array([5.5, -1.0]), "e": np.array([1, -2])}
     expected = [
         struct.pack(">hi16siiidiq", 4, 16, bytes(range(at, at + 16)), 4, 7, 8, value, 8, e)
         for at, value, e in ((0, 5.5, 1), (16, -1.0, -2))

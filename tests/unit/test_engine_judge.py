@@ -13,13 +13,14 @@ import pytest
 
 from alerts.manager import AlertManager
 from stream.processor import Processor
-from stream.sink_windows import Mark, Readings, marks_in, next_ends, recomputed
+from stream.sink_windows import marks_in, next_ends, recomputed
 from tests.drills.engine import identities, plain, verdict
+from tests.logs import stored
 from tests.strategies.acts import lived
 from tests.strategies.trials import plan
 from vitals.alerts import Alert, decode
 from vitals.causes import HEADER
-from vitals.readings import Rows, event_time
+from vitals.readings import Rows
 from vitals.readings import decode as decode_rows
 from vitals.steps import Output, Records
 from vitals.topics import FEED, JOURNAL, READINGS, WINDOWS
@@ -60,7 +61,10 @@ def window_rows(outputs: list[Output], read: Rows) -> list[Line]:
     found = {}
     for output in outputs:
         rows = np.frombuffer(output.value, WINDOW) if output.topic == WINDOWS else np.zeros(0, WINDOW)
-        again = [recomputed(mark, next_ends(mark, mark.first), stored(read, mark)) for mark in marks_in(rows, 0)]
+        again = [
+            recomputed(mark, next_ends(mark, mark.first), stored(read, mark.patient.bytes, mark.spec.metric.code))
+            for mark in marks_in(rows, 0)
+        ]
         for row in np.concatenate([rows[~is_dirty(rows)], *again]):
             figures = {name: row[name].item() for name in names}
             unknown = {name for name in ("slope", "median", "theil_sen") if np.isnan(figures[name])}
@@ -71,14 +75,6 @@ def window_rows(outputs: list[Output], read: Rows) -> list[Line]:
             version = {"v_offset": row["offset"].item(), "v_ordinal": row["ordinal"].item()}
             found[place, key["metric"], key["win"], times["win_end"]] = key | times | version | figures
     return list(found.values())
-
-
-def stored(read: Rows, mark: Mark) -> Readings:
-    """The readings of a mark's series."""
-    mine = read[(read["patient"] == np.void(mark.patient.bytes)) & (read["metric"] == mark.spec.metric.code)]
-    whose = [(UUID(bytes=row["device"].tobytes()), int(row["observed_at"])) for row in mine]
-    units, flags = mine["unit"].astype(np.int64), mine["flags"].astype(np.int64)
-    return Readings(event_time(mine), mine["value"].astype(np.float64), units, flags, whose)
 
 
 @pytest.fixture(scope="module")

@@ -235,7 +235,8 @@ def test_the_panes_of_a_past_are_those_that_a_forecast_looks_at():
             whole = past({ago: value for ago, value in points.items() if ago < PANES}, interval)
             cut = whole._replace(filled=whole.filled[:, -panes:], millis=whole.millis[:, -panes:])
             for spec in FORECASTS.values():
-                assert np.array_equal(*(spec.build().ahead(each, HORIZON) for each in (whole, cut)), equal_nan=True)
+                found, other = (spec.build().ahead(each, HORIZON) for each in (whole, cut))
+                assert np.array_equal(found, other, equal_nan=True)
 
 
 def test_pasts_come_in_slices_that_are_one_sequence(monkeypatch: pytest.MonkeyPatch):

@@ -138,3 +138,15 @@ def test_default_policies_have_none_of_them():
     """Nobody is called by a rule that nobody asked for."""
     assert Policy.model_validate_json(DEFAULT.model_dump_json(exclude={"sustained", "rates", "forecasts"})) == DEFAULT
     assert (DEFAULT.sustained, DEFAULT.rates, DEFAULT.forecasts) == ((), (), ())
+
+
+def test_a_night_has_a_limit_of_its_own():
+    """By night somebody sleeps, and may be told of a 70 that by day is no matter."""
+    midnight = -(-T0 // (24 * 60 * MINUTE_US)) * 24 * 60
+    begins = midnight - T0 // MINUTE_US
+    night = ["night=00:00-06:00", "zone=Etc/UTC", "night.low_soon.limit=70"]
+    for rules, told in (([], []), (night, [f"{begins + 5} open active"])):
+        person = Person("low_soon=on", *rules)
+        person.log.tick(T0 + (begins - 30) * MINUTE_US)
+        person.reads(begins - 25, [130, 125, 120, 115, 105, 92, 78])
+        assert person.said("low_soon") == told

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stream.panes import Beyond, Ring, thousandths
+from stream.panes import COLD, Beyond, Ring, thousandths
+from stream.series import LONG_AGO
+from tests.columns import LONG, WORD, Column, columns
 from vitals.metrics import GLUCOSE, HEART_RATE, MINUTE_US, SECOND_US
 
 T0 = 28_333_335 * MINUTE_US
@@ -368,3 +370,17 @@ def test_the_readings_before_an_instant_are_told_newest_first():
     assert len(made.before(0, T0 + 9 * MINUTE_US + 1)) == 4
     assert made.before(0, T0) == []
     assert [at - T0 for at, _, _ in ring((0, 1), (179 * MINUTE_US, 2)).before(0, T0 + 1)] == [0]
+
+
+@pytest.mark.parametrize("timed", [True, False])
+def test_the_columns_of_a_ring_have_the_types_that_snapshots_hold(timed: bool):
+    """A snapshot is read column by column: with another type, all that are kept could not be read any more."""
+    assert columns(Ring(GLUCOSE, timed=timed)) == {
+        "head": LONG._replace(new=LONG_AGO),
+        "millis": Column("i4", (180,)),
+        "whole": Column("u2", (180 if timed else 0,)),
+        "before_end": Column("i4", (180 if timed else 0,)),
+        "hot_below": WORD,
+        "hot_above": WORD._replace(new=COLD),
+        "hot": WORD,
+    }

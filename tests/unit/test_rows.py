@@ -77,7 +77,8 @@ def test_a_row_alone_says_what_it_says_among_others(also: int):
     for at, bits in enumerate(BITS):
         alone = marked(rows_of([bits | also], observed=1000 + at, received=5000 + at))
         for name, whole, one in zip(alone._fields, together, alone, strict=True):
-            assert (whole[at], whole.dtype) == (one[0], one.dtype), (name, bits | also)
+            many, single = np.asarray(whole), np.asarray(one)
+            assert (many[at], many.dtype) == (single[0], single.dtype), (name, bits | also)
 
 
 def test_each_flag_says_its_own():
@@ -89,7 +90,14 @@ def test_each_flag_says_its_own():
     assert found.usable.tolist() == [True, True, True, True, True, False, True, False]
     assert found.late.tolist() == [False, True, False, False, True, False, False, False]
     assert found.words.tolist() == [OLD, OLD, OLD, OLD, OLD, NO_WORD, CONTACT_LOST, SENSOR_ERROR]
-    assert (found.censored.dtype, found.words.dtype) == (np.int8, np.int8)
+    assert (found.censored.dtype, found.words.dtype) == (np.dtype(np.int8), np.dtype(np.int8))
+
+
+def test_a_row_is_doubted_where_its_device_says_artefact():
+    """Alone, and among others that say something else."""
+    artefact, high = int(Flag.ARTEFACT), int(Flag.CENSORED_HIGH)
+    assert marked(rows_of([0, artefact, high, artefact | high])).doubted.tolist() == [False, True, False, True]
+    assert marked(rows_of([0, int(Flag.LATE)])).doubted.tolist() == [False, False]
 
 
 def test_nearly_every_row_says_nothing():

@@ -21,6 +21,7 @@ from stream.signal import (
     Signals,
     words,
 )
+from tests.columns import BOOL, BYTE, LONG, columns
 from tests.logs import T0, worn
 from vitals.metrics import GLUCOSE, HEART_RATE, MINUTE_US, SECOND_US, Metric
 from vitals.policies import DEFAULT, Policy, SignalRule
@@ -64,7 +65,7 @@ def signals(metric: Metric = HEART_RATE, kind: str = "wrist", policy: Policy = D
 def test_what_a_row_that_does_not_decide_says(flags: int, invalid: Invalid, word: int) -> None:
     """A band that came off before a broken sensor before a wrong clock: that is the order of who can help."""
     found = words(np.array([flags | (invalid << INVALID_SHIFT), 0], np.uint16))
-    assert (found.tolist(), found.dtype) == ([word, OLD], np.int8)
+    assert (found.tolist(), found.dtype) == ([word, OLD], np.dtype(np.int8))
 
 
 def test_a_policy_without_a_rule_for_the_metric_expects_nothing() -> None:
@@ -221,3 +222,14 @@ def test_one_reading_ends_the_silence_of_a_slow_device() -> None:
     assert made.recovered(ONE).tolist() == [False]
     over, begins = made.heard(ONE, np.array([T0 + 21 * MINUTE_US]))
     assert (over.tolist(), begins.tolist()) == ([True], [True])
+
+
+def test_the_columns_of_signals_have_the_types_that_snapshots_hold() -> None:
+    """A snapshot is read column by column: with another type, all that are kept could not be read any more."""
+    ring = Ring(HEART_RATE, timed=False)
+    made = Signals(Series(HEART_RATE), Medians(Series(HEART_RATE), ring, Activity(), Artefacts(ring)))
+    long_ago = LONG._replace(new=LONG_AGO)
+    expected = dict.fromkeys(("medium_after", "recover_span", "opened_at", "since"), LONG)
+    expected |= dict.fromkeys(("run_last", "run_start", "heard_at"), long_ago)
+    expected |= dict.fromkeys(("level", "why", "told"), BYTE) | dict.fromkeys(("rule", "few"), BOOL)
+    assert columns(made) == expected

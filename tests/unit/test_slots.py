@@ -19,6 +19,7 @@ from stream.series import (
     Series,
     Table,
 )
+from tests.columns import BOOL, BYTE, FLOAT, LONG, columns
 from tests.logs import T0, worn
 from vitals.codecs.state import State, decode, encode
 from vitals.control import WornDevice
@@ -43,8 +44,8 @@ class Two(Table):
 def test_a_new_row_holds_what_its_column_says() -> None:
     """A series that has never been heard of was last heard long ago, not in 1970."""
     made = Two()
-    assert (made.since.tolist(), made.since.dtype) == ([LONG_AGO] * CAPACITY, np.int64)
-    assert (made.pair.tolist(), made.pair.dtype) == ([[0.0, 0.0]] * CAPACITY, np.float64)
+    assert (made.since.tolist(), made.since.dtype) == ([LONG_AGO] * CAPACITY, np.dtype(np.int64))
+    assert (made.pair.tolist(), made.pair.dtype) == ([[0.0, 0.0]] * CAPACITY, np.dtype(np.float64))
 
 
 def test_a_table_grows_with_what_is_there() -> None:
@@ -297,3 +298,12 @@ def test_restored_series_know_their_devices_by_their_new_numbers() -> None:
     assert again.interval[:3].tolist() == [SECOND_US, 1, 5 * MINUTE_US]
     assert not again.wear(0, (WRIST,))
     assert again.device_name(1) is None
+
+
+def test_the_columns_of_series_have_the_types_that_snapshots_hold() -> None:
+    """A snapshot is read column by column: with another type, all that are kept could not be read any more."""
+    expected = dict.fromkeys(("last_e", "dec_e", "dec_rx", "waits_from"), LONG._replace(new=LONG_AGO))
+    expected |= {"interval": LONG._replace(new=1), "gap": LONG, "silent_after": LONG, "exists": BOOL, "bound": BOOL}
+    expected |= dict.fromkeys(("below", "above", "dec_value"), FLOAT) | {"dec_censored": BYTE, "scheme": BYTE}
+    assert columns(Series(GLUCOSE)) == expected
+    assert columns(Patients()) == {"site": LONG}

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
 
 from stream.series import ARROW_SCHEMES
-from stream.trends import arrows, slopes, spread, theil_sen
-from vitals.metrics import MINUTE_US
+from stream.trends import arrows, slopes, spread, steady, theil_sen
+from vitals.metrics import MINUTE_US, SECOND_US
 from vitals.windows import ARROW_UNKNOWN
 
 FIVE = 5 * MINUTE_US
@@ -26,6 +27,12 @@ def slope(cells: dict[int, int], interval: int = FIVE) -> float:
 def test_a_straight_line_has_its_own_slope():
     """2 mg/dL a minute must be called 2, at the boundary of an arrow."""
     assert slope({4: 100_000, 9: 110_000, 14: 120_000}) == 2.0
+
+
+def test_a_slope_is_per_minute_whatever_the_panes():
+    """Heart rate has panes of a second: one beat more in each of them is sixty in a minute."""
+    filled, millis = np.ones((1, 30), np.bool_), 1000 * np.arange(30)[None]
+    assert slopes(filled, millis, SECOND_US, np.array([SECOND_US]), 20 * SECOND_US).tolist() == [60.0]
 
 
 def test_a_slope_needs_three_points():
@@ -112,3 +119,39 @@ def test_each_window_has_a_spread_of_its_own():
     first, last, widest = spread(filled)
     assert (first[[0, 1, 3]].tolist(), last[[0, 1, 3]].tolist()) == ([0, 4, 7], [14, 8, 7])
     assert widest[[0, 1, 3]].tolist() == [11, 1, 0]
+
+
+def plainly_steady(panes: list[int], pane_us: int, interval: int, span: int) -> bool:
+    """Whether points in these panes span enough and leave no gap above 2.2 intervals."""
+    steps = [(after - before) * pane_us for before, after in pairwise(panes)]
+    return sum(steps) >= span and 10 * max(steps, default=0) <= 22 * max(interval, pane_us)
+
+
+@pytest.mark.parametrize("width", [2, 5, 15])
+@pytest.mark.parametrize("gaps", [True, False])
+def test_points_are_steady_as_a_walk_from_one_to_the_next_says(width: int, gaps: bool):
+    """A ward in one pass: windows that are full or of one point, begin late, end early, and have gaps or none. What has
+    no point has too few for anything.
+    """
+    random = np.random.default_rng(width)
+    for _ in range(150):
+        count = int(random.integers(1, 5))
+        filled = random.random((count, width)) < 0.6
+        if not gaps:
+            first, last = np.sort(random.integers(0, width + 1, (2, count)), axis=0)[:, :, None]
+            filled = (np.arange(width) >= first) & (np.arange(width) < last)
+        intervals = random.choice([1, 20, 30, 60, 90, 300], count) * SECOND_US
+        pane_us, span = int(random.choice([1, 60])) * SECOND_US, int(random.integers(0, width + 1))
+        found = steady(filled, pane_us, intervals, span * pane_us)
+        for row, interval, said in zip(filled, intervals.tolist(), found.tolist(), strict=True):
+            panes = row.nonzero()[0].tolist()
+            assert not panes or said == plainly_steady(panes, pane_us, interval, span * pane_us)
+        assert found.dtype == np.bool_
+
+
+def test_adjacent_points_are_no_gap_whatever_the_interval():
+    """A device of 10 s fills panes of a minute: between two of them lies no reading that is missing."""
+    filled = np.ones((1, 15), np.bool_)
+    for interval in (SECOND_US, 10 * SECOND_US):
+        assert steady(filled, MINUTE_US, np.array([interval]), 14 * MINUTE_US).tolist() == [True]
+        assert steady(filled, MINUTE_US, np.array([interval]), 14 * MINUTE_US + 1).tolist() == [False]

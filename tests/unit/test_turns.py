@@ -107,7 +107,7 @@ def test_the_rows_of_a_mask_are_all_without_a_copy_or_those_by_number():
 def test_rounds_take_one_row_of_each_series_at_a_time_in_log_order(seed: int):
     """A rule that sees two readings of one series at once judges the second by a state that the first has changed."""
     random = np.random.default_rng(seed)
-    count = int(random.integers(1, 60))
+    count = int(random.integers(1, 300))
     slots, matter = random.integers(0, random.integers(1, 5), count), random.random(count) < 0.6
     matter[0] = True
     expected: list[list[int]] = []

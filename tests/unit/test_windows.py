@@ -12,9 +12,12 @@ from hypothesis import strategies as st
 from stream.processor import Processor
 from stream.windows import Worn, due_ends, last_end, results
 from tests.logs import LATE, T0, Log, row, windows, worn
+from tests.strategies.acts import lived
+from tests.strategies.trials import plan
 from vitals.metrics import GLUCOSE, MINUTE_US, SECOND_US
 from vitals.readings import Invalid
 from vitals.steps import Output
+from vitals.topics import JOURNAL
 from vitals.windows import ARROW_UNKNOWN, WINDOW_1, WINDOW_BY_CODE, WINDOWS, WindowSpec, decode
 
 PULSE, SUGAR, TEN_SECONDS, FIVE_MINUTES, TEN_MINUTES, SUGAR_5, HOUR = WINDOWS
@@ -220,3 +223,11 @@ def test_records_of_the_layout_before_are_read():
     assert rows["count"].tolist() == [3, 3]
     assert np.isnan(rows["median"]).all()
     assert np.isnan(rows["theil_sen"]).all()
+
+
+def test_without_windows_the_episodes_are_the_same():
+    """A backtest wants none, and what it finds must be what the ward would have told."""
+    log = lived(plan(11)).log
+    with_all, without = log.run(Processor(0, 1)), log.run(Processor(0, 1, specs=()))
+    assert {each.topic for each in without} == {JOURNAL}
+    assert [(each.key, each.value) for each in with_all if each.topic == JOURNAL] == [each[2:4] for each in without]
