@@ -17,6 +17,8 @@ from vitals.metrics import MINUTE_US
 from vitals.policies import ForecastRule, GlucoseRule, RateRule, SustainedRule
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from stream.panes import Ring
     from stream.rules import Deciding, Machines
     from stream.series import Bools, Floats, Ints, Series, Slots
@@ -85,7 +87,7 @@ class View:
             case ForecastRule():
                 past = self.past
                 past = Past(past.filled[rows], past.millis[rows], past.intervals[rows], past.pane_us)
-                return _forecast(rule, readings, past, self.machines.level[readings.slots, 0] == 2)
+                return _forecast(rule, readings, past, self.machines.level[readings.slots, 0])
         raise AssertionError(rule)
 
 
@@ -115,10 +117,12 @@ def _rate(rule: RateRule, readings: Deciding, slopes: Floats) -> Says:
     return Says(judged, beyond, well, np.zeros(len(beyond), np.bool_), found=slopes)
 
 
-def _forecast(rule: ForecastRule, readings: Deciding, past: Past, urgent: Bools) -> Says:
+def _forecast(rule: ForecastRule, readings: Deciding, past: Past, low: NDArray[np.int8]) -> Says:
+    """``low`` is the level of low after each reading: only what calls by itself ends the warning of it."""
     step = forecast.STEP_MINUTES
     minutes = range(step, rule.horizon_us // MINUTE_US + 1, step)
     least = forecast.lowest(FORECASTS[rule.forecast].build().ahead(past, minutes))
-    reached = (readings.values < rule.limit) | urgent
-    beyond = (least < rule.limit) & ~reached
+    below = readings.values < rule.limit
+    reached = (low == 2) | (below & (low > 0))
+    beyond = (below | (least < rule.limit)) & ~reached
     return Says(reached | np.isfinite(least), beyond, reached | (least >= rule.off_limit), reached, found=least)

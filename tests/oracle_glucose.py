@@ -104,10 +104,11 @@ class GlucoseRules(MedianRules):
             beyond = speed > rule.rate and inside < 0
             return Said(beyond, speed <= rule.off_rate or inside >= 10, slope=slope)
         assert isinstance(rule, ForecastRule)
-        if last.value < rule.limit or series.machines["low"].level == 2:
+        below, low = last.value < rule.limit, series.machines["low"].level
+        if low == 2 or (low == 1 and below):
             return Said(beyond=False, well=True, reached=True)
         least = foreseen(series, rule) if slope is not None else None
-        return None if least is None else Said(least < rule.limit, least >= rule.off_limit, forecast=least)
+        return None if least is None else Said(below or least < rule.limit, least >= rule.off_limit, forecast=least)
 
     @staticmethod
     def sustained(series: Series, machine: GlucoseMachine, rule: SustainedRule, last: Deciding) -> Said:

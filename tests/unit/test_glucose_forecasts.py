@@ -33,20 +33,37 @@ def test_the_rule_calls_where_the_forecast_of_the_backtest_does():
     called = falls_below(values, FORECASTS["ar2-line"].build().ahead(past, HORIZON), 70)
     person = Person("low_soon=on", "low_soon.limit=70")
     person.reads(0, values.tolist())
-    opened = [each.at for each in episodes(person.log.run(Processor(0, 1)), "low_soon") if each.condition == "active"]
+    said = episodes(person.log.run(Processor(0, 1)), "low_soon")
+    opened = {each.at for each in said if each.change == "open" and (each.value or 0) >= 70}
     assert len(opened) > 5
-    assert set(opened) <= set(events[called].tolist())
-    firsts = events[called & ~np.concatenate([[False], called[:-1]])]
-    assert set(opened) == set(firsts.tolist())
+    assert opened <= set(events[called].tolist())
+    ends = [each.at for each in said if each.change == "clear"]
+    spans = list(zip([each.at for each in said if each.change == "open"], [*ends, int(events[-1]) + 1], strict=False))
+    for first in events[called & ~np.concatenate([[False], called[:-1]])].tolist():
+        assert any(since <= first < until for since, until in spans), "it calls, or has called"
 
 
 def test_what_is_low_already_is_not_forecast():
     """Low at level 2 calls louder; low at level 1 does not say that it will be urgent."""
-    assert judged("low_soon", [100, 77, 54]) == [], "54 is reached, and nothing was forecast"
+    person = Person("low_soon=on")
+    person.reads(0, [100, 77, 53, 52, 51, 50])
+    assert person.said("low_soon") == []
     person = Person("low_soon=on")
     person.reads(0, [69, 69, 68, 61])
     assert person.said("low")[0] == "5 open active"
     assert person.said("low_soon") == ["15 open active"]
+
+
+def test_between_a_warning_and_its_low_there_is_no_gap():
+    """Below the limit the low may be pending, or have a lower limit: a warning that ended would leave nothing."""
+    person = Person("low_soon=on")
+    person.reads(0, [100, 77, 54, 54])
+    assert person.said("low_soon") == ["10 open active", "15 clear over reached"]
+    assert person.said("low") == ["15 open active"]
+    person = Person("low_soon=on", "low_soon.limit=70", "low.1.limit=60")
+    person.reads(0, [100, 90, 80, 65, 64, 63, 62, 61, 59, 58])
+    assert person.said("low_soon") == ["10 open active", "45 clear over reached"]
+    assert person.said("low") == ["45 open active"]
 
 
 def test_an_urgent_low_of_a_higher_limit_is_reached_too():
