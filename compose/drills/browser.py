@@ -6,14 +6,13 @@ each id first stood in the document, on the machine's clock, how long frames too
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import psutil
 from playwright.async_api import Browser, Page, ViewportSize, async_playwright
@@ -153,8 +152,3 @@ def cpu_seconds(parent: psutil.Process) -> float:
         except psutil.NoSuchProcess:
             continue
     return total
-
-
-def as_line(figures: Mapping[str, Any]) -> str:
-    """Figures as one JSON line."""
-    return json.dumps(figures)

@@ -9,6 +9,7 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from typing import cast
 
 import pytest
@@ -130,6 +131,11 @@ def test_the_queue_leaves_the_kernel_its_share():
     assert QUEUE_BYTES_MAX == LIMITS.buffer_bytes_max == WAITING_BYTES_MAX - KERNEL_BYTES_MAX
 
 
+def has_carried(began: float, size: int) -> bool:
+    """Whether a slow link has had the time for so many bytes since then."""
+    return SLOW_BYTES_PER_S * (asyncio.get_running_loop().time() - began) >= size
+
+
 async def test_who_reads_slowly_but_steadily_is_not_stalled():
     """A phone on a bad link has a full buffer here for minutes, and takes every byte that its link carries."""
     limits = replace(QUICK, stall_s=SLOW_STALL_S)
@@ -139,10 +145,10 @@ async def test_who_reads_slowly_but_steadily_is_not_stalled():
         loop = asyncio.get_running_loop()
         began, taken = loop.time(), 0
         while loop.time() - began < 2 * SLOW_STALL_S:
-            taken += read(client, max(1, int(SLOW_BYTES_PER_S * (loop.time() - began)) - taken))
+            await until(partial(has_carried, began, taken + SEGMENT_BYTES), WAIT_S)
+            taken += read(client, SEGMENT_BYTES)
             assert not is_cut(peer), f"cut after {loop.time() - began:.1f} s, {taken} bytes taken"
             assert peer.buffered_bytes > 0
-            await asyncio.sleep(0.05)
         assert taken > SLOW_STALL_S * SLOW_BYTES_PER_S
         peer.abort()
         await sending
