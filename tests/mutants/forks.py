@@ -38,6 +38,7 @@ UNITS = {
     "series": ["slots"],
     "signal": ["signals"],
     "sites": ["sites"],
+    "strips": ["strips"],
     "trends": ["trends"],
     "turns": ["turns"],
 }
