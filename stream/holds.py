@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from stream.verdicts import Shown
 from vitals.windows import EVALUATE_AFTER_US
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from vitals.codecs.state import State
     from vitals.policies import WindowRule
@@ -76,19 +76,19 @@ class Holds(Table):
 
     # ---- snapshots
 
-    def state(self, order: Slots, numbers: Mapping[Any, int]) -> State:
-        """What is held of these slots, by their new numbers; rules by theirs."""
+    def state(self, order: Slots, columns: Sequence[int]) -> State:
+        """What is held of these slots, by their new numbers; columns by where they stand in ``columns``."""
         places = self.any[order].nonzero()[0].tolist()
         number_of = {int(order[number]): number for number in places}
         found = [
-            (number_of[slot], column, held.since, held.until, numbers[held.shown.rule], *held.shown[1:])
-            for (slot, column), held in sorted(self.held.items())
+            (number_of[slot], columns.index(column), held.since, held.until, *held.shown[1:])
+            for (slot, column), held in self.held.items()
             if slot in number_of
         ]
         return {"held": sorted(found)}
 
-    def restore(self, state: State, kinds: Sequence[WindowRule]) -> None:
-        """Take a snapshot; there is room for its slots."""
-        for slot, column, since, until, number, *shown in state["held"]:
-            self.held[slot, column] = Held(since, until, Shown(kinds[number - 1], *shown))
+    def restore(self, state: State, rule: Callable[[int, int], WindowRule]) -> None:
+        """Take a snapshot; there is room for its slots. What is held is of the ``rule`` of a slot and a column."""
+        for slot, column, since, until, *shown in state["held"]:
+            self.held[slot, column] = Held(since, until, Shown(rule(slot, column), *shown))
             self.any[slot] = True
