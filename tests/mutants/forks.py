@@ -26,20 +26,28 @@ PASSED, FAILED = 0, 1
 ORDER = "tests.mutants.order"
 """The plugin that pyproject.toml names; pytest wants to be the one that imports it."""
 UNITS = {
+    "batch": ["batch"],
     "copying": ["copying"],
     "counters": ["counters"],
+    "episodes": ["episodes", "evidence"],
     "evaluations": ["evaluations"],
+    "evidence": ["evidence_ring"],
     "forecast": ["forecast", "glucose_forecasts"],
     "outbox": ["outbox"],
     "panes": ["panes", "evidence"],
     "poll": ["poll"],
     "rows": ["rows"],
     "rules": ["rules", "machines"],
+    "sayings": ["sayings"],
+    "schedules": ["schedules"],
     "series": ["slots"],
     "signal": ["signals"],
     "sites": ["sites"],
+    "standing": ["standing"],
+    "suspects": ["suspects"],
     "trends": ["trends"],
     "turns": ["turns"],
+    "verdicts": ["verdicts"],
 }
 """Modules whose unit tests alone must notice their mutants, and the names of these. The others are also held by the
 tests that run the whole processor, which take a hundred times as long for a mutant that nothing notices.
