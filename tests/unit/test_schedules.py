@@ -29,7 +29,9 @@ def ward(*policies: Policy, sites: tuple[int, ...] = ()) -> tuple[Patients, Sche
     return patients, Schedules(patients)
 
 
-@pytest.mark.parametrize(("clock", "night", "until"), [(NOON, False, TEN), (TEN, True, SEVEN), (SEVEN - 1, True, SEVEN)])
+@pytest.mark.parametrize(
+    ("clock", "night", "until"), [(NOON, False, TEN), (TEN, True, SEVEN), (SEVEN - 1, True, SEVEN)]
+)
 def test_the_part_that_is_in_force_is_that_of_the_sites_clock(clock: int, night: bool, until: int):
     """Who is warned below 50 by night only must be warned below 54 by day."""
     patients, schedules = ward(NIGHT)

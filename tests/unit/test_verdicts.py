@@ -123,7 +123,7 @@ def test_an_episode_shows_the_rule_in_force_and_the_last_one_where_it_is_gone():
 
 def test_nothing_opens_without_a_rule_or_within_its_limits():
     """Mistakes of ours, told before an alarm without a reason goes out."""
-    with pytest.raises(AssertionError, match="^a rule that is gone opens nothing"):
+    with pytest.raises(AssertionError, match=r"^a rule that is gone opens nothing"):
         seen(None, None, 131, (AT, SINCE), 130)
-    with pytest.raises(AssertionError, match="^an episode opens beyond a limit"):
+    with pytest.raises(AssertionError, match=r"^an episode opens beyond a limit"):
         seen(None, HIGH, 131, (AT, SINCE), None)
