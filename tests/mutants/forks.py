@@ -26,18 +26,24 @@ PASSED, FAILED = 0, 1
 ORDER = "tests.mutants.order"
 """The plugin that pyproject.toml names; pytest wants to be the one that imports it."""
 UNITS = {
+    "activity": ["activity"],
+    "artefacts": ["doubts"],
     "copying": ["copying"],
     "counters": ["counters"],
+    "coverage": ["coverage"],
     "evaluations": ["evaluations"],
     "forecast": ["forecast", "glucose_forecasts"],
+    "holds": ["holds"],
     "outbox": ["outbox"],
     "panes": ["panes", "evidence"],
+    "places": ["places"],
     "poll": ["poll"],
     "rows": ["rows"],
     "rules": ["rules", "machines"],
     "series": ["slots"],
     "signal": ["signals"],
     "sites": ["sites"],
+    "sugar": ["beside"],
     "trends": ["trends"],
     "turns": ["turns"],
 }
