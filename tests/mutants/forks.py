@@ -38,6 +38,7 @@ UNITS = {
     "panes": ["panes", "evidence"],
     "places": ["places"],
     "poll": ["poll"],
+    "revisions": ["pending"],
     "rows": ["rows"],
     "rules": ["rules", "machines"],
     "series": ["slots"],
@@ -46,6 +47,7 @@ UNITS = {
     "sugar": ["beside"],
     "trends": ["trends"],
     "turns": ["turns"],
+    "windows": ["results"],
 }
 """Modules whose unit tests alone must notice their mutants, and the names of these. The others are also held by the
 tests that run the whole processor, which take a hundred times as long for a mutant that nothing notices.
@@ -113,7 +115,7 @@ def run(module: str, workers: int, names: list[str]) -> None:
     # mutmut keeps which tests reach what for all; where the tests are others it would forget what it found
     stats, mine = FOLDER / "mutmut-stats.json", FOLDER / f"{module}.stats.json"
     stats.unlink(missing_ok=True)
-    if mine.exists():
+    if mine.exists() and mine.stat().st_mtime > Path(source).stat().st_mtime:  # else of functions that are no more
         copy(mine, stats)
     setattr(program, "get_mutant_runner", runner)  # noqa: B010 - a name that the module does not say it exports
     try:
