@@ -62,10 +62,15 @@ def out_of_reach(series: Series, spec: WindowSpec, end: int) -> bool:
     return bool(series.panes) and first <= series.head - spec.metric.panes
 
 
+def reaches(series: Series, spec: WindowSpec, end: int) -> bool:
+    """Whether the newest pane lies in or after the window that ends there; if not, those of later windows are empty."""
+    return bool(series.panes) and series.head * spec.metric.pane_us > end - spec.width_us
+
+
 def closed(series: Series, spec: WindowSpec, end: int) -> Closed | None:
     """The result of the window that ends there, None where it holds no reading or is out of reach."""
     pane = spec.metric.pane_us
-    if not series.panes or series.head * pane <= end - spec.width_us or out_of_reach(series, spec, end):
+    if not reaches(series, spec, end) or out_of_reach(series, spec, end):
         return None
     numbers = numbers_in(series.panes, (end - spec.reach_us) // pane, end // pane)
     return result(series, spec, end, {number: series.panes[number][2] for number in numbers})

@@ -319,11 +319,11 @@ class Series:
             return None
         numbers = numbers_in(self.panes, (end - width) // pane, end // pane)
         inside = {number * pane: self.panes[number] for number in numbers}
-        slots = width // i
-        filled = {(end - at) // i for at in inside} & set(range(slots))
         near = max(end - max(30 * SECOND, 12 * self.interval // 10) + 1, self.waits_from)
-        fresh = any(at >= near and not late for at, (_, _, _, late) in inside.items())
-        if not fresh or 10 * len(filled) < 7 * slots:
+        if not any(at >= near and not late for at, (_, _, _, late) in inside.items()):
+            return None
+        slots = width // i
+        if 10 * len({(end - at) // i for at in inside} & set(range(slots))) < 7 * slots:
             return None
         values = sorted(millis for _, _, millis, _ in inside.values())
         return (values[(len(values) - 1) // 2] + values[len(values) // 2]) / 2000

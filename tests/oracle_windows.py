@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import groupby, takewhile
 
-from tests.oracle_closed import Closed, Dirty, closed, dirty, out_of_reach
+from tests.oracle_closed import Closed, Dirty, closed, dirty, out_of_reach, reaches
 from tests.oracle_medians import MedianRules, Site
 from tests.oracle_series import Series
 from vitals.windows import WINDOWS, WindowSpec
@@ -41,6 +41,8 @@ class Windows(MedianRules):
                     closing.setdefault((before + spec.step_us + spec.close_after_us, key), []).extend(again)
                 since = max(before, last - spec.metric.panes * spec.metric.pane_us)
                 for end in range(since + spec.step_us, last + 1, spec.step_us):
+                    if not reaches(series, spec, end):
+                        break
                     found = closed(series, spec, end)
                     if found is not None:
                         closing.setdefault((end + spec.close_after_us, key), []).append(found)
