@@ -28,11 +28,13 @@ ORDER = "tests.mutants.order"
 UNITS = {
     "activity": ["activity"],
     "artefacts": ["doubts"],
+    "closer": ["revisions", "windows"],
     "copying": ["copying"],
     "counters": ["counters"],
     "coverage": ["coverage"],
     "evaluations": ["evaluations"],
     "forecast": ["forecast", "glucose_forecasts"],
+    "gates": ["gates"],
     "holds": ["holds"],
     "outbox": ["outbox"],
     "panes": ["panes", "evidence"],
@@ -47,6 +49,7 @@ UNITS = {
     "sugar": ["beside"],
     "trends": ["trends"],
     "turns": ["turns"],
+    "usual": ["usual"],
     "windows": ["results"],
 }
 """Modules whose unit tests alone must notice their mutants, and the names of these. The others are also held by the
