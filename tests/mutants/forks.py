@@ -38,11 +38,15 @@ UNITS = {
     "evidence": ["evidence_ring"],
     "forecast": ["forecast", "glucose_forecasts"],
     "gates": ["gates"],
+    "glucose": ["glucose_episodes", "glucose_rates", "glucose_sustained", "glucose_forecasts", "policy_changes"],
     "holds": ["holds"],
+    "medians": ["medians", "artefact", "usual", "sugar", "rest", "policy_changes", "evidence"],
     "outbox": ["outbox"],
     "panes": ["panes", "evidence"],
+    "part": ["processor", "signal", "policy_changes", "root_cause", "suspects", "rules", "artefact"],
     "places": ["places"],
     "poll": ["poll"],
+    "processor": ["processor", "root_cause", "policy_changes", "nights", "signal", "revisions", "windows", "medians"],
     "revisions": ["pending"],
     "rows": ["rows"],
     "rules": ["rules", "machines"],
@@ -60,15 +64,17 @@ UNITS = {
     "verdicts": ["verdicts"],
     "windows": ["results"],
 }
-"""Modules whose unit tests alone must notice their mutants, and the names of these. The others are also held by the
-tests that run the whole processor, which take a hundred times as long for a mutant that nothing notices.
+"""Modules whose unit tests alone must notice their mutants, and the names of these: the nearest first."""
+GENERATED = {"closer", "glucose", "medians", "part", "processor"}
+"""Modules that generated logs may notice as well, which take a hundred times as long for a mutant that nothing notices.
 """
 
 
 def tests_of(module: str) -> list[str]:
     """The files with the tests of a module."""
     units = [f"tests/unit/test_{name}.py" for name in UNITS.get(module, [])]
-    return units or config().pytest_add_cli_args_test_selection
+    logs = ["tests/property/test_mutants.py"] if module in GENERATED else []
+    return [*units, *logs] if units else config().pytest_add_cli_args_test_selection
 
 
 class Collected(PytestRunner):
