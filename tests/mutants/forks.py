@@ -7,6 +7,7 @@ mutmut starts pytest anew for each mutant, and that is most of what one costs th
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -115,6 +116,8 @@ class Forks(ForkRunner):
         set_mutant_under_test("")
         self.test_runner.collect()
         super().startup()
+        gc.collect()
+        gc.freeze()  # else a fork's first collection of garbage copies all that pytest has collected
 
 
 def runner(max_workers: int = 1) -> Forks:
