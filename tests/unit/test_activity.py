@@ -170,6 +170,17 @@ def test_a_row_that_is_not_usable_or_no_number_fills_nothing() -> None:
     assert filled(made, 7) == {4: 7, 6: 9, 7: 8}, "another device has a clock of its own"
 
 
+def test_a_count_beyond_the_device_counts_as_its_edge() -> None:
+    """As every other reading: what was seen, not what the number says; each by their own device."""
+    made = activity_of(7, 3)
+    made.series.below[:2], made.series.above[:2] = (4, 5), (301, 401)
+    low, high = int(Flag.CENSORED_LOW), int(Flag.CENSORED_HIGH)
+    made.take(part(steps(3, 1, 9, flags=high), steps(3, 2, 9, flags=low), steps(3, 3, 9), steps(7, 1, 9, flags=high)))
+    assert (filled(made, 3), filled(made, 3, 7)) == ({1: 401, 2: 5, 3: 9}, {1: 301})
+    made.take(part(steps(7, 2, 9), steps(7, 3, 9, flags=low)))
+    assert filled(made, 3, 7) == {1: 301, 2: 9, 3: 4}
+
+
 def test_clocks_that_run_ahead_are_remembered_for_each_by_themselves() -> None:
     """The device's time of one is nothing to another."""
     made = activity_of(9, 3)

@@ -57,6 +57,20 @@ def test_it_opens_at_the_bound_itself_and_at_the_first_instant_that_is_not_suspe
         assert due(holds, 3) == [at + 70], "the next opening counts anew"
 
 
+def test_a_shorter_hold_of_another_policy_counts_and_a_longer_one_does_not() -> None:
+    """From the first T on, whenever the policy came: whoever asks for less artefact is not made to wait for it."""
+    holds = Holds()
+    held(holds, 100)
+    assert held(holds, 105, hold=10) is True
+    assert due(holds, 3) == [110]
+    assert held(holds, 108, hold=60) is True
+    assert due(holds, 3) == [110]
+    assert held(holds, 109, hold=9) is False, "its bound has passed"
+    held(holds, 120)
+    assert held(holds, 130, hold=0) is False
+    assert due(holds, 3) == [-1]
+
+
 def test_without_artefact_or_without_a_hold_nothing_waits() -> None:
     """A rule that never holds has a bound of nothing."""
     holds = Holds()

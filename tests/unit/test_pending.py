@@ -45,6 +45,7 @@ def until(minutes: int, *, of: dict[int, int] | None = None) -> Callable[[Window
 def taken(pending: Pending, spec: WindowSpec, mine: Iterable[int], closed: int) -> list[tuple[int, int]]:
     """What is taken: slot, and the end in minutes after T0."""
     slots, ends = pending.take(spec, np.array(list(mine), np.intp), T0 + closed * MINUTE_US)
+    assert (slots.dtype, ends.dtype.str) == (np.intp, "<i8")
     return [(slot, (end - T0) // MINUTE_US) for slot, end in zip(slots.tolist(), ends.tolist(), strict=True)]
 
 
@@ -122,6 +123,7 @@ def test_a_snapshot_names_what_is_pending_by_new_numbers_in_their_order() -> Non
     state = pending.state(np.array([9, 5, 3]))
     assert list(state) == ["2", "7"]
     assert state["2"]["patient"].tolist() == [0, 2, 2]
+    assert state["2"]["patient"].dtype.str == state["2"]["end"].dtype.str == "<i8", "snapshots hold the columns"
     assert ((state["2"]["end"] - T0) // MINUTE_US).tolist() == [10, 10, 15]
     again = Pending(Ring(GLUCOSE, timed=True), (SUGAR, HOUR))
     again.restore(state)
