@@ -128,5 +128,5 @@ def test_the_cause_of_a_row_is_its_record_and_its_number_in_it():
 def test_a_row_of_an_earlier_poll_can_say_nothing_any_more():
     """Its record's place is gone: what it said would be told under another's."""
     found = classified(row("ann", 100, T0))._replace(at=np.array([-1]))
-    with pytest.raises(AssertionError, match="a row that says something does not wait"):
+    with pytest.raises(AssertionError, match=r"^a row that says something does not wait$"):
         where_of(found, 0, T0)

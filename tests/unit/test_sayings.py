@@ -97,6 +97,8 @@ def test_a_sustained_rule_is_beyond_past_its_limit_and_well_at_its_quick_limit(
     found = Ward([(0, value)]).says(rule)
     assert (found.beyond.tolist(), found.well.tolist()) == ([beyond], [well])
     assert (found.judged.tolist(), found.reached.tolist(), found.found) == ([True], [False], None)
+    assert found.longer is not None
+    assert {each.dtype for each in (*found[:4], found.longer)} == {np.dtype(np.bool_)}, "masks, not numbers"
 
 
 @pytest.mark.parametrize(("rule", "bad", "good"), [(sustained(), 200, 100), (LOW, 70, 100)])
@@ -194,6 +196,7 @@ def test_a_rate_is_beyond_on_its_side_of_the_gate_and_over_ten_beyond_it(
     assert (found.beyond.tolist(), found.well.tolist()) == ([beyond], [well])
     assert (found.judged.tolist(), found.reached.tolist()) == ([True], [False])
     assert (found.starts, found.longer, found.found) == (None, None, pytest.approx([slope]))
+    assert {each.dtype for each in found[:4]} == {np.dtype(np.bool_)}, "masks, not numbers"
 
 
 def test_a_slope_that_is_not_known_or_not_plausible_is_not_judged():
@@ -259,6 +262,8 @@ def test_a_forecast_looks_as_far_as_its_horizon():
     """By the straight line 60 in five minutes, which is when the next reading comes; then AR2 falls on."""
     found = [Ward(steep(80, -4)).says(soon(f"low_soon.horizon={minutes}")).found for minutes in (5, 10, 15, 20)]
     assert [each.tolist() for each in found if each is not None] == [[60], [60], [57], [54]]
+    between = soon().model_copy(update={"horizon_us": 19 * MINUTE_US})
+    assert Ward(steep(80, -4)).says(between).found == [57], "a step that ends beyond it is none of its"
 
 
 def test_below_the_limit_it_has_come_where_low_is_open():
@@ -272,6 +277,9 @@ def test_below_the_limit_it_has_come_where_low_is_open():
     assert found.beyond.tolist() == [True, False, False, True, True, False, True]
     assert found.well.tolist() == [False, True, True, False, False, True, True]
     assert found.judged.all()
+    at_the_limit = Ward(steep(soon().limit, -2))
+    at_the_limit.machines.level[0, 0] = 1
+    assert at_the_limit.says(soon()).reached.tolist() == [False]
 
 
 def test_where_nothing_can_be_forecast_only_what_has_come_is_judged():

@@ -11,6 +11,7 @@ from stream.activity import Activity
 from stream.outbox import Outbox, Where
 from stream.rules import ACTIVE, OVER, RETURNING, UNKNOWN
 from stream.series import NEVER, Patients
+from stream.signal import CONTACT_LOST
 from stream.standing import Standing
 from stream.verdicts import NO_DATA, Shown
 from tests.logs import T0, worn
@@ -118,6 +119,17 @@ def test_all_tables_grow_together():
     assert len(made.series.bound) == len(made.signals.level) == len(made.medians.level) == len(holds.any) == 40
     assert len(made.glucose.level) == len(made.machines.level) == len(made.ring.head) == 40
     assert len(usual.place) == len(made.artefacts.place) == 40
+
+
+def test_the_tables_of_a_metric_look_at_each_other():
+    """A forecast's warning ends where low calls; medians ask for steps and doubts; all look at one ring."""
+    for metric in (GLUCOSE, HEART_RATE):
+        activity = Activity()
+        made = Standing(metric, Patients(), Outbox(0), activity)
+        assert made.ring.timed is metric.whole
+        assert {id(each.ring) for each in (made.medians, made.glucose, made.artefacts, made.writer)} == {id(made.ring)}
+        assert (made.glucose.machines, made.medians.artefacts) == (made.machines, made.artefacts)
+        assert made.medians.gates.activity is activity
 
 
 @pytest.mark.parametrize("side", [LOW, HIGH])
@@ -305,6 +317,8 @@ def test_what_had_no_data_meanwhile_is_unknown_for_that(since: int, known: bool)
     assert {each.at for each in found} == {60 * MINUTE_US}
     assert (UNKNOWN in made.machines.condition[ANN].tolist()) is not known
     assert (made.glucose.condition[ANN, 0] == UNKNOWN) is not known
+    reasons = [*made.machines.reasons.values(), *made.glucose.reasons.values()]
+    assert reasons == ([] if known else [NO_DATA] * 3)
 
 
 def test_the_other_side_and_the_other_reasons_stay_as_they_are():
@@ -370,10 +384,11 @@ def test_an_evaluation_ends_the_silence_of_who_was_heard_for_long_enough():
     for slot in (ANN, BOB):
         beats(made, slot, 1, 60, 70)
     beats(made, 0, 1, 60, 70)
-    for slot in (ANN, BOB):
-        made.signals.open(slot, T0, 2)
+    made.signals.open(ANN, T0, 1)
+    made.signals.open(BOB, T0, 2)
+    made.signals.why[0] = CONTACT_LOST
     assert len(made.outbox.drain([100])) == 0
-    for slot, since in ((ANN, 30), (BOB, 31)):
+    for slot, since in ((0, 30), (ANN, 30), (BOB, 31)):
         made.signals.run_start[slot], made.signals.run_last[slot] = T0 + since * SECOND_US, T0 + 60 * SECOND_US
     at = T0 + MINUTE_US
     every = np.arange(3)
@@ -381,6 +396,7 @@ def test_an_evaluation_ends_the_silence_of_who_was_heard_for_long_enough():
     assert told(made) == [Told("signal", "clear", 0, "over", "waiting for the first reading", MINUTE_US + 2)]
     assert made.signals.level[:3].tolist() == [0, 0, 2]
     assert made.signals.heard_at[ANN] == at + 2
+    assert made.signals.why[0] == CONTACT_LOST, "why somebody may fall silent soon"
 
 
 @pytest.mark.parametrize(

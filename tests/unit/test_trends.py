@@ -119,6 +119,8 @@ def test_theil_sen_is_the_median_of_the_slopes_of_all_pairs():
     assert wild({0: 0, 1: 1000, 2: 5000, 3: 6000}) == (2 + 2.5) / 2
     assert wild({0: 0, 7: 1000}) == 1 / 7
     assert wild({0: 0, 7: 1000}, SECOND_US) == 60 / 7
+    narrow = np.array([[0, 1000, 3000]])
+    assert theil_sen(narrow >= 0, narrow, MINUTE_US).tolist() == [1.5], "1, 2 and 1.5 of three panes in a row"
     assert math.isnan(wild({3: 100_000}))
 
 

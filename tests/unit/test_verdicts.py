@@ -55,6 +55,7 @@ def test_a_median_crosses_the_limit_that_turned_the_rule_on(rule: WindowRule, va
         (limits(), [0, 300], [OFF, OFF]),
         (None, [0, 300], [OFF, OFF]),
         (limits(on_above=100, off_at_most=120), [110], [ON]),
+        (limits(on_above=130, on_below=50, on_at_most=60), [131, 100, 60, 49], [ON, OFF, ON, ON]),
     ],
 )
 def test_a_median_says_on_off_or_neither(rule: WindowRule | None, values: list[float], words: list[int]):
