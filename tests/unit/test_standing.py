@@ -171,7 +171,8 @@ def test_what_is_held_back_opens_in_time():
 
 def hold(made: Standing, column: int, since: int) -> None:
     """An opening of Ann's is held since an instant, for a minute at most."""
-    shown = Shown(made.medians.kinds[column], since, since, 150.0, since, 130.0, beyond=True)
+    value, limit = [(150.0, 130.0), (40.0, 50.0), (150.0, 130.0)][column]
+    shown = Shown(made.medians.kinds[column], since, since, value, since, limit, beyond=True)
     made.medians.holds.put_off(ANN, column, shown, hold_us=MINUTE_US, suspect=True)
 
 
