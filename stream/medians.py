@@ -74,10 +74,10 @@ class Medians(Columns[WindowRule]):
         """Take a patient's rules of this metric, for the device worn now; a rule that is gone ends its episode."""
         metric = self.series.metric.name
         rules = (rule for rule in policy.windows if rule.metric == metric and self.possible)
-        for column, was, now in self.take(slot, rules):
-            if was is not now:
+        for column, _, now in self.take(slot, rules):
+            if now is None:
                 self.holds.drop(slot, column)
-            if now is not None and now.width_us not in self.widths:
+            elif now.width_us not in self.widths:
                 self._widen()
         self._refresh(slot)
 
@@ -187,7 +187,7 @@ class Medians(Columns[WindowRule]):
         since = np.where(joins, self.run_since[slots, column], at)
         long = (at - since) // EVALUATE_EVERY_US + 1 >= successive
         after = np.where(level > 0, ~((says == OFF) & long), (says == ON) & long).astype(np.int8)
-        if rule is not None and rule.artefact_hold_us:
+        if rule is not None and (rule.artefact_hold_us or self.holds.held):
             for slot in slots[(says != ON) & self.holds.any[slots]].tolist():
                 self.holds.drop(slot, column)
             opens = ((level == 0) & (after > 0)).nonzero()[0]
@@ -229,20 +229,28 @@ class Medians(Columns[WindowRule]):
         """Which of these openings at T artefact holds back; shape of ``slots``."""
         if not found:
             return np.zeros(0, np.bool_)
-        suspect, hold_us = self.artefacts.mostly(slots, at, rule.width_us).tolist(), rule.artefact_hold_us
-        places = zip(slots.tolist(), found, suspect, strict=True)
+        hold_us, suspect = rule.artefact_hold_us, np.zeros(len(slots), np.bool_)
+        if hold_us:
+            suspect = self.artefacts.mostly(slots, at, rule.width_us)
+        places = zip(slots.tolist(), found, suspect.tolist(), strict=True)
         return np.array(
             [self.holds.put_off(slot, column, each, hold_us=hold_us, suspect=odd) for slot, each, odd in places]
         )
 
     def release(self, slot: int, clock: int) -> list[Moved]:
-        """What has been held for as long as may be opens, whether there was an evaluation or not."""
+        """What has been held for as long as may be opens, whether there was an evaluation or not: by the rule that is
+        in force now, unless what is held is not beyond its limit.
+        """
         moved = []
         for column, held in self.holds.take(slot, clock):
-            shown = self.shown[slot, column] = held.shown._replace(opened_at=held.until)
+            rule, told = self.rule(slot, column), held.shown
+            limit = self.gates.limit(rule, told.value_at, slot, told.value)
+            if limit is None or not rule.applies(int(self.series.interval[slot])):
+                continue
+            shown = self.shown[slot, column] = told._replace(rule=rule, opened_at=held.until, limit=limit)
             self.level[slot, column], self.condition[slot, column] = 1, ACTIVE
             known_at = held.until + EVALUATE_AFTER_US
-            moved.append(Moved(slot, column, "open", 1, ACTIVE, held.until, known_at, shown))
+            moved.append(Moved(slot, column, "open", 1, ACTIVE, held.until, known_at, shown, width_us=held.width_us))
         return moved
 
     def over(self, slot: int, column: int) -> None:

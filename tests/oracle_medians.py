@@ -6,7 +6,7 @@ from tests import oracle_sugar as sugar
 from tests.oracle_artefact import held_back
 from tests.oracle_evidence import CALLS, of_window
 from tests.oracle_machines import OneLevel, take
-from tests.oracle_nights import in_force
+from tests.oracle_nights import in_force, is_night
 from tests.oracle_rest import why_not
 from tests.oracle_series import MedianMachine, Series, crossed, inside
 from tests.oracle_told import Patient, Site
@@ -26,9 +26,8 @@ class MedianRules(OneLevel):
     def set_rules(series: Series, policy: Policy) -> None:
         """The rules of a policy."""
         rules = [rule for rule in policy.windows if rule.metric == series.metric.name == "heart_rate"]
-        for machine, was, now in take(series.medians, rules, MedianMachine):
-            if was != now:
-                machine.held = None
+        for machine, _, now in take(series.medians, rules, MedianMachine):
+            machine.held = None if now is None else machine.held
 
     def take_rules(self, patient: Patient, series: Series) -> None:
         for side in ("low", "high"):
@@ -38,7 +37,7 @@ class MedianRules(OneLevel):
     def turn(self, number: int, clock: int) -> None:
         """Day and night, before all else that a tick does."""
         for patient in self.patients.values():
-            if patient.site == number:
+            if patient.site == number and is_night(patient.whole, clock) != (patient.policy.night is not None):
                 patient.policy = in_force(patient.whole, clock)
                 for series in patient.series.values():
                     self.set_rules(series, patient.policy)
@@ -47,12 +46,17 @@ class MedianRules(OneLevel):
     def release_medians(self, key: bytes, series: Series, clock: int) -> None:
         """What artefact has held for as long as may be."""
         for machine in series.medians.values():
-            held = machine.held
-            if held is None or held.since + machine.rule.artefact_hold_us + 2 * SECOND > clock:
+            held, rule = machine.held, machine.rule
+            if held is None or held.until + 2 * SECOND > clock:
                 continue
-            machine.level, machine.condition, machine.held, machine.beyond = 1, "active", None, True
-            machine.opened_at, machine.since = held.since + machine.rule.artefact_hold_us, held.run_since
-            machine.value, machine.value_at, machine.limit = held.value, held.value_at, held.limit
+            machine.held = None
+            usual = None if rule.usual is None else self.nights_of(key).rate(rule.usual, held.value_at)
+            limit = crossed(rule, held.value, usual)
+            if limit is None or rule not in series.applying():
+                continue
+            machine.level, machine.condition, machine.beyond = 1, "active", True
+            machine.opened_at, machine.since, machine.limit = held.until, held.run_since, limit
+            machine.value, machine.value_at, machine.width = held.value, held.value_at, held.width
             machine.beside = held.beside
             self.median(key, series, machine, "open", machine.opened_at, instant=machine.opened_at + 2 * SECOND)
 
@@ -122,7 +126,7 @@ class MedianRules(OneLevel):
         if not (was or machine.level):
             return
         machine.value, machine.value_at, machine.beyond = median, at, says == "on"
-        machine.limit = machine.limit if limit is None else limit
+        machine.limit, machine.width = machine.limit if limit is None else limit, rule.width_us
         machine.condition = "over" if not machine.level else "active" if says == "on" else "returning"
         machine.reason = ""
         change = "open" if machine.level > was else "clear" if machine.level < was else ""
