@@ -139,7 +139,7 @@ def test_a_hold_that_never_was_is_dropped_without_a_word() -> None:
 
 
 def test_a_snapshot_keeps_what_is_held_of_its_slots_by_their_new_numbers() -> None:
-    """Whose slot is not among them had no control record; columns have new places, and rules are those that stand there."""
+    """Whose slot is not among them had no control record; columns have new places, with their rules."""
     holds = Holds()
     for slot, column, at in ((7, 1, 105), (3, 0, 100), (7, 0, 104), (9, 0, 99)):
         held(holds, at, slot=slot, column=column)
