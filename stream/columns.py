@@ -7,7 +7,7 @@ rules alone, not on how often they were changed.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Generic, NamedTuple, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -93,14 +93,13 @@ class Columns(Table, Generic[Rule]):
             self.kind[slot, column] = number
             if before:
                 self._leave(abs(before), column)
-        for column in self.kind[slot].nonzero()[0].tolist():
+        for column in (self.kind[slot] > 0).nonzero()[0].tolist():
             rule = self.rule(slot, column)
             if rule.name in mine:
                 continue
-            if self.kind[slot, column] > 0:
-                taken.append(Taken(column, rule, None))
+            taken.append(Taken(column, rule, None))
             if self.level[slot, column]:
-                self.kind[slot, column] = -abs(self.kind[slot, column])
+                self.kind[slot, column] *= -1
             else:
                 self._clear(slot, column)
         return taken
@@ -122,16 +121,15 @@ class Columns(Table, Generic[Rule]):
         self._order()
 
     def _order(self) -> None:
-        """Columns as there are names, which are one more or one less than they were."""
+        """Have the columns that there are names for."""
         if len(self.names) == len(self.columns):
-            return
+            return  # the very same: only one name comes or goes at a time
         columns = self.names.numbers()
         self.columns = [columns[name] - 1 for name in sorted(columns)]
-        count = max(self.columns, default=-1) + 1
-        for name in self.BY_COLUMN if count > self.kind.shape[1] else ():
-            old = getattr(self, name)
-            more = self._rows(name, len(old), old.dtype, (count - old.shape[1],))
-            setattr(self, name, np.concatenate([old, more], axis=1))
+        for _ in range(self.kind.shape[1], len(columns)):
+            for name in self.BY_COLUMN:
+                old = getattr(self, name)
+                setattr(self, name, np.concatenate([old, self._rows(name, len(old), old.dtype, (1,))], axis=1))
 
     # ---- what is open
 
@@ -167,7 +165,7 @@ class Columns(Table, Generic[Rule]):
         if self.condition[slot, column] != UNKNOWN:
             return None
         self.condition[slot, column] = ACTIVE if self.shown[slot, column].beyond else RETURNING
-        self.reasons.pop((slot, column), None)
+        del self.reasons[slot, column]
         return self.moved(slot, column, "known", at)
 
     def close(self, slot: int, column: int, reason: str, at: int) -> Moved:
@@ -221,10 +219,10 @@ class Columns(Table, Generic[Rule]):
 
     def restore(self, state: State) -> None:
         """Take the machines of a snapshot; of none before."""
-        kinds = [cast("Rule", KINDS[field].model_validate(rule)) for field, rule in state["kinds"]]
+        kinds: list[Any] = [KINDS[field].model_validate(rule) for field, rule in state["kinds"]]
         names, numbers = sorted({rule.name for rule in kinds}), state["rows"]["kind"]
         self.kinds.restore(kinds, numbers)
-        self.names.restore(names, np.where(numbers != 0, np.arange(1, len(names) + 1, dtype=np.int32), 0))
+        self.names.restore(names, np.where(numbers != 0, np.arange(1, len(names) + 1), 0))
         self._order()
         self.put(state["rows"])
         self.shown = {(slot, column): Shown(self.rule(slot, column), *shown) for slot, column, *shown in state["shown"]}

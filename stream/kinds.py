@@ -7,7 +7,7 @@ given again. Numbers say nothing of any order; in a snapshot they are counted an
 from __future__ import annotations
 
 from heapq import heappop, heappush
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 
@@ -64,21 +64,21 @@ class Kinds(Generic[T]):
 
         0 stands for nothing and stays; the sign of a number stays. Any shape, which is that of the result.
         """
-        used, first = np.unique(np.abs(numbers), return_index=True)
-        order = used[np.argsort(first)]
-        order = order[order > 0]
-        anew = np.zeros(int(used.max(initial=0)) + 1, np.int32)
+        used, first, which = np.unique(np.abs(numbers), return_index=True, return_inverse=True)
+        order = [at for at in np.argsort(first).tolist() if used[at]]
+        anew = np.zeros(len(used), np.int32)
         anew[order] = np.arange(1, len(order) + 1)
-        return [self._things[number] for number in order.tolist()], np.sign(numbers) * anew[np.abs(numbers)]
+        things = [self._things[int(used[at])] for at in order]
+        return things, np.sign(numbers) * anew[which.reshape(numbers.shape)]
 
-    def restore(self, things: Sequence[T], numbers: NDArray[np.int32]) -> None:
+    def restore(self, things: Sequence[T], numbers: NDArray[np.integer[Any]]) -> None:
         """Take what was `counted`; of none before.
 
         Raises:
             ValueError: somebody has what is not there, or nobody has what is.
         """
-        users = np.bincount(np.abs(numbers).ravel(), minlength=1)[1:].tolist()
+        users = np.bincount(np.abs(numbers).ravel())[1:].tolist()
         if len(users) != len(things) or 0 in users:
             raise ValueError(f"{len(things)} kinds are had by {users}")
-        for number, (thing, count) in enumerate(zip(things, users, strict=True), 1):
-            self._things[number], self._number[thing], self._users[number] = thing, number, count
+        for number, thing in enumerate(things, 1):
+            self._things[number], self._number[thing], self._users[number] = thing, number, users[number - 1]

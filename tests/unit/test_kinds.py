@@ -74,6 +74,7 @@ def test_a_snapshot_counts_things_as_they_come_first():
     assert counted.tolist() == [[0, 1], [-2, 1], [3, 0], [2, -1]]
     assert counted.dtype == np.int32
     assert numbers.tolist() == [[0, 4], [-2, 4], [3, 0], [2, -4]], "the living keep theirs"
+    assert made.counted(np.array([1, -1, 2], np.int32))[0] == ["x", "a"]
 
 
 @pytest.mark.parametrize("shape", [(0,), (0, 3), (2, 0), (2, 3)])
