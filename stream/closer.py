@@ -31,8 +31,8 @@ class _Page:
     def __init__(self) -> None:
         self._blocks: list[tuple[Ints, Slots, NDArray[np.void]]] = []
 
-    def add(self, instant: int, slots: Slots, rows: NDArray[np.void]) -> None:
-        """More rows (n,) of slots (n,)."""
+    def add(self, instant: int | Ints, slots: Slots, rows: NDArray[np.void]) -> None:
+        """More rows (n,) of slots (n,), all of one instant or each of its own (n,)."""
         if len(rows):
             self._blocks.append((np.full(len(slots), instant), slots, rows))
 
@@ -71,16 +71,27 @@ class Closer:
                 continue
             lane = self._lanes[spec.metric.code]
             mine = slots[lane.series.exists[slots]]
-            first = closed + spec.step_us + spec.close_after_us
-            self._revise(page, spec, mine, closed, first)
-            left, spans = revisions.passed_by(spec, lane.ring, mine, closed, last)
-            page.add(first, left, revisions.marks(spec, left, spans, lane.series))
-            newest = int(lane.series.last_e[mine].max(initial=LONG_AGO))
-            for end in windows.due_ends(spec, closed, site.clock, newest):
-                page.add(end + spec.close_after_us, *windows.close(spec, end, mine, lane.ring, lane.series))
+            if mine.size:
+                first = closed + spec.step_us + spec.close_after_us
+                self._revise(page, spec, mine, closed, first)
+                left, spans = revisions.passed_by(spec, lane.ring, mine, closed, last)
+                page.add(first, left, revisions.marks(spec, left, spans, lane.series))
+                newest = int(lane.series.last_e[mine].max())
+                self._due(page, spec, windows.due_ends(spec, closed, site.clock, newest), mine)
             site.closed[spec.code] = last
         self._passed(site)
         self._write(page, position, row)
+
+    def _due(self, page: _Page, spec: WindowSpec, ends: range, mine: Slots) -> None:
+        """Close the windows of these slots that end at each of ``ends``."""
+        lane = self._lanes[spec.metric.code]
+        if len(ends) > 1 and windows.few(spec, len(ends) * len(mine)):
+            each, whose = np.repeat(np.arange(ends.start, ends.stop, ends.step), len(mine)), np.tile(mine, len(ends))
+            found = windows.close_all(spec, each, whose, lane.ring, lane.series)
+            page.add(found.ends + spec.close_after_us, found.slots, found.rows)
+            return
+        for end in ends:
+            page.add(end + spec.close_after_us, *windows.close(spec, end, mine, lane.ring, lane.series))
 
     def _revise(self, page: _Page, spec: WindowSpec, mine: Slots, closed: int, instant: int) -> None:
         """Write the pending windows again, or mark them."""
@@ -91,6 +102,9 @@ class Closer:
         lane = self._lanes[spec.metric.code]
         lost = ends <= revisions.beyond_ring(spec, lane.ring, slots)
         some = np.flatnonzero(~lost)
+        if windows.few(spec, len(some)):
+            page.add(instant, *windows.close_all(spec, ends[some], slots[some], lane.ring, lane.series)[1:])
+            some = some[:0]
         by_end = some[np.argsort(ends[some], kind="stable")]
         bounds = [0, *(np.flatnonzero(np.diff(ends[by_end])) + 1).tolist(), len(by_end)]
         for begin, until in pairwise(bounds):

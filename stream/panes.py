@@ -232,6 +232,14 @@ class Ring(Table):
             cells[first <= head - self.size] = 0
         return cells
 
+    def cells_at(self, slots: Slots, ends: Ints, width: int) -> NDArray[np.int32]:
+        """As `cells`, of slots each with an end of its own, both (n,): for a few, each of which costs more so."""
+        last, count = (ends // self.pane_us)[:, None], width // self.pane_us
+        numbers, head = last - np.arange(count - 1, -1, -1), self.head[slots][:, None]
+        cells = self.millis[slots[:, None], numbers % self.size]
+        cells[(numbers > head) | (numbers[:, :1] <= head - self.size)] = 0
+        return cells
+
     def newest(self, slots: Slots, panes: int) -> tuple[NDArray[np.int32], Ints]:
         """The cells up to each series' head (0 where empty) and the event times (µs) of what they hold, oldest first,
         both shape (n, panes); of a timed ring.

@@ -103,6 +103,9 @@ def passed_by(spec: WindowSpec, ring: Ring, slots: Slots, closed: int, last: int
     more: the ring has left it behind, or a jump of the clock was longer than a ring. Slots and (k, 2).
     """
     head = ring.head[slots]
+    jumped = last - ring.size * ring.pane_us > closed
+    if not jumped and (int(head.max(initial=LONG_AGO)) - ring.size) * ring.pane_us + spec.reach_us <= closed:
+        return slots[:0], np.zeros((0, 2), np.int64)
     filled = (head * ring.pane_us + spec.width_us - 1) // spec.step_us * spec.step_us
     skipped = np.where(head > LONG_AGO, np.minimum(filled, last - ring.size * ring.pane_us), LONG_AGO)
     ends = np.minimum(np.maximum(beyond_ring(spec, ring, slots), skipped), last)
@@ -123,6 +126,8 @@ def runs(spec: WindowSpec, slots: Slots, ends: Ints) -> tuple[Slots, Ints]:
 
 def marks(spec: WindowSpec, slots: Slots, spans: Ints, series: Series) -> NDArray[np.void]:
     """Dirty marks of slots (n,) over ``spans`` (n, 2) of ends, as `WINDOW` rows; patient and version are left out."""
+    if not len(slots):
+        return np.zeros(0, WINDOW)
     rows = np.zeros(len(slots), DIRTY)
     rows["start"], rows["end"] = spans[:, 0], spans[:, 1]
     rows["interval"] = series.interval[slots]

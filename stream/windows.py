@@ -26,8 +26,19 @@ if TYPE_CHECKING:
 
 EMPTY_LEAST = np.iinfo(np.int32).max
 """No cell lies above."""
+CELLS_FEW = 20_000
+"""Windows with different ends that are made of so many cells are computed together: each call costs as much as these.
+"""
 CELLS_MAX = 60_000
 """So many cells are computed at a time: what is made of them on the way stays in the processor's cache."""
+
+
+class Closing(NamedTuple):
+    """Windows that close: their ends (µs), slots and `WINDOW` rows, all (n,)."""
+
+    ends: Ints
+    slots: Slots
+    rows: NDArray[np.void]
 
 
 class Worn(NamedTuple):
@@ -81,6 +92,19 @@ def close(spec: WindowSpec, end: int, slots: Slots, ring: Ring, series: Series) 
     return np.concatenate(found), rows
 
 
+def close_all(spec: WindowSpec, ends: Ints, slots: Slots, ring: Ring, series: Series) -> Closing:
+    """As `close`, of pairs of an end (µs) and a slot, both (n,): for so few of them that one call costs the most."""
+    cells = np.abs(ring.cells_at(slots, ends, spec.reach_us))
+    which, rows = results(spec, cells, Worn(series.interval[slots], series.gap[slots], series.scheme[slots]))
+    rows["start"], rows["end"] = ends[which] - spec.width_us, ends[which]
+    return Closing(ends[which], slots[which], rows)
+
+
+def few(spec: WindowSpec, count: int) -> bool:
+    """Whether so many windows of a kind are few enough for `close_all`."""
+    return count * spec.reach_us <= CELLS_FEW * spec.metric.pane_us
+
+
 def results(spec: WindowSpec, cells: Cells, worn: Worn) -> tuple[Slots, NDArray[np.void]]:
     """Which windows hold a reading, and their `WINDOW` rows; both (k,). Patient, times and version are left out.
 
@@ -89,6 +113,8 @@ def results(spec: WindowSpec, cells: Cells, worn: Worn) -> tuple[Slots, NDArray[
     """
     pane, before = spec.metric.pane_us, spec.before_us // spec.metric.pane_us
     some = np.flatnonzero(cells[:, before:].any(axis=1))
+    if not some.size:
+        return some, np.zeros(0, WINDOW)
     cells, worn = cells[some], worn.some(some)
     inside = cells[:, before:]
     filled = inside > 0
