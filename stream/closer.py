@@ -41,7 +41,7 @@ class _Page:
         if not self._blocks:
             return None
         at, slots, rows = zip(*self._blocks, strict=True)
-        return np.concatenate(at), np.concatenate(slots), np.concatenate(rows)
+        return np.concatenate(at), np.concatenate(slots), windows.joined(rows)
 
 
 class Closer:

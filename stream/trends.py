@@ -121,7 +121,8 @@ def spread(filled: Bools) -> Spread:
     if torn.size:
         at = np.flatnonzero(filled[torn])  # one row after the other: only where each begins the step is none
         begins = np.cumsum(count[torn]) - count[torn]
-        steps = np.diff(at, prepend=0)
+        steps = at.copy()
+        steps[1:] -= at[:-1]
         steps[begins] = 0
         widest[torn] = np.maximum.reduceat(steps, begins)
     return Spread(first, last, widest)
