@@ -36,11 +36,13 @@ _NO_PAIR = np.iinfo(np.int64).max
 
 
 class Spread(NamedTuple):
-    """The first and the last filled pane of each window, and its widest step between two, in panes; all (n,).
+    """How many panes of each window are filled, the first and the last of them, and the widest step between two, in
+    panes; all (n,).
 
     Of a window without a filled pane they say nothing.
     """
 
+    count: Ints
     first: Ints
     last: Ints
     widest: Ints
@@ -56,12 +58,12 @@ def slopes(filled: Bools, millis: Millis, pane_us: int, intervals: Ints, span_mi
 
 def known(filled: Bools, found: Spread, pane_us: int, intervals: Ints, span_min_us: int) -> Bools:
     """Whether a slope is known: enough points, and `steady`; shape (n,)."""
-    return np.asarray((filled.sum(axis=1) >= POINTS_MIN) & _holds(found, pane_us, intervals, span_min_us))
+    return np.asarray((found.count >= POINTS_MIN) & _holds(found, pane_us, intervals, span_min_us))
 
 
 def fitted(filled: Bools, millis: Millis, pane_us: int, known_at: Bools) -> Floats:
     """Slopes by least squares where they are known, else NaN; as `slopes`."""
-    panes = np.arange(filled.shape[1], dtype=np.float64)
+    panes = np.arange(float(filled.shape[1]))
     mask, values = filled.astype(np.float64), millis.astype(np.float64)
     # whole numbers far below 2^53: sums of floats are exact, and cheaper than those of integers
     n, t, tt = (_whole(each) for each in (mask.sum(1), _dot(mask, panes), _dot(mask, panes * panes)))
@@ -88,7 +90,7 @@ def theil_sen(filled: Bools, millis: Millis, pane_us: int) -> Floats:
     """
     width = filled.shape[1]
     first, second = np.triu_indices(width, 1)
-    scale = lcm(*range(1, width))
+    scale = lcm(*range(2, width))
     pairs = (millis[:, second] - millis[:, first]).astype(np.int64) * (scale // (second - first))
     pairs[~(filled[:, first] & filled[:, second])] = _NO_PAIR
     pairs.sort(axis=1)
@@ -115,24 +117,22 @@ def spread(filled: Bools) -> Spread:
     """How the filled panes of each window lie, shape (n, panes); an empty one spans nothing."""
     count = filled.sum(axis=1)
     first = filled.argmax(axis=1)
-    last = np.where(count > 0, filled.shape[1] - 1 - filled[:, ::-1].argmax(axis=1), 0)
+    last = np.where(count > 0, filled.shape[1] - 1 - filled[:, ::-1].argmax(axis=1), -1)
     widest = np.where(last > first, 1, 0)
-    torn = np.flatnonzero((count <= last - first) & (count > 0))
+    torn = np.flatnonzero(count <= last - first)
     if torn.size:
-        at = np.flatnonzero(filled[torn])  # one row after the other: only where each begins the step is none
+        at = filled[torn].ravel().nonzero()[0]
+        steps = at[1:] - at[:-1]  # one row after the other: from each to the next the step is none
         begins = np.cumsum(count[torn]) - count[torn]
-        steps = at.copy()
-        steps[1:] -= at[:-1]
-        steps[begins] = 0
+        steps[begins[1:] - 1] = 0
         widest[torn] = np.maximum.reduceat(steps, begins)
-    return Spread(first, last, widest)
+    return Spread(count, first, last, widest)
 
 
 def arrows(slopes_per_minute: Floats, schemes: NDArray[np.int8]) -> NDArray[np.int8]:
     """Arrows -3 to 3 by the device type's scheme, `ARROW_UNKNOWN` without a slope; shape (n,)."""
     rate = np.abs(slopes_per_minute)
     steps = ARROW_STEPS[schemes]
-    with np.errstate(invalid="ignore"):
-        size = np.sum([rate >= steps[:, 0], rate >= steps[:, 1], rate > steps[:, 2]], axis=0)
+    size = np.sum([rate >= steps[:, 0], rate >= steps[:, 1], rate > steps[:, 2]], axis=0)
     known = ~np.isnan(slopes_per_minute)
     return np.where(known, np.copysign(size, slopes_per_minute), ARROW_UNKNOWN).astype(np.int8)

@@ -128,10 +128,10 @@ def results(spec: WindowSpec, cells: Cells, worn: Worn) -> tuple[Slots, NDArray[
     inside = cells[:, before:]
     filled = inside > 0
     millis = inside - filled
-    n, total, squares = filled.sum(1), millis.sum(1, dtype=np.int64), _squares(millis)
+    found = spread(filled)
+    n, total, squares = found.count, millis.sum(1, dtype=np.int64), _squares(millis)
     rows = np.zeros(len(some), WINDOW)
     rows["metric"], rows["window"] = spec.metric.code, spec.code
-    found = spread(filled)
     rows["count"], rows["gap"] = n, _gaps(found, filled.shape[1]) * (pane // SECOND_US)
     rows["mean"] = total / (1000 * n)
     if before:

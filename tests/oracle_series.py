@@ -39,13 +39,14 @@ class Machine:
 
 
 class Held(NamedTuple):
-    """An opening that artefact holds back: since which T, and what it would show."""
+    """An opening that artefact holds back: since which T, until when at most, and what it would show."""
 
     since: int
+    until: int
+    width: int
     run_since: int
     value: float
     value_at: int
-    limit: float
     beside: str
 
 
@@ -71,6 +72,8 @@ class MedianMachine:
     value: float = 0
     value_at: int = 0
     limit: float = 0
+    width: int = 0
+    """Of the window of ``value``."""
     beyond: bool = False
 
 
