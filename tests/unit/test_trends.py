@@ -126,7 +126,8 @@ def test_each_window_has_a_spread_of_its_own():
     """A hole in one window must widen no other's, and one without readings has no step."""
     filled = np.zeros((4, 15), np.bool_)
     filled[0, [0, 3, 14]] = filled[1, 4:9] = filled[3, 7] = True
-    first, last, widest = spread(filled)
+    count, first, last, widest = spread(filled)
+    assert count.tolist() == [3, 5, 0, 1]
     assert (first[[0, 1, 3]].tolist(), last[[0, 1, 3]].tolist()) == ([0, 4, 7], [14, 8, 7])
     assert widest[[0, 1, 3]].tolist() == [11, 1, 0]
     filled = np.zeros((4, 15), np.bool_)
