@@ -1,4 +1,4 @@
-"""Strips: what any windows over panes laid end to end hold, against what plain loops find; and which strips there are."""
+"""Strips: what any windows over panes hold, against what plain loops find; and which strips there are."""
 
 from __future__ import annotations
 
