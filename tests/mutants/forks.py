@@ -59,6 +59,7 @@ UNITS = {
     "signal": ["signals"],
     "sites": ["sites"],
     "standing": ["standing"],
+    "strips": ["strips"],
     "sugar": ["beside"],
     "suspects": ["suspects"],
     "trends": ["trends"],
