@@ -10,7 +10,7 @@ from tests import oracle_sugar as sugar
 from tests.oracle_artefact import held_back
 from tests.oracle_closed import Closed, Dirty
 from tests.oracle_evidence import CALLS, of_silence, of_window
-from tests.oracle_nights import in_force
+from tests.oracle_nights import in_force, is_night
 from tests.oracle_rest import why_not
 from tests.oracle_series import NEVER_TICKED, MedianMachine, Series, crossed, inside
 from tests.oracle_usual import Nights
@@ -143,7 +143,7 @@ class MedianRules(Teller):
     def turn(self, number: int, clock: int) -> None:
         """Day and night, before all else that a tick does."""
         for patient in self.patients.values():
-            if patient.site == number:
+            if patient.site == number and is_night(patient.whole, clock) != (patient.policy.night is not None):
                 patient.policy = in_force(patient.whole, clock)
                 for series in patient.series.values():
                     self.set_rules(series, patient.policy)
@@ -225,12 +225,13 @@ class MedianRules(Teller):
             self.evaluate(key, series, at)
 
     def evaluate(self, key: bytes, series: Series, at: int) -> None:
-        medians = {rule.width_us: series.median(rule.width_us, at) for rule in series.applying()}
+        widths = {rule.width_us for rule in series.applying()}
+        medians = {width: series.median(width, at) for width in widths}
         if all(each is None for each in medians.values()):
             return
         for machine in series.medians.values():
             median = medians.get(machine.rule.width_us)
-            if machine.rule in series.applying() and median is not None and (machine.level or not machine.gone):
+            if median is not None and machine.rule.width_us >= 2 * series.interval and (machine.level or not machine.gone):
                 usual = machine.rule.usual if not machine.gone else None
                 rate = None if usual is None else self.nights_of(key).rate(usual, at)
                 restless = why_not(self.patients[key], machine, at)
