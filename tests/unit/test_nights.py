@@ -218,7 +218,7 @@ def test_a_snapshot_goes_on_in_the_same_part():
 
 def test_who_goes_on_from_a_snapshot_writes_the_snapshots_that_another_would():
     """At a nightfall rules get their numbers, whoever came first: slots are of one process, and say nothing."""
-    log, names = Log(), ("dan", "cyd", "bob", "ann")
+    log, names = Log(), ("ann", "bob", "cyd", "dan")
     log.site(1)
     begin = int(datetime(2026, 11, 28, 12, tzinfo=UTC).timestamp()) * SECOND_US
     for number, name in enumerate(names):
