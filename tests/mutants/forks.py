@@ -57,6 +57,7 @@ UNITS = {
     "signal": ["signals"],
     "sites": ["sites"],
     "standing": ["standing"],
+    "strips": ["pane_strips"],
     "sugar": ["beside"],
     "suspects": ["suspects"],
     "trends": ["trends"],

@@ -68,7 +68,7 @@ def test_another_patients_points_make_no_slope_known():
     filled = np.zeros((2, 15), np.bool_)
     filled[0, [4, 14]] = filled[1, [0, 5, 10]] = True
     intervals = np.full(2, 10 * MINUTE_US)
-    assert known(filled, spread(filled), MINUTE_US, intervals, 10 * MINUTE_US).tolist() == [False, True]
+    assert known(filled.sum(axis=1), spread(filled), MINUTE_US, intervals, 10 * MINUTE_US).tolist() == [False, True]
 
 
 def test_the_slope_equals_numpys_least_squares():
