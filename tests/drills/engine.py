@@ -49,6 +49,8 @@ CONDITION = (
 )  # fmt: skip
 """What an alert has from its episode."""
 EPISODE_CHANGES = frozenset(get_args(EpisodeChange))
+KEPT_US = {1: 60_000_000, 3: 0}
+"""Kinds of windows of which the database keeps only those that end at whole multiples of so much, or none."""
 Change = tuple[int, int]
 """Partition, and offset in it, of the episode that made a change of an alert."""
 
@@ -155,7 +157,13 @@ def window_row(one: Closed, output: Output) -> tuple[Any, ...]:
     slope, median, theil_sen = (None if math.isnan(each) else each for each in (one.slope, one.median, one.theil_sen))
     arrow = None if one.arrow == -128 else one.arrow
     figures = one.n, coverage, one.mean, one.sd, one.low, one.high, slope, arrow, median, theil_sen, one.gap
-    return (one.start, *output.cause, *figures)
+    return (*output.cause, *figures)
+
+
+def is_kept(window: int, end: int) -> bool:
+    """Whether the database keeps a window of this kind and end (µs)."""
+    step = KEPT_US.get(window)
+    return step is None or (step > 0 and end % step == 0)
 
 
 def follow(found: Expected, partition: int, journal: Iterable[Written]) -> None:
@@ -181,12 +189,13 @@ def changed(episode: Episode, before: dict[str, Any] | None) -> str:
 # ---- the database and the feed
 
 
-def stored_windows(folder: Path, wanted: dict[tuple[str, int, int, int], tuple[Any, ...]]) -> list[str]:
-    """How the database's windows differ."""
+def stored_windows(folder: Path, told: dict[tuple[str, int, int, int], tuple[Any, ...]]) -> list[str]:
+    """How the database's windows differ from those of the log that it keeps."""
     names = (
-        *("win_start", "v_offset", "v_ordinal", "count", "coverage", "mean", "sd", "min", "max", "slope", "arrow"),
+        *("v_offset", "v_ordinal", "count", "coverage", "mean", "sd", "min", "max", "slope", "arrow"),
         *("median", "theil_sen", "gap"),
     )
+    wanted = {key: value for key, value in told.items() if is_kept(key[2], key[3])}
     kept: dict[tuple[str, int, int, int], tuple[Any, ...]] = {}
     doubled = 0
     for row in rows(folder, "windows"):
