@@ -51,15 +51,15 @@ class _Page:
         """
         for code, blocks in self._asked.items():
             numbers, asked, instants = zip(*blocks, strict=True)
-            which, rows = windows.close(list(asked), lanes[code].ring, lanes[code].series)
+            which, found = windows.close(list(asked), lanes[code].ring, lanes[code].series)
             number = np.repeat(numbers, [len(each) for each in instants])[which]
             slots = np.concatenate([each.slots for each in asked])[which]
-            self._blocks.append((np.concatenate(instants)[which], number, slots, rows))
+            self._blocks.append((np.concatenate(instants)[which], number, slots, found))
         self._blocks = [block for block in self._blocks if len(block[0])]
         if not self._blocks:
             return None
-        at, number, slots, rows = map(np.concatenate, zip(*self._blocks, strict=True))
-        return at, number, slots, rows
+        at, number, slots, tables = zip(*self._blocks, strict=True)
+        return np.concatenate(at), np.concatenate(number), np.concatenate(slots), windows.joined(tables)
 
 
 class Closer:

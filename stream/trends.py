@@ -42,7 +42,7 @@ def slopes(filled: Bools, millis: Millis, pane_us: int, intervals: Ints, span_mi
     ``filled`` and ``millis`` (thousandths, 0 where empty) have shape (n, panes), ``intervals`` (n,) in µs.
     """
     strip, firsts = _strip(np.where(filled, millis + 1, 0))
-    sums = strip.sums(firsts, firsts + filled.shape[1])
+    sums = strip.sums(firsts, firsts + 1)
     return fitted(sums, pane_us, known(sums.n, spread(filled), pane_us, intervals, span_min_us))
 
 
@@ -60,8 +60,8 @@ def fitted(sums: Sums, pane_us: int, known_at: Bools) -> Floats:
 
 
 def _strip(cells: NDArray[np.generic]) -> tuple[Strip, Ints]:
-    """Windows of cells (n, panes) as one strip, and where each begins in it."""
-    return Strip(cells.astype(np.int32).reshape(-1)), np.arange(len(cells)) * cells.shape[1]
+    """Windows of cells (n, panes) as one strip, and the place of each in it."""
+    return Strip(cells.astype(np.int32).reshape(-1), cells.shape[1]), np.arange(len(cells))
 
 
 def theil_sen(filled: Bools, millis: Millis, pane_us: int) -> Floats:
@@ -99,7 +99,7 @@ def spread(filled: Bools) -> Spread:
     strip, firsts = _strip(filled)
     some = np.flatnonzero(filled.any(axis=1))
     found = Spread(*np.zeros((3, len(filled)), np.int64))
-    for column, values in zip(found, strip.spread(firsts[some], firsts[some] + filled.shape[1]), strict=True):
+    for column, values in zip(found, strip.spread(firsts[some], firsts[some] + 1), strict=True):
         column[some] = values
     return found
 
