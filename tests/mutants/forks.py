@@ -57,14 +57,14 @@ UNITS = {
     "signal": ["signals"],
     "sites": ["sites"],
     "standing": ["standing"],
-    "strips": ["pane_strips"],
+    "strips": ["results", "pane_strips"],
     "sugar": ["beside"],
     "suspects": ["suspects"],
     "trends": ["trends"],
     "turns": ["turns"],
     "usual": ["usual"],
     "verdicts": ["verdicts"],
-    "windows": ["results"],
+    "windows": ["results", "pane_strips"],
 }
 """Modules whose unit tests alone must notice their mutants, and the names of these: the nearest first."""
 GENERATED = {"closer", "glucose", "medians", "part", "processor"}
