@@ -286,16 +286,14 @@ class Oracle(GlucoseRules, Windows):
         self.forget_medians(key, series, clock)
         rule = next((each for each in patient.policy.signals if each.metric == series.metric.name), None)
         signal = series.signal
-        physical = series.worst()
-        since = series.silent_from()
-        if rule and series.bound and not signal.rank and series.silent_at(since) <= clock:
-            signal.rank = max(1, physical)
+        if rule and series.bound and not signal.rank and series.silent_at(since := series.silent_from()) <= clock:
+            signal.rank = max(1, series.worst())
             signal.opened_at, signal.since, signal.run = series.silent_at(since), since, []
             signal.few = series.silent_at(series.base()) > signal.opened_at
             signal.told = series.reason()
             self.signal(key, series, "open", signal.opened_at, signal.rank)
         if rule and signal.rank == 1 and signal.opened_at + rule.medium_after_us <= clock:
-            signal.rank = max(2, physical)
+            signal.rank = max(2, series.worst())
             self.signal(key, series, "rise", signal.opened_at + rule.medium_after_us, signal.rank)
 
     # ---- control records

@@ -225,12 +225,13 @@ class MedianRules(Teller):
             self.evaluate(key, series, at)
 
     def evaluate(self, key: bytes, series: Series, at: int) -> None:
-        medians = {rule.width_us: series.median(rule.width_us, at) for rule in series.applying()}
+        widths = {rule.width_us for rule in series.applying()}
+        medians = {width: series.median(width, at) for width in widths}
         if all(each is None for each in medians.values()):
             return
         for machine in series.medians.values():
             median = medians.get(machine.rule.width_us)
-            if machine.rule in series.applying() and median is not None and (machine.level or not machine.gone):
+            if median is not None and machine.rule.width_us >= 2 * series.interval and (machine.level or not machine.gone):
                 usual = machine.rule.usual if not machine.gone else None
                 rate = None if usual is None else self.nights_of(key).rate(usual, at)
                 restless = why_not(self.patients[key], machine, at)
