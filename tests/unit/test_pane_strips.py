@@ -1,4 +1,4 @@
-"""Strips: what any windows over panes hold, against what plain loops find; and which strips there are."""
+"""Strips: what windows over panes laid end to end hold, against plain loops; and which strips there are."""
 
 from __future__ import annotations
 
@@ -24,10 +24,14 @@ TABLES = st.lists(st.one_of(st.just(0), st.integers(1, 9)), min_size=1, max_size
 @given(TABLES, st.data())
 def test_a_window_over_a_strip_holds_what_a_loop_finds_in_it(cells: list[int], data: st.DataObject):
     """Sums, extremes and spread come from differences and doubling: each must be those of the window alone."""
-    first = data.draw(st.integers(0, len(cells) - 1))
-    last = data.draw(st.integers(first + 1, len(cells)))
-    strip, at = Strip(np.array(cells, np.int32)), (np.array([first]), np.array([last]))
-    inside = [(place, cell - 1) for place, cell in enumerate(cells) if cell and first <= place < last]
+    block = data.draw(st.integers(1, 4))
+    cells = cells * block
+    blocks = len(cells) // block
+    place = data.draw(st.integers(0, blocks - 1))
+    after = data.draw(st.integers(place + 1, blocks))
+    first, last = place * block, after * block
+    strip, at = Strip(np.array(cells, np.int32), block), (np.array([place]), np.array([after]))
+    inside = [(pane, cell - 1) for pane, cell in enumerate(cells) if cell and first <= pane < last]
     assert strip.counts(*at).tolist() == [len(inside)]
     assert [int(each[0]) for each in strip.sums(*at)] == [
         len(inside),
@@ -40,10 +44,10 @@ def test_a_window_over_a_strip_holds_what_a_loop_finds_in_it(cells: list[int], d
     assert strip.windows(at[0], last - first).tolist() == [cells[first:last]]
     if not inside:
         return
-    widths = {last - first, 1}
+    widths = {after - place, 1}
     extremes = strip.extremes(widths)
     assert set(extremes) == widths
-    most, least = extremes[last - first][:, first].tolist()
+    most, least = extremes[after - place][:, place].tolist()
     assert (most - 1, -1 - least) == (max(x for _, x in inside), min(x for _, x in inside))
     spread = [int(each[0]) for each in strip.spread(*at)]
     steps = [later[0] - earlier[0] for earlier, later in pairwise(inside)]
@@ -52,7 +56,7 @@ def test_a_window_over_a_strip_holds_what_a_loop_finds_in_it(cells: list[int], d
 
 def test_windows_of_a_strip_have_spreads_of_their_own():
     """They are found in one pass: what lies between two windows is in none of them."""
-    strip = Strip(np.array([1, 0, 1, 0, 0, 0, 0, 1, 0, 0, 1], np.int32))
+    strip = Strip(np.array([1, 0, 1, 0, 0, 0, 0, 1, 0, 0, 1], np.int32), 1)
     spread = strip.spread(np.array([7, 0, 2]), np.array([11, 3, 3]))
     assert [each.tolist() for each in spread] == [[0, 0, 0], [3, 2, 0], [3, 2, 0]]
 
