@@ -39,7 +39,7 @@ UNITS = {
     "evidence": ["evidence_ring"],
     "forecast": ["forecast", "glucose_forecasts"],
     "gates": ["gates"],
-    "glucose": ["glucose_episodes", "glucose_rates", "glucose_sustained", "glucose_forecasts", "policy_changes"],
+    "glucose": ["judged", "glucose_episodes", "glucose_rates", "glucose_forecasts", "policy_changes"],
     "holds": ["holds"],
     "medians": ["medians", "artefact", "usual", "sugar", "rest", "policy_changes", "evidence"],
     "outbox": ["outbox"],
