@@ -76,7 +76,7 @@ class Pending:
         here = inside[slots]
         self._pairs[spec.code] = slots[~here], firsts[~here]
         steps = np.arange(spec.reach_us // spec.step_us) * spec.step_us
-        ends = (firsts[here, None] + steps).reshape(-1)
+        ends = (firsts[here, None] + steps).ravel()
         due = np.flatnonzero(ends <= closed)
         return _unique(slots[here].repeat(len(steps))[due], ends[due])
 
