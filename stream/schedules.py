@@ -47,7 +47,8 @@ class Schedules:
     def due(self, site: int, clock: int) -> list[int]:
         """The patients of a site whose part is over at its clock, by slot."""
         slots, until = self._of(site)
-        return slots[until <= clock].tolist()
+        over: list[int] = slots[until <= clock].tolist()
+        return over
 
     def next(self, site: int) -> int:
         """When the first part of a site's patients is over; NEVER where none is."""
