@@ -148,13 +148,16 @@ def test_some_of_what_is_said_is_of_those_readings():
     """Those that can be judged go on together: a run or a slope of another would be shown as theirs."""
     masks = [np.array([bool(number >> bit & 1) for bit in range(3)]) for number in (1, 2, 4, 7)]
     starts, slopes = np.array([3, 4, 5]), np.array([0.5, 0.25, 0.125])
-    some = Says(*masks, starts=starts, longer=np.array([True, False, True]), found=slopes).some(np.array([2, 0]))
+    judged, beyond, well, reached = masks
+    without = Says(judged, beyond, well, reached)
+    longer_than = np.array([True, False, True])
+    some = without._replace(starts=starts, longer=longer_than, found=slopes).some(np.array([2, 0]))
     assert [each.tolist() for each in some[:4]] == [[False, True], [False, False], [True, False], [True, True]]
     assert longer(some) == [True, True]
     assert some.starts is not None
     assert some.found is not None
     assert (some.starts.tolist(), some.found.tolist()) == ([5, 3], [0.125, 0.5])
-    without = Says(*masks).some(np.array([1]))
+    without = without.some(np.array([1]))
     assert (without.starts, without.longer, without.found) == (None, None, None)
     assert [each.tolist() for each in without[:4]] == [[False], [True], [False], [True]]
 
