@@ -95,7 +95,7 @@ class Strip:
         torn = (end - begin < last - first).nonzero()[0]
         if torn.size:
             steps = np.diff(places, append=0)
-            bounds = np.stack([begin[torn], end[torn]], axis=1).ravel()
+            bounds = np.stack([begin[torn], end[torn]], axis=1).reshape(-1)
             widest[torn] = np.maximum.reduceat(steps, bounds)[::2]
         return Spread(first, last, widest)
 

@@ -55,8 +55,6 @@ def test_windows_of_a_strip_have_spreads_of_their_own():
     strip = Strip(np.array([1, 0, 1, 0, 0, 0, 0, 1, 0, 0, 1], np.int32))
     spread = strip.spread(np.array([7, 0, 2]), np.array([11, 3, 3]))
     assert [each.tolist() for each in spread] == [[0, 0, 0], [3, 2, 0], [3, 2, 0]]
-    full = Strip(np.ones(4, np.int32)).spread(np.array([0, 2, 3]), np.array([4, 4, 4]))
-    assert full.widest.tolist() == [1, 1, 0]
 
 
 def full(events: dict[int, int], seconds: int, slots: int = CAPACITY) -> Ring:
