@@ -6,7 +6,6 @@ marks, at the instant of the first end that the clock passes, then the end that 
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +13,7 @@ import numpy as np
 from stream import revisions, windows
 from stream.outbox import Outbox, Where
 from stream.series import LONG_AGO, NEVER, Patients, Ranks
+from stream.windows import Asked
 from vitals.windows import EVALUATE_AFTER_US, EVALUATE_EVERY_US, WINDOWS, WindowSpec, is_dirty
 
 if TYPE_CHECKING:
@@ -26,22 +26,40 @@ if TYPE_CHECKING:
 
 
 class _Page:
-    """What one tick row writes: rows with their instant and slot, in any number of blocks."""
+    """What one tick row writes, in blocks in their order: results that are asked for, or marks that are there."""
 
     def __init__(self) -> None:
-        self._blocks: list[tuple[Ints, Slots, NDArray[np.void]]] = []
+        self._asked: dict[int, list[tuple[int, Asked, Ints]]] = {}
+        self._blocks: list[tuple[Ints, Ints, Slots, NDArray[np.void]]] = []
+        self._count = 0
+
+    def ask(self, asked: Asked, instants: Ints) -> None:
+        """More windows, and the instant of each, both (n,)."""
+        self._count += 1
+        if len(instants):
+            self._asked.setdefault(asked.spec.metric.code, []).append((self._count, asked, instants))
 
     def add(self, instant: int, slots: Slots, rows: NDArray[np.void]) -> None:
         """More rows (n,) of slots (n,)."""
+        self._count += 1
         if len(rows):
-            self._blocks.append((np.full(len(slots), instant), slots, rows))
+            self._blocks.append((np.full(len(slots), instant), np.full(len(slots), self._count), slots, rows))
 
-    def joined(self) -> tuple[Ints, Slots, NDArray[np.void]] | None:
-        """All of it in the order in which it came; None where there is nothing."""
+    def joined(self, lanes: dict[int, Lane]) -> tuple[Ints, Ints, Slots, NDArray[np.void]] | None:
+        """All of it, all shape (n,): instants, the number of the block of each row, slots and rows, those of a slot and
+        block in order; None where there is nothing.
+        """
+        for code, blocks in self._asked.items():
+            numbers, asked, instants = zip(*blocks, strict=True)
+            which, rows = windows.close(list(asked), lanes[code].ring, lanes[code].series)
+            number = np.repeat(numbers, [len(each) for each in instants])[which]
+            slots = np.concatenate([each.slots for each in asked])[which]
+            self._blocks.append((np.concatenate(instants)[which], number, slots, rows))
+        self._blocks = [block for block in self._blocks if len(block[0])]
         if not self._blocks:
             return None
-        at, slots, rows = zip(*self._blocks, strict=True)
-        return np.concatenate(at), np.concatenate(slots), np.concatenate(rows)
+        at, number, slots, rows = map(np.concatenate, zip(*self._blocks, strict=True))
+        return at, number, slots, rows
 
 
 class Closer:
@@ -77,7 +95,8 @@ class Closer:
             page.add(first, left, revisions.marks(spec, left, spans, lane.series))
             newest = int(lane.series.last_e[mine].max(initial=LONG_AGO))
             for end in windows.due_ends(spec, closed, site.clock, newest):
-                page.add(end + spec.close_after_us, *windows.close(spec, end, mine, lane.ring, lane.series))
+                ends = np.full(len(mine), end)
+                page.ask(Asked(spec, mine, ends), ends + spec.close_after_us)
             site.closed[spec.code] = last
         self._passed(site)
         self._write(page, position, row)
@@ -90,23 +109,17 @@ class Closer:
             return
         lane = self._lanes[spec.metric.code]
         lost = ends <= revisions.beyond_ring(spec, lane.ring, slots)
-        some = np.flatnonzero(~lost)
-        by_end = some[np.argsort(ends[some], kind="stable")]
-        bounds = [0, *(np.flatnonzero(np.diff(ends[by_end])) + 1).tolist(), len(by_end)]
-        for begin, until in pairwise(bounds):
-            chosen = by_end[begin:until]
-            if len(chosen):
-                page.add(instant, *windows.close(spec, int(ends[chosen[0]]), slots[chosen], lane.ring, lane.series))
+        page.ask(Asked(spec, slots[~lost], ends[~lost]), np.full(len(slots) - np.count_nonzero(lost), instant))
         left, spans = revisions.runs(spec, slots[lost], ends[lost])
         page.add(instant, left, revisions.marks(spec, left, spans, lane.series))
 
     def _write(self, page: _Page, position: int, row: int) -> None:
-        joined = page.joined()
+        joined = page.joined(self._lanes)
         if joined is None:
             return
-        at, slots, rows = joined
+        at, number, slots, rows = joined
         self.dirty_marks += int(np.count_nonzero(is_dirty(rows)))
-        order = np.lexsort((self._ranks.of(slots), at))  # the outputs' own order: then it costs little to sort them
+        order = np.lexsort((number, self._ranks.of(slots), at))  # the outputs' own: then it costs little to sort them
         at, slots, rows = at[order], slots[order], rows[order]
         keys = [self._patients.keys[slot] for slot in slots.tolist()]
         rows["patient"] = np.frombuffer(b"".join(keys), "V16")

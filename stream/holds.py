@@ -34,13 +34,17 @@ class Holds(Table):
         self.held: dict[tuple[int, int], Held] = {}
 
     def put_off(self, slot: int, column: int, shown: Shown, *, hold_us: int, suspect: bool) -> bool:
-        """At a T at which a rule would open so: whether it does not yet, as it may for ``hold_us`` at most."""
+        """At a T at which a rule would open so: whether it does not yet, as it may for ``hold_us`` at most.
+
+        The policy may have changed since the first such T: then the shorter hold counts, from that T on.
+        """
         before = self.held.get((slot, column))
         since = shown.opened_at if before is None else before.since
-        if not suspect or shown.opened_at - since >= hold_us:
+        until = since + hold_us if before is None else min(before.until, since + hold_us)
+        if not suspect or shown.opened_at >= until:
             self.drop(slot, column)
             return False
-        self.held[slot, column] = Held(since, since + hold_us, shown)
+        self.held[slot, column] = Held(since, until, shown)
         self.any[slot] = True
         return True
 

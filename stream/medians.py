@@ -7,7 +7,7 @@ median of others lies in that zone, so only whether there is an evaluation is lo
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,8 +86,10 @@ class Medians(Table):
             before = int(self.kind[slot, column])
             gone = -abs(before) if self.level[slot, column] else 0
             self.kind[slot, column] = self._numbers[mine[name]] if name in mine else gone
-            if self.kind[slot, column] != before:
+            if name not in mine:
                 self.holds.drop(slot, column)
+            elif (slot, column) in self.shown:
+                self.shown[slot, column] = self.shown[slot, column]._replace(rule=mine[name])
         self._refresh(slot)
 
     def _know(self, name: str, rule: WindowRule) -> None:
@@ -203,7 +205,7 @@ class Medians(Table):
         since = np.where(joins, self.run_since[slots, column], at)
         long = (at - since) // EVALUATE_EVERY_US + 1 >= successive
         after = np.where(level > 0, ~((says == OFF) & long), (says == ON) & long).astype(np.int8)
-        if rule is not None and rule.artefact_hold_us:
+        if rule is not None and (rule.artefact_hold_us or self.holds.held):
             for slot in slots[(says != ON) & self.holds.any[slots]].tolist():
                 self.holds.drop(slot, column)
             opens = ((level == 0) & (after > 0)).nonzero()[0]
@@ -244,20 +246,28 @@ class Medians(Table):
         """Which of these openings at T artefact holds back; shape of ``slots``."""
         if not found:
             return np.zeros(0, np.bool_)
-        suspect, hold_us = self.artefacts.mostly(slots, at, rule.width_us).tolist(), rule.artefact_hold_us
-        places = zip(slots.tolist(), found, suspect, strict=True)
+        hold_us, suspect = rule.artefact_hold_us, np.zeros(len(slots), np.bool_)
+        if hold_us:
+            suspect = self.artefacts.mostly(slots, at, rule.width_us)
+        places = zip(slots.tolist(), found, suspect.tolist(), strict=True)
         return np.array(
             [self.holds.put_off(slot, column, each, hold_us=hold_us, suspect=odd) for slot, each, odd in places]
         )
 
     def release(self, slot: int, clock: int) -> list[Moved]:
-        """What has been held for as long as may be opens, whether there was an evaluation or not."""
+        """What has been held for as long as may be opens, whether there was an evaluation or not: by the rule that is
+        in force now, unless what is held is not beyond its limit.
+        """
         moved = []
         for column, held in self.holds.take(slot, clock):
-            shown = self.shown[slot, column] = held.shown._replace(opened_at=held.until)
+            rule, told = self.kinds[int(self.kind[slot, column]) - 1], held.shown
+            limit = self.gates.limit(rule, told.value_at, slot, told.value)
+            if limit is None or not rule.applies(int(self.series.interval[slot])):
+                continue
+            shown = self.shown[slot, column] = told._replace(rule=rule, opened_at=held.until, limit=limit)
             self.level[slot, column], self.condition[slot, column] = 1, ACTIVE
-            known_at = held.until + EVALUATE_AFTER_US
-            moved.append(Moved(slot, column, "open", 1, ACTIVE, held.until, known_at, shown))
+            known_at, width = held.until + EVALUATE_AFTER_US, cast("WindowRule", told.rule).width_us
+            moved.append(Moved(slot, column, "open", 1, ACTIVE, held.until, known_at, shown, width_us=width))
         return moved
 
     def _over(self, slot: int, column: int) -> None:

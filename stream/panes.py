@@ -218,18 +218,27 @@ class Ring(Table):
 
     def cells(self, slots: Slots, end: int, width: int) -> NDArray[np.int32]:
         """The cells of (end - width, end], 0 where empty, oldest first; shape (n, width / pane)."""
-        last, count = end // self.pane_us, width // self.pane_us
-        first, head = last - count + 1, self.head[slots]
-        cells = np.empty((len(slots), count), np.int32)
-        begin = first % self.size
-        until_wrap = min(count, self.size - begin)
-        cells[:, :until_wrap] = self.millis[slots, begin : begin + until_wrap]
-        cells[:, until_wrap:] = self.millis[slots, : count - until_wrap]
-        beyond = min(count, last - int(head.min(initial=last)))
-        if beyond:  # so many of the last panes are beyond some series' head: what is there is of long ago
-            cells[:, -beyond:] *= np.arange(last - beyond + 1, last + 1) <= head[:, None]
+        last = end // self.pane_us
+        first, head = last - width // self.pane_us + 1, self.head[slots]
+        cells = self.strip(slots, first, last)
         if first <= int(head.max(initial=LONG_AGO)) - self.size:
             cells[first <= head - self.size] = 0
+        return cells
+
+    def strip(self, slots: Slots, first: int, last: int) -> NDArray[np.int32]:
+        """The cells of the panes from ``first`` to ``last``, 0 where empty; shape (n, last - first + 1). What the ring
+        no longer reaches holds anything.
+        """
+        head, count, at = self.head[slots], last - first + 1, 0
+        cells = np.empty((len(slots), count), np.int32)
+        while at < count:
+            begin = (first + at) % self.size
+            until = min(at + self.size - begin, count)
+            cells[:, at:until] = self.millis[slots, begin : begin + until - at]
+            at = until
+        beyond = min(count, last - int(head.min(initial=last)))
+        if beyond > 0:  # so many of the last panes are beyond some series' head: what is there is of long ago
+            cells[:, -beyond:] *= np.arange(last - beyond + 1, last + 1) <= head[:, None]
         return cells
 
     def newest(self, slots: Slots, panes: int) -> tuple[NDArray[np.int32], Ints]:

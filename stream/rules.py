@@ -7,7 +7,7 @@ at the reading. `Machines.step` moves the state and tells the changes; `stream.e
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, NamedTuple, cast
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,9 +60,9 @@ class Machines(Table):
         self._numbers: dict[ThresholdRule, int] = {}
         self.kind: NDArray[np.int32] = np.zeros((self.capacity, 2), np.int32)
         """Number of the rule in ``kinds`` plus one; 0 none. A rule that is gone stays here: its episode may be open."""
-        self.limit = cast("Floats", self.column("limit", np.float64, 2, 2))
-        self.quick_limit = cast("Floats", self.column("quick_limit", np.float64, 2, 2))
-        self.outer = cast("Floats", self.column("outer", np.float64, 2))
+        self.limit: Floats = np.full((self.capacity, 2, 2), -np.inf)
+        self.quick_limit: Floats = np.full((self.capacity, 2, 2), -np.inf)
+        self.outer: Floats = np.full((self.capacity, 2), -np.inf)
         """The limit of either level that is reached first."""
         self.on_span: Ints = np.zeros((self.capacity, 2, 2), np.int64)
         self.quick_span: Ints = np.zeros((self.capacity, 2, 2), np.int64)
@@ -87,8 +87,8 @@ class Machines(Table):
         A rule that is gone ends its episode with the next deciding reading: everything is within it, at once.
         """
         mine: dict[str, ThresholdRule] = {rule.side: rule for rule in policy.thresholds if rule.metric == metric}
-        for side, (name, sign) in enumerate(zip(SIDES, SIGNS, strict=True)):
-            rule = mine.get(name)
+        for side, sign in enumerate(SIGNS):
+            rule = mine.get(SIDES[side])
             if rule is None:
                 self.limit[slot, side] = self.quick_limit[slot, side] = -np.inf
                 self.quick_span[slot, side] = 0
@@ -175,7 +175,7 @@ class Machines(Table):
             change = changed(int(level[at]), int(moved[at]), int(before[at]), int(condition[at]))
             slot = int(slots[at])
             if before[at] == UNKNOWN:
-                self.reasons.pop((slot, side), None)
+                del self.reasons[slot, side]
             if moved[at] != level[at]:
                 self._enter(slot, side, int(readings.events[at]))
             changes.append(Change(slot, side, "rise" if rises[at] else change, int(level[at])))
@@ -187,7 +187,7 @@ class Machines(Table):
             self.entered[slot, side] = event
             self.raised.discard((slot, side))
         else:
-            self.entered.pop((slot, side), None)
+            del self.entered[slot, side]
 
     def _prolonged(self, readings: Deciding, side: int, stays: Bools) -> Bools:
         """Whether readings find their episode for so long at level 1, and active, that it rises; shape (m,)."""

@@ -62,7 +62,7 @@ class Standing:
         due = np.full(len(slots), NEVER)
         for family in self.families:
             if np.count_nonzero(family.level):
-                due = np.minimum(due, family.lost_at(slots).min(axis=1, initial=NEVER))
+                due = np.minimum(due, family.lost_at(slots).min(axis=1))
         return due
 
     def held_at(self, slots: Slots) -> Ints:
@@ -141,7 +141,7 @@ class Standing:
         """Evaluate the window rules at T = ``at`` (µs); the slots that had an evaluation."""
         evaluated, moved = self.medians.evaluate(at, slots)
         for each in moved:
-            self._moved(each, where._replace(instant=each.known_at))
+            self._moved(each, where)
         silent = evaluated[self.signals.level[evaluated] > 0]
         for slot in silent[self.signals.recovered(silent)].tolist():
             self.end_silence(slot, where)

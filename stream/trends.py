@@ -14,11 +14,12 @@ Known only with at least 3 points, enough span, and no gap above 2.2 intervals (
 from __future__ import annotations
 
 from math import lcm
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from stream.strips import Spread, Strip, Sums
 from vitals.metrics import GLUCOSE, HEART_RATE, MINUTE_US, SECOND_US
 from vitals.windows import ARROW_UNKNOWN
 
@@ -35,50 +36,32 @@ ARROW_STEPS = np.array([[1.0, 2.0, 3.0], [1.0, 2.0, 3.5], [1.0, 2.0, np.inf]])
 _NO_PAIR = np.iinfo(np.int64).max
 
 
-class Spread(NamedTuple):
-    """The first and the last filled pane of each window, and its widest step between two, in panes; all (n,).
-
-    Of a window without a filled pane they say nothing.
-    """
-
-    first: Ints
-    last: Ints
-    widest: Ints
-
-
 def slopes(filled: Bools, millis: Millis, pane_us: int, intervals: Ints, span_min_us: int) -> Floats:
     """Slopes by least squares in canonical units per minute, NaN where unknown; shape (n,).
 
     ``filled`` and ``millis`` (thousandths, 0 where empty) have shape (n, panes), ``intervals`` (n,) in µs.
     """
-    return fitted(filled, millis, pane_us, known(filled, spread(filled), pane_us, intervals, span_min_us))
+    strip, firsts = _strip(np.where(filled, millis + 1, 0))
+    sums = strip.sums(firsts, firsts + filled.shape[1])
+    return fitted(sums, pane_us, known(sums.n, spread(filled), pane_us, intervals, span_min_us))
 
 
-def known(filled: Bools, found: Spread, pane_us: int, intervals: Ints, span_min_us: int) -> Bools:
-    """Whether a slope is known: enough points, and `steady`; shape (n,)."""
-    return np.asarray((filled.sum(axis=1) >= POINTS_MIN) & _holds(found, pane_us, intervals, span_min_us))
+def known(n: Ints, found: Spread, pane_us: int, intervals: Ints, span_min_us: int) -> Bools:
+    """Whether a slope is known of windows with ``n`` points: enough of them, and `steady`; shape (n,)."""
+    return np.asarray((n >= POINTS_MIN) & _holds(found, pane_us, intervals, span_min_us))
 
 
-def fitted(filled: Bools, millis: Millis, pane_us: int, known_at: Bools) -> Floats:
+def fitted(sums: Sums, pane_us: int, known_at: Bools) -> Floats:
     """Slopes by least squares where they are known, else NaN; as `slopes`."""
-    panes = np.arange(filled.shape[1], dtype=np.float64)
-    mask, values = filled.astype(np.float64), millis.astype(np.float64)
-    # whole numbers far below 2^53: sums of floats are exact, and cheaper than those of integers
-    n, t, tt = (_whole(each) for each in (mask.sum(1), _dot(mask, panes), _dot(mask, panes * panes)))
-    x, tx = _whole(values.sum(1)), _whole(_dot(values, panes))
-    below = (n * tt - t * t) * 1000
-    above = (n * tx - t * x) * (MINUTE_US // pane_us)
-    result = np.full(len(n), np.nan)
-    result[known_at] = above[known_at] / below[known_at]
+    n, x, _, t, tt, tx = (column[known_at] for column in sums)
+    result = np.full(len(known_at), np.nan)
+    result[known_at] = (n * tx - t * x) * (MINUTE_US // pane_us) / ((n * tt - t * t) * 1000)
     return result
 
 
-def _dot(table: Floats, column: Floats) -> Floats:
-    return np.asarray(np.einsum("ij,j->i", table, column))
-
-
-def _whole(sums: Floats) -> Ints:
-    return sums.astype(np.int64)
+def _strip(cells: NDArray[np.generic]) -> tuple[Strip, Ints]:
+    """Windows of cells (n, panes) as one strip, and where each begins in it."""
+    return Strip(cells.astype(np.int32).reshape(-1)), np.arange(len(cells)) * cells.shape[1]
 
 
 def theil_sen(filled: Bools, millis: Millis, pane_us: int) -> Floats:
@@ -88,7 +71,7 @@ def theil_sen(filled: Bools, millis: Millis, pane_us: int) -> Floats:
     """
     width = filled.shape[1]
     first, second = np.triu_indices(width, 1)
-    scale = lcm(*range(1, width))
+    scale = lcm(*range(2, width))
     pairs = (millis[:, second] - millis[:, first]).astype(np.int64) * (scale // (second - first))
     pairs[~(filled[:, first] & filled[:, second])] = _NO_PAIR
     pairs.sort(axis=1)
@@ -113,25 +96,18 @@ def _holds(found: Spread, pane_us: int, intervals: Ints, span_min_us: int) -> Bo
 
 def spread(filled: Bools) -> Spread:
     """How the filled panes of each window lie, shape (n, panes); an empty one spans nothing."""
-    count = filled.sum(axis=1)
-    first = filled.argmax(axis=1)
-    last = np.where(count > 0, filled.shape[1] - 1 - filled[:, ::-1].argmax(axis=1), 0)
-    widest = np.where(last > first, 1, 0)
-    torn = np.flatnonzero((count <= last - first) & (count > 0))
-    if torn.size:
-        at = np.flatnonzero(filled[torn])  # one row after the other: only where each begins the step is none
-        begins = np.cumsum(count[torn]) - count[torn]
-        steps = np.diff(at, prepend=0)
-        steps[begins] = 0
-        widest[torn] = np.maximum.reduceat(steps, begins)
-    return Spread(first, last, widest)
+    strip, firsts = _strip(filled)
+    some = np.flatnonzero(filled.any(axis=1))
+    found = Spread(*np.zeros((3, len(filled)), np.int64))
+    for column, values in zip(found, strip.spread(firsts[some], firsts[some] + filled.shape[1]), strict=True):
+        column[some] = values
+    return found
 
 
 def arrows(slopes_per_minute: Floats, schemes: NDArray[np.int8]) -> NDArray[np.int8]:
     """Arrows -3 to 3 by the device type's scheme, `ARROW_UNKNOWN` without a slope; shape (n,)."""
     rate = np.abs(slopes_per_minute)
     steps = ARROW_STEPS[schemes]
-    with np.errstate(invalid="ignore"):
-        size = np.sum([rate >= steps[:, 0], rate >= steps[:, 1], rate > steps[:, 2]], axis=0)
+    size = np.sum([rate >= steps[:, 0], rate >= steps[:, 1], rate > steps[:, 2]], axis=0)
     known = ~np.isnan(slopes_per_minute)
     return np.where(known, np.copysign(size, slopes_per_minute), ARROW_UNKNOWN).astype(np.int8)

@@ -77,14 +77,14 @@ class Usual(Places):
         ordered = np.sort(np.where(known, table.twice[places], np.iinfo(np.int16).max), axis=1).astype(np.int64)
         rows = np.arange(len(places))
         # the mean of the middle two of medians that are means of two: quarters of a beat, exact
-        quarters = ordered[rows, np.maximum(count - 1, 0) // 2] + ordered[rows, np.minimum(count // 2, NIGHTS - 1)]
+        quarters = ordered[rows, (count - 1) // 2] + ordered[rows, count // 2]
         return np.where(count >= asked.nights, quarters / 4, np.nan)
 
     def _close(self, places: Slots) -> None:
         """The present nights of these are over; those with enough T are kept."""
         table = self._nights
         for place in places.tolist():
-            total = np.cumsum(table.counts[place].astype(np.int64))
+            total = np.cumsum(table.counts[place])
             count = int(total[-1])
             if count >= max(1, int(table.least[place])):
                 middle = np.searchsorted(total, [(count - 1) // 2, count // 2], side="right")

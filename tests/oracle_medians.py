@@ -10,7 +10,7 @@ from tests import oracle_sugar as sugar
 from tests.oracle_artefact import held_back
 from tests.oracle_closed import Closed, Dirty
 from tests.oracle_evidence import CALLS, of_silence, of_window
-from tests.oracle_nights import in_force
+from tests.oracle_nights import in_force, is_night
 from tests.oracle_rest import why_not
 from tests.oracle_series import NEVER_TICKED, MedianMachine, Series, crossed, inside
 from tests.oracle_usual import Nights
@@ -126,16 +126,14 @@ class MedianRules(Teller):
     @staticmethod
     def set_rules(series: Series, policy: Policy) -> None:
         """The rules of a policy; one that is gone ends at the next evaluation."""
-        before = {name: (machine.rule, machine.gone) for name, machine in series.medians.items()}
         for machine in series.medians.values():
             machine.gone = True
         for rule in policy.windows:
             if rule.metric == series.metric.name == "heart_rate":
                 series.medians.setdefault(rule.name, MedianMachine(rule)).rule = rule
                 series.medians[rule.name].gone = False
-        for name, machine in series.medians.items():
-            if before.get(name) != (machine.rule, machine.gone):
-                machine.held = None
+        for machine in series.medians.values():
+            machine.held = None if machine.gone else machine.held
 
     def take_rules(self, patient: Patient, series: Series) -> None:
         for side in ("low", "high"):
@@ -145,7 +143,7 @@ class MedianRules(Teller):
     def turn(self, number: int, clock: int) -> None:
         """Day and night, before all else that a tick does."""
         for patient in self.patients.values():
-            if patient.site == number:
+            if patient.site == number and is_night(patient.whole, clock) != (patient.policy.night is not None):
                 patient.policy = in_force(patient.whole, clock)
                 for series in patient.series.values():
                     self.set_rules(series, patient.policy)
@@ -181,12 +179,17 @@ class MedianRules(Teller):
     def release_medians(self, key: bytes, series: Series, clock: int) -> None:
         """What artefact has held for as long as may be."""
         for machine in series.medians.values():
-            held = machine.held
-            if held is None or held.since + machine.rule.artefact_hold_us + 2 * SECOND > clock:
+            held, rule = machine.held, machine.rule
+            if held is None or held.until + 2 * SECOND > clock:
                 continue
-            machine.level, machine.condition, machine.held, machine.beyond = 1, "active", None, True
-            machine.opened_at, machine.since = held.since + machine.rule.artefact_hold_us, held.run_since
-            machine.value, machine.value_at, machine.limit = held.value, held.value_at, held.limit
+            machine.held = None
+            usual = None if rule.usual is None else self.nights_of(key).rate(rule.usual, held.value_at)
+            limit = crossed(rule, held.value, usual)
+            if limit is None or rule not in series.applying():
+                continue
+            machine.level, machine.condition, machine.beyond = 1, "active", True
+            machine.opened_at, machine.since, machine.limit = held.until, held.run_since, limit
+            machine.value, machine.value_at, machine.width = held.value, held.value_at, held.width
             machine.beside = held.beside
             self.median(key, series, machine, "open", machine.opened_at, instant=machine.opened_at + 2 * SECOND)
 
@@ -222,12 +225,13 @@ class MedianRules(Teller):
             self.evaluate(key, series, at)
 
     def evaluate(self, key: bytes, series: Series, at: int) -> None:
-        medians = {rule.width_us: series.median(rule.width_us, at) for rule in series.applying()}
+        widths = {rule.width_us for rule in series.applying()}
+        medians = {width: series.median(width, at) for width in widths}
         if all(each is None for each in medians.values()):
             return
         for machine in series.medians.values():
             median = medians.get(machine.rule.width_us)
-            if machine.rule in series.applying() and median is not None and (machine.level or not machine.gone):
+            if median is not None and machine.rule.width_us >= 2 * series.interval and (machine.level or not machine.gone):
                 usual = machine.rule.usual if not machine.gone else None
                 rate = None if usual is None else self.nights_of(key).rate(usual, at)
                 restless = why_not(self.patients[key], machine, at)
@@ -271,7 +275,7 @@ class MedianRules(Teller):
         if not (was or machine.level):
             return
         machine.value, machine.value_at, machine.beyond = median, at, says == "on"
-        machine.limit = machine.limit if limit is None else limit
+        machine.limit, machine.width = machine.limit if limit is None else limit, rule.width_us
         machine.condition = "over" if not machine.level else "active" if says == "on" else "returning"
         machine.reason = ""
         change = "open" if machine.level > was else "clear" if machine.level < was else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
@@ -39,13 +39,14 @@ class Machine:
 
 
 class Held(NamedTuple):
-    """An opening that artefact holds back: since which T, and what it would show."""
+    """An opening that artefact holds back: since which T, until when at most, and what it would show."""
 
     since: int
+    until: int
+    width: int
     run_since: int
     value: float
     value_at: int
-    limit: float
     beside: str
 
 
@@ -71,6 +72,8 @@ class MedianMachine:
     value: float = 0
     value_at: int = 0
     limit: float = 0
+    width: int = 0
+    """Of the window of ``value``."""
     beyond: bool = False
 
 
@@ -94,6 +97,13 @@ class GlucoseMachine:
     value_at: int = 0
     censored: Literal["low", "high"] | None = None
     beyond: bool = False
+
+
+def numbers_in(panes: Mapping[int, object], after: int, last: int) -> list[int]:
+    """Those panes of which something is known, from the one ``after`` which they begin to the last, in order."""
+    if len(panes) < last - after:
+        return sorted(number for number in panes if after < number <= last)
+    return [number for number in range(after + 1, last + 1) if number in panes]
 
 
 def crossed(rule: WindowRule, median: float, usual: float | None = None) -> float | None:
@@ -163,10 +173,17 @@ class Series:
     """By kind of window: the first closed end that looks at a pane which has changed since."""
     suspect: tuple[bytes, int] | None = None
     """The last suspect row: its device, and that device's time."""
+    _sends: tuple[WornDevice | None, Stream | None] = None, None
+    """The device that was asked for its stream last, and the stream."""
 
     @property
     def stream(self) -> Stream:
-        return next(each for each in self.worn.type.streams if each.metric == self.metric.name)
+        worn, stream = self._sends
+        if worn is not self.worn:
+            stream = next(each for each in self.worn.type.streams if each.metric == self.metric.name)
+            self._sends = self.worn, stream
+        assert stream is not None
+        return stream
 
     @property
     def interval(self) -> int:
@@ -239,21 +256,20 @@ class Series:
         self.seen.setdefault(pane, math.floor(value * 1000 + 0.5))
         if self.panes and pane <= self.head - size:
             return pane
-        self.head = max(self.head, pane) if self.panes else pane
+        moves = not self.panes or pane > self.head
+        self.head = pane if moves else self.head
         known = pane in self.panes
         if not known and self.keeps_doubts and doubted:
             self.doubted.add(pane)
         self.panes.setdefault(pane, (at, math.floor(value + 0.5), math.floor(value * 1000 + 0.5), late))
-        if len(self.panes) > size or min(self.panes) <= self.head - size:
+        if moves and min(self.panes) <= self.head - size:
             self.panes = {number: cell for number, cell in self.panes.items() if number > self.head - size}
         return None if known else pane
 
     def run(self, at: int, value: float, beyond: Callable[[float], bool]) -> int:
         """Where the run that ends at this reading begins."""
         start = at
-        for when, whole, _, _ in sorted(self.panes.values(), reverse=True):
-            if when >= at:
-                continue
+        for when, whole, _, _ in sorted((cell for cell in self.panes.values() if cell[0] < at), reverse=True):
             if beyond(whole) != beyond(value) or start - when > self.gap:
                 break
             start = when
@@ -304,12 +320,13 @@ class Series:
         pane, i = self.metric.pane_us, max(self.interval, self.metric.pane_us)
         if not self.panes or not self.bound or end - width < (self.head - self.metric.panes) * pane:
             return None
-        inside = {number * pane: cell for number, cell in self.panes.items() if end - width < number * pane <= end}
-        slots = width // i
-        filled = {(end - at) // i for at in inside} & set(range(slots))
+        numbers = numbers_in(self.panes, (end - width) // pane, end // pane)
+        inside = {number * pane: self.panes[number] for number in numbers}
         near = max(end - max(30 * SECOND, 12 * self.interval // 10) + 1, self.waits_from)
-        fresh = any(at >= near and not late for at, (_, _, _, late) in inside.items())
-        if not fresh or 10 * len(filled) < 7 * slots:
+        if not any(at >= near and not late for at, (_, _, _, late) in inside.items()):
+            return None
+        slots = width // i
+        if 10 * len({(end - at) // i for at in inside} & set(range(slots))) < 7 * slots:
             return None
         values = sorted(millis for _, _, millis, _ in inside.values())
         return (values[(len(values) - 1) // 2] + values[len(values) // 2]) / 2000

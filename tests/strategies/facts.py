@@ -72,7 +72,7 @@ class Witness(Oracle):
         super().turn(number, clock)
         for key, policy in before.items():
             after = self.patients[key]
-            if after.policy != policy:
+            if after.policy is not policy and after.policy != policy:
                 inside = any(is_open(each) for each in after.series.values())
                 self.facts |= {NIGHTFALL, f"{NIGHTFALL} inside an episode"} if inside else {NIGHTFALL}
 

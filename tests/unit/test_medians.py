@@ -266,6 +266,25 @@ def test_a_rule_that_a_policy_drops_ends_its_episode() -> None:
     assert [each[:2] for each in ann.said("heart_rate_high")] == [(420, "open"), (440, "clear")]
 
 
+def test_a_change_of_rules_shows_with_the_next_change_whatever_that_is() -> None:
+    """A rule made more urgent while an episode of it is open calls so when the band slips off, too: silence and the
+    minute without an evaluation look at no median that would bring the new rule.
+    """
+    ann = Person()
+    ann.beat(0, 430, 140)
+    urgent = HIGH.model_copy(update={"priority": "low", "response": EXTREME.response})
+    policy = DEFAULT.model_copy(update={"version": 2, "windows": (urgent,)})
+    ann.log.patient("ann", wrist(), version=2, policy=policy)
+    for second in range(432, 800, 10):
+        ann.tick(second)
+    opened, unknown = ann.episodes("heart_rate_high")
+    assert (opened.change, opened.priority, opened.policy) == ("open", "medium", 1)
+    assert (unknown.change, unknown.priority, unknown.policy) == ("unknown", "low", 2)
+    assert unknown.response == EXTREME.response
+    (silence,) = ann.episodes("signal")
+    assert silence.priority == "low", "never below an open episode's, which is low now"
+
+
 def test_silence_is_never_below_an_open_heart_rate_episode() -> None:
     """No data while the last minute was at 170 is as urgent as that was."""
     ann = Person()

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 
 import pytest
+from pydantic import ValidationError
 
+from stream.processor import Processor
+from tests.logs import Log
 from vitals.bounds import violation
 from vitals.errors import InputError
 from vitals.nights import in_force
-from vitals.policies import DEFAULT, Level, Policy
+from vitals.policies import DEFAULT, Level, Night, Policy, UsualRate
 from vitals.policy_edits import edited
 from vitals.policy_files import parse
 from vitals.policy_text import DAY, differences, table
@@ -76,6 +79,7 @@ def test_a_rule_that_is_off_is_off_by_night():
         (["zone=../../etc/passwd", "night=22:00-07:00"], "no time zone"),
         (["zone=Europe/Berlin", "night=22:00"], "no hours of a night: night=22:00 (write them like night=22:00-07:00"),
         (["zone=Europe/Berlin", "night=22:00-24:00"], "no hours of a night"),
+        (["zone=Europe/Berlin", "night=2\u0662:00-07:00"], "no hours of a night"),
         (["night.low.1.limit=65"], "there is no night: night.low.1.limit=65 (say both"),
         ([*HOURS, "night.low=off"], "a night has other numbers, not other rules: night.low=off (night.low=day"),
         ([*HOURS, "night.low.3.limit=65"], "a change of nothing that a policy has: night.low.3.limit=65"),
@@ -105,6 +109,23 @@ def test_a_night_that_is_not_understood_is_refused_in_one_line(changes: list[str
 def test_a_night_keeps_the_bounds_of_the_day(policy: Policy, told: str):
     """An urgent low is urgent while everybody sleeps, all the more."""
     assert (violation(policy) or "").startswith(told)
+
+
+def test_the_times_of_a_night_are_written_in_ascii_digits():
+    """Other digits are digits to a pattern, and no time to a clock: such a control record would stop every processor
+    that reads it, for ever.
+    """
+    night = {"zone": "Etc/UTC", "begins": "2\u0662:00", "ends": "07:00"}
+    with pytest.raises(ValidationError, match="begins"):
+        Night.model_validate(night)
+    with pytest.raises(ValidationError, match="ends"):
+        UsualRate.model_validate({"above": 30, "ends": "07:0\u0663"})
+    log = Log()
+    log.patient("ann", policy=edited(DEFAULT, HOURS))
+    log.values[-1] = log.values[-1].replace(b"22:00", "2\u0662:00".encode())
+    step = Processor(0, 1)
+    assert log.run(step) == []
+    assert step.counters.broken == 1
 
 
 def test_a_zone_that_nobody_knows_is_refused_by_the_registry_too():
