@@ -231,7 +231,11 @@ class MedianRules(Teller):
             return
         for machine in series.medians.values():
             median = medians.get(machine.rule.width_us)
-            if median is not None and machine.rule.width_us >= 2 * series.interval and (machine.level or not machine.gone):
+            if (
+                median is not None
+                and machine.rule.width_us >= 2 * series.interval
+                and (machine.level or not machine.gone)
+            ):
                 usual = machine.rule.usual if not machine.gone else None
                 rate = None if usual is None else self.nights_of(key).rate(usual, at)
                 restless = why_not(self.patients[key], machine, at)

@@ -117,8 +117,8 @@ def _moving(at: float) -> float:
 
 
 def _shaken(at: float) -> float:
-    """Two minutes of what may be motion, a minute of what is none."""
-    return 150.0 if at % 180 < 120 else 70.0
+    """Two minutes of what may be motion, a minute of what is none: too fast for *extreme* too, which is never held."""
+    return 155.0 if at % 180 < 120 else 70.0
 
 
 def _doubted(at: float) -> bool:
@@ -148,7 +148,7 @@ STORIES = (
 FACTS = (
     *(f"an episode of {rule}" for rule in ("heart_rate_rest", "heart_rate_news2", "heart_rate_glucose", "low_soon")),
     *(f"an episode of {rule}" for rule in ("low_sustained", "high_sustained", "glucose_falling", "glucose_rising")),
-    "an episode of heart_rate_high",
+    *(f"an episode of {rule}" for rule in ("heart_rate_high", "heart_rate_extreme", "low")),
     "an episode with the reason moving",
     "an opening that artefact holds",
     "a switch of day and night",
