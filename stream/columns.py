@@ -100,7 +100,7 @@ class Columns(Table, ABC, Generic[Rule]):
                 continue
             taken.append(Taken(column, rule, None))
             if self.level[slot, column]:
-                self.kind[slot, column] *= -1
+                self.kind[slot, column] = -self.kind[slot, column]
             else:
                 self._clear(slot, column)
         return taken

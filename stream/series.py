@@ -182,18 +182,28 @@ class Worn(NamedTuple):
 
 
 class Ranks:
-    """Each slot's place in the order of the patients' ids, which is that of outputs."""
+    """Each slot's place in the order of the patients' ids, which is that of outputs; and the ids as an array."""
 
     def __init__(self, patients: Patients) -> None:
         self._patients = patients
         self._ranks: Slots = np.zeros(0, np.intp)
+        self._keys: NDArray[np.void] = np.zeros(0, "V16")
 
     def of(self, slots: Slots) -> Slots:
         """The places of slots; shape of ``slots``."""
+        self._look()
+        return self._ranks[slots]
+
+    def keys(self, slots: Slots) -> NDArray[np.void]:
+        """The ids of slots as they stand in rows; shape of ``slots``."""
+        self._look()
+        return self._keys[slots]
+
+    def _look(self) -> None:
         keys = self._patients.keys
         if len(self._ranks) < len(keys):
             self._ranks = np.argsort(sorted(range(len(keys)), key=keys.__getitem__))
-        return self._ranks[slots]
+            self._keys = np.frombuffer(b"".join(keys), "V16")
 
 
 class Series(Table):

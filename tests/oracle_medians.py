@@ -82,9 +82,9 @@ class MedianRules(OneLevel):
         if all(each is None for each in medians.values()):
             return
         for machine in sorted(series.medians.values(), key=lambda each: (each.rule.width_us, each.rule.name)):
-            width = machine.rule.width_us
-            median = medians.get(width) if width >= 2 * series.interval else None
-            if median is not None and (machine.level or not machine.gone):
+            median = medians.get(machine.rule.width_us)
+            applies = machine.rule.width_us >= 2 * series.interval and (machine.level or not machine.gone)
+            if applies and median is not None:
                 usual = machine.rule.usual if not machine.gone else None
                 rate = None if usual is None else self.nights_of(key).rate(usual, at)
                 restless = why_not(self.patients[key], machine, at)

@@ -110,6 +110,9 @@ def test_moving_goes_before_no_glucose_and_that_before_no_usual_rate() -> None:
     assert counts(gates, ALL, ANN, BOB, CYD) == [NO_USUAL, MOVING, NO_ACTIVITY]
     walked(gates, CYD, 0)
     assert counts(gates, ALL, CYD) == [NO_GLUCOSE]
+    assert counts(gates, HEART_RATE_GLUCOSE, CYD, ANN) == [NO_GLUCOSE, ""]
+    known = HEART_RATE_REST.model_copy(update={"usual": NIGHT})
+    assert counts(slept(), known, ANN, at=AT + 5 * 60 * MINUTE_US) == [NO_ACTIVITY], "a usual rate is not enough"
 
 
 def test_only_a_T_at_rest_makes_a_night() -> None:  # noqa: N802 - RULES call it so
@@ -137,8 +140,7 @@ def test_each_median_makes_its_own_night() -> None:
 
 def test_where_this_is_not_the_heart_rate_there_is_no_glucose_to_ask() -> None:
     """A rule of another metric by a mistake asks for nothing, and says what its median says."""
-    gates = ward()
-    gates.sugar = None
+    gates = Gates(Activity())
     assert counts(gates, SWEET, CYD, ANN) == ["", ""]
     assert says(gates, SWEET, 101, ANN) == [ON]
     assert gates.beside(SWEET, AT, ANN) == ""

@@ -324,3 +324,16 @@ def test_the_columns_of_series_have_the_types_that_snapshots_hold() -> None:
     expected |= dict.fromkeys(("below", "above", "dec_value"), FLOAT) | {"dec_censored": BYTE, "scheme": BYTE}
     assert columns(Series(GLUCOSE)) == expected
     assert columns(Patients()) == {"site": LONG}
+
+
+def test_a_snapshot_of_nobody_has_the_columns_of_any() -> None:
+    """A partition without patients has snapshots, too: its columns must not be floats for want of numbers."""
+    for patients in (Patients(), known("ann")):
+        order = patients.order()
+        state = patients.state(order)
+        kinds = {name: each.dtype.str[1:] for name, each in state.items() if isinstance(each, np.ndarray)}
+        assert order.dtype == np.intp
+        assert kinds == {"keys": "V16", "versions": "i8", "closings": "i8", "policy": "i4"}
+    again = Patients()
+    again.restore(decode(stored(Patients().state(Patients().order()))))
+    assert (again.keys, again.capacity) == ([], CAPACITY)
