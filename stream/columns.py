@@ -85,7 +85,9 @@ class Columns(Table, ABC, Generic[Rule]):
 
         A rule that is gone stays while its episode is open.
         """
-        mine, taken = {rule.name: rule for rule in rules}, []
+        mine, taken = {rule.name: rule for rule in rules}, list[Taken[Rule]]()
+        if not mine and not self.columns:
+            return taken
         for name, rule in mine.items():
             number, column = self.kinds.use(rule), self.names.use(name) - 1
             self._order()
@@ -94,13 +96,12 @@ class Columns(Table, ABC, Generic[Rule]):
             self.kind[slot, column] = number
             if before:
                 self._leave(abs(before), column)
-        for column in (self.kind[slot] > 0).nonzero()[0].tolist():
-            rule = self.rule(slot, column)
-            if rule.name in mine:
+        for column, number in enumerate(self.kind[slot].tolist()):
+            if number <= 0 or self.kinds[number].name in mine:
                 continue
-            taken.append(Taken(column, rule, None))
+            taken.append(Taken(column, self.kinds[number], None))
             if self.level[slot, column]:
-                self.kind[slot, column] = -self.kind[slot, column]
+                self.kind[slot, column] = -number
             else:
                 self._clear(slot, column)
         return taken
