@@ -374,8 +374,8 @@ def test_an_evaluation_moves_the_machines_at_its_own_instant():
     for second in range(60, 121, 10):
         at = T0 + second * SECOND_US
         assert made.evaluate(at, both, AT._replace(instant=at + EVALUATE_AFTER_US)).tolist() == [ANN]
-    outputs = made.outbox._entries
-    assert [entry[0][:3] for entry in outputs] == [(0, 4, T0 + 110 * SECOND_US + EVALUATE_AFTER_US)]
+    episodes = made.outbox._records[AT.position].episodes
+    assert [order[:2] for order, _, _ in episodes] == [(AT.row, T0 + 110 * SECOND_US + EVALUATE_AFTER_US)]
     assert told(made) == [Told("heart_rate_extreme", "open", 1, "active", "", 110 * SECOND_US)]
 
 
