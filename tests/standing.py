@@ -91,7 +91,7 @@ def opened_by(made: Standing, column: int, minute: int = 30, reason: str = "", *
     family = made.glucose if made.metric is GLUCOSE else made.medians
     assert len(family.names) > column
     at = T0 + minute * MINUTE_US
-    rule = family.kinds[int(family.kind[ANN, column]) - 1]
+    rule = family.rule(ANN, column)
     family.shown[ANN, column] = Shown(rule, T0, T0, 200.0, at, 100.0, beyond)
     family.level[ANN, column], family.condition[ANN, column] = 1, ACTIVE if beyond else RETURNING
     last = made.glucose.judged_rx if made.metric is GLUCOSE else made.medians.eval_at
@@ -104,7 +104,7 @@ def opened_by(made: Standing, column: int, minute: int = 30, reason: str = "", *
 def hold(made: Standing, column: int, since: int) -> None:
     """An opening of Ann's is held since an instant, for a minute at most."""
     value, limit = [(150.0, 130.0), (40.0, 50.0), (150.0, 130.0)][column]
-    shown = Shown(made.medians.kinds[column], since, since, value, since, limit, beyond=True)
+    shown = Shown(made.medians.rule(ANN, column), since, since, value, since, limit, beyond=True)
     made.medians.holds.put_off(ANN, column, shown, hold_us=MINUTE_US, suspect=True)
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from stream.signal import CONTACT_LOST
+from tests.alerting import episode
 from tests.logs import T0
 from tests.standing import ANN, AT, BOB, HIGH, LOW, Told, beats, opened, opened_by, standing, told
 from vitals.journal import Episode, decode
@@ -21,9 +22,14 @@ def test_an_evaluation_moves_the_machines_at_its_own_instant():
     for second in range(60, 121, 10):
         at = T0 + second * SECOND_US
         assert made.evaluate(at, both, AT._replace(instant=at + EVALUATE_AFTER_US)).tolist() == [ANN]
-    outputs = made.outbox._entries
-    assert [entry[0][:3] for entry in outputs] == [(0, 4, T0 + 110 * SECOND_US + EVALUATE_AFTER_US)]
-    assert told(made) == [Told("heart_rate_extreme", "open", 1, "active", "", 110 * SECOND_US)]
+    known_at = T0 + 110 * SECOND_US + EVALUATE_AFTER_US
+    for beside, reason in ((1, "after"), (-1, "before")):
+        made.outbox.episode(AT._replace(instant=known_at + beside), b"", episode(reason=reason))
+    found = [decode(output.value) for output in made.outbox.drain([100])]
+    assert [(each.rule, each.at - T0) for each in found[1:-1] if isinstance(each, Episode)] == [
+        ("heart_rate_extreme", 110 * SECOND_US)
+    ]
+    assert [each.reason for each in found if isinstance(each, Episode)] == ["before", "", "after"]
 
 
 def test_an_evaluation_ends_the_silence_of_who_was_heard_for_long_enough():

@@ -139,7 +139,7 @@ def test_another_reason_is_told_unless_only_what_is_known_is_asked_for():
     opened_by(made, 1)
     made.lose(ANN, "site silent", AT, known_only=True)
     assert [(each.rule, each.change) for each in told(made)] == [
-        ("glucose_falling" if made.glucose.names[1] == "glucose_falling" else "high_sustained", "unknown"),
+        ("glucose_falling" if made.glucose.names[2] == "glucose_falling" else "high_sustained", "unknown"),
         ("high", "unknown"),
     ]
 
@@ -194,7 +194,7 @@ def test_what_was_unknown_for_a_reason_is_known_again_by_its_last_value():
         opened_by(made, 0, 55, "site silent", beyond=value < 70)
         opened_by(made, 1, 55, NO_DATA)
         made.regain(ANN, "site silent", NO_DATA, AT.instant, AT)
-        name = made.glucose.names[0]
+        name = made.glucose.names[1]
         assert sorted(told(made)) == sorted(
             [
                 Told(name, "known", 1, condition, "", 60 * MINUTE_US),
@@ -244,7 +244,7 @@ def test_an_episode_unknown_for_a_reason_is_closed_with_another():
     opened(made, HIGH, level=2, reason="device removed")
     opened_by(made, 0, reason="device removed")
     opened_by(made, 1, reason=NO_DATA)
-    name = made.glucose.names[0]
+    name = made.glucose.names[1]
     made.close(ANN, "device removed", "closed", AT)
     assert sorted(told(made)) == sorted(
         [
