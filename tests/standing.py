@@ -46,7 +46,8 @@ def standing(metric: Metric = GLUCOSE, policy: Policy = MORE, kind: str = "") ->
     made = Standing(metric, patients, Outbox(0), Activity())
     for name in ("zoe", "ann", "bob"):
         slot = patients.add(patient_id(name).bytes)
-        patients.labels[slot], patients.site[slot], patients.policies[slot] = f"bed of {name}", 3, policy
+        patients.take(slot, policy)
+        patients.labels[slot], patients.site[slot] = f"bed of {name}", 3
         made.series.wear(slot, (worn(name, f"{kind} of {name}", kind, T0),))
         made.machines.set_policy(slot, policy, metric.name)
         for family in made.families:

@@ -224,6 +224,6 @@ def test_a_median_that_changes_says_what_it_saw_beside_it():
 def test_what_an_episode_is_judged_by_is_its_patients_policy():
     """Bob's night is not Ann's."""
     made = standing(policy=BY_NIGHT)
-    made.patients.policies[ANN] = DEFAULT.model_copy(update={"version": 4})
+    made.patients.take(ANN, DEFAULT.model_copy(update={"version": 4}))
     assert made.writer._judged(ANN, 2, 54) == Judged(4, night=False, level=2, limit=54)
     assert made.writer._judged(0, 1, None) == Judged(9, night=True, level=1, limit=None)
