@@ -312,7 +312,7 @@ class Processor:
             return
         self._patients.versions[slot] = control.version
         self._patients.labels[slot] = control.label
-        self._patients.policies[slot] = self._patients.shared(control.policy)
+        self._patients.take(slot, control.policy)
         before = self._sites.by_number.get(int(self._patients.site[slot]))
         self._closer.gather()
         self._patients.site[slot] = control.site

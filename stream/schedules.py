@@ -25,7 +25,7 @@ class Schedules:
         self._patients = patients
         self._until: dict[int, int] = {}
         self._parts: dict[int, tuple[Policy, dict[bool, Policy]]] = {}
-        """By the policy's ``id``, which is that of all who have an equal one: to hash it costs more than to switch."""
+        """By the policy's number, which is given again when nobody has it: then the parts are those of another."""
         self._columns: tuple[Slots, Ints] | None = None
 
     def take(self, slot: int, clock: int) -> None:
@@ -37,10 +37,12 @@ class Schedules:
                 self._columns = None
             return
         now = nights.part(policy, clock)
-        if id(policy) not in self._parts:
+        number = self._patients.kind[slot]
+        known, parts = self._parts.get(number, (None, {}))
+        if known is not policy:
             parts = {night: nights.in_force(policy, night=night) for night in (False, True)}
-            self._parts[id(policy)] = policy, parts
-        self._patients.parts[slot] = self._parts[id(policy)][1][now.night]
+            self._parts[number] = policy, parts
+        self._patients.parts[slot] = parts[now.night]
         self._until[slot] = now.until if clock > LONG_AGO else LONG_AGO  # by the site's first tick
         self._columns = None
 

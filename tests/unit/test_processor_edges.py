@@ -1,4 +1,4 @@
-"""The processor at its edges: clocks that stand still, sites that come back, snapshots of others, what is unknown why."""
+"""The processor at its edges: clocks that stand still, sites that come back, snapshots of others, unknowns."""
 
 from __future__ import annotations
 

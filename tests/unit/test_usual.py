@@ -45,6 +45,7 @@ def sleep(usual: Usual, begin: int, values: list[float], asked: UsualRate = NIGH
 
 
 def rate(usual: Usual, at: int, asked: UsualRate = NIGHT, slot: int = 3) -> float:
+    usual.end(at, np.array([slot]))
     return float(usual.rate(asked, at, np.array([slot]))[0])
 
 
@@ -98,6 +99,7 @@ def test_each_has_as_many_nights_as_are_their_own() -> None:
     for day, value in enumerate((58.0, 70.0, 61.0)):
         sleep(usual, night(day), [value], asked, slot=3)
     sleep(usual, night(2), [90.0], asked, slot=5)
+    usual.end(night(2, 7), np.array([5, 3, 7]))
     found = usual.rate(asked, night(2, 7), np.array([5, 3, 7]))
     assert [None if np.isnan(each) else each for each in found] == [None, 61, None]
     found = usual.rate(asked.model_copy(update={"nights": 1}), night(2, 7), np.array([3, 7, 5]))
@@ -126,7 +128,9 @@ def test_snapshots_hold_a_night_so() -> None:
     }  # fmt: skip
     assert (rows["until"].tolist(), rows["least"].tolist(), int(rows["counts"].sum())) == ([night(0, 7)], [2], 2)
     assert set(rows["ends"][0].tolist()) == {LONG_AGO}
-    usual.rate(asked, night(0, 7), np.array([3]))
+    usual.end(night(0, 7) - 1, np.array([3]))
+    assert usual.state(np.array([3]))["nights"]["until"].tolist() == [night(0, 7)]
+    usual.end(night(0, 7), np.array([3]))
     rows = usual.state(np.array([3]))["nights"]
     assert (rows["until"].tolist(), int(rows["counts"].sum())) == ([0], 0)
     assert (rows["ends"][0, :2].tolist(), rows["twice"][0, :2].tolist()) == ([night(0, 7), LONG_AGO], [121, 0])
@@ -173,7 +177,7 @@ def test_people_are_apart_and_a_snapshot_numbers_them_anew() -> None:
     usual, asked = usual_of(11, 3), NIGHT.model_copy(update={"nights": 1, "least_us": T_US})
     sleep(usual, night(0), [55.0], asked, slot=3)
     sleep(usual, night(0), [75.0], asked, slot=11)
-    usual.rate(asked, night(1), np.array([3]))
+    usual.end(night(1), np.array([3]))
     state = decode(b"".join(encode({"x": usual.state(np.array([2, 3, 11]))})))["x"]
     again = Usual()
     again.grow(20)
