@@ -366,16 +366,22 @@ def beats(made: Standing, slot: int, first: int, last: int, value: float = 160) 
     made.ring.write(slots, events, values, values, np.zeros(len(events), np.bool_))
 
 
-def test_an_evaluation_moves_the_machines_at_its_own_instant():
+def test_an_evaluation_moves_the_machines_at_its_own_instant(monkeypatch: pytest.MonkeyPatch):
     """Six T in a row open an extreme: it is told when the last of them was known, at T."""
-    made = standing(HEART_RATE)
+    made, wheres = standing(HEART_RATE), list[Where]()
+    write = made.outbox.episode
+
+    def seen(where: Where, key: bytes, episode: Episode) -> None:
+        wheres.append(where)
+        write(where, key, episode)
+
+    monkeypatch.setattr(made.outbox, "episode", seen)
     beats(made, ANN, 1, 120)
     both = np.array([0, ANN])
     for second in range(60, 121, 10):
         at = T0 + second * SECOND_US
         assert made.evaluate(at, both, AT._replace(instant=at + EVALUATE_AFTER_US)).tolist() == [ANN]
-    outputs = made.outbox._entries
-    assert [entry[0][:3] for entry in outputs] == [(0, 4, T0 + 110 * SECOND_US + EVALUATE_AFTER_US)]
+    assert wheres == [AT._replace(instant=T0 + 110 * SECOND_US + EVALUATE_AFTER_US)]
     assert told(made) == [Told("heart_rate_extreme", "open", 1, "active", "", 110 * SECOND_US)]
 
 
