@@ -49,19 +49,16 @@ class Schedules:
     def due(self, site: int, clock: int) -> list[int]:
         """The patients of a site whose part is over at its clock, by slot."""
         slots, until = self._of(site)
-        return slots[until <= clock].tolist() if slots.size else []
+        over: list[int] = slots[until <= clock].tolist()
+        return over
 
     def next(self, site: int) -> int:
         """When the first part of a site's patients is over; NEVER where none is."""
         return int(self._of(site)[1].min(initial=NEVER))
 
     def _of(self, site: int) -> tuple[Slots, Ints]:
-        if not self._until:
-            nobody = np.zeros(0, np.intp)
-            return nobody, nobody.astype(np.int64)
         if self._columns is None:
-            count = len(self._until)
-            self._columns = np.fromiter(self._until, np.intp, count), np.fromiter(self._until.values(), np.int64, count)
+            self._columns = np.fromiter(self._until, np.intp), np.fromiter(self._until.values(), np.int64)
         slots, until = self._columns
         here = self._patients.site[slots] == site
         return slots[here], until[here]

@@ -61,7 +61,7 @@ def fitted(sums: Sums, pane_us: int, known_at: Bools) -> Floats:
 
 def _strip(cells: NDArray[np.generic]) -> tuple[Strip, Ints]:
     """Windows of cells (n, panes) as one strip, and the place of each in it."""
-    return Strip(cells.astype(np.int32).reshape(-1), cells.shape[1]), np.arange(len(cells))
+    return Strip(cells.astype(np.int32).ravel(), cells.shape[1]), np.arange(len(cells))
 
 
 def theil_sen(filled: Bools, millis: Millis, pane_us: int) -> Floats:
@@ -98,10 +98,9 @@ def spread(filled: Bools) -> Spread:
     """How the filled panes of each window lie, shape (n, panes); an empty one spans nothing."""
     strip, firsts = _strip(filled)
     some = np.flatnonzero(filled.any(axis=1))
-    found = Spread(*np.zeros((3, len(filled)), np.int64))
-    for column, values in zip(found, strip.spread(firsts[some], firsts[some] + 1), strict=True):
-        column[some] = values
-    return found
+    found = np.zeros((3, len(filled)), np.int64)
+    found[:, some] = strip.spread(firsts[some], firsts[some] + 1)
+    return Spread(*found)
 
 
 def arrows(slopes_per_minute: Floats, schemes: NDArray[np.int8]) -> NDArray[np.int8]:

@@ -211,7 +211,7 @@ def test_a_value_is_beyond_a_limit_of_either_side():
     values = np.array([69.9, 70.0, 250.0, 250.1])
     assert made.beyond_any(np.array([0, 1, 2, 0]), values).tolist() == [True, False, False, True]
     nobody = Machines().beyond_any(np.array([0, 1]), np.array([10.0, 500.0]))
-    assert (nobody.tolist(), nobody.dtype) == ([False, False], np.bool_)
+    assert (nobody.tolist(), nobody.dtype) == ([False, False], np.dtype(np.bool_))
     for slot in range(made.capacity):
         made.set_policy(slot, policy(LOW, HIGH), "glucose")
     assert made.beyond_any(np.array([0, 1]), np.array([69.9, 70.0])).tolist() == [True, False], (
