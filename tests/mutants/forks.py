@@ -46,7 +46,7 @@ UNITS = {
     "medians": ["medians", "artefact", "usual", "sugar", "rest", "policy_changes", "evidence"],
     "outbox": ["outbox"],
     "panes": ["panes", "evidence"],
-    "part": ["processor", "signal", "policy_changes", "root_cause", "suspects", "rules", "artefact"],
+    "part": ["lane", "processor", "signal", "policy_changes", "root_cause", "suspects", "rules"],
     "places": ["places"],
     "poll": ["poll"],
     "processor": [
