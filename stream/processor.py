@@ -210,7 +210,8 @@ class Processor:
 
     def _turn(self, site: Site) -> None:
         """Day turns to night, or night to day, for those patients of a site for whom it is time."""
-        for slot in self._schedules.due(site.number, site.clock):
+        due = self._schedules.due(site.number, site.clock)
+        for slot in sorted(due, key=self._patients.keys.__getitem__):  # rules get their numbers in this order
             before = self._patients.policy(slot)
             self._schedules.take(slot, site.clock)
             for lane in self._lanes.values():

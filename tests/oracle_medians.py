@@ -83,7 +83,8 @@ class MedianRules(OneLevel):
             return
         for machine in sorted(series.medians.values(), key=lambda each: (each.rule.width_us, each.rule.name)):
             median = medians.get(machine.rule.width_us)
-            if median is not None and machine.rule.width_us >= 2 * series.interval and (machine.level or not machine.gone):
+            applies = machine.rule.width_us >= 2 * series.interval and (machine.level or not machine.gone)
+            if applies and median is not None:
                 usual = machine.rule.usual if not machine.gone else None
                 rate = None if usual is None else self.nights_of(key).rate(usual, at)
                 restless = why_not(self.patients[key], machine, at)

@@ -6,7 +6,8 @@ FOLDER is what `compose.drills.recorded` wrote. For every partition the oracle r
 with repeats dropped as every reader drops them, journal and windows in Kafka must be its outputs to the byte; and in
 the database every window, every change of an alert that an episode made and the last state of every alert must be what
 follows from them, none missing and none twice. What people's timers did to alerts is counted, not judged: it follows
-from the wall's clock. Prints JSON: ``figures`` and ``differences``; exit code 1 where there are differences.
+from the wall's clock. Prints JSON: ``figures``, ``alerts`` of each rule, ``differences``; exit code 1 where there are
+differences.
 """
 
 from __future__ import annotations
@@ -316,9 +317,11 @@ def verdict(folder: Path, workers: int = 1) -> dict[str, Any]:
             said.append(f"readings in the database: {count}, the log has {figures['readings']}")
     for alert, change, _ in changes.values():
         kinds[f"{alerts[alert]['rule']}: {change}"] += 1
+    by_rule = Counter(each["rule"] for each in alerts.values())
     figures["alerts"] = len(alerts)
     return {
         "figures": dict(figures),
+        "alerts": dict(sorted(by_rule.items())),
         "changes": dict(sorted(kinds.items())),
         "facts": sorted(facts),
         "differences": said,

@@ -1,4 +1,4 @@
-"""The processor at its edges: clocks that stand still, sites that come back, snapshots of others, unknowns."""
+"""The processor at its edges: clocks that stand still, sites that come back, snapshots of others, and why."""
 
 from __future__ import annotations
 
