@@ -7,6 +7,7 @@ rules alone, not on how often they were changed.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, TypeVar
 
 import numpy as np
@@ -53,7 +54,7 @@ class Place(NamedTuple):
     key: tuple[int, int]
 
 
-class Columns(Table, Generic[Rule]):
+class Columns(Table, ABC, Generic[Rule]):
     """Rules and episodes of one metric; arrays are [slot, column]."""
 
     BY_COLUMN: ClassVar[tuple[str, ...]] = ("kind", "level", "condition")
@@ -73,9 +74,9 @@ class Columns(Table, Generic[Rule]):
         self.level: NDArray[np.int8] = np.zeros((self.capacity, 0), np.int8)
         self.condition: NDArray[np.int8] = np.zeros((self.capacity, 0), np.int8)
 
+    @abstractmethod
     def due(self, slots: Slots) -> Ints:
         """When what was judged last is too long ago (µs), of known open episodes; shape (n, columns)."""
-        raise NotImplementedError
 
     # ---- rules
 
@@ -99,7 +100,7 @@ class Columns(Table, Generic[Rule]):
                 continue
             taken.append(Taken(column, rule, None))
             if self.level[slot, column]:
-                self.kind[slot, column] *= -1
+                self.kind[slot, column] = -self.kind[slot, column]
             else:
                 self._clear(slot, column)
         return taken

@@ -128,8 +128,6 @@ def test_snapshots_hold_a_night_so() -> None:
     }  # fmt: skip
     assert (rows["until"].tolist(), rows["least"].tolist(), int(rows["counts"].sum())) == ([night(0, 7)], [2], 2)
     assert set(rows["ends"][0].tolist()) == {LONG_AGO}
-    usual.end(night(0, 7) - 1, np.array([3]))
-    assert usual.state(np.array([3]))["nights"]["until"].tolist() == [night(0, 7)]
     usual.end(night(0, 7), np.array([3]))
     rows = usual.state(np.array([3]))["nights"]
     assert (rows["until"].tolist(), int(rows["counts"].sum())) == ([0], 0)
