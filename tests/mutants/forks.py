@@ -30,7 +30,7 @@ UNITS = {
     "activity": ["activity"],
     "artefacts": ["doubts"],
     "batch": ["batch"],
-    "closer": ["revisions", "windows"],
+    "closer": ["closer", "revisions", "windows"],
     "columns": ["columns"],
     "copying": ["copying"],
     "counters": ["counters"],
