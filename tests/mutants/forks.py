@@ -43,7 +43,7 @@ UNITS = {
     "glucose": ["judged", "glucose_episodes", "glucose_rates", "glucose_forecasts", "policy_changes"],
     "holds": ["holds"],
     "kinds": ["kinds"],
-    "medians": ["medians", "artefact", "usual", "sugar", "rest", "policy_changes", "evidence"],
+    "medians": ["evaluated", "medians", "artefact", "sugar"],
     "outbox": ["outbox"],
     "panes": ["panes", "evidence"],
     "part": ["lane", "processor", "signal", "policy_changes", "root_cause", "suspects", "rules"],
