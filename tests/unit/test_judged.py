@@ -334,6 +334,17 @@ def test_another_reason_is_told_and_the_same_one_is_not() -> None:
         assert short(moved) == [("known" if value == 200 else "returning", 1, condition)]
 
 
+def test_what_a_reading_has_ended_can_come_again() -> None:
+    """A second loss of signal is told as the first one was."""
+    ann = Ward(HIGH)
+    ann.live(0, 15, 200)
+    for minute in (20, 40):
+        lost = ann.glucose.lose(3, 0, "no data", T0)
+        assert lost is not None
+        assert lost.change == "unknown"
+        assert short(ann.read(minute, 200)) == [("known", 1, "active")]
+
+
 def test_what_was_unknown_is_known_again_by_the_last_reading() -> None:
     """A site that ticks again: what was beyond is active, what was within is returning; what is known stays."""
     for value, condition in ((200, "active"), (175, "returning")):
