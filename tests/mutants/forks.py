@@ -43,7 +43,7 @@ UNITS = {
     "glucose": ["judged", "glucose_episodes", "glucose_rates", "glucose_forecasts", "policy_changes"],
     "holds": ["holds"],
     "kinds": ["kinds"],
-    "medians": ["evaluated", "medians", "artefact", "sugar"],
+    "medians": ["evaluated", "evaluated_rules", "medians", "artefact", "sugar"],
     "outbox": ["outbox"],
     "panes": ["panes", "evidence"],
     "part": ["lane", "processor", "signal", "policy_changes", "root_cause", "suspects", "rules"],
