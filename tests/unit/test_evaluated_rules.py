@@ -9,6 +9,7 @@ from stream.artefacts import Artefacts
 from stream.medians import Medians
 from stream.panes import Ring
 from stream.series import LONG_AGO, NEVER, Series
+from tests.columns import columns
 from tests.logs import T0
 from tests.pulses import ANN, BOB, CYD, HIGH, HOLDS, LOW, RESTS, ROW, Ward, policy_of, second, short
 from vitals.codecs.state import decode, encode
@@ -154,6 +155,16 @@ def test_the_ring_says_which_T_can_be_evaluated() -> None:  # noqa: N802
 
 
 # ---- snapshots
+
+
+def test_the_columns_of_these_machines_have_the_types_that_snapshots_hold() -> None:
+    """A snapshot is read column by column: with another type, all that are kept could not be read any more."""
+    found = columns(Ward(slots=()).medians)
+    assert {name: each.kind for name, each in found.items()} == {
+        "kind": "i4", "level": "i1", "condition": "i1", "run": "i1", "run_since": "i8", "eval_at": "i8", "uses": "b1",
+        "narrowest": "i8", "evaluated": "i8", "fresh_span": "i8",
+    }  # fmt: skip
+    assert (found["evaluated"].new, found["narrowest"].new) == (LONG_AGO, 0)
 
 
 def test_a_snapshot_goes_on_where_it_was_taken() -> None:

@@ -10,6 +10,7 @@ import pytest
 from stream.glucose import limit_of, looks_at
 from stream.rules import CONDITIONS, RETURNING
 from stream.series import NEVER
+from tests.columns import columns
 from tests.judging import HIGH, LOW, RISING, SOON, G, Ward, short
 from tests.logs import T0
 from vitals.codecs.state import decode, encode
@@ -27,6 +28,20 @@ def test_it_opens_at_the_end_of_a_run_that_is_long_enough() -> None:
     assert (shown.rule, shown.opened_at, shown.since) == (HIGH, T0 + 15 * MINUTE_US, T0)
     assert (shown.value, shown.value_at, shown.limit, shown.beyond, shown.censored) == (199, opened.at, 180, True, 0)
     assert (opened.exact, opened.found) == (199.4, None)
+
+
+def test_a_sustained_run_is_that_of_the_ring_whoever_judged_it() -> None:
+    """Readings from before the rule, and one that came late, are in it; of a rate only what was judged is."""
+    new, late = Ward(), Ward(HIGH)
+    assert new.live(0, 10, 200) == []
+    new.take(HIGH)
+    (opened,) = new.read(15, 200)
+    assert (opened.change, opened.shown.since) == ("open", T0)
+    late.read(0, 200)
+    events, values = T0 + np.array([10]) * MINUTE_US, np.array([200.0])
+    late.ring.write(np.array([3]), events, values, values, np.ones(1, np.bool_))
+    (opened,) = late.read(15, 200)
+    assert (opened.change, opened.shown.since) == ("open", T0)
 
 
 def test_the_limit_itself_is_not_beyond_and_an_ok_reading_begins_the_run_anew() -> None:
@@ -320,6 +335,15 @@ def test_a_censored_reading_is_shown_as_one() -> None:
     ann.live(0, 10, 200)
     (opened,) = ann.read(15, 401, censored=2)
     assert (opened.shown.censored, opened.shown.value) == (2, 401)
+
+
+def test_the_columns_of_these_machines_have_the_types_that_snapshots_hold() -> None:
+    """A snapshot is read column by column: with another type, all that are kept could not be read any more."""
+    kinds = {name: each.kind for name, each in columns(Ward(slots=()).glucose).items()}
+    assert kinds == {
+        "kind": "i4", "level": "i1", "condition": "i1", "said": "i1", "run_since": "i8", "judged_at": "i8",
+        "judged_rx": "i8",
+    }  # fmt: skip
 
 
 def test_a_snapshot_goes_on_where_it_was_taken() -> None:
