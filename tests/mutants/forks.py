@@ -40,7 +40,7 @@ UNITS = {
     "evidence": ["evidence_ring"],
     "forecast": ["forecast", "glucose_forecasts"],
     "gates": ["gates"],
-    "glucose": ["judged", "glucose_episodes", "glucose_rates", "glucose_forecasts", "policy_changes"],
+    "glucose": ["judged", "glucose_rates", "glucose_forecasts"],
     "holds": ["holds"],
     "kinds": ["kinds"],
     "medians": ["evaluated", "evaluated_rules", "medians", "artefact", "sugar"],
