@@ -24,20 +24,22 @@ if TYPE_CHECKING:
     from stream.sites import Site, Sites
     from vitals.codecs.state import State
 
+_FIRST = np.ones(1, np.bool_)
+
 
 class _Page:
     """What one tick row writes, in blocks in their order: results that are asked for, or marks that are there."""
 
     def __init__(self) -> None:
-        self._asked: dict[int, list[tuple[int, Asked, Ints]]] = {}
+        self._asked: dict[int, list[tuple[int, int, Asked]]] = {}
         self._blocks: list[tuple[Ints, Ints, Slots, NDArray[np.void]]] = []
         self._count = 0
 
-    def ask(self, asked: Asked, instants: Ints) -> None:
-        """More windows, and the instant of each, both (n,)."""
+    def ask(self, asked: Asked, instant: int) -> None:
+        """More windows, at an instant."""
         self._count += 1
-        if len(instants):
-            self._asked.setdefault(asked.spec.metric.code, []).append((self._count, asked, instants))
+        if len(asked.slots):
+            self._asked.setdefault(asked.spec.metric.code, []).append((self._count, instant, asked))
 
     def add(self, instant: int, slots: Slots, rows: NDArray[np.void]) -> None:
         """More rows (n,) of slots (n,)."""
@@ -50,16 +52,19 @@ class _Page:
         block in order; None where there is nothing.
         """
         for code, blocks in self._asked.items():
-            numbers, asked, instants = zip(*blocks, strict=True)
-            which, rows = windows.close(list(asked), lanes[code].ring, lanes[code].series)
-            number = np.repeat(numbers, [len(each) for each in instants])[which]
+            numbers, instants, asked = zip(*blocks, strict=True)
+            which, found = windows.close(list(asked), lanes[code].ring, lanes[code].series)
+            counts = [len(each.slots) for each in asked]
             slots = np.concatenate([each.slots for each in asked])[which]
-            self._blocks.append((np.concatenate(instants)[which], number, slots, rows))
-        self._blocks = [block for block in self._blocks if len(block[0])]
+            at, number = np.array([instants, numbers]).repeat(counts, axis=1)[:, which]
+            if len(found):
+                self._blocks.append((at, number, slots, found))
         if not self._blocks:
             return None
-        at, number, slots, rows = map(np.concatenate, zip(*self._blocks, strict=True))
-        return at, number, slots, rows
+        if len(self._blocks) == 1:
+            return self._blocks[0]
+        instants, places, owners, tables = zip(*self._blocks, strict=True)
+        return np.concatenate(instants), np.concatenate(places), np.concatenate(owners), windows.joined(tables)
 
 
 class Closer:
@@ -83,20 +88,22 @@ class Closer:
         """Close the windows whose end the clock has passed, and write again what rows have changed since."""
         self.gather()
         page = _Page()
+        series: dict[int, tuple[Slots, int]] = {}
         for spec in self._specs:
             closed, last = site.closed[spec.code], windows.last_end(spec, site.clock)
             if last <= closed:
                 continue
             lane = self._lanes[spec.metric.code]
-            mine = slots[lane.series.exists[slots]]
+            if spec.metric.code not in series:
+                exist = slots[lane.series.exists[slots]]
+                series[spec.metric.code] = exist, int(lane.series.last_e[exist].max(initial=LONG_AGO))
+            mine, newest = series[spec.metric.code]
             first = closed + spec.step_us + spec.close_after_us
             self._revise(page, spec, mine, closed, first)
             left, spans = revisions.passed_by(spec, lane.ring, mine, closed, last)
             page.add(first, left, revisions.marks(spec, left, spans, lane.series))
-            newest = int(lane.series.last_e[mine].max(initial=LONG_AGO))
             for end in windows.due_ends(spec, closed, site.clock, newest):
-                ends = np.full(len(mine), end)
-                page.ask(Asked(spec, mine, ends), ends + spec.close_after_us)
+                page.ask(Asked(spec, mine, np.full(len(mine), end)), end + spec.close_after_us)
             site.closed[spec.code] = last
         self._passed(site)
         self._write(page, position, row)
@@ -109,7 +116,10 @@ class Closer:
             return
         lane = self._lanes[spec.metric.code]
         lost = ends <= revisions.beyond_ring(spec, lane.ring, slots)
-        page.ask(Asked(spec, slots[~lost], ends[~lost]), np.full(len(slots) - np.count_nonzero(lost), instant))
+        if not np.count_nonzero(lost):
+            page.ask(Asked(spec, slots, ends), instant)
+            return
+        page.ask(Asked(spec, slots[~lost], ends[~lost]), instant)
         left, spans = revisions.runs(spec, slots[lost], ends[lost])
         page.add(instant, left, revisions.marks(spec, left, spans, lane.series))
 
@@ -119,13 +129,12 @@ class Closer:
             return
         at, number, slots, rows = joined
         self.dirty_marks += int(np.count_nonzero(is_dirty(rows)))
-        order = np.lexsort((number, self._ranks.of(slots), at))  # the outputs' own: then it costs little to sort them
+        order = np.lexsort((number, self._ranks.of(slots), at))
         at, slots, rows = at[order], slots[order], rows[order]
-        keys = [self._patients.keys[slot] for slot in slots.tolist()]
-        rows["patient"] = np.frombuffer(b"".join(keys), "V16")
-        new = ((at[1:] != at[:-1]) | (slots[1:] != slots[:-1])).nonzero()[0] + 1
-        bounds = [0, *new.tolist(), len(rows)]
-        self._outbox.close(Where(position, row, 0), at.tolist(), keys, rows, bounds)
+        rows["patient"] = self._ranks.keys(slots)
+        firsts = np.flatnonzero(np.concatenate([_FIRST, (at[1:] != at[:-1]) | (slots[1:] != slots[:-1])]))
+        keys = [self._patients.keys[slot] for slot in slots[firsts].tolist()]
+        self._outbox.close(Where(position, row, 0), at[firsts].tolist(), keys, rows, [*firsts.tolist(), len(rows)])
 
     def gather(self) -> None:
         """Find which closed windows the rows taken so far have changed: before a clock or a patient moves on."""
@@ -134,6 +143,9 @@ class Closer:
 
     def _closed_of(self, spec: WindowSpec, slots: Slots) -> Ints:
         """The newest closed end (µs) at the site of each slot, `LONG_AGO` where none is."""
+        if len(self._sites.by_number) == 1:
+            (site,) = self._sites.by_number.values()
+            return np.full(len(slots), site.closed.get(spec.code, LONG_AGO))
         found, where = np.full(len(slots), LONG_AGO), self._patients.site[slots]
         for number in np.unique(where).tolist():
             found[where == number] = self._sites.by_number[number].closed.get(spec.code, LONG_AGO)

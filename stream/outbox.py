@@ -6,19 +6,20 @@ whatever topic they go to. A record's mark comes last.
 
 from __future__ import annotations
 
-from itertools import count as count_from
-from itertools import groupby, repeat
+from collections import defaultdict
+from itertools import pairwise, repeat
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from stream.series import NEVER
 from vitals.causes import Cause
 from vitals.steps import Output
 from vitals.topics import JOURNAL, MARK_KEY, WINDOWS
 from vitals.windows import WINDOW
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from vitals.journal import Episode, Mark
@@ -32,36 +33,40 @@ class Where(NamedTuple):
     instant: int
 
 
-class _Block:
-    """Windows that close at one tick row: entry ``i`` is ``rows[bounds[i]:bounds[i + 1]]``."""
+class _Block(NamedTuple):
+    """Windows that close at one tick row: output ``i`` is ``rows[bounds[i]:bounds[i + 1]]``, of patient ``keys[i]`` at
+    ``instants[i]``; they are in the order of outputs.
+    """
 
-    __slots__ = ("bounds", "data", "ordinals", "position", "rows")
-    data: bytes
+    row: int
+    instants: list[int]
+    keys: list[bytes]
+    rows: NDArray[np.void]
+    bounds: list[int]
 
-    def __init__(self, position: int, rows: NDArray[np.void], bounds: list[int]) -> None:
-        self.position, self.rows, self.bounds = position, rows, bounds
-        self.ordinals = [0] * (len(bounds) - 1)
-
-    def finish(self, offset: int) -> None:
-        """Write the versions into the rows: the ordinals are known."""
-        self.rows["offset"], self.rows["ordinal"] = offset, np.repeat(self.ordinals, np.diff(self.bounds))
-        self.data = self.rows.tobytes()
-
-    def value(self, at: int) -> bytes:
+    def values(self, offset: int, ordinals: Sequence[int]) -> list[bytes]:
+        """What each output holds, once its version is in its rows."""
         size = WINDOW.itemsize
-        return self.data[self.bounds[at] * size : self.bounds[at + 1] * size]
+        self.rows["offset"], self.rows["ordinal"] = offset, np.repeat(ordinals, np.diff(self.bounds))
+        data = self.rows.tobytes()
+        return [data[first * size : last * size] for first, last in pairwise(self.bounds)]
 
 
-_Order = tuple[int, int, int, bytes, str, str, str, int] | tuple[int, int, int]
-"""Position, row, instant, patient, device, metric, rule, and a number that no two such entries share: a window's own,
-or how many entries there were. A mark's row is above all others, so no more of it is compared.
+_Order = tuple[int, int, bytes, str, str, str, int]
+"""Row, instant, patient, device, metric, rule; and a number of its own, so that no more of an entry is compared. That
+of a window is below those of episodes.
 """
-_Entry = tuple[_Order, bytes, bytes | None]
-"""An output's place, key and value, which is none for windows: their rows are in a block."""
 
 
-def _position(entry: _Entry) -> int:
-    return entry[0][0]
+class _Record:
+    """What one record causes."""
+
+    __slots__ = ("blocks", "episodes", "marks")
+
+    def __init__(self) -> None:
+        self.episodes: list[tuple[_Order, bytes, bytes]] = []
+        self.blocks: list[_Block] = []
+        self.marks: list[bytes] = []
 
 
 class Outbox:
@@ -69,56 +74,71 @@ class Outbox:
 
     def __init__(self, partition: int) -> None:
         self._partition = partition
-        self._entries: list[_Entry] = []
-        self._blocks: list[_Block] = []
+        self._records: defaultdict[int, _Record] = defaultdict(_Record)
         self.episodes = self.windows = self.marks = 0
 
     def episode(self, where: Where, key: bytes, episode: Episode) -> None:
         """An episode's new state. What one machine says in one row stays in the order it said it."""
         patient = b"" if episode.patient is None else episode.patient.bytes
         names = episode.device or "", episode.metric or "", episode.rule
-        self._entries.append(((*where, patient, *names, len(self._entries)), key, episode.encode()))
+        entries = self._records[where.position].episodes
+        entries.append(((where.row, where.instant, patient, *names, len(entries)), key, episode.encode()))
         self.episodes += 1
 
     def close(
         self, where: Where, instants: list[int], keys: list[bytes], rows: NDArray[np.void], bounds: list[int]
     ) -> None:
-        """Windows that one tick row closes: output ``i`` is of patient ``keys[bounds[i]]`` at ``instants[bounds[i]]``.
+        """Windows that a tick row closes: output ``i`` is ``rows[bounds[i]:bounds[i + 1]]``, of patient ``keys[i]`` at
+        ``instants[i]``. They are in the order of outputs.
 
         Their version is written into the rows when the ordinals are known.
         """
-        number, block, count = len(self._blocks), _Block(where.position, rows, bounds), len(bounds) - 1
-        self._blocks.append(block)
-        firsts = bounds[:-1]
-        owners, times = [keys[first] for first in firsts], [instants[first] for first in firsts]
-        rest = repeat(where.position), repeat(where.row), times, owners, repeat(""), repeat(""), repeat("")
-        orders = zip(*rest, count_from(number << 32), strict=False)
-        self._entries.extend(zip(orders, owners, repeat(None), strict=False))
-        self.windows += count
+        self._records[where.position].blocks.append(_Block(where.row, instants, keys, rows, bounds))
+        self.windows += len(keys)
 
     def mark(self, position: int, mark: Mark) -> None:
         """The site clocks after a tick record."""
-        self._entries.append(((position, NEVER, len(self._entries)), MARK_KEY, mark.encode()))
+        self._records[position].marks.append(mark.encode())
         self.marks += 1
 
     def drain(self, offsets: list[int]) -> list[Output]:
         """All outputs in order, with the causes of the records at ``offsets`` (by position)."""
-        entries, blocks, partition = self._entries, self._blocks, self._partition
-        entries.sort()
-        records = [(offsets[position], list(group)) for position, group in groupby(entries, _position)]
-        for _, record in records:
-            for ordinal, (order, _, value) in enumerate(record):
-                if value is None:
-                    blocks[order[-1] >> 32].ordinals[order[-1] & 0xFFFFFFFF] = ordinal
-        for block in blocks:
-            block.finish(offsets[block.position])
-        outputs = [
-            Output(WINDOWS, partition, key, blocks[order[-1] >> 32].value(order[-1] & 0xFFFFFFFF), Cause(at, ordinal))
-            if value is None
-            else Output(JOURNAL, partition, key, value, Cause(at, ordinal))
-            for at, record in records
-            for ordinal, (order, key, value) in enumerate(record)
-        ]
-        entries.clear()
-        blocks.clear()
+        outputs: list[Output] = []
+        for position in sorted(self._records):
+            record, offset, before = self._records[position], offsets[position], len(outputs)
+            blocks = sorted(record.blocks, key=lambda block: block.row)
+            if record.episodes:
+                outputs += self._merged(record.episodes, blocks, offset)
+            else:  # so are nearly all, and to compare each window with the next would cost as much as all the rest
+                for block in blocks:
+                    first = len(outputs) - before
+                    ordinals = range(first, first + len(block.keys))
+                    outputs += self._windows(block, offset, ordinals)
+            for value in record.marks:
+                cause = Cause(offset, len(outputs) - before)
+                outputs.append(Output(JOURNAL, self._partition, MARK_KEY, value, cause))
+        self._records.clear()
         return outputs
+
+    def _windows(self, block: _Block, offset: int, ordinals: Sequence[int]) -> list[Output]:
+        causes, values = map(Cause, repeat(offset), ordinals), block.values(offset, ordinals)
+        return list(map(Output, repeat(WINDOWS), repeat(self._partition), block.keys, values, causes))
+
+    def _merged(self, episodes: list[tuple[_Order, bytes, bytes]], blocks: list[_Block], offset: int) -> list[Output]:
+        """Windows of a record among its episodes, each in its place."""
+        places: list[tuple[_Order, int, int]] = [(order, -1, at) for at, (order, _, _) in enumerate(episodes)]
+        for number, block in enumerate(blocks):
+            for at, (instant, key) in enumerate(zip(block.instants, block.keys, strict=True)):
+                places.append(((block.row, instant, key, "", "", "", -1), number, at))
+        places.sort()
+        ordinals = {(number, at): ordinal for ordinal, (_, number, at) in enumerate(places)}
+        made = [
+            self._windows(block, offset, [ordinals[number, at] for at in range(len(block.keys))])
+            for number, block in enumerate(blocks)
+        ]
+        return [
+            made[number][at]
+            if number >= 0
+            else Output(JOURNAL, self._partition, *episodes[at][1:], Cause(offset, ordinal))
+            for ordinal, (_, number, at) in enumerate(places)
+        ]

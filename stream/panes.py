@@ -143,8 +143,11 @@ class Ring(Table):
         """Note the panes up to ``passed`` that these rows fill, or find beyond the head that is theirs in log order."""
         old = np.flatnonzero(numbers <= self.passed)
         before = self.head[slots]
-        beyond = numbers[old] <= self._heads(slots, numbers, before)[old] - self.size
         where, panes, head = slots[old], numbers[old], before[old]
+        if int(panes.min()) > max(int(numbers.max()), int(before.max())) - self.size:
+            beyond = np.zeros(len(old), np.bool_)
+        else:
+            beyond = panes <= self._heads(slots, numbers, before)[old] - self.size
         held = (panes > head - self.size) & (panes <= head) & (self.millis[where, panes % self.size] != 0)
         news = beyond | ~held
         if np.count_nonzero(news):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from itertools import repeat
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -20,8 +19,9 @@ if TYPE_CHECKING:
 
 class Poll(NamedTuple):
     """The records of a poll. Row ``r`` is of the metric ``codes[r]`` and has the slot ``slots[r]``; record ``p``'s rows
-    are ``rows[starts[p]:starts[p + 1]]``. Records that are not whole rows have none. ``strange`` says whether there
-    may be a row without a slot. ``ticks`` are the tick records by position: their (site, time µs), in order.
+    are ``rows[starts[p]:starts[p + 1]]``. Records that are not whole rows have none, nor have those of ticks alone.
+    ``strange`` says whether there may be a row without a slot. ``ticks`` are the tick records by position: their
+    (site, time µs), in order.
     """
 
     rows: Rows
@@ -50,8 +50,18 @@ def read(records: Records, patients: Patients) -> Poll:
             key = keys[at]
             if key is not None and len(key) == 16:
                 patients.add(key)
-    sizes = list(map(len, values))
     interned = list(map(patients.slot_of.get, keys, repeat(UNKNOWN_SLOT)))
+    strange, ticks = UNKNOWN_SLOT in interned, dict[int, list[tuple[int, int]]]()
+    if TICK_SLOT in interned:
+        mine = [at for at, slot in enumerate(interned) if slot == TICK_SLOT]
+        whole = [at for at in mine if len(values[at]) % READING.itemsize == 0]
+        ticks, pure = _moves(values, whole)
+        strange |= not pure
+        if pure:
+            values = list(values)
+            for at in whole:
+                values[at] = b""
+    sizes = list(map(len, values))
     slots, broken = np.array(interned, np.intp), 0
     if sizes.count(READING.itemsize) == len(sizes):  # what nearly every poll is, and the cheaper
         starts = list(range(len(sizes) + 1))
@@ -65,21 +75,17 @@ def read(records: Records, patients: Patients) -> Poll:
         starts = [0, *np.cumsum(counts).tolist()]
         slots = np.repeat(slots, counts)
     rows: NDArray[np.void] = np.frombuffer(b"".join(values), READING)
-    codes = rows["metric"].tobytes()
-    strange = UNKNOWN_SLOT in interned
-    ticks: dict[int, list[tuple[int, int]]] = {}
-    if TICK_SLOT in interned:
-        of_ticks = (slots == TICK_SLOT).nonzero()[0]
-        ticks = _moves(rows, starts, of_ticks)
-        strange |= sum(map(len, ticks.values())) < len(of_ticks)
-    return Poll(rows, codes, slots, starts, strange, ticks, controls, broken)
+    return Poll(rows, rows["metric"].tobytes(), slots, starts, strange, ticks, controls, broken)
 
 
-def _moves(rows: Rows, starts: list[int], at: Slots) -> dict[int, list[tuple[int, int]]]:
-    ticks = rows[at]
-    columns = at.tolist(), ticks["metric"].tolist(), ticks["site"].tolist(), ticks["observed_at"].tolist()
+def _moves(values: list[bytes], at: list[int]) -> tuple[dict[int, list[tuple[int, int]]], bool]:
+    """The ticks in the records at these positions, and whether they hold nothing else."""
+    tables = [values[each] for each in at]
+    rows = np.frombuffer(b"".join(tables), READING)
+    owners = np.repeat(at, [len(table) // READING.itemsize for table in tables])
     found: dict[int, list[tuple[int, int]]] = {}
-    for row, metric, site, time in zip(*columns, strict=True):
+    columns = owners, rows["metric"], rows["site"], rows["observed_at"]
+    for owner, metric, site, time in zip(*(column.tolist() for column in columns), strict=True):
         if metric == TICK:
-            found.setdefault(bisect_right(starts, row) - 1, []).append((site, time))
-    return found
+            found.setdefault(owner, []).append((site, time))
+    return found, sum(map(len, found.values())) == len(rows)

@@ -37,7 +37,7 @@ from vitals.windows import EVALUATE_AFTER_US, WINDOWS
 
 if TYPE_CHECKING:
     from stream.poll import Poll
-    from stream.series import Slots
+    from stream.series import Ints, Slots
     from vitals.journal import EpisodeChange
     from vitals.windows import WindowSpec
 
@@ -83,26 +83,23 @@ class Processor:
         batch = poll.read(records, self._patients)
         self.counters.broken += batch.broken
         self._make_room()
-        begin = seen = 0
-        arrived, pending = batch.rows["received_at"], NEVER
+        begin, arrived = 0, batch.rows["received_at"]
+        soonest = min(int(arrived.min(initial=NEVER)), self._waits_since())
         controls = set(batch.controls)
         for position in sorted(controls.union(batch.ticks)):
-            first, last = batch.starts[position], batch.starts[position + 1]
+            first = batch.starts[position]
             if position in controls:
                 self._readings(batch, begin, first)
                 self._control(position, records.values[position])
-                begin, seen, pending = last, last, NEVER
+                begin = batch.starts[position + 1]
                 continue
             moves = batch.ticks[position]
-            if seen < first:
-                pending = min(pending, int(arrived[seen:first].min()))
-            seen = last
-            if self._quiet(moves, pending):
+            if self._quiet(moves, arrived[begin:first], soonest):
                 self._advance(moves)
             else:
                 self._readings(batch, begin, first)
                 self._tick(moves, position)
-                begin, pending = last, NEVER
+                begin = batch.starts[position + 1]
             self._mark(moves, position)
         self._readings(batch, begin, len(batch.rows), wait=True)
         outputs = self._outbox.drain(records.offsets)
@@ -147,16 +144,25 @@ class Processor:
 
     # ---- time
 
-    def _quiet(self, moves: list[tuple[int, int]], pending: int) -> bool:
-        """Whether a tick record passes no deadline, nor one that rows not taken may set, from ``pending`` (µs) on."""
+    def _waits_since(self) -> int:
+        """The earliest arrival (µs) of a row that waits, NEVER for none."""
+        return min(lane.waiting.since for lane in self._lanes.values())
+
+    def _quiet(self, moves: list[tuple[int, int]], untaken: Ints, soonest: int) -> bool:
+        """Whether a tick record passes no deadline, nor one that rows not taken may set: those that arrived at
+        ``untaken`` and those that wait, none of all before ``soonest`` (µs).
+        """
+        latest = LONG_AGO
         for number, at in moves:
             site = self._sites.by_number.get(number)
-            if site is None or site.clock == LONG_AGO or at >= min(site.alarm_at, site.window_at):
+            if site is None or site.clock == LONG_AGO or at >= site.alarm_at or at >= site.window_at:
                 return False
+            latest = max(latest, at)
         if self._sites.stirs(moves):
             return False
-        since = min(pending, *(lane.waiting.since for lane in self._lanes.values()))
-        return max(at for _, at in moves) < since + DELAY_MIN_US
+        if latest < soonest + DELAY_MIN_US:  # hardly any poll is longer than that
+            return True
+        return latest < min(int(untaken.min(initial=NEVER)), self._waits_since()) + DELAY_MIN_US
 
     def _advance(self, moves: list[tuple[int, int]]) -> list[Site]:
         """Move clocks; the sites that were heard."""
@@ -195,14 +201,17 @@ class Processor:
     def _mark(self, moves: list[tuple[int, int]], position: int) -> None:
         """Write the site clocks down once a second of clock."""
         sites = self._sites.by_number
-        if any(sites[number].clock - sites[number].marked >= MARK_EVERY_US for number, _ in moves):
-            for site in sites.values():
-                site.marked = site.clock
-            self._outbox.mark(position, Mark(sites=self._sites.clocks(), simulated=self._simulated))
+        for number, _ in moves:
+            if sites[number].clock - sites[number].marked >= MARK_EVERY_US:
+                for site in sites.values():
+                    site.marked = site.clock
+                self._outbox.mark(position, Mark(sites=self._sites.clocks(), simulated=self._simulated))
+                return
 
     def _turn(self, site: Site) -> None:
         """Day turns to night, or night to day, for those patients of a site for whom it is time."""
-        for slot in self._schedules.due(site.number, site.clock):
+        due = self._schedules.due(site.number, site.clock)
+        for slot in sorted(due, key=self._patients.keys.__getitem__):  # rules get their numbers in this order
             before = self._patients.policy(slot)
             self._schedules.take(slot, site.clock)
             for lane in self._lanes.values():
@@ -304,7 +313,7 @@ class Processor:
             return
         self._patients.versions[slot] = control.version
         self._patients.labels[slot] = control.label
-        self._patients.policies[slot] = self._patients.shared(control.policy)
+        self._patients.take(slot, control.policy)
         before = self._sites.by_number.get(int(self._patients.site[slot]))
         self._closer.gather()
         self._patients.site[slot] = control.site

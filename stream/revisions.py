@@ -9,11 +9,13 @@ when the newest reading has already left them behind.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from math import gcd
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 from stream.series import LONG_AGO
+from vitals.metrics import SECOND_US
 from vitals.windows import DIRTY, IS_DIRTY, WINDOW, WINDOWS, WindowSpec
 
 if TYPE_CHECKING:
@@ -25,9 +27,14 @@ if TYPE_CHECKING:
     from stream.series import Ints, Series, Slots
     from vitals.codecs.state import State
 
+_Number = TypeVar("_Number", int, "Ints")
+_END_BITS = 40
+"""Seconds of all of time that a reading may have (the years 1 to 9999), and bits to spare for 2^23 slots."""
+_FIRST = np.ones(1, np.bool_)
 Pairs = tuple["Slots", "Ints"]
 """Slots and ends (µs), both (n,)."""
 _NO_PAIRS: Pairs = np.zeros(0, np.intp), np.zeros(0, np.int64)
+_NO_SPANS: Pairs = np.zeros(0, np.intp), np.zeros((0, 2), np.int64)
 
 
 class Pending:
@@ -36,6 +43,7 @@ class Pending:
     def __init__(self, ring: Ring, specs: tuple[WindowSpec, ...]) -> None:
         self._ring = ring
         self._specs = specs
+        self._step_us = gcd(*(spec.step_us for spec in specs))
         self._pairs = {spec.code: _NO_PAIRS for spec in specs}
 
     def gather(self, closed_of: Callable[[WindowSpec, Slots], Ints]) -> None:
@@ -45,8 +53,9 @@ class Pending:
         slots = np.concatenate([each for each, _ in self._ring.noted])
         panes = np.concatenate([each for _, each in self._ring.noted])
         self._ring.noted.clear()
+        slots, steps = _unique(slots, -(-panes * self._ring.pane_us // self._step_us) * self._step_us)
         for spec in self._specs:
-            ends = -(-panes * self._ring.pane_us // spec.step_us) * spec.step_us
+            ends = -(-steps // spec.step_us) * spec.step_us
             some = ends <= closed_of(spec, slots)
             if np.count_nonzero(some):
                 before, since = self._pairs[spec.code]
@@ -62,12 +71,14 @@ class Pending:
         slots, firsts = self._pairs[spec.code]
         if not len(slots):
             return _NO_PAIRS
-        here = np.isin(slots, mine)
+        inside = np.zeros(self._ring.capacity, np.bool_)
+        inside[mine] = True
+        here = inside[slots]
         self._pairs[spec.code] = slots[~here], firsts[~here]
         steps = np.arange(spec.reach_us // spec.step_us) * spec.step_us
         ends = (firsts[here, None] + steps).ravel()
-        slots = np.repeat(slots[here], len(steps))
-        return _unique(slots[ends <= closed], ends[ends <= closed])
+        due = np.flatnonzero(ends <= closed)
+        return _unique(slots[here].repeat(len(steps))[due], ends[due])
 
     def state(self, order: Slots) -> State:
         """What is pending, by the patients' new numbers."""
@@ -94,8 +105,11 @@ def of_metrics(rings: dict[int, Ring]) -> dict[int, Pending]:
 def beyond_ring(spec: WindowSpec, ring: Ring, slots: Slots) -> Ints:
     """The newest end (µs) whose window looks at a pane before the ring of each slot; `LONG_AGO` for an empty ring."""
     head = ring.head[slots]
-    last = ((head - ring.size) * ring.pane_us + spec.reach_us - 1) // spec.step_us * spec.step_us
-    return np.where(head > LONG_AGO, last, LONG_AGO)
+    return np.where(head > LONG_AGO, _beyond(spec, ring, head), LONG_AGO)
+
+
+def _beyond(spec: WindowSpec, ring: Ring, head: _Number) -> _Number:
+    return ((head - ring.size) * ring.pane_us + spec.reach_us - 1) // spec.step_us * spec.step_us
 
 
 def passed_by(spec: WindowSpec, ring: Ring, slots: Slots, closed: int, last: int) -> tuple[Slots, Ints]:
@@ -103,6 +117,9 @@ def passed_by(spec: WindowSpec, ring: Ring, slots: Slots, closed: int, last: int
     more: the ring has left it behind, or a jump of the clock was longer than a ring. Slots and (k, 2).
     """
     head = ring.head[slots]
+    newest = int(head.max(initial=LONG_AGO))
+    if max(_beyond(spec, ring, newest), last - ring.size * ring.pane_us) <= closed:
+        return _NO_SPANS
     filled = (head * ring.pane_us + spec.width_us - 1) // spec.step_us * spec.step_us
     skipped = np.where(head > LONG_AGO, np.minimum(filled, last - ring.size * ring.pane_us), LONG_AGO)
     ends = np.minimum(np.maximum(beyond_ring(spec, ring, slots), skipped), last)
@@ -132,9 +149,11 @@ def marks(spec: WindowSpec, slots: Slots, spans: Ints, series: Series) -> NDArra
 
 
 def _unique(slots: Slots, ends: Ints) -> Pairs:
-    """Pairs by slot and end, each once."""
-    order = np.lexsort((ends, slots))
-    slots, ends = slots[order], ends[order]
-    new = np.ones(len(slots), np.bool_)
-    new[1:] = (slots[1:] != slots[:-1]) | (ends[1:] != ends[:-1])
-    return slots[new], ends[new]
+    """Pairs by slot and end, each once; ends are whole seconds."""
+    if not len(slots):
+        return slots, ends
+    least = int(ends.min())
+    pairs = (slots << _END_BITS) + (ends - least) // SECOND_US
+    pairs.sort()
+    pairs = pairs[np.flatnonzero(np.concatenate([_FIRST, pairs[1:] != pairs[:-1]]))]
+    return pairs >> _END_BITS, (pairs & ((1 << _END_BITS) - 1)) * SECOND_US + least

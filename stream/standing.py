@@ -72,7 +72,7 @@ class Standing:
     def deadline(self, slots: Slots) -> Ints:
         """The first deadline of each slot (µs), NEVER where there is none; shape of ``slots``."""
         due = np.minimum(self.signals.due_at(slots), self.signals.medium_at(slots))
-        if any(family.names for family in self.families):
+        if any(family.columns for family in self.families):
             due = np.minimum(due, self.forgotten_at(slots))
         if self.medians.holds.held:
             due = np.minimum(due, self.held_at(slots))
@@ -89,7 +89,7 @@ class Standing:
                 continue
             self._change(self.machines.lose(slot, side, reason), reason, where)
         for family in self.families:
-            for column in range(len(family.names)):
+            for column in family.columns:
                 if not known_only or family.condition[slot, column] != UNKNOWN:
                     self._moved(family.lose(slot, column, reason, where.instant), where)
 
@@ -132,7 +132,7 @@ class Standing:
 
     def _unknown(self, slot: int, reason: str) -> list[tuple[Medians | GlucoseMachines, int]]:
         """The machines of one level whose episodes are unknown for a reason."""
-        every = [(family, column) for family in self.families for column in range(len(family.names))]
+        every = [(family, column) for family in self.families for column in family.columns]
         return [(family, column) for family, column in every if family.reasons.get((slot, column)) == reason]
 
     # ---- evaluations

@@ -1,8 +1,9 @@
 """Strips: panes of several series laid one behind the other, and what they hold between any two places.
 
-What all windows over a strip have in common is done once for each pane: running sums of whole numbers, of which the
-difference at two places is the sum between them, exact; and the extremes of each stretch by doubling. So a window costs
-the same however wide it is, and any number of windows of all widths cost as many calls of numpy as one.
+Windows begin and end at whole *blocks* of panes. What all windows over a strip have in common is done once: running
+sums of whole numbers, of which the difference at two places is the sum between them, exact; and the extremes of each
+stretch by doubling. So a window costs the same however wide it is, and any number of windows of all widths cost as many
+calls of numpy as one. Places are blocks from the strip's beginning.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ EMPTY_LEAST = np.iinfo(np.int32).max
 
 class Sums(NamedTuple):
     """Over the filled panes of each window: how many, Σx, Σx², Σt, Σt², Σtx, all (n,), exact; x in thousandths, t a
-    pane's place in the strip.
+    pane's number in the strip.
     """
 
     n: Ints
@@ -44,63 +45,75 @@ class Spread(NamedTuple):
 
 
 class Strip:
-    """Panes as cells, shape (panes,): thousandths plus one, 0 where empty."""
+    """Panes as cells, shape (blocks * block,): thousandths plus one, 0 where empty; ``block`` panes are one block."""
 
-    def __init__(self, cells: Cells) -> None:
+    def __init__(self, cells: Cells, block: int) -> None:
         self.cells = cells
-        filled = cells > 0
-        self._filled = filled
-        running = np.zeros((len(Sums._fields), len(cells) + 1), np.int64)
+        self._block = block
+        self._whole = np.count_nonzero(cells) == len(cells)
+        blocks = len(cells) // block
+        values = cells.reshape(blocks, block).astype(np.float64)
+        # whole numbers below 2^53, of a block: exact as floats too, which cost less
+        filled = np.ones((1, block)) if self._whole else (values > 0).astype(np.float64)
+        values -= filled
+        at, ones, begin = np.arange(block, dtype=np.float64), np.ones(block), np.arange(blocks) * block
+        running = np.zeros((len(Sums._fields), blocks + 1), np.int64)
         n, x, xx, t, tt, tx = running[:, 1:]
-        n[:] = filled
-        np.subtract(cells, filled, out=x)
-        np.multiply(x, x, out=xx)
-        at = np.arange(len(cells))
-        np.multiply(at, filled, out=t)
-        np.multiply(at, t, out=tt)
-        np.multiply(at, x, out=tx)
-        for row in running:
-            np.cumsum(row, out=row)
-        self._running = running
+        for sums, table, weights in ((n, filled, ones), (t, filled, at), (tt, filled, at * at), (x, values, ones),
+                                     (tx, values, at)):  # fmt: skip
+            sums[:] = np.einsum("ij,j->i", table, weights)
+        xx[:] = np.einsum("ij,ij->i", values, values)
+        tt += (2 * t + n * begin) * begin
+        t += n * begin
+        tx += x * begin
+        self._running = np.cumsum(running, axis=1)
 
     def counts(self, firsts: Slots, lasts: Slots) -> Ints:
-        """The filled panes of windows; places as in `sums`."""
+        """The filled panes of the windows from the places ``firsts`` on, up to and without ``lasts``; all (n,)."""
         running: Ints = self._running[0]
         return running[lasts] - running[firsts]
 
     def sums(self, firsts: Slots, lasts: Slots) -> Sums:
-        """Of the windows from the places ``firsts`` on, up to and without ``lasts``; both (n,)."""
+        """What the windows hold; places as in `counts`."""
         return Sums(*(self._running.take(lasts, axis=1) - self._running.take(firsts, axis=1)))
 
     def extremes(self, widths: set[int]) -> dict[int, Cells]:
         """The greatest cell and minus the least filled one of the windows from each place on, both rows of a (2, k), by
-        width in panes. Of windows without a filled pane they say nothing.
+        width in blocks. Of windows without a filled pane they say nothing.
         """
-        whole = self._running[0, -1] == len(self.cells)
-        level = np.stack([self.cells, -(self.cells if whole else np.where(self._filled, self.cells, EMPTY_LEAST))])
-        found, size = {}, 1
-        for width in sorted(widths):
-            while 2 * size <= width:
-                level = np.maximum(level[:, :-size], level[:, size:])
-                size *= 2
-            found[width] = np.maximum(level[:, : level.shape[1] - width + size], level[:, width - size :])
-        return found
+        least = self.cells if self._whole else np.where(self.cells > 0, self.cells, EMPTY_LEAST)
+        panes = np.stack([self.cells, -least])
+        return _greatest(_greatest(panes, {self._block})[self._block][:, :: self._block], widths)
 
     def spread(self, firsts: Slots, lasts: Slots) -> Spread:
-        """How the filled panes of windows lie, each with at least one; places as in `sums`."""
-        places = self._filled.nonzero()[0]
+        """How the filled panes of windows lie, each with at least one; places as in `counts`."""
+        panes = (lasts - firsts) * self._block
+        if self._whole:
+            return Spread(np.zeros_like(panes), panes - 1, np.minimum(panes - 1, 1))
+        places, start = np.flatnonzero(self.cells), firsts * self._block
         begin, end = self._running[0, firsts], self._running[0, lasts] - 1
-        first, last = places[begin] - firsts, places[end] - firsts
+        first, last = places[begin] - start, places[end] - start
         widest = np.minimum(last - first, 1)
-        torn = (end - begin < last - first).nonzero()[0]
+        torn = np.flatnonzero(end - begin < last - first)
         if torn.size:
             steps = np.diff(places, append=0)
             bounds = np.stack([begin[torn], end[torn]], axis=1).reshape(-1)
             widest[torn] = np.maximum.reduceat(steps, bounds)[::2]
         return Spread(first, last, widest)
 
-    def windows(self, firsts: Slots, width: int) -> Cells:
-        """The cells of windows of so many panes, a copy; shape (n, width)."""
-        # a window that ended beyond the strip would be none of it
-        found: Cells = np.lib.stride_tricks.sliding_window_view(self.cells, width)[firsts]
+    def windows(self, firsts: Slots, panes: int) -> Cells:
+        """The cells of windows of so many panes, a copy; shape (n, panes)."""
+        found: Cells = np.lib.stride_tricks.sliding_window_view(self.cells, panes)[firsts * self._block]
         return found
+
+
+def _greatest(table: Cells, widths: set[int]) -> dict[int, Cells]:
+    """The greatest of so many cells from each on, of each row, by width."""
+    found, size = {}, 1
+    for width in sorted(widths):
+        while 2 * size <= width:
+            table = np.maximum(table[:, :-size], table[:, size:])
+            size *= 2
+        count = table.shape[1] + size - width
+        found[width] = table if size == width else np.maximum(table[:, :count], table[:, -count:])
+    return found

@@ -42,7 +42,7 @@ def slopes(filled: Bools, millis: Millis, pane_us: int, intervals: Ints, span_mi
     ``filled`` and ``millis`` (thousandths, 0 where empty) have shape (n, panes), ``intervals`` (n,) in µs.
     """
     strip, firsts = _strip(np.where(filled, millis + 1, 0))
-    sums = strip.sums(firsts, firsts + filled.shape[1])
+    sums = strip.sums(firsts, firsts + 1)
     return fitted(sums, pane_us, known(sums.n, spread(filled), pane_us, intervals, span_min_us))
 
 
@@ -60,8 +60,8 @@ def fitted(sums: Sums, pane_us: int, known_at: Bools) -> Floats:
 
 
 def _strip(cells: NDArray[np.generic]) -> tuple[Strip, Ints]:
-    """Windows of cells (n, panes) as one strip, and where each begins in it."""
-    return Strip(cells.astype(np.int32).reshape(-1)), np.arange(len(cells)) * cells.shape[1]
+    """Windows of cells (n, panes) as one strip, and the place of each in it."""
+    return Strip(cells.astype(np.int32).ravel(), cells.shape[1]), np.arange(len(cells))
 
 
 def theil_sen(filled: Bools, millis: Millis, pane_us: int) -> Floats:
@@ -71,7 +71,7 @@ def theil_sen(filled: Bools, millis: Millis, pane_us: int) -> Floats:
     """
     width = filled.shape[1]
     first, second = np.triu_indices(width, 1)
-    scale = lcm(*range(2, width))
+    scale = lcm(*range(1, width))
     pairs = (millis[:, second] - millis[:, first]).astype(np.int64) * (scale // (second - first))
     pairs[~(filled[:, first] & filled[:, second])] = _NO_PAIR
     pairs.sort(axis=1)
@@ -98,16 +98,16 @@ def spread(filled: Bools) -> Spread:
     """How the filled panes of each window lie, shape (n, panes); an empty one spans nothing."""
     strip, firsts = _strip(filled)
     some = np.flatnonzero(filled.any(axis=1))
-    found = Spread(*np.zeros((3, len(filled)), np.int64))
-    for column, values in zip(found, strip.spread(firsts[some], firsts[some] + filled.shape[1]), strict=True):
-        column[some] = values
-    return found
+    found = np.zeros((3, len(filled)), np.int64)
+    found[:, some] = strip.spread(firsts[some], firsts[some] + 1)
+    return Spread(*found)
 
 
 def arrows(slopes_per_minute: Floats, schemes: NDArray[np.int8]) -> NDArray[np.int8]:
     """Arrows -3 to 3 by the device type's scheme, `ARROW_UNKNOWN` without a slope; shape (n,)."""
     rate = np.abs(slopes_per_minute)
     steps = ARROW_STEPS[schemes]
-    size = np.sum([rate >= steps[:, 0], rate >= steps[:, 1], rate > steps[:, 2]], axis=0)
+    with np.errstate(invalid="ignore"):
+        size = np.sum([rate >= steps[:, 0], rate >= steps[:, 1], rate > steps[:, 2]], axis=0)
     known = ~np.isnan(slopes_per_minute)
     return np.where(known, np.copysign(size, slopes_per_minute), ARROW_UNKNOWN).astype(np.int8)

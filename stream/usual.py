@@ -54,6 +54,12 @@ class Usual(Places):
         if any(rule.usual is not None and rule.metric == metric for rule in policy.all_windows):
             self.make(slot)
 
+    def end(self, at: int, slots: Slots) -> None:
+        """The nights of these that are over at T = ``at``: they count from now on. All have a place."""
+        places = self.of(slots)
+        until = self._nights.until[places]
+        self._close(places[(until != 0) & (until <= at)])
+
     def add(self, asked: UsualRate, at: int, slots: Slots, values: Floats) -> None:
         """T of people at rest, with the medians (n,) of each; all have a place."""
         now = nights.hours(asked.zone, asked.begins, asked.ends, at)
@@ -68,9 +74,11 @@ class Usual(Places):
         table.counts[places, beats] += np.uint16(1)
 
     def rate(self, asked: UsualRate, at: int, slots: Slots) -> Floats:
-        """The usual rate at T = ``at``, NaN where too few nights are known; shape of ``slots``, all have a place."""
+        """The usual rate at T = ``at``, NaN where too few nights are known; shape of ``slots``, all have a place.
+
+        Those that are over by then were told to `end`.
+        """
         places, table = self.of(slots), self._nights
-        self._close(places[(table.until[places] != 0) & (table.until[places] <= at)])
         ends = table.ends[places]
         known = (ends > at - REACH_US) & (ends <= at)
         count = known.sum(axis=1)

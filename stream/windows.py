@@ -8,6 +8,8 @@ order of summation gives the same bytes.
 
 from __future__ import annotations
 
+from itertools import pairwise
+from math import gcd
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -16,10 +18,10 @@ from stream.series import LONG_AGO, NEVER
 from stream.strips import EMPTY_LEAST, Strip
 from stream.trends import SPAN_MIN_US, arrows, fitted, known, theil_sen
 from vitals.metrics import GLUCOSE, SECOND_US
-from vitals.windows import ARROW_UNKNOWN, WINDOW, WindowSpec
+from vitals.windows import ARROW_UNKNOWN, WINDOW, WINDOW_BY_CODE, WINDOWS, WindowSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -29,6 +31,28 @@ if TYPE_CHECKING:
 
 CELLS_MAX = 60_000
 """So many cells are computed at a time: what is made of them on the way stays in the processor's cache."""
+
+
+def _table(value: Callable[[WindowSpec], int]) -> Ints:
+    """A value of each kind of window, in panes, by code."""
+    table = np.zeros(max(WINDOW_BY_CODE) + 1, np.int64)
+    for spec in WINDOWS:
+        table[spec.code] = value(spec) // spec.metric.pane_us
+    return table
+
+
+_PANES = _table(lambda spec: spec.width_us)
+_BEFORE = _table(lambda spec: spec.before_us)
+_REACH = _table(lambda spec: spec.reach_us)
+_BLOCK = {
+    spec.code: gcd(*(gcd(each.step_us, each.width_us) for each in WINDOWS if each.metric is spec.metric))
+    // spec.metric.pane_us
+    for spec in WINDOWS
+}
+"""The panes that all windows of a metric begin and end at whole multiples of, by code of window."""
+assert all(_BEFORE[code] % block == 0 for code, block in _BLOCK.items())
+_BYTES = f"V{WINDOW.itemsize}"
+_NO_SLOTS, _NO_ENDS = np.zeros(0, np.intp), np.zeros(0, np.int64)
 
 
 class Worn(NamedTuple):
@@ -76,57 +100,55 @@ class Asked(NamedTuple):
 
 class _Places(NamedTuple):
     """Windows of one metric, row by row in the order in which they were asked for, all (n,): which of those asked for,
-    the number in ``specs`` of its kind, slot, and the numbers of the first pane that it looks at and of its last.
+    the code of its kind, slot, and the numbers of the first pane that it looks at and of its last.
     """
 
-    specs: list[WindowSpec]
     which: Slots
-    kind: Slots
+    kinds: Ints
     slots: Slots
     begins: Ints
     untils: Ints
 
     def some(self, at: Slots) -> _Places:
         """Those at an index array."""
-        return _Places(self.specs, *(column[at] for column in self[1:]))
+        return _Places(*(column[at] for column in self))
 
 
 def close(asked: list[Asked], ring: Ring, series: Series) -> tuple[Slots, NDArray[np.void]]:
-    """Which windows of those asked for, one after the other, hold a reading, and their `WINDOW` rows; both (k,), those
-    of a slot and a kind in the order in which they were asked for.
+    """Which windows of those asked for, kinds in ascending order, hold a reading, and their `WINDOW` rows; both (k,),
+    those of a slot and a kind in the order in which they were asked for.
 
     There is none where the ring no longer reaches the first pane that it looks at. Patient, offset and ordinal are left
     to the caller.
     """
-    asked = [each for each in asked if len(each.slots)]
-    if not asked:
-        return np.zeros(0, np.intp), np.zeros(0, WINDOW)
-    places, ends = _places(asked, ring)
-    found, tables = [], []
-    for strip, mine, origins in _strips(places, ring):
-        which, rows = said(strip, mine.specs, mine.kind, mine.begins + origins, Worn.of(series, mine.slots))
-        found.append(mine.which[which])
+    codes = np.array([each.spec.code for each in asked], np.int64).repeat([len(each.slots) for each in asked])
+    ends = np.concatenate([_NO_ENDS, *(each.ends for each in asked)])
+    slots = np.concatenate([_NO_SLOTS, *(each.slots for each in asked)])
+    found, tables = [_NO_SLOTS], []
+    for strip, places, firsts in _strips(_places(codes, slots, ends, ring), ring):
+        which, rows = said(strip, places.kinds, firsts, Worn.of(series, places.slots))
+        found.append(places.which[which])
         tables.append(rows)
-    which = np.concatenate([*found, np.zeros(0, np.intp)])
-    rows = np.concatenate([*tables, np.zeros(0, WINDOW)])
+    which, rows = np.concatenate(found), joined(tables)
     rows["end"] = ends[which]
-    widths = np.repeat([each.spec.width_us for each in asked], [len(each.slots) for each in asked])
-    rows["start"] = rows["end"] - widths[which]
+    rows["start"] = rows["end"] - _PANES[codes[which]] * ring.pane_us
     return which, rows
 
 
-def _places(asked: list[Asked], ring: Ring) -> tuple[_Places, Ints]:
-    """Those windows asked for that may hold a reading, and the ends of all (µs)."""
-    pane, specs = ring.pane_us, [each.spec for each in asked]
-    counts = [len(each.slots) for each in asked]
-    slots, ends = np.concatenate([each.slots for each in asked]), np.concatenate([each.ends for each in asked])
-    kind = np.repeat(np.arange(len(specs)), counts)
-    untils = ends // pane
-    begins = untils - np.array([spec.reach_us // pane for spec in specs])[kind] + 1
-    starts = begins + np.array([spec.before_us // pane for spec in specs])[kind]
-    head = ring.head[slots]
-    which = ((begins > head - ring.size) & (starts <= head)).nonzero()[0]
-    return _Places(specs, which, kind[which], slots[which], begins[which], untils[which]), ends
+def joined(tables: Sequence[NDArray[np.void]]) -> NDArray[np.void]:
+    """Tables of `WINDOW` rows one behind the other."""
+    if len(tables) == 1:
+        return tables[0]
+    # numpy joins structures field by field, and asks of each whether it fits
+    return np.concatenate([np.zeros(0, _BYTES), *(table.view(_BYTES) for table in tables)]).view(WINDOW)
+
+
+def _places(codes: Ints, slots: Slots, ends: Ints, ring: Ring) -> _Places:
+    """Those windows that may hold a reading."""
+    untils = ends // ring.pane_us
+    begins, head = untils - _REACH[codes] + 1, ring.head[slots]
+    which = np.flatnonzero((begins > head - ring.size) & (untils - _PANES[codes] < head))
+    return _Places(which, codes[which], slots[which], begins[which], untils[which])
 
 
 class _Piece(NamedTuple):
@@ -149,7 +171,7 @@ def _pieces(places: _Places, ring: Ring) -> list[_Piece]:
     np.minimum.at(needed, places.slots, places.begins)
     np.maximum.at(latest, places.slots, places.untils)
     slots = np.flatnonzero(needed < NEVER)
-    usual = int(latest.max()) + 1 - max(spec.reach_us for spec in places.specs) // ring.pane_us
+    usual = int(latest.max()) + 1 - int(_REACH[places.kinds].max())
     age = np.where(needed[slots] < usual, needed[slots] // ring.size, NEVER)
     pieces: list[_Piece] = []
     for number in np.unique(age).tolist():
@@ -161,12 +183,12 @@ def _pieces(places: _Places, ring: Ring) -> list[_Piece]:
 
 
 def _strips(places: _Places, ring: Ring) -> Iterator[tuple[Strip, _Places, Ints]]:
-    """Strips of panes with the windows over them and where in the strip each one's pane of number 0 would be; each slot
-    is in one strip.
+    """Strips of panes with the windows over them and the place in the strip of the first block that each looks at; each
+    slot is in one strip.
     """
     if not places.which.size:
         return
-    pieces = _pieces(places, ring)
+    block, pieces = _BLOCK[int(places.kinds[0])], _pieces(places, ring)
     cells = sum(len(piece.slots) * piece.width for piece in pieces)
     for chunk in [pieces] if cells <= CELLS_MAX else [[piece] for piece in pieces]:
         origin, tables, size = np.full(ring.capacity, NEVER), [], 0
@@ -179,7 +201,8 @@ def _strips(places: _Places, ring: Ring) -> Iterator[tuple[Strip, _Places, Ints]
         if len(chunk) < len(pieces):
             rows = np.flatnonzero(origins < NEVER)
             mine, origins = places.some(rows), origins[rows]
-        yield Strip(tables[0] if len(tables) == 1 else np.concatenate(tables)), mine, origins
+        strip = Strip(tables[0] if len(tables) == 1 else np.concatenate(tables), block)
+        yield strip, mine, (mine.begins + origins) // block
 
 
 def results(spec: WindowSpec, cells: Cells, worn: Worn) -> tuple[Slots, NDArray[np.void]]:
@@ -189,57 +212,56 @@ def results(spec: WindowSpec, cells: Cells, worn: Worn) -> tuple[Slots, NDArray[
     (n, reach / pane).
     """
     count, reach = cells.shape
-    strip = Strip(np.ascontiguousarray(cells).reshape(-1))
-    return said(strip, [spec], np.zeros(count, np.intp), np.arange(count) * reach, worn)
+    block = _BLOCK[spec.code]
+    strip = Strip(np.ascontiguousarray(cells).reshape(-1), block)
+    return said(strip, np.full(count, spec.code), np.arange(count) * reach // block, worn)
 
 
-def said(
-    strip: Strip, specs: list[WindowSpec], kind: Slots, begins: Slots, worn: Worn
-) -> tuple[Slots, NDArray[np.void]]:
-    """What windows over a strip say, as `results` does. They are of the kinds ``specs[kind]``, kinds of one metric in
-    ascending order, and look at the strip from the places ``begins`` on; both (n,).
+def said(strip: Strip, kinds: Ints, begins: Ints, worn: Worn) -> tuple[Slots, NDArray[np.void]]:
+    """What windows over a strip say, as `results` does: ``kinds`` are codes of one metric, ascending, ``begins`` the
+    places in the strip from which on each looks; all (n,), of one or more.
     """
-    pane = specs[0].metric.pane_us
-    before = np.array([spec.before_us // pane for spec in specs])
-    panes = np.array([spec.width_us // pane for spec in specs])
-    firsts = begins + before[kind]
-    lasts = firsts + panes[kind]
-    some = (strip.counts(firsts, lasts) > 0).nonzero()[0]
-    if len(some) < len(kind):
-        kind, firsts, lasts, worn = kind[some], firsts[some], lasts[some], worn.some(some)
-    sums, spread = strip.sums(firsts, lasts), strip.spread(firsts, lasts)
+    metric = WINDOW_BY_CODE[int(kinds[0])].metric
+    pane, block = metric.pane_us, _BLOCK[int(kinds[0])]
+    firsts = begins + _BEFORE[kinds] // block
+    lasts = firsts + _PANES[kinds] // block
+    some = np.flatnonzero(strip.counts(firsts, lasts))
+    if len(some) < len(kinds):
+        kinds, firsts, lasts, worn = kinds[some], firsts[some], lasts[some], worn.some(some)
+    sums, spread, panes = strip.sums(firsts, lasts), strip.spread(firsts, lasts), _PANES[kinds]
     n, total = sums.n, sums.x
     rows = np.zeros(len(some), WINDOW)
-    rows["metric"], rows["window"] = specs[0].metric.code, np.array([spec.code for spec in specs])[kind]
-    rows["count"], rows["gap"] = n, _gaps(spread, lasts - firsts) * (pane // SECOND_US)
+    rows["metric"], rows["window"] = metric.code, kinds
+    rows["count"], rows["gap"] = n, _gaps(spread, panes) * (pane // SECOND_US)
     rows["mean"] = total / (1000 * n)
     rows["sd"] = np.sqrt((n * sums.xx - total * total).astype(np.float64)) / (1000 * n)
-    rows["coverage"] = np.minimum(n * np.maximum(worn.interval, pane) / ((lasts - firsts) * pane), 1.0)
-    sloping = known(n, spread, pane, worn.interval, SPAN_MIN_US[specs[0].metric.code])
+    rows["coverage"] = np.minimum(n * np.maximum(worn.interval, pane) / (panes * pane), 1.0)
+    sloping = known(n, spread, pane, worn.interval, SPAN_MIN_US[metric.code])
     rows["slope"] = fitted(sums, pane, sloping)
     rows["median"] = rows["theil_sen"] = np.nan
-    rows["arrow"] = arrows(rows["slope"], worn.scheme) if specs[0].metric.code == GLUCOSE.code else ARROW_UNKNOWN
-    extremes = strip.extremes(set(panes.tolist()))
-    bounds = np.searchsorted(kind, np.arange(len(specs) + 1)).tolist()
-    for spec, width, begin, end in zip(specs, panes.tolist(), bounds[:-1], bounds[1:], strict=True):
-        mine = slice(begin, end)
-        if begin < end:
-            most, least = extremes[width][:, firsts[mine]]
-            rows["max"][mine], rows["min"][mine] = (most - 1) / 1000, (-1 - least) / 1000
-            if spec.before_us:
-                reach = strip.windows(firsts[mine] - before[kind[begin]], spec.reach_us // pane)
-                _weigh(rows["mean"][mine], reach, spec.before_us // pane, worn.gap[mine] // pane)
-            _further(spec, rows[mine], strip, firsts[mine], sloping[mine])
+    rows["arrow"] = arrows(rows["slope"], worn.scheme) if metric.code == GLUCOSE.code else ARROW_UNKNOWN
+    bounds = [0, *(np.flatnonzero(np.diff(kinds)) + 1).tolist(), len(kinds)]
+    mine = [(WINDOW_BY_CODE[int(kinds[at])], slice(at, until)) for at, until in pairwise(bounds) if at < until]
+    extremes = strip.extremes({int(_PANES[spec.code]) // block for spec, _ in mine})
+    for spec, at in mine:
+        most, least = extremes[int(_PANES[spec.code]) // block][:, firsts[at]]
+        rows["max"][at], rows["min"][at] = (most - 1) / 1000, (-1 - least) / 1000
+        _further(spec, rows[at], strip, firsts[at], (sloping[at], worn.gap[at] // pane))
     return some, rows
 
 
-def _further(spec: WindowSpec, rows: NDArray[np.void], strip: Strip, firsts: Slots, sloping: Bools) -> None:
-    """What only some kinds have, and asks for each of a window's cells: into the rows (n,) of one kind."""
-    pane, width = spec.metric.pane_us, spec.width_us // spec.metric.pane_us
+def _further(spec: WindowSpec, rows: NDArray[np.void], strip: Strip, firsts: Ints, about: tuple[Bools, Ints]) -> None:
+    """What only some kinds have, and asks for each of a window's cells: into the rows (n,) of one kind. ``about`` says
+    whether each has a slope, and its device's gap in panes.
+    """
+    pane, (sloping, gaps) = spec.metric.pane_us, about
+    before, panes = int(_BEFORE[spec.code]), int(_PANES[spec.code])
+    if before:
+        _weigh(rows["mean"], strip.windows(firsts - before // _BLOCK[spec.code], before + panes), before, gaps)
     if spec.median:
-        rows["median"] = _medians(strip.windows(firsts, width), rows["count"].astype(np.intp))
+        rows["median"] = _medians(strip.windows(firsts, panes), rows["count"].astype(np.intp))
     if spec.theil_sen:
-        cells = strip.windows(firsts[sloping], width)
+        cells = strip.windows(firsts[sloping], panes)
         rows["theil_sen"][sloping] = theil_sen(cells > 0, cells, pane)
 
 

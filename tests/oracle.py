@@ -13,10 +13,10 @@ from typing import Any, Literal
 from tests.oracle_artefact import keep_doubts
 from tests.oracle_evidence import CALLS, of_run
 from tests.oracle_glucose import GlucoseRules
-from tests.oracle_medians import Patient, Site, Told
 from tests.oracle_nights import in_force
 from tests.oracle_rest import STEPS, keeps_steps
 from tests.oracle_series import NEVER_TICKED, Deciding, Series, beyond
+from tests.oracle_told import Patient, Site, Told
 from tests.oracle_windows import Windows
 from vitals.control import ClockControl, PatientControl, decode
 from vitals.journal import Episode, Mark, episode_id
@@ -179,7 +179,7 @@ class Oracle(GlucoseRules, Windows):
                 change = "reason" if machine.condition == "unknown" else "unknown"
                 machine.condition, machine.reason = "unknown", reason
                 self.episode(key, series, side, change, at=at, was=machine.level)
-        self.lose_medians(key, series, reason, at)
+        self.lose_each(key, series, reason, at)
 
     # ---- time
 
@@ -243,7 +243,7 @@ class Oracle(GlucoseRules, Windows):
                         if machine.level and machine.condition != "unknown":
                             machine.condition, machine.reason = "unknown", "site silent"
                             self.episode(key, series, side, "unknown", at=site.silent_at, was=machine.level)
-                    self.lose_medians(key, series, "site silent", site.silent_at, known_only=True)
+                    self.lose_each(key, series, "site silent", site.silent_at, known_only=True)
         self.site_episode(number, "open", site.silent_at, site.silent_at)
 
     def site_heard(self, number: int, site: Site, at: int) -> None:
@@ -260,7 +260,7 @@ class Oracle(GlucoseRules, Windows):
                         out = rule is not None and beyond(rule, machine.level)(series.heard().value)
                         machine.condition, machine.reason = ("active" if out else "returning"), ""
                         self.episode(key, series, side, "known", at=at, was=machine.level)
-                self.regain_medians(key, series, at)
+                self.regain_each(key, series, at)
         self.site_episode(number, "clear", at, site.silent_at or 0)
         site.silent_at = None
 
@@ -283,7 +283,7 @@ class Oracle(GlucoseRules, Windows):
                     machine.condition, machine.reason = "unknown", "no data"
                     self.episode(key, series, side, "unknown", at=series.last.arrival + series.gap, was=machine.level)
         self.release_medians(key, series, clock)
-        self.forget_medians(key, series, clock)
+        self.forget_each(key, series, clock)
         rule = next((each for each in patient.policy.signals if each.metric == series.metric.name), None)
         signal = series.signal
         if rule and series.bound and not signal.rank and series.silent_at(since := series.silent_from()) <= clock:
@@ -366,4 +366,4 @@ class Oracle(GlucoseRules, Windows):
                 was, machine.level, machine.condition, machine.reason = machine.level, 0, "over", "closed"
                 self.episode(key, series, side, "clear", at=at, was=was)
                 machine.reason = ""
-        self.close_medians(key, series, at)
+        self.close_each(key, series, at)

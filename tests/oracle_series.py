@@ -11,7 +11,15 @@ from vitals.control import WornDevice
 from vitals.devices import Stream
 from vitals.metrics import SECOND_US as SECOND
 from vitals.metrics import Metric
-from vitals.policies import PRIORITY_RANK, GlucoseRule, ThresholdRule, WindowRule
+from vitals.policies import (
+    PRIORITY_RANK,
+    ForecastRule,
+    GlucoseRule,
+    RateRule,
+    SustainedRule,
+    ThresholdRule,
+    WindowRule,
+)
 
 NEVER_TICKED = -(1 << 60)
 
@@ -51,52 +59,62 @@ class Held(NamedTuple):
 
 
 @dataclass
-class MedianMachine:
-    """The machine of one window rule; ``rule`` is the last one that the policy had under this name."""
+class Single:
+    """What a machine of one level has, whatever it judges; ``rule`` is the last one that the policy had by its name."""
 
-    rule: WindowRule
+    rule: WindowRule | GlucoseRule
     gone: bool = False
     level: int = 0
     condition: str = "over"
     reason: str = ""
-    held: Held | None = None
     beside: str = ""
     """What the last T that counted saw of another metric."""
     restless: str = ""
     """Why the newest T with an evaluation did not count for an open episode, since the last that did."""
-    says: str = ""
     run_since: int = 0
-    at: int | None = None
-    opened_at: int = 0
-    since: int = 0
-    value: float = 0
-    value_at: int = 0
-    limit: float = 0
-    width: int = 0
-    """Of the window of ``value``."""
-    beyond: bool = False
-
-
-@dataclass
-class GlucoseMachine:
-    """The machine of a rule that judges glucose readings; ``was`` is the rule before the last policy."""
-
-    rule: GlucoseRule
-    was: GlucoseRule | None = None
-    gone: bool = False
-    level: int = 0
-    condition: str = "over"
-    reason: str = ""
-    said: str = ""
-    run_since: int = 0
-    judged_at: int = 0
-    judged_rx: int = 0
     opened_at: int = 0
     since: int = 0
     value: float = 0
     value_at: int = 0
     censored: Literal["low", "high"] | None = None
     beyond: bool = False
+
+
+@dataclass
+class MedianMachine(Single):
+    """The machine of one window rule."""
+
+    rule: WindowRule
+    held: Held | None = None
+    says: str = ""
+    at: int | None = None
+    limit: float = 0
+    width: int = 0
+    """Of the window of ``value``."""
+
+    def due(self, _: int) -> int:
+        """When the last evaluation is too long ago."""
+        return (self.at or 0) + 62 * SECOND
+
+
+@dataclass
+class GlucoseMachine(Single):
+    """The machine of a rule that judges glucose readings."""
+
+    rule: GlucoseRule
+    said: str = ""
+    judged_at: int = 0
+    judged_rx: int = 0
+
+    @property
+    def limit(self) -> float:
+        """What an episode shows beside the reading: of a rate its gate."""
+        assert isinstance(self.rule, SustainedRule | RateRule | ForecastRule)
+        return self.rule.gate if isinstance(self.rule, RateRule) else self.rule.limit
+
+    def due(self, gap: int) -> int:
+        """When the last judged reading is too long ago."""
+        return self.judged_rx + gap
 
 
 def numbers_in(panes: Mapping[int, object], after: int, last: int) -> list[int]:
@@ -216,10 +234,13 @@ class Series:
         machines = [each for each in self.medians.values() if each.level or not each.gone]
         return [each.rule for each in machines if each.rule.width_us >= 2 * self.interval]
 
+    def singles(self) -> list[MedianMachine | GlucoseMachine]:
+        """The machines of one level."""
+        return [*self.medians.values(), *self.glucose.values()]
+
     def worst(self) -> int:
         """The rank of the worst that is open, 0 where nothing is."""
-        every: list[MedianMachine | GlucoseMachine] = [*self.medians.values(), *self.glucose.values()]
-        singles = [each for each in every if each.level]
+        singles = [each for each in self.singles() if each.level]
         mine = [(self.rules[side].levels, each) for side, each in self.machines.items() if each.level]
         levels = [levels[1 if each.raised else each.level - 1] for levels, each in mine]
         priorities = [*(each.rule.priority for each in singles), *(each.priority for each in levels)]

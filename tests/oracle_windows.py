@@ -5,8 +5,9 @@ from __future__ import annotations
 from itertools import groupby, takewhile
 
 from tests.oracle_closed import Closed, Dirty, closed, dirty, out_of_reach, reaches
-from tests.oracle_medians import MedianRules, Site
+from tests.oracle_medians import MedianRules
 from tests.oracle_series import Series
+from tests.oracle_told import Site
 from vitals.windows import WINDOWS, WindowSpec
 
 

@@ -30,7 +30,7 @@ from tests.drills.recording import Written, once, records, rows, written
 from tests.oracle import Oracle
 from tests.oracle_bytes import outputs
 from tests.oracle_closed import Closed, Dirty, recomputed
-from tests.oracle_medians import Told
+from tests.oracle_told import Told
 from tests.strategies.facts import Witness
 from vitals.alerts import Alert
 from vitals.alerts import decode as decode_feed

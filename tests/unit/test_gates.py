@@ -17,6 +17,7 @@ from stream.usual import Usual
 from stream.verdicts import NEITHER, OFF, ON
 from tests.logs import row, worn
 from vitals.metrics import GLUCOSE, MINUTE_US
+from vitals.nights import hours
 from vitals.policies import (
     DEFAULT,
     GLUCOSE_MARGIN,
@@ -74,8 +75,11 @@ def ward() -> Gates:
 
 
 def counts(gates: Gates, rule: WindowRule, *slots: int, at: int = AT, value: float = 60) -> list[str]:
-    """Why T does not count for each, "" where it does."""
-    found = gates.counts(rule, at, np.array(slots), np.full(len(slots), value))
+    """Why T does not count for each, "" where it does; with what T is to their nights."""
+    chosen = np.array(slots)
+    gates.end_nights(rule, at, chosen)
+    found = gates.counts(rule, at, chosen)
+    gates.keep_night(rule, at, chosen[found.rests], np.full(len(slots), value)[found.rests])
     return ["" if each else str(why) for each, why in zip(found.counts, found.why, strict=True)]
 
 
@@ -106,6 +110,9 @@ def test_moving_goes_before_no_glucose_and_that_before_no_usual_rate() -> None:
     assert counts(gates, ALL, ANN, BOB, CYD) == [NO_USUAL, MOVING, NO_ACTIVITY]
     walked(gates, CYD, 0)
     assert counts(gates, ALL, CYD) == [NO_GLUCOSE]
+    assert counts(gates, HEART_RATE_GLUCOSE, CYD, ANN) == [NO_GLUCOSE, ""]
+    known = HEART_RATE_REST.model_copy(update={"usual": NIGHT})
+    assert counts(slept(), known, ANN, at=AT + 5 * 60 * MINUTE_US) == [NO_ACTIVITY], "a usual rate is not enough"
 
 
 def test_only_a_T_at_rest_makes_a_night() -> None:  # noqa: N802 - RULES call it so
@@ -114,6 +121,7 @@ def test_only_a_T_at_rest_makes_a_night() -> None:  # noqa: N802 - RULES call it
     rule = HEART_RATE_REST.model_copy(update={"usual": NIGHT})
     assert counts(gates, rule, BOB, ANN, CYD, value=58) == [MOVING, NO_USUAL, NO_ACTIVITY]
     later = AT + 5 * 60 * MINUTE_US
+    gates.end_nights(rule, later, np.array([BOB, ANN, CYD]))
     known = np.isfinite(gates.usual.rate(NIGHT, later, np.array([BOB, ANN, CYD])))
     assert known.tolist() == [False, True, False]
     assert counts(gates, USUAL, BOB, ANN, CYD, at=later) == [NO_USUAL, "", NO_USUAL]
@@ -122,15 +130,17 @@ def test_only_a_T_at_rest_makes_a_night() -> None:  # noqa: N802 - RULES call it
 def test_each_median_makes_its_own_night() -> None:
     """Of two who rest the values must not be exchanged."""
     gates, slots = ward(), np.array([DAN, BOB, ANN])
-    gates.counts(HEART_RATE_REST.model_copy(update={"usual": NIGHT}), AT, slots, np.array([70.0, 65.0, 58.0]))
+    rests = gates.counts(HEART_RATE_REST.model_copy(update={"usual": NIGHT}), AT, slots).rests
+    assert rests.tolist() == [True, False, True]
+    gates.keep_night(USUAL, AT, slots[rests], np.array([70.0, 65.0, 58.0])[rests])
+    gates.end_nights(USUAL, AT + 5 * 60 * MINUTE_US, slots)
     rate = gates.usual.rate(NIGHT, AT + 5 * 60 * MINUTE_US, slots)
     assert [None if math.isnan(each) else each for each in rate] == [70, None, 58]
 
 
 def test_where_this_is_not_the_heart_rate_there_is_no_glucose_to_ask() -> None:
     """A rule of another metric by a mistake asks for nothing, and says what its median says."""
-    gates = ward()
-    gates.sugar = None
+    gates = Gates(Activity())
     assert counts(gates, SWEET, CYD, ANN) == ["", ""]
     assert says(gates, SWEET, 101, ANN) == [ON]
     assert gates.beside(SWEET, AT, ANN) == ""
@@ -147,8 +157,26 @@ def says(gates: Gates, rule: WindowRule | None, value: float, *slots: int, opene
 def slept(rate: float = 58) -> Gates:
     """The ward, in which Ann and Dan have slept at a rate."""
     gates = ward()
-    gates.counts(USUAL, AT, np.array([ANN, DAN]), np.array([rate, rate + 7]))
+    gates.keep_night(USUAL, AT, np.array([ANN, DAN]), np.array([rate, rate + 7]))
+    gates.end_nights(USUAL, AT + 5 * 60 * MINUTE_US, np.array([ANN, DAN]))
     return gates
+
+
+def test_to_ask_whether_an_instant_counts_changes_no_night() -> None:
+    """A question that writes would count a T twice where it is asked twice; only the two steps around it do."""
+    gates, slots, morning = ward(), np.array([ANN]), hours(NIGHT.zone, NIGHT.begins, NIGHT.ends, AT).until
+    gates.keep_night(USUAL, AT, slots, np.array([58.0]))
+    before = gates.usual.state(slots)["nights"]
+    for at in (AT, AT + 10, morning):
+        gates.counts(USUAL, at, slots)
+    assert all(np.array_equal(before[name], column) for name, column in gates.usual.state(slots)["nights"].items())
+    gates.end_nights(HIGH, morning, slots)
+    gates.keep_night(HIGH, AT, slots, np.array([58.0]))
+    assert all(np.array_equal(before[name], column) for name, column in gates.usual.state(slots)["nights"].items())
+    gates.end_nights(USUAL, morning - 1, slots)
+    assert np.isnan(gates.usual.rate(NIGHT, morning, slots)[0]), "it is not over"
+    gates.end_nights(USUAL, morning, slots)
+    assert gates.usual.rate(NIGHT, morning, slots)[0] == 58
 
 
 def test_a_rule_that_is_gone_says_off() -> None:

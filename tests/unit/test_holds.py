@@ -139,20 +139,22 @@ def test_a_hold_that_never_was_is_dropped_without_a_word() -> None:
 
 
 def test_a_snapshot_keeps_what_is_held_of_its_slots_by_their_new_numbers() -> None:
-    """Whose slot is not among them had no control record; rules have numbers of their own, from one on."""
+    """Whose slot is not among them had no control record; columns have new places, with their rules."""
     holds = Holds()
     for slot, column, at in ((7, 1, 105), (3, 0, 100), (7, 0, 104), (9, 0, 99)):
         held(holds, at, slot=slot, column=column)
-    state = holds.state(np.array([7, 4, 3]), {LOW: 1, HIGH: 2})
+    state = holds.state(np.array([7, 4, 3]), [1, 0])
+    width = HIGH.width_us
     assert [each[:5] for each in state["held"]] == [
-        (0, 0, 104 * SECOND_US, 164 * SECOND_US, 2),
-        (0, 1, 105 * SECOND_US, 165 * SECOND_US, 2),
-        (2, 0, 100 * SECOND_US, 160 * SECOND_US, 2),
+        (0, 0, 105 * SECOND_US, 165 * SECOND_US, width),
+        (0, 1, 104 * SECOND_US, 164 * SECOND_US, width),
+        (2, 1, 100 * SECOND_US, 160 * SECOND_US, width),
     ]
     again = Holds()
-    again.restore(state, [LOW, HIGH])
+    again.restore(state, lambda slot, column: HIGH if (slot, column) == (0, 0) else LOW)
     assert (due(again, 0, 1, 2), again.any[:3].tolist()) == ([164, -1, 160], [True, False, True])
-    assert again.held[0, 1] == holds.held[7, 1]
+    assert again.held[0, 0] == holds.held[7, 1]
+    assert again.held[2, 1] == holds.held[3, 0]._replace(shown=shown(100)._replace(rule=LOW))
 
 
 def test_a_growing_table_keeps_who_is_held() -> None:

@@ -180,9 +180,9 @@ def test_only_rules_of_the_metric_count_and_of_one_side_the_last():
     assert made.kind[0].tolist() == [0, 0]
     made.set_policy(0, policy(LOW, milder, HIGH, other), "glucose")
     assert (made.rule(0, 0), made.rule(0, 1)) == (milder, HIGH)
-    assert made.kinds == [milder, HIGH]
+    assert list(made.kinds) == [milder, HIGH]
     made.set_policy(1, policy(HIGH, milder), "glucose")
-    assert made.kinds == [milder, HIGH]
+    assert list(made.kinds) == [milder, HIGH]
     assert made.kind[:2].tolist() == [[1, 2], [1, 2]]
     assert (made.span_max, made.prolongs) == (15 * MINUTE_US, False)
     made.set_policy(2, policy(LASTING), "glucose")
@@ -211,7 +211,7 @@ def test_a_value_is_beyond_a_limit_of_either_side():
     values = np.array([69.9, 70.0, 250.0, 250.1])
     assert made.beyond_any(np.array([0, 1, 2, 0]), values).tolist() == [True, False, False, True]
     nobody = Machines().beyond_any(np.array([0, 1]), np.array([10.0, 500.0]))
-    assert (nobody.tolist(), nobody.dtype) == ([False, False], np.bool_)
+    assert (nobody.tolist(), nobody.dtype) == ([False, False], np.dtype(np.bool_))
     for slot in range(made.capacity):
         made.set_policy(slot, policy(LOW, HIGH), "glucose")
     assert made.beyond_any(np.array([0, 1]), np.array([69.9, 70.0])).tolist() == [True, False], (
@@ -333,14 +333,14 @@ def test_restored_machines_go_on_by_their_new_numbers():
     made.lose(0, 0, "no data")
     assert made.raised == {(0, 0)}
     again.restore(stored(made.state(np.array([2, 1, 0]))))
-    assert (again.kinds, again.span_max, again.prolongs) == ([LASTING, HIGH, LOW], 15 * MINUTE_US, True)
+    assert (list(again.kinds), again.span_max, again.prolongs) == ([LASTING, HIGH, LOW], 15 * MINUTE_US, True)
     assert (again.reasons, again.raised) == ({(2, 0): "no data"}, {(2, 0)})
     assert again.entered == {(0, 1): made.entered[2, 1], (2, 0): made.entered[0, 0]}
     assert again.level[:3].tolist() == [[0, 2], [0, 0], [1, 0]]
     assert [again.rule(slot, 0) for slot in range(3)] == [LASTING, LOW, LASTING]
     assert again.rank(2) == 3
     again.set_policy(5, policy(HIGH, LOW), "glucose")
-    assert again.kinds == [LASTING, HIGH, LOW]
+    assert list(again.kinds) == [LASTING, HIGH, LOW]
 
 
 def test_the_columns_of_machines_have_the_types_that_snapshots_hold():

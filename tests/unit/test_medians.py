@@ -130,6 +130,22 @@ def test_an_evaluation_that_is_missing_breaks_the_row() -> None:
     assert ann.said("heart_rate_extreme")[0][:2] == (250, "open")
 
 
+@pytest.mark.parametrize(("off", "opens"), [(None, 100), (45, 100), (75, 130), (101, 150), (105, 100)])
+def test_a_rule_that_was_off_for_a_moment_begins_its_row_anew(off: int | None, opens: int) -> None:
+    """Nobody asked for it meanwhile; what it had counted is gone with it, whoever else has a rule of that name."""
+    without = DEFAULT.model_copy(update={"windows": (HIGH, LOW), "version": 2})
+    for others in ((), ("bob",)):
+        ann = Person()
+        for name in others:
+            ann.log.patient(name, worn(name, f"{name}-wrist", "wrist", T0))
+        for end in range(10, 160, 10):
+            if off is not None and end - 10 <= off - 2 < end:
+                ann.log.patient("ann", wrist(), version=2, policy=without)
+                ann.log.patient("ann", wrist(), version=3, policy=DEFAULT.model_copy(update={"version": 3}))
+            ann.beat(end - 10, end, 160)
+        assert [each[:2] for each in ann.said("heart_rate_extreme")][:1] == [(opens, "open")]
+
+
 def test_an_extreme_that_swings_from_too_fast_to_too_slow_shows_the_limit_last_crossed() -> None:
     """One episode: what is wrong is the same heart; the number shown must fit the limit beside it."""
     ann = Person()

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from hypothesis import Phase, settings
 from mutmut.configuration import config
 
 from tests.mutants import order
@@ -86,6 +87,18 @@ def test_tests_that_noticed_a_functions_mutants_run_first(tmp_path: Path, monkey
         noticed(two)
         assert ordered(*tests) == [one, two, logs]
     assert len(order.NOTICED_BY.read_text().splitlines()) == 4
+
+
+def test_generated_values_are_the_same_for_every_mutant():
+    """Else a mutant would be noticed today and not tomorrow; and to shrink what failed costs more than to find it."""
+    before = settings.get_current_profile_name()
+    try:
+        order.pytest_configure()
+        profile = settings.get_profile(settings.get_current_profile_name())
+    finally:
+        settings.load_profile(before)
+    assert (profile.derandomize, profile.database, Phase.shrink in profile.phases) == (True, None, False)
+    assert {Phase.explicit, Phase.generate} <= set(profile.phases)
 
 
 def units() -> dict[str, list[str]]:

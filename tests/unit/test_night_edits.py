@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -138,6 +140,63 @@ def test_a_zone_that_nobody_knows_is_refused_by_the_registry_too():
     given["night"]["begins"] = "25:00"
     with pytest.raises(InputError, match=r"night\.begins String should match pattern"):
         parse(json.dumps(given), "mine.json")
+
+
+@pytest.mark.parametrize(
+    ("day", "night", "told"),
+    [
+        ("heart_rate_high.artefact=0.5", "night.heart_rate_high.artefact=none", "held in artefact"),
+        ("heart_rate_high.steps=5", "night.heart_rate_high.steps=none", "at rest"),
+    ],
+)
+def test_what_a_rule_asks_for_by_day_alone_is_a_difference_too(day: str, night: str, told: str):
+    """What looks like no change is not sent: a hold that nobody wanted at night would stay, and "nothing changes" say
+    that it had gone.
+    """
+    before = nightly(day)
+    after = edited(before, [night])
+    assert differences(before, after) == [("night heart_rate_high", told, DAY, "none")]
+    assert table(after, DEFAULT)[-1] == f"* night heart_rate_high {told} none"
+
+
+def test_every_number_of_a_policy_that_somebody_may_change_is_a_difference():
+    """Else it could be set in a file, and no command would send it."""
+    names = (
+        "low_sustained",
+        "glucose_falling",
+        "low_soon",
+        "heart_rate_rest",
+        "heart_rate_usual",
+        "heart_rate_glucose",
+    )
+    day = [f"{name}=on" for name in names]
+    own = ["night.low.1.repeat=12", "night.heart_rate_glucose.hold=30", "night.low_soon.repeat=12"]
+    policy = nightly(*day, "low.1.prolonged=60", "heart_rate_rest.artefact=0.5", *own)
+    given = json.loads(policy.model_dump_json())
+    changed = 0
+    for other in _changes(given):
+        try:
+            after = Policy.model_validate(other)
+        except ValidationError:
+            continue
+        same = after.model_copy(update={"version": policy.version}) == policy
+        if not same and violation(after) is None:
+            assert differences(policy, after), other
+            changed += 1
+    assert changed > 50
+
+
+def _changes(given: Any) -> Iterator[Any]:
+    """What is given with another value in one place, or one that is somewhat more or less."""
+    if not isinstance(given, dict | list):
+        yield from (None, "low")
+        if isinstance(given, int | float):
+            yield from (given + 1, given + 60_000_000)
+        return
+    places = given.items() if isinstance(given, dict) else enumerate(given)
+    for place, value in list(places):
+        for other in _changes(value):
+            yield {**given, place: other} if isinstance(given, dict) else [*given[:place], other, *given[place + 1 :]]
 
 
 def test_the_difference_shows_the_night_and_nothing_twice():

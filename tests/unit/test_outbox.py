@@ -38,7 +38,7 @@ def close(outbox: Outbox, where: Where, sizes: list[int], first: int = 0) -> Non
     owners = np.repeat(np.arange(first, first + len(sizes)), sizes)
     rows = np.zeros(len(owners), WINDOW)
     rows["end"] = np.arange(len(owners))
-    outbox.close(where, [where.instant] * len(owners), [KEYS[number] for number in owners], rows, bounds)
+    outbox.close(where, [where.instant] * len(sizes), KEYS[first : first + len(sizes)], rows, bounds)
 
 
 FIELDS: tuple[tuple[str, Any, Any], ...] = (
@@ -156,9 +156,17 @@ def test_the_instants_of_a_tick_are_in_order_before_patients():
     outbox = Outbox(0)
     rows = np.zeros(4, WINDOW)
     rows["end"] = [1, 2, 3, 4]
-    outbox.close(Where(0, 0, 0), [10, 20, 30, 10], [KEYS[0], KEYS[0], KEYS[0], KEYS[1]], rows, [0, 1, 2, 3, 4])
-    ends = [int(np.frombuffer(output.value, WINDOW)["end"][0]) for output in outbox.drain(OFFSETS)]
-    assert ends == [1, 4, 2, 3]
+    for at, patient in ((10, "p1"), (20, "p1"), (30, "p0")):
+        put(outbox, Where(0, 0, at), reason=str(at), patient=patient_id(patient))
+    owners = [KEYS[0], KEYS[7], KEYS[0], KEYS[7]]
+    outbox.close(Where(0, 0, 0), [10, 10, 20, 20], owners, rows, [0, 1, 2, 3, 4])
+    outputs = outbox.drain(OFFSETS)
+    found = [str(np.frombuffer(output.value, WINDOW)["end"][0]) for output in outputs if output.topic == WINDOWS]
+    assert found == ["1", "2", "3", "4"]
+    said = iter(texts(outputs))
+    told = [next(said) if output.topic == JOURNAL else found.pop(0) for output in outputs]
+    assert told == ["1", "10", "2", "3", "20", "4", "30"]
+    assert [output.cause.ordinal for output in outputs] == list(range(7))
 
 
 def test_a_mark_is_the_last_of_its_record_whatever_its_row_and_instant():

@@ -45,7 +45,7 @@ def until(minutes: int, *, of: dict[int, int] | None = None) -> Callable[[Window
 def taken(pending: Pending, spec: WindowSpec, mine: Iterable[int], closed: int) -> list[tuple[int, int]]:
     """What is taken: slot, and the end in minutes after T0."""
     slots, ends = pending.take(spec, np.array(list(mine), np.intp), T0 + closed * MINUTE_US)
-    assert (slots.dtype, ends.dtype.str) == (np.intp, "<i8")
+    assert (slots.dtype.kind, ends.dtype.str) == ("i", "<i8")
     return [(slot, (end - T0) // MINUTE_US) for slot, end in zip(slots.tolist(), ends.tolist(), strict=True)]
 
 

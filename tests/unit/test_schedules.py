@@ -24,7 +24,7 @@ def ward(*policies: Policy, sites: tuple[int, ...] = ()) -> tuple[Patients, Sche
     """Patients with these policies, in slots from 0 on; at site 1 unless told."""
     patients = Patients()
     for number, policy in enumerate(policies):
-        patients.policies[patients.add(bytes([number]) * 16)] = policy
+        patients.take(patients.add(bytes([number]) * 16), policy)
         patients.site[number] = sites[number] if sites else 1
     return patients, Schedules(patients)
 

@@ -96,7 +96,7 @@ def judged(made: Standing, column: int, minute: int = 30, reason: str = "", *, b
     family = made.glucose if made.metric is GLUCOSE else made.medians
     assert len(family.names) > column
     at = T0 + minute * MINUTE_US
-    rule = family.kinds[int(family.kind[ANN, column]) - 1]
+    rule = family.rule(ANN, column)
     family.shown[ANN, column] = Shown(rule, T0, T0, 200.0, at, 100.0, beyond)
     family.level[ANN, column], family.condition[ANN, column] = 1, ACTIVE if beyond else RETURNING
     last = made.glucose.judged_rx if made.metric is GLUCOSE else made.medians.eval_at
@@ -172,7 +172,7 @@ def test_what_is_held_back_opens_in_time():
 def hold(made: Standing, column: int, since: int) -> None:
     """An opening of Ann's is held since an instant, for a minute at most."""
     value, limit = [(150.0, 130.0), (40.0, 50.0), (150.0, 130.0)][column]
-    shown = Shown(made.medians.kinds[column], since, since, value, since, limit, beyond=True)
+    shown = Shown(made.medians.rule(ANN, column), since, since, value, since, limit, beyond=True)
     made.medians.holds.put_off(ANN, column, shown, hold_us=MINUTE_US, suspect=True)
 
 
@@ -236,7 +236,7 @@ def test_another_reason_is_told_unless_only_what_is_known_is_asked_for():
     judged(made, 1)
     made.lose(ANN, "site silent", AT, known_only=True)
     assert [(each.rule, each.change) for each in told(made)] == [
-        ("glucose_falling" if made.glucose.names[1] == "glucose_falling" else "high_sustained", "unknown"),
+        ("glucose_falling" if made.glucose.names[2] == "glucose_falling" else "high_sustained", "unknown"),
         ("high", "unknown"),
     ]
 
@@ -291,7 +291,7 @@ def test_what_was_unknown_for_a_reason_is_known_again_by_its_last_value():
         judged(made, 0, 55, "site silent", beyond=value < 70)
         judged(made, 1, 55, NO_DATA)
         made.regain(ANN, "site silent", NO_DATA, AT.instant, AT)
-        name = made.glucose.names[0]
+        name = made.glucose.names[1]
         assert sorted(told(made)) == sorted(
             [
                 Told(name, "known", 1, condition, "", 60 * MINUTE_US),
@@ -341,7 +341,7 @@ def test_an_episode_unknown_for_a_reason_is_closed_with_another():
     opened(made, HIGH, level=2, reason="device removed")
     judged(made, 0, reason="device removed")
     judged(made, 1, reason=NO_DATA)
-    name = made.glucose.names[0]
+    name = made.glucose.names[1]
     made.close(ANN, "device removed", "closed", AT)
     assert sorted(told(made)) == sorted(
         [
@@ -374,8 +374,8 @@ def test_an_evaluation_moves_the_machines_at_its_own_instant():
     for second in range(60, 121, 10):
         at = T0 + second * SECOND_US
         assert made.evaluate(at, both, AT._replace(instant=at + EVALUATE_AFTER_US)).tolist() == [ANN]
-    outputs = made.outbox._entries
-    assert [entry[0][:3] for entry in outputs] == [(0, 4, T0 + 110 * SECOND_US + EVALUATE_AFTER_US)]
+    episodes = made.outbox._records[AT.position].episodes
+    assert [order[:2] for order, _, _ in episodes] == [(AT.row, T0 + 110 * SECOND_US + EVALUATE_AFTER_US)]
     assert told(made) == [Told("heart_rate_extreme", "open", 1, "active", "", 110 * SECOND_US)]
 
 

@@ -133,7 +133,9 @@ def test_each_window_has_a_spread_of_its_own():
     assert widest[[0, 1, 3]].tolist() == [11, 1, 0]
     filled = np.zeros((4, 15), np.bool_)
     filled[0, [0, 2]] = filled[2, [13, 14]] = filled[3, [1, 2, 4, 6, 7]] = True
-    assert spread(filled).widest[[0, 2, 3]].tolist() == [2, 1, 2]
+    found = spread(filled)
+    assert found.widest[[0, 2, 3]].tolist() == [2, 1, 2]
+    assert {each.dtype for each in found} == {np.dtype(np.int64)}
 
 
 def plainly_steady(panes: list[int], pane_us: int, interval: int, span: int) -> bool:

@@ -45,6 +45,7 @@ def sleep(usual: Usual, begin: int, values: list[float], asked: UsualRate = NIGH
 
 
 def rate(usual: Usual, at: int, asked: UsualRate = NIGHT, slot: int = 3) -> float:
+    usual.end(at, np.array([slot]))
     return float(usual.rate(asked, at, np.array([slot]))[0])
 
 
@@ -173,7 +174,7 @@ def test_people_are_apart_and_a_snapshot_numbers_them_anew() -> None:
     usual, asked = usual_of(11, 3), NIGHT.model_copy(update={"nights": 1, "least_us": T_US})
     sleep(usual, night(0), [55.0], asked, slot=3)
     sleep(usual, night(0), [75.0], asked, slot=11)
-    usual.rate(asked, night(1), np.array([3]))
+    usual.end(night(1), np.array([3]))
     state = decode(b"".join(encode({"x": usual.state(np.array([2, 3, 11]))})))["x"]
     again = Usual()
     again.grow(20)
