@@ -33,6 +33,9 @@ from vitals.metrics import MINUTE_US, SECOND_US
 from vitals.units import UNIT_NAME, Unit
 
 ZONE = ZoneInfo("Europe/London")
+YEARS = range(2000, 2100)
+HOLE_YEARS_MAX = 5
+"""A longer one is a slip in a date: to fold the minutes of a century takes a quarter of an hour, and says nothing."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _WHEN = re.compile(r"(\d\d)/(\d\d)/(\d{4}) (\d\d):(\d\d)(?::(\d\d))?\Z")
 _NAME = re.compile(r"(glucose|wrist)-([a-z0-9][a-z0-9._-]*)\.csv\Z", re.IGNORECASE)
@@ -99,6 +102,7 @@ def parse(path: str, data: bytes) -> Export:
         nonexistent += clock.nonexistent
     if not samples:
         raise InputError("an export without rows", name, "nothing to replay")
+    _check_holes(name, samples)
     device = f"{match[1].lower()}-{person}"
     kind_of_device = _type(name, kind, samples)
     return Export(device, f"p{person}", kind.metric, kind.unit, kind_of_device, tuple(samples), nonexistent)
@@ -131,9 +135,13 @@ def _local(name: str, line: int, when: str) -> datetime:
         if match is None:
             raise ValueError  # noqa: TRY301 - one message for both ways to be wrong
         day, month, year, hour, minute, second = (int(part or 0) for part in match.groups())
+        if year not in YEARS:
+            raise ValueError  # noqa: TRY301 - as above
         return datetime(year, month, day, hour, minute, second, tzinfo=ZONE)
     except ValueError:
-        raise InputError("not a time", f"{name}:{line}: {when[:40]!r}", "DD/MM/YYYY HH:MM is needed") from None
+        raise InputError(
+            "not a time", f"{name}:{line}: {when[:40]!r}", "DD/MM/YYYY HH:MM from 2000 to 2099 is needed"
+        ) from None
 
 
 def _value(name: str, line: int, text: str) -> float:
@@ -144,6 +152,14 @@ def _value(name: str, line: int, text: str) -> float:
     if not math.isfinite(value):
         raise InputError("not a number", f"{name}:{line}: {text[:40]!r}", "a decimal number is needed")
     return value
+
+
+def _check_holes(name: str, samples: Sequence[Sample]) -> None:
+    for before, after in pairwise(sorted(samples)):
+        years = (after.at - before.at) / (365 * 24 * 60 * MINUTE_US)
+        if years > HOLE_YEARS_MAX:
+            where = f"{name}:{before.line} and {name}:{after.line}"
+            raise InputError(f"{years:.0f} years without a row", where, "is one of the dates a slip?")
 
 
 class _LocalClock:

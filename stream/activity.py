@@ -12,14 +12,16 @@ import numpy as np
 from stream.coverage import filled, fresh
 from stream.panes import Ring
 from stream.places import Places
-from stream.rows import NONE, WAITING_MAX, Part, Waiting, marked
-from stream.series import Bools, Ints, Series, Slots
+from stream.rows import CENSORED_HIGH, CENSORED_LOW, NONE, WAITING_MAX, Part, Waiting, marked
+from stream.series import Bools, Floats, Ints, Series, Slots
 from stream.suspects import Suspects
 from vitals.metrics import STEPS
 from vitals.units import Unit, canonical
 from vitals.windows import FRESH_SPAN_US
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from vitals.codecs.state import State
     from vitals.control import WornDevice
     from vitals.policies import Policy
@@ -72,11 +74,18 @@ class Activity(Places):
             return
         rows, places = rows[kept], self.of(slots[kept])
         marks = marked(rows)
-        values = canonical(rows["value"], rows["unit"])
+        values = self._seen(canonical(rows["value"], rows["unit"]), marks.censored, places)
         good = marks.usable & np.isfinite(values) & self.suspects.new(places, rows)
         events, values = marks.events[good], values[good]
         if len(events):
             self.ring.write(places[good], events, values, values, marks.late[good])
+
+    def _seen(self, values: Floats, censored: NDArray[np.int8], places: Slots) -> Floats:
+        """Values (n,) as rules see them: censored ones lie just beyond the device's range."""
+        if not np.count_nonzero(censored):
+            return values
+        low, high = censored == CENSORED_LOW, censored == CENSORED_HIGH
+        return np.where(low, self.series.below[places], np.where(high, self.series.above[places], values))
 
     def settle(self) -> None:
         """Take what waits now."""

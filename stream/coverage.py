@@ -23,20 +23,25 @@ def filled(cells: Cells, pane: int, intervals: Ints) -> Bools:
 
     ``intervals`` (µs) has shape (n,); one below the ``pane`` (µs) counts as one pane.
     """
-    full, panes = cells != 0, cells.shape[1]
-    enough = np.zeros(len(cells), np.bool_)
+    full = cells != 0
     intervals = np.maximum(intervals, pane)
     least = int(intervals.min())
-    alike = least == int(intervals.max())  # as nearly everywhere; it costs less to see than `numpy.unique`
-    for interval in [least] if alike else np.unique(intervals).tolist():
-        rows = slice(None) if alike else np.flatnonzero(intervals == interval)
-        mine = full[rows]
-        count = panes * pane // interval
-        if interval > pane:
-            ends = -(-np.arange(count + 1) * interval // pane)
-            mine = np.logical_or.reduceat(mine[:, ::-1][:, : ends[-1]], ends[:-1], axis=1)
-        enough[rows] = mine.sum(axis=1) * 10 >= count * FILLED_MIN_TENTHS
+    if least == int(intervals.max()):  # as nearly everywhere; it costs less to see than `numpy.unique`
+        return _filled(full, pane, least)
+    enough = np.zeros(len(cells), np.bool_)
+    for interval in np.unique(intervals).tolist():
+        rows = intervals == interval
+        enough[rows] = _filled(full[rows], pane, interval)
     return enough
+
+
+def _filled(full: Bools, pane: int, interval: int) -> Bools:
+    """The same of series of one interval, by which panes (n, panes) hold a reading."""
+    count = full.shape[1] * pane // interval
+    if interval > pane:
+        ends = -(-np.arange(count + 1) * interval // pane)
+        full = np.logical_or.reduceat(full[:, ::-1][:, : ends[-1]], ends[:-1], axis=1)
+    return np.asarray(full.sum(axis=1) * 10 >= count * FILLED_MIN_TENTHS)
 
 
 def fresh(cells: Cells, pane: int, at: int, spans: Ints, waits_from: Ints) -> Bools:

@@ -130,7 +130,7 @@ class Writer:
             slot,
             shown.value,
             range(shown.since, shown.value_at + 1, EVALUATE_EVERY_US),
-            width_us=shown.rule.width_us,
+            width_us=moved.width_us or shown.rule.width_us,
             interval_us=int(self.signals.series.interval[slot]),
             judged=self._judged(slot, moved.level, shown.limit),
         )

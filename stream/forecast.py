@@ -128,7 +128,7 @@ class _Ar2Line:
     def ahead(self, past: Past, minutes: Sequence[int]) -> Floats:
         here, ago = now(past), earlier(past, past.intervals)
         slope = np.where(known(past), (here - ago) / past.intervals, np.nan)
-        reach = np.minimum(np.array(minutes, np.int64) * MINUTE_US, past.intervals[:, None])
+        reach = np.minimum(np.array(minutes) * MINUTE_US, past.intervals[:, None])
         line = here[:, None] + slope[:, None] * reach
         return np.asarray(np.fmin(_Ar2().ahead(past, minutes), np.maximum(line, CLAMP[0])))
 
@@ -145,14 +145,13 @@ def earlier(past: Past, ages: Ints) -> Floats:
     count = past.filled.shape[1]
     columns = np.arange(count)
     at = count - 1 - ages // past.pane_us
-    place = np.maximum(at, 0)[:, None]
+    rows, place = np.arange(len(at)), np.maximum(at, 0)
     before = np.maximum.accumulate(np.where(past.filled, columns, -1), axis=1)
     behind = np.minimum.accumulate(np.where(past.filled, columns, count)[:, ::-1], axis=1)[:, ::-1]
-    older, newer = np.take_along_axis(before, place, 1)[:, 0], np.take_along_axis(behind, place, 1)[:, 0]
+    older, newer = before[rows, place], behind[rows, place]
     apart = (newer - older) * past.pane_us
     some = (at >= 0) & (older >= 0) & (newer < count) & (apart * 10 <= np.maximum(past.intervals, past.pane_us) * 22)
-    rows = np.arange(len(at))
-    left, right = (_whole(past.millis[rows, np.clip(each, 0, count - 1)]) for each in (older, newer))
+    left, right = (_whole(past.millis[rows, np.minimum(each, count - 1)]) for each in (older, newer))
     share = (at - older) / np.maximum(newer - older, 1)
     return np.where(some, left + (right - left) * share, np.nan)
 
@@ -203,7 +202,7 @@ def falls_below(here: Floats, ahead: Floats, limit: float) -> Bools:
 
 def panes_of(interval_us: int) -> int:
     """How many panes the past of a device of this interval needs: no forecast looks further back."""
-    before = max(STEP_MINUTES * MINUTE_US, interval_us) + interval_us * 22 // 10
+    before = interval_us * 32 // 10  # one interval ago, or the reading before that; AR2's five minutes lie within 15
     return max(look_back_us(interval_us), before) // GLUCOSE.pane_us + 1
 
 
@@ -226,4 +225,4 @@ def pasts(events: Ints, values: Floats, interval_us: int) -> Iterator[tuple[slic
         part = slice(first, min(first + CHUNK, len(events)))
         found = cells[numbers[part][:, None] + reach]
         filled = found > 0
-        yield part, Past(filled, np.where(filled, found - 1, 0), np.full(len(found), interval_us, np.int64))
+        yield part, Past(filled, np.where(filled, found - 1, 0), np.full(len(found), interval_us))

@@ -22,10 +22,13 @@ MOVING, NO_ACTIVITY, NO_GLUCOSE, NO_USUAL = "moving", "no activity data", "no gl
 
 
 class Counted(NamedTuple):
-    """Of some series: whether T counts for a rule, and why not; both shape (n,)."""
+    """Of some series: whether T counts for a rule, and why not; and whether it does but for the nights, which are
+    not known yet; all shape (n,).
+    """
 
     counts: Bools
     why: NDArray[np.str_]
+    rests: Bools
 
 
 class Gates:
@@ -37,8 +40,13 @@ class Gates:
         self.sugar: Sugar | None = None
         """The glucose of the same slots, where this is the heart rate."""
 
-    def counts(self, rule: WindowRule, at: int, slots: Slots, values: Floats) -> Counted:
-        """Whether T = ``at`` (µs) counts for a rule, for the medians (n,) of these; nights take what they need."""
+    def end_nights(self, rule: WindowRule, at: int, slots: Slots) -> None:
+        """Before T = ``at`` (µs) is judged: nights that are over count from now on."""
+        if rule.usual is not None:
+            self.usual.end(at, slots)
+
+    def counts(self, rule: WindowRule, at: int, slots: Slots) -> Counted:
+        """Whether T = ``at`` (µs) counts for a rule; nothing changes by it."""
         counts, why = np.ones(len(slots), np.bool_), np.full(len(slots), NO_USUAL)
         if rule.glucose_below is not None and self.sugar is not None:
             known = self.sugar.known(slots, at)
@@ -46,12 +54,15 @@ class Gates:
         if rule.rest_at_most is not None:
             rest = self.activity.rest(slots, at, rule.width_us, rule.rest_at_most)
             why = np.where(rest.still, why, np.where(rest.known, MOVING, NO_ACTIVITY))
-            counts &= rest.still
+            counts = counts & rest.still
+        if rule.usual is None:
+            return Counted(counts, why, counts)
+        return Counted(counts & np.isfinite(self.usual.rate(rule.usual, at, slots)), why, counts)
+
+    def keep_night(self, rule: WindowRule, at: int, slots: Slots, values: Floats) -> None:
+        """After T: the night of each slot takes its median, for those who rest; once for each T and rule."""
         if rule.usual is not None:
-            known = np.isfinite(self.usual.rate(rule.usual, at, slots))
-            self.usual.add(rule.usual, at, slots[counts], values[counts])
-            counts &= known
-        return Counted(counts, why)
+            self.usual.add(rule.usual, at, slots, values)
 
     def says(self, rule: WindowRule | None, at: int, slots: Slots, values: Floats, opened: Bools) -> NDArray[np.int8]:
         """What medians at a T that counts say to a rule (None: one that is gone); all shape (n,)."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import numpy as np
 
@@ -11,17 +11,18 @@ from stream.verdicts import Shown
 from vitals.windows import EVALUATE_AFTER_US
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from vitals.codecs.state import State
     from vitals.policies import WindowRule
 
 
 class Held(NamedTuple):
-    """An opening: since which T it is held, until which it may be (µs), and what it would show."""
+    """An opening: since which T it is held, until which it may be (µs), the width of its window, what it would show."""
 
     since: int
     until: int
+    width_us: int
     shown: Shown
 
 
@@ -34,13 +35,17 @@ class Holds(Table):
         self.held: dict[tuple[int, int], Held] = {}
 
     def put_off(self, slot: int, column: int, shown: Shown, *, hold_us: int, suspect: bool) -> bool:
-        """At a T at which a rule would open so: whether it does not yet, as it may for ``hold_us`` at most."""
+        """At a T at which a rule would open so: whether it does not yet, as it may for ``hold_us`` at most.
+
+        The policy may have changed since the first such T: then the shorter hold counts, from that T on.
+        """
         before = self.held.get((slot, column))
         since = shown.opened_at if before is None else before.since
-        if not suspect or shown.opened_at - since >= hold_us:
+        until = since + hold_us if before is None else min(before.until, since + hold_us)
+        if not suspect or shown.opened_at >= until:
             self.drop(slot, column)
             return False
-        self.held[slot, column] = Held(since, since + hold_us, shown)
+        self.held[slot, column] = Held(since, until, cast("WindowRule", shown.rule).width_us, shown)
         self.any[slot] = True
         return True
 
@@ -76,19 +81,19 @@ class Holds(Table):
 
     # ---- snapshots
 
-    def state(self, order: Slots, numbers: Mapping[Any, int]) -> State:
-        """What is held of these slots, by their new numbers; rules by theirs."""
+    def state(self, order: Slots, columns: Sequence[int]) -> State:
+        """What is held of these slots, by their new numbers; columns by where they stand in ``columns``."""
         places = self.any[order].nonzero()[0].tolist()
         number_of = {int(order[number]): number for number in places}
         found = [
-            (number_of[slot], column, held.since, held.until, numbers[held.shown.rule], *held.shown[1:])
-            for (slot, column), held in sorted(self.held.items())
+            (number_of[slot], columns.index(column), held.since, held.until, held.width_us, *held.shown[1:])
+            for (slot, column), held in self.held.items()
             if slot in number_of
         ]
         return {"held": sorted(found)}
 
-    def restore(self, state: State, kinds: Sequence[WindowRule]) -> None:
-        """Take a snapshot; there is room for its slots."""
-        for slot, column, since, until, number, *shown in state["held"]:
-            self.held[slot, column] = Held(since, until, Shown(kinds[number - 1], *shown))
+    def restore(self, state: State, rule: Callable[[int, int], WindowRule]) -> None:
+        """Take a snapshot; there is room for its slots. What is held is of the ``rule`` of a slot and a column."""
+        for slot, column, since, until, width_us, *shown in state["held"]:
+            self.held[slot, column] = Held(since, until, width_us, Shown(rule(slot, column), *shown))
             self.any[slot] = True

@@ -1,8 +1,8 @@
 """Window rules of one metric: machines moved by the median of a window at each whole 10 s T (RULES, *Heart rate*).
 
-A patient's rules are columns by name. Medians are exact: twice the median in thousandths is a whole number. A series
-is *warm* while a rule of its is open or its ring holds a hot cell, one outside the zone where every rule is off; the
-median of others lies in that zone, so only whether there is an evaluation is looked at.
+Medians are exact: twice the median in thousandths is a whole number. A series is *warm* while a rule of its is open or
+its ring holds a hot cell, one outside the zone where every rule is off; the median of others lies in that zone, so
+only whether there is an evaluation is looked at.
 """
 
 from __future__ import annotations
@@ -14,14 +14,15 @@ from numpy.typing import NDArray
 
 from stream.activity import Activity
 from stream.artefacts import Artefacts
+from stream.columns import Columns, read, written
 from stream.coverage import filled, fresh
 from stream.gates import Gates
 from stream.holds import Holds
 from stream.panes import COLD, Ring
 from stream.rules import ACTIVE, OVER, RETURNING, UNKNOWN, changed
-from stream.series import LONG_AGO, NEVER, Bools, Floats, Ints, Series, Slots, Table
+from stream.series import LONG_AGO, NEVER, Bools, Floats, Ints, Series, Slots
 from stream.verdicts import NO_DATA, OFF, ON, Moved, Shown, calm, seen
-from vitals.policies import PRIORITY_RANK, GlucoseRule, WindowRule
+from vitals.policies import WindowRule
 from vitals.windows import (
     EVALUATE_AFTER_US,
     EVALUATE_EVERY_US,
@@ -31,7 +32,6 @@ from vitals.windows import (
 
 if TYPE_CHECKING:
     from vitals.codecs.state import State
-    from vitals.journal import EpisodeChange
     from vitals.policies import Policy
 
 Cells = NDArray[np.int32]
@@ -41,28 +41,22 @@ _SCALE = 2000
 """Twice thousandths, so that the sum of the middle two is whole."""
 
 
-class Medians(Table):
-    """Rules and machines of all series of one metric; columns [slot, rule] or [slot, width]. Times µs."""
+class Medians(Columns[WindowRule]):
+    """Rules and machines of all series of one metric; arrays are [slot, column] or [slot, width]. Times µs."""
 
     FILL: ClassVar[dict[str, float]] = {"evaluated": LONG_AGO, "eval_at": LONG_AGO}
+    BY_COLUMN = (*Columns.BY_COLUMN, "run", "run_since", "eval_at")
 
     def __init__(self, series: Series, ring: Ring, activity: Activity, artefacts: Artefacts) -> None:
+        super().__init__()
         self.series, self.ring, self.artefacts = series, ring, artefacts
         self.gates, self.holds = Gates(activity), Holds()
         self.possible = EVALUATE_EVERY_US % ring.pane_us == 0 and not ring.timed
         """Windows of 10-s steps are whole panes, and the ring knows which readings came late."""
-        self.names: list[str] = []
-        self.kinds: list[WindowRule] = []
-        self._numbers: dict[WindowRule | GlucoseRule, int] = {}
         self.widths: list[int] = []
-        self.shown: dict[tuple[int, int], Shown] = {}
-        self.reasons: dict[tuple[int, int], str] = {}
+        """Those of all rules, ascending, and of such as nobody has any more until another comes."""
         self.restless: dict[tuple[int, int], str] = {}
         """Why the newest T with an evaluation did not count for an open episode; only since the last that did."""
-        self.kind: NDArray[np.int32] = np.zeros((self.capacity, 0), np.int32)
-        """Number of the rule in ``kinds`` plus one; 0 none; negative: gone, while its episode is open."""
-        self.level: NDArray[np.int8] = np.zeros((self.capacity, 0), np.int8)
-        self.condition: NDArray[np.int8] = np.zeros((self.capacity, 0), np.int8)
         self.run: NDArray[np.int8] = np.zeros((self.capacity, 0), np.int8)
         self.run_since: Ints = np.zeros((self.capacity, 0), np.int64)
         self.eval_at: Ints = np.zeros((self.capacity, 0), np.int64)
@@ -79,33 +73,27 @@ class Medians(Table):
     def set_policy(self, slot: int, policy: Policy) -> None:
         """Take a patient's rules of this metric, for the device worn now; a rule that is gone ends its episode."""
         metric = self.series.metric.name
-        mine = {rule.name: rule for rule in policy.windows if rule.metric == metric and self.possible}
-        for name, rule in mine.items():
-            self._know(name, rule)
-        for column, name in enumerate(self.names):
-            before = int(self.kind[slot, column])
-            gone = -abs(before) if self.level[slot, column] else 0
-            self.kind[slot, column] = self._numbers[mine[name]] if name in mine else gone
-            if self.kind[slot, column] != before:
+        rules = (rule for rule in policy.windows if rule.metric == metric and self.possible)
+        for column, _, now in self.take(slot, rules):
+            if now is None:
                 self.holds.drop(slot, column)
+            elif now.width_us not in self.widths:
+                self._widen()
         self._refresh(slot)
 
-    def _know(self, name: str, rule: WindowRule) -> None:
-        """Make columns for a rule's name and width, where there are none yet."""
-        if name not in self.names:
-            self._widen(("kind", "level", "condition", "run", "run_since", "eval_at"))
-            self.names.append(name)
-        if rule not in self._numbers:
-            self.kinds.append(rule)
-            self._numbers[rule] = len(self.kinds)
-        if rule.width_us not in self.widths:
-            self._widen(("uses",))
-            self.widths.append(rule.width_us)
+    def _widen(self) -> None:
+        """Have a column of ``uses`` for each width that a rule has, and for no other."""
+        widths = sorted({rule.width_us for rule in self.kinds})
+        uses = np.zeros((len(self.uses), len(widths)), np.bool_)
+        for column, width in enumerate(widths):
+            if width in self.widths:
+                uses[:, column] = self.uses[:, self.widths.index(width)]
+        self.widths, self.uses = widths, uses
 
     def _refresh(self, slot: int) -> None:
         """Which windows and limits matter to a slot, by its rules and the interval of its device."""
         interval = int(self.series.interval[slot])
-        kept = [self.kinds[abs(kind) - 1] for kind in self.kind[slot].tolist() if kind]
+        kept = [self.kinds[abs(kind)] for kind in self.kind[slot].tolist() if kind]
         applying = {rule.width_us for rule in kept if rule.applies(interval)}
         for column, width in enumerate(self.widths):
             self.uses[slot, column] = width in applying
@@ -113,12 +101,6 @@ class Medians(Table):
         self.fresh_span[slot] = fresh_span_us(interval)
         if self.possible:
             self.ring.heat(slot, *calm([rule for rule in kept if rule.width_us in applying]))
-
-    def _widen(self, names: tuple[str, ...]) -> None:
-        for name in names:
-            old = getattr(self, name)
-            fill = np.full((len(old), 1), self.FILL.get(name, 0), old.dtype)
-            setattr(self, name, np.concatenate([old, fill], axis=1))
 
     # ---- evaluations
 
@@ -139,7 +121,7 @@ class Medians(Table):
         warm = (self.ring.hot[slots] > 0) | self._busy(slots)
         done = np.zeros(len(slots), np.bool_)
         moved: list[Moved] = []
-        for width, column in sorted(zip(self.widths, range(len(self.widths)), strict=True)):
+        for column, width in enumerate(self.widths):
             some = np.flatnonzero(self.uses[slots, column] & (warm | ~done))
             if not some.size:
                 continue
@@ -176,10 +158,10 @@ class Medians(Table):
         # exact up to here: the mean of the middle two, from thousandths plus one
         values = (ordered[rows, (n - 1) // 2].astype(np.int64) + ordered[rows, n // 2] - 2) / _SCALE
         moved: list[Moved] = []
-        for column in range(len(self.names)):
+        for column in self.columns:
             kinds = self.kind[slots, column]
             for kind in np.unique(kinds[kinds != 0]).tolist():
-                rule = self.kinds[abs(kind) - 1]
+                rule = self.kinds[abs(kind)]
                 applies = rule.width_us >= 2 * self.series.interval[slots]
                 mine = np.flatnonzero((kinds == kind) & applies) if rule.width_us == width else rows[:0]
                 if mine.size and kind > 0 and not rule.always:
@@ -190,7 +172,9 @@ class Medians(Table):
 
     def _counts(self, at: int, rule: WindowRule, column: int, slots: Slots, values: Floats) -> Bools:
         """Whether T counts for a rule that asks for more than the median; open episodes keep why it did not."""
-        counts, why = self.gates.counts(rule, at, slots, values)
+        self.gates.end_nights(rule, at, slots)
+        counts, why, rests = self.gates.counts(rule, at, slots)
+        self.gates.keep_night(rule, at, slots[rests], values[rests])
         for row in ((self.level[slots, column] > 0) & ~counts).nonzero()[0].tolist():
             self.restless[int(slots[row]), column] = str(why[row])
         return counts
@@ -203,7 +187,7 @@ class Medians(Table):
         since = np.where(joins, self.run_since[slots, column], at)
         long = (at - since) // EVALUATE_EVERY_US + 1 >= successive
         after = np.where(level > 0, ~((says == OFF) & long), (says == ON) & long).astype(np.int8)
-        if rule is not None and rule.artefact_hold_us:
+        if rule is not None and (rule.artefact_hold_us or self.holds.held):
             for slot in slots[(says != ON) & self.holds.any[slots]].tolist():
                 self.holds.drop(slot, column)
             opens = ((level == 0) & (after > 0)).nonzero()[0]
@@ -230,7 +214,7 @@ class Medians(Table):
         self.eval_at[slots, column] = at
         self.level[slots, column], self.condition[slots, column] = after, condition
         for slot in ended:
-            self._over(slot, column)
+            self.over(slot, column)
         return moved
 
     def _seen(
@@ -238,34 +222,43 @@ class Medians(Table):
     ) -> Shown:
         """What an episode shows after T, the first of ``times``; the second is the first T of its row (µs)."""
         limit, beside = self.gates.limit(rule, times[0], slot, value), self.gates.beside(rule, times[0], slot)
-        return seen(self.shown.get((slot, column)), rule, value, times, limit)._replace(beyond=on, beside=beside)
+        shown = seen(self.shown.get((slot, column)), rule, value, times, limit)
+        return shown._replace(rule=self.rule(slot, column), beyond=on, beside=beside)
 
     def _held(self, rule: WindowRule, at: int, column: int, slots: Slots, found: list[Shown]) -> Bools:
         """Which of these openings at T artefact holds back; shape of ``slots``."""
         if not found:
             return np.zeros(0, np.bool_)
-        suspect, hold_us = self.artefacts.mostly(slots, at, rule.width_us).tolist(), rule.artefact_hold_us
-        places = zip(slots.tolist(), found, suspect, strict=True)
+        hold_us, suspect = rule.artefact_hold_us, np.zeros(len(slots), np.bool_)
+        if hold_us:
+            suspect = self.artefacts.mostly(slots, at, rule.width_us)
+        places = zip(slots.tolist(), found, suspect.tolist(), strict=True)
         return np.array(
             [self.holds.put_off(slot, column, each, hold_us=hold_us, suspect=odd) for slot, each, odd in places]
         )
 
     def release(self, slot: int, clock: int) -> list[Moved]:
-        """What has been held for as long as may be opens, whether there was an evaluation or not."""
+        """What has been held for as long as may be opens, whether there was an evaluation or not: by the rule that is
+        in force now, unless what is held is not beyond its limit.
+        """
         moved = []
         for column, held in self.holds.take(slot, clock):
-            shown = self.shown[slot, column] = held.shown._replace(opened_at=held.until)
+            rule, told = self.rule(slot, column), held.shown
+            limit = self.gates.limit(rule, told.value_at, slot, told.value)
+            if limit is None or not rule.applies(int(self.series.interval[slot])):
+                continue
+            shown = self.shown[slot, column] = told._replace(rule=rule, opened_at=held.until, limit=limit)
             self.level[slot, column], self.condition[slot, column] = 1, ACTIVE
             known_at = held.until + EVALUATE_AFTER_US
-            moved.append(Moved(slot, column, "open", 1, ACTIVE, held.until, known_at, shown))
+            moved.append(Moved(slot, column, "open", 1, ACTIVE, held.until, known_at, shown, width_us=held.width_us))
         return moved
 
-    def _over(self, slot: int, column: int) -> None:
-        """An episode has ended, and with it a rule that is gone."""
-        del self.shown[slot, column]
+    def over(self, slot: int, column: int) -> None:
+        """See `Columns.over`: the widths of a rule that is gone matter no more."""
         self.restless.pop((slot, column), None)
-        if self.kind[slot, column] < 0:
-            self.kind[slot, column] = 0
+        gone = self.kind[slot, column] < 0
+        super().over(slot, column)
+        if gone:
             self._refresh(slot)
 
     def _missed(self, slot: int, column: int, at: int) -> list[Moved]:
@@ -278,82 +271,33 @@ class Medians(Table):
 
     # ---- what is open
 
-    def rank(self, slot: int) -> int:
-        """The highest priority rank (1 low to 3 high) of a slot's open episodes; 0 where none is open."""
-        open_now = np.flatnonzero(self.level[slot]).tolist()
-        return max((PRIORITY_RANK[self.shown[slot, column].rule.priority] for column in open_now), default=0)
-
-    def lost_at(self, slots: Slots) -> Ints:
-        """When each known open episode turns unknown, NEVER where none is; shape (n, rules)."""
-        known = (self.level[slots] > 0) & (self.condition[slots] != UNKNOWN)
-        return np.where(known, self.eval_at[slots] + LOST_AFTER_US, NEVER)
+    def due(self, slots: Slots) -> Ints:
+        """When the last evaluated T is too long ago (µs), shape (n, columns)."""
+        return self.eval_at[slots] + LOST_AFTER_US
 
     def forget(self, slot: int, column: int, at: int) -> Moved | None:
         """An open episode has had its minute without an evaluation, or without one that counts."""
         return self.lose(slot, column, self.restless.get((slot, column), NO_DATA), at)
 
-    def overdue(self, slot: int, column: int, clock: int) -> bool:
-        """Whether the last evaluated T is too long ago at ``clock`` (µs)."""
-        return int(self.eval_at[slot, column]) + LOST_AFTER_US <= clock
-
-    def lose(self, slot: int, column: int, reason: str, at: int) -> Moved | None:
-        """An open episode turns unknown, or is unknown for another reason; None where nothing changes."""
-        if not self.level[slot, column] or self.reasons.get((slot, column)) == reason:
-            return None
-        known = self.condition[slot, column] != UNKNOWN
-        self.condition[slot, column] = UNKNOWN
-        self.reasons[slot, column] = reason
-        change: EpisodeChange = "unknown" if known else "reason"
-        return Moved(slot, column, change, 1, UNKNOWN, at, at, self.shown[slot, column], reason)
-
-    def close(self, slot: int, column: int, reason: str, at: int) -> Moved:
-        """An open episode ends without an evaluation: somebody closed it."""
-        shown = self.shown[slot, column]
-        self.level[slot, column], self.condition[slot, column] = 0, OVER
-        self.reasons.pop((slot, column), None)
-        self._over(slot, column)
-        return Moved(slot, column, "clear", 0, OVER, at, at, shown, reason)
-
-    def regain(self, slot: int, column: int, at: int) -> Moved | None:
-        """An unknown episode is known again by its last median, without a new one."""
-        if self.condition[slot, column] != UNKNOWN:
-            return None
-        shown = self.shown[slot, column]
-        condition = ACTIVE if shown.beyond else RETURNING
-        self.condition[slot, column] = condition
-        self.reasons.pop((slot, column), None)
-        return Moved(slot, column, "known", 1, condition, at, at, shown)
-
     # ---- snapshots
 
     def state(self, order: Slots) -> State:
-        """The machines of these slots; what is open, and why it is unknown, by their new numbers."""
-        open_now = np.argwhere(self.level.take(order, axis=0) != 0).tolist()
-        places = [(number, int(order[number]), column) for number, column in open_now]
-        shown = [(number, column, self.shown[slot, column]) for number, slot, column in places]
-        reasons = [(number, column, self.reasons.get((slot, column))) for number, slot, column in places]
-        return {
-            "kinds": list(self.kinds),
-            "rows": self.rows(order),
-            "shown": [(number, column, self._numbers[each.rule], *each[1:]) for number, column, each in shown],
-            "reasons": [each for each in reasons if each[2] is not None],
-            "holds": self.holds.state(order, self._numbers),
-            "restless": [
-                (number, column, self.restless[slot, column])
-                for number, slot, column in places
-                if (slot, column) in self.restless
-            ],
+        """See `Columns.state`."""
+        state, places = super().state(order), self.places(order)
+        widths = sorted({rule.width_us for _, rule in state["kinds"]})
+        state["rows"]["uses"] = state["rows"]["uses"][:, [self.widths.index(width) for width in widths]]
+        return state | {
+            "holds": self.holds.state(order, self.used(order)),
+            "restless": written(self.restless, places),
         }
 
     def restore(self, state: State) -> None:
-        """Take the machines of a snapshot. Every rule was known by name first, so its columns come in their order."""
-        for rule in state["kinds"]:
-            known = WindowRule.model_validate(rule)
-            self._know(known.name, known)
-        self.put(state["rows"])
-        self.shown = {
-            (slot, column): Shown(self.kinds[number - 1], *shown) for slot, column, number, *shown in state["shown"]
-        }
-        self.reasons = {(slot, column): reason for slot, column, reason in state["reasons"]}
-        self.holds.restore(state["holds"], self.kinds)
-        self.restless = {(slot, column): reason for slot, column, reason in state["restless"]}
+        """See `Columns.restore`."""
+        super().restore(state)
+        self.holds.restore(state["holds"], self.rule)
+        self.restless = read(state["restless"])
+
+    def put(self, rows: State) -> None:
+        """See `Table.put`: the rules are there, so ``uses`` can have a column for each width."""
+        self._widen()
+        super().put(rows)

@@ -210,7 +210,8 @@ class Processor:
 
     def _turn(self, site: Site) -> None:
         """Day turns to night, or night to day, for those patients of a site for whom it is time."""
-        for slot in self._schedules.due(site.number, site.clock):
+        due = self._schedules.due(site.number, site.clock)
+        for slot in sorted(due, key=self._patients.keys.__getitem__):  # rules get their numbers in this order
             before = self._patients.policy(slot)
             self._schedules.take(slot, site.clock)
             for lane in self._lanes.values():
@@ -312,7 +313,7 @@ class Processor:
             return
         self._patients.versions[slot] = control.version
         self._patients.labels[slot] = control.label
-        self._patients.policies[slot] = self._patients.shared(control.policy)
+        self._patients.take(slot, control.policy)
         before = self._sites.by_number.get(int(self._patients.site[slot]))
         self._closer.gather()
         self._patients.site[slot] = control.site

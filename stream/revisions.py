@@ -50,7 +50,8 @@ class Pending:
         """Take what the ring has noted; ``closed_of`` gives the newest closed end (µs) at the site of each slot."""
         if not self._ring.noted:
             return
-        slots, panes = (np.concatenate(each) for each in zip(*self._ring.noted, strict=True))
+        slots = np.concatenate([each for each, _ in self._ring.noted])
+        panes = np.concatenate([each for _, each in self._ring.noted])
         self._ring.noted.clear()
         slots, steps = _unique(slots, -(-panes * self._ring.pane_us // self._step_us) * self._step_us)
         for spec in self._specs:
@@ -75,17 +76,16 @@ class Pending:
         here = inside[slots]
         self._pairs[spec.code] = slots[~here], firsts[~here]
         steps = np.arange(spec.reach_us // spec.step_us) * spec.step_us
-        ends = (firsts[here, None] + steps).reshape(-1)
+        ends = (firsts[here, None] + steps).ravel()
         due = np.flatnonzero(ends <= closed)
         return _unique(slots[here].repeat(len(steps))[due], ends[due])
 
     def state(self, order: Slots) -> State:
         """What is pending, by the patients' new numbers."""
-        numbers = np.full(int(order.max(initial=-1)) + 1, -1)
-        numbers[order] = np.arange(len(order))
-        found = {}
+        ranks, found = np.argsort(order), {}
         for code, (slots, ends) in self._pairs.items():
-            found[str(code)] = dict(zip(("patient", "end"), _unique(numbers[slots], ends), strict=True))
+            patients, since = _unique(ranks[np.searchsorted(order, slots, sorter=ranks)], ends)
+            found[str(code)] = {"patient": patients, "end": since}
         return found
 
     def restore(self, state: State) -> None:
@@ -131,9 +131,8 @@ def runs(spec: WindowSpec, slots: Slots, ends: Ints) -> tuple[Slots, Ints]:
     """Pairs by slot and end as runs without a hole: slots and (k, 2), first and last end of each."""
     if not len(slots):
         return slots, np.zeros((0, 2), np.int64)
-    begins = np.ones(len(slots), np.bool_)
-    begins[1:] = (slots[1:] != slots[:-1]) | (ends[1:] != ends[:-1] + spec.step_us)
-    first = np.flatnonzero(begins)
+    begins = (slots[1:] != slots[:-1]) | (ends[1:] != ends[:-1] + spec.step_us)
+    first = np.append(0, np.flatnonzero(begins) + 1)
     last = np.append(first[1:], len(slots)) - 1
     return slots[first], np.stack([ends[first], ends[last]], axis=1)
 

@@ -7,11 +7,12 @@ at the reading. `Machines.step` moves the state and tells the changes; `stream.e
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, NamedTuple, cast
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from stream.kinds import Kinds
 from stream.panes import Beyond
 from stream.series import Bools, Floats, Ints, Slots, Table
 from vitals.policies import PRIORITY_RANK, ThresholdRule
@@ -56,13 +57,12 @@ class Machines(Table):
     FILL: ClassVar[dict[str, float]] = {"limit": -np.inf, "quick_limit": -np.inf, "outer": -np.inf}
 
     def __init__(self) -> None:
-        self.kinds: list[ThresholdRule] = []
-        self._numbers: dict[ThresholdRule, int] = {}
+        self.kinds: Kinds[ThresholdRule] = Kinds()
         self.kind: NDArray[np.int32] = np.zeros((self.capacity, 2), np.int32)
-        """Number of the rule in ``kinds`` plus one; 0 none. A rule that is gone stays here: its episode may be open."""
-        self.limit = cast("Floats", self.column("limit", np.float64, 2, 2))
-        self.quick_limit = cast("Floats", self.column("quick_limit", np.float64, 2, 2))
-        self.outer = cast("Floats", self.column("outer", np.float64, 2))
+        """Number of the rule in ``kinds``; 0 none. A rule that is gone stays here: its episode may be open."""
+        self.limit: Floats = np.full((self.capacity, 2, 2), -np.inf)
+        self.quick_limit: Floats = np.full((self.capacity, 2, 2), -np.inf)
+        self.outer: Floats = np.full((self.capacity, 2), -np.inf)
         """The limit of either level that is reached first."""
         self.on_span: Ints = np.zeros((self.capacity, 2, 2), np.int64)
         self.quick_span: Ints = np.zeros((self.capacity, 2, 2), np.int64)
@@ -87,13 +87,13 @@ class Machines(Table):
         A rule that is gone ends its episode with the next deciding reading: everything is within it, at once.
         """
         mine: dict[str, ThresholdRule] = {rule.side: rule for rule in policy.thresholds if rule.metric == metric}
-        for side, (name, sign) in enumerate(zip(SIDES, SIGNS, strict=True)):
-            rule = mine.get(name)
+        for side, sign in enumerate(SIGNS):
+            rule = mine.get(SIDES[side])
             if rule is None:
                 self.limit[slot, side] = self.quick_limit[slot, side] = -np.inf
                 self.quick_span[slot, side] = 0
                 continue
-            self.kind[slot, side] = self._number(rule)
+            self._use(slot, side, rule)
             for at, level in enumerate(rule.levels):
                 self.limit[slot, side, at] = level.limit * sign
                 self.quick_limit[slot, side, at] = level.quick_limit * sign
@@ -103,17 +103,16 @@ class Machines(Table):
                 self.span_max = max(self.span_max, level.on_span_us, level.quick_span_us, level.slow_span_us)
         self.outer[slot] = self.limit[slot].max(axis=1)
 
-    def _number(self, rule: ThresholdRule) -> int:
-        number = self._numbers.get(rule)
-        if number is None:
-            self.kinds.append(rule)
-            number = self._numbers[rule] = len(self.kinds)
-            self.prolongs |= rule.levels[0].prolonged_us is not None
-        return number
+    def _use(self, slot: int, side: int, rule: ThresholdRule) -> None:
+        number, before = self.kinds.use(rule), int(self.kind[slot, side])
+        if before:
+            self.kinds.leave(before)
+        self.kind[slot, side] = number
+        self.prolongs |= rule.levels[0].prolonged_us is not None
 
     def rule(self, slot: int, side: int) -> ThresholdRule:
         """The rule of a machine that has, or had, one."""
-        return self.kinds[int(self.kind[slot, side]) - 1]
+        return self.kinds[int(self.kind[slot, side])]
 
     def beyond_any(self, slots: Slots, values: Floats) -> Bools:
         """Whether values lie beyond any limit of their slot; all shape (n,)."""
@@ -175,7 +174,7 @@ class Machines(Table):
             change = changed(int(level[at]), int(moved[at]), int(before[at]), int(condition[at]))
             slot = int(slots[at])
             if before[at] == UNKNOWN:
-                self.reasons.pop((slot, side), None)
+                del self.reasons[slot, side]
             if moved[at] != level[at]:
                 self._enter(slot, side, int(readings.events[at]))
             changes.append(Change(slot, side, "rise" if rises[at] else change, int(level[at])))
@@ -187,7 +186,7 @@ class Machines(Table):
             self.entered[slot, side] = event
             self.raised.discard((slot, side))
         else:
-            self.entered.pop((slot, side), None)
+            del self.entered[slot, side]
 
     def _prolonged(self, readings: Deciding, side: int, stays: Bools) -> Bools:
         """Whether readings find their episode for so long at level 1, and active, that it rises; shape (m,)."""
@@ -248,9 +247,11 @@ class Machines(Table):
         """The machines of these slots; reasons by their new numbers."""
         unknown = np.argwhere(self.condition.take(order, axis=0) == UNKNOWN).tolist()
         open_now = np.argwhere(self.level.take(order, axis=0) > 0).tolist()
+        rows = self.rows(order)
+        kinds, rows["kind"] = self.kinds.counted(rows["kind"])
         return {
-            "kinds": list(self.kinds),
-            "rows": self.rows(order),
+            "kinds": kinds,
+            "rows": rows,
             "span_max": self.span_max,
             "reasons": [(number, side, self.reasons[int(order[number]), side]) for number, side in unknown],
             "entered": [(number, side, self.entered[int(order[number]), side]) for number, side in open_now],
@@ -259,8 +260,9 @@ class Machines(Table):
 
     def restore(self, state: State) -> None:
         """Take the machines of a snapshot."""
-        for rule in state["kinds"]:
-            self._number(ThresholdRule.model_validate(rule))
+        kinds = [ThresholdRule.model_validate(rule) for rule in state["kinds"]]
+        self.kinds.restore(kinds, state["rows"]["kind"])
+        self.prolongs = any(rule.levels[0].prolonged_us is not None for rule in kinds)
         self.put(state["rows"])
         self.span_max = state["span_max"]
         self.reasons = {(slot, side): reason for slot, side, reason in state["reasons"]}

@@ -13,6 +13,7 @@ import numpy as np
 from stream import forecast
 from stream.forecast import FORECASTS, Past
 from stream.panes import Beyond
+from stream.rules import SIDES, SIGNS
 from vitals.metrics import MINUTE_US
 from vitals.policies import ForecastRule, GlucoseRule, RateRule, SustainedRule
 
@@ -85,14 +86,16 @@ class View:
             case RateRule():
                 return _rate(rule, readings, self.slopes[rows])
             case ForecastRule():
-                past = self.past
-                past = Past(past.filled[rows], past.millis[rows], past.intervals[rows], past.pane_us)
+                whole = self.past
+                past = whole._replace(
+                    filled=whole.filled[rows], millis=whole.millis[rows], intervals=whole.intervals[rows]
+                )
                 return _forecast(rule, readings, past, self.machines.level[readings.slots, 0])
         raise AssertionError(rule)
 
 
 def _sustained(rule: SustainedRule, readings: Deciding, ring: Ring, open_now: Bools) -> Says:
-    sign = 1 if rule.side == "low" else -1
+    sign = SIGNS[SIDES.index(rule.side)]
     values = readings.values * sign
     beyond, well = values < rule.limit * sign, values >= rule.quick_limit * sign
     every, none = np.ones(len(values), np.bool_), np.zeros(len(values), np.bool_)

@@ -25,7 +25,7 @@ class Schedules:
         self._patients = patients
         self._until: dict[int, int] = {}
         self._parts: dict[int, tuple[Policy, dict[bool, Policy]]] = {}
-        """By the policy's ``id``, which is that of all who have an equal one: to hash it costs more than to switch."""
+        """By the policy's number, which is given again when nobody has it: then the parts are those of another."""
         self._columns: tuple[Slots, Ints] | None = None
 
     def take(self, slot: int, clock: int) -> None:
@@ -37,29 +37,28 @@ class Schedules:
                 self._columns = None
             return
         now = nights.part(policy, clock)
-        if id(policy) not in self._parts:
+        number = self._patients.kind[slot]
+        known, parts = self._parts.get(number, (None, {}))
+        if known is not policy:
             parts = {night: nights.in_force(policy, night=night) for night in (False, True)}
-            self._parts[id(policy)] = policy, parts
-        self._patients.parts[slot] = self._parts[id(policy)][1][now.night]
+            self._parts[number] = policy, parts
+        self._patients.parts[slot] = parts[now.night]
         self._until[slot] = now.until if clock > LONG_AGO else LONG_AGO  # by the site's first tick
         self._columns = None
 
     def due(self, site: int, clock: int) -> list[int]:
         """The patients of a site whose part is over at its clock, by slot."""
         slots, until = self._of(site)
-        return slots[until <= clock].tolist() if slots.size else []
+        over: list[int] = slots[until <= clock].tolist()
+        return over
 
     def next(self, site: int) -> int:
         """When the first part of a site's patients is over; NEVER where none is."""
         return int(self._of(site)[1].min(initial=NEVER))
 
     def _of(self, site: int) -> tuple[Slots, Ints]:
-        if not self._until:
-            nobody = np.zeros(0, np.intp)
-            return nobody, nobody.astype(np.int64)
         if self._columns is None:
-            count = len(self._until)
-            self._columns = np.fromiter(self._until, np.intp, count), np.fromiter(self._until.values(), np.int64, count)
+            self._columns = np.fromiter(self._until, np.intp), np.fromiter(self._until.values(), np.int64)
         slots, until = self._columns
         here = self._patients.site[slots] == site
         return slots[here], until[here]

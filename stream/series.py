@@ -15,6 +15,7 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
+from stream.kinds import Kinds
 from vitals.codecs.state import State
 from vitals.policies import Policy
 from vitals.topics import TICK_KEY
@@ -111,10 +112,12 @@ class Patients(Table):
         self.versions: list[int] = []
         self.closings: list[int] = []
         self.policies: list[Policy | None] = []
+        self.kind: list[int] = []
+        """Numbers of policies, 0 before there is one."""
         self.parts: dict[int, Policy] = {}
         """Of those whose policy has a night: the part that is in force."""
         self.site: Ints = np.zeros(self.capacity, np.int64)
-        self._policies: dict[Policy, Policy] = {}
+        self._kinds: Kinds[Policy] = Kinds()
 
     def add(self, key: bytes) -> int:
         """The slot of a 16-byte key, a new one where it has none yet; the caller grows the tables."""
@@ -126,11 +129,15 @@ class Patients(Table):
             self.versions.append(0)
             self.closings.append(0)
             self.policies.append(None)
+            self.kind.append(0)
         return slot
 
-    def shared(self, policy: Policy) -> Policy:
-        """An equal policy that is kept once for all who have it."""
-        return self._policies.setdefault(policy, policy)
+    def take(self, slot: int, policy: Policy) -> None:
+        """A patient's policy is this one; an equal one is kept once for all who have it."""
+        before, self.kind[slot] = self.kind[slot], self._kinds.use(policy)
+        if before:
+            self._kinds.leave(before)
+        self.policies[slot] = self._kinds[self.kind[slot]]
 
     def of_site(self, site: int) -> Slots:
         """Slots of the patients at a site, ascending; shape (n,)."""
@@ -157,30 +164,30 @@ class Patients(Table):
 
     def state(self, order: Slots) -> State:
         """What is known of the patients at these slots; policies stand once each."""
-        slots, numbers = order.tolist(), dict[int, int]()
-        policies = [self.whole(slot) for slot in slots]
-        # equal ones are one object, and to hash its parts 10,000 times would hold up the loop for half a second
-        policy = [numbers.setdefault(id(each), len(numbers)) for each in policies]
+        slots = order.tolist()
+        policies, policy = self._kinds.counted(np.array([self.kind[slot] for slot in slots], np.int32))
         return {
             "keys": np.frombuffer(b"".join(self.keys[slot] for slot in slots), "V16"),
             "labels": [self.labels[slot] for slot in slots],
             "versions": np.array([self.versions[slot] for slot in slots], np.int64),
             "closings": np.array([self.closings[slot] for slot in slots], np.int64),
-            "policies": list({id(each): each for each in policies}.values()),
-            "policy": np.array(policy, np.int32),
+            "policies": policies,
+            "policy": policy,
             "rows": self.rows(order),
         }
 
     def restore(self, state: State) -> None:
         """Take the patients of a snapshot; of none before."""
-        policies = [self.shared(Policy.model_validate(each)) for each in state["policies"]]
+        policies = [Policy.model_validate(each) for each in state["policies"]]
         self.grow(max(CAPACITY, len(state["keys"])))
         for key in state["keys"]:
             self.add(key.tobytes())
         self.labels[:] = state["labels"]
         self.versions[:] = state["versions"].tolist()
         self.closings[:] = state["closings"].tolist()
-        self.policies[:] = [policies[number] for number in state["policy"].tolist()]
+        self._kinds.restore(policies, state["policy"])
+        self.kind[:] = state["policy"].tolist()
+        self.policies[:] = [self._kinds[number] for number in self.kind]
         self.put(state["rows"])
 
 

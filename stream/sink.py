@@ -50,7 +50,6 @@ WINDOW_COLUMNS: copying.Columns = (
     ("metric", copying.SMALLINT),
     ("win", copying.SMALLINT),
     ("win_end", copying.TIMESTAMP),
-    ("win_start", copying.TIMESTAMP),
     ("log", copying.SMALLINT),
     ("v_offset", copying.BIGINT),
     ("v_ordinal", copying.INTEGER),
@@ -62,7 +61,6 @@ WINDOW_COLUMNS: copying.Columns = (
     ("max", copying.DOUBLE),
     ("slope", copying.DOUBLE),
     ("arrow", copying.SMALLINT),
-    ("flags", copying.SMALLINT),
     ("median", copying.DOUBLE),
     ("theil_sen", copying.DOUBLE),
     ("gap", copying.INTEGER),
@@ -311,10 +309,10 @@ def highest(rows: NDArray[np.void]) -> NDArray[np.void]:
 def windows_copy(rows: NDArray[np.void], log: int) -> bytes:
     """The COPY of `WINDOW` rows into `WINDOW_COLUMNS`; ``log`` numbers the cluster whose offsets are the versions."""
     same = (
-        *("patient", "metric", "count", "coverage", "mean", "sd", "min", "max", "slope", "arrow", "flags"),
+        *("patient", "metric", "count", "coverage", "mean", "sd", "min", "max", "slope", "arrow"),
         *("median", "theil_sen", "gap"),
     )
     columns: dict[str, NDArray[np.generic] | int] = {name: rows[name] for name in same}
     columns |= {"win": rows["window"], "v_offset": rows["offset"], "v_ordinal": rows["ordinal"], "log": log}
-    columns["win_end"], columns["win_start"] = copying.timestamp(rows["end"]), copying.timestamp(rows["start"])
+    columns["win_end"] = copying.timestamp(rows["end"])
     return copying.SIGNATURE + copying.encoded(WINDOW_COLUMNS, columns) + copying.TRAILER

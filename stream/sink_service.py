@@ -18,6 +18,7 @@ from runtime.kafka import Assigned, GroupConsumer, Out, Producer, Records, Revok
 from runtime.observe import HealthServer, Metrics, Readiness
 from stream.sink import Broken, Refusal
 from stream.sink_settings import SinkSettings
+from stream.sink_windows import KeptWindows
 from stream.sink_work import SOURCES, Partition, Work, Works
 from stream.store import Store
 from vitals.errors import StateError
@@ -82,7 +83,9 @@ class Sink:
         while True:
             try:
                 seconds_max = self._settings.sink_transaction_seconds_max
-                async with Store.open(self._settings.database_url, self._log, seconds_max=seconds_max) as store:
+                kept = KeptWindows(self._settings.sink_windows_all)
+                url = self._settings.database_url
+                async with Store.open(url, self._log, seconds_max=seconds_max, kept=kept) as store:
                     self._connected = True
                     self._readiness.set("database", True)
                     await self._store_all(store)

@@ -16,5 +16,7 @@ class SinkSettings(Settings):
     """Longest pause between two tries to reach a database that has stopped."""
     sink_transaction_seconds_max: float = Field(default=60.0, gt=0, le=240)
     """A transaction that takes longer is given up, and tried again on a new connection."""
+    sink_windows_all: bool = False
+    """Whether every window is stored, also heart rate's of 10 s and the overlapping ones of 1 min."""
     sink_transaction_bytes_max: int = Field(default=2 * 1024 * 1024, ge=1)
     """Bytes of records in one transaction, so that catching up after an outage stays far below its time."""

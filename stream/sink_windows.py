@@ -1,12 +1,14 @@
 """Dirty marks, and the windows that they ask for, from stored readings; pure (``store_windows.py`` has the SQL).
 
-The panes are filled as the processor fills its ring: the first row in the log takes a pane. So the result is what the
-processor would have said of the same rows with a ring without end, and computing it twice changes nothing.
+`KeptWindows` says which windows the database keeps. The panes are filled as the processor fills its ring: the first row
+in the log takes a pane. So the result is what the processor would have said of the same rows with a ring without end,
+and computing it twice changes nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import NamedTuple
 from uuid import UUID
 
@@ -18,12 +20,34 @@ from stream.panes import millis_of
 from stream.windows import Worn
 from vitals.readings import UNUSABLE_MASK, Flag
 from vitals.units import canonical
-from vitals.windows import DIRTY, WINDOW_BY_CODE, WindowSpec, is_dirty
+from vitals.windows import DIRTY, WINDOW_BY_CODE, WINDOWS, WindowSpec, is_dirty
 
 ENDS_MAX, PANES_MAX = 360, 3600
 """So many windows at most are computed in one transaction, whose ends lie in so many panes: an hour of heart rate or
 30 h of glucose.
 """
+
+
+@dataclass(frozen=True, slots=True)
+class KeptWindows:
+    """Which windows the database keeps: every one, or those at a whole multiple of the kind's ``kept_step_us``.
+
+    Kinds that this sink does not know are kept.
+    """
+
+    every: bool = False
+
+    def step_us(self, spec: WindowSpec) -> int:
+        """How far apart the ends are that are kept of a kind; 0 where none is."""
+        return spec.step_us if self.every else spec.kept_step_us
+
+    def of(self, rows: NDArray[np.void]) -> NDArray[np.void]:
+        """Those of `WINDOW` rows (n,) that are kept."""
+        steps = np.ones(256, np.int64)
+        for spec in WINDOWS:
+            steps[spec.code] = self.step_us(spec)
+        step = steps[rows["window"]]
+        return np.asarray(rows[(step > 0) & (rows["end"] % np.maximum(step, 1) == 0)])
 
 
 class Mark(NamedTuple):
@@ -82,20 +106,21 @@ def marks_in(rows: NDArray[np.void], partition: int) -> Iterator[Mark]:
             )
 
 
-def next_ends(mark: Mark, since: int) -> range:
-    """The ends from ``since`` (µs) on that one transaction computes."""
-    step = mark.spec.step_us
-    count = min(ENDS_MAX, PANES_MAX * mark.spec.metric.pane_us // step)
-    return range(since, min(mark.last, since + (count - 1) * step) + 1, step)
+def next_ends(mark: Mark, since: int, step: int) -> range:
+    """The ends from ``since`` (µs) on that one transaction computes: whole multiples of ``step``; of 0 none."""
+    if not step:
+        return range(0)
+    first, count = -(-since // step) * step, min(ENDS_MAX, PANES_MAX * mark.spec.metric.pane_us // step)
+    return range(first, min(mark.last, first + (count - 1) * step) + 1, step)
 
 
 def recomputed(mark: Mark, ends: range, found: Readings) -> NDArray[np.void]:
-    """The `WINDOW` rows of a mark at these ends, at the mark's version; of those that hold a reading.
+    """The `WINDOW` rows of a mark at these ends, one at least, at the mark's version; of those that hold a reading.
 
     ``found`` holds at least all that the windows look at.
     """
     spec, pane = mark.spec, mark.spec.metric.pane_us
-    reach, hop = spec.reach_us // pane, spec.step_us // pane
+    reach, hop = spec.reach_us // pane, ends.step // pane
     first = (ends[0] - spec.reach_us) // pane + 1
     cells = np.zeros((len(ends) - 1) * hop + reach, np.int32)
     numbers, values = _filled(mark, found)

@@ -62,7 +62,7 @@ class Standing:
         due = np.full(len(slots), NEVER)
         for family in self.families:
             if np.count_nonzero(family.level):
-                due = np.minimum(due, family.lost_at(slots).min(axis=1, initial=NEVER))
+                due = np.minimum(due, family.lost_at(slots).min(axis=1))
         return due
 
     def held_at(self, slots: Slots) -> Ints:
@@ -72,7 +72,7 @@ class Standing:
     def deadline(self, slots: Slots) -> Ints:
         """The first deadline of each slot (µs), NEVER where there is none; shape of ``slots``."""
         due = np.minimum(self.signals.due_at(slots), self.signals.medium_at(slots))
-        if any(family.names for family in self.families):
+        if any(family.columns for family in self.families):
             due = np.minimum(due, self.forgotten_at(slots))
         if self.medians.holds.held:
             due = np.minimum(due, self.held_at(slots))
@@ -89,7 +89,7 @@ class Standing:
                 continue
             self._change(self.machines.lose(slot, side, reason), reason, where)
         for family in self.families:
-            for column in range(len(family.names)):
+            for column in family.columns:
                 if not known_only or family.condition[slot, column] != UNKNOWN:
                     self._moved(family.lose(slot, column, reason, where.instant), where)
 
@@ -132,7 +132,7 @@ class Standing:
 
     def _unknown(self, slot: int, reason: str) -> list[tuple[Medians | GlucoseMachines, int]]:
         """The machines of one level whose episodes are unknown for a reason."""
-        every = [(family, column) for family in self.families for column in range(len(family.names))]
+        every = [(family, column) for family in self.families for column in family.columns]
         return [(family, column) for family, column in every if family.reasons.get((slot, column)) == reason]
 
     # ---- evaluations
@@ -141,7 +141,7 @@ class Standing:
         """Evaluate the window rules at T = ``at`` (µs); the slots that had an evaluation."""
         evaluated, moved = self.medians.evaluate(at, slots)
         for each in moved:
-            self._moved(each, where._replace(instant=each.known_at))
+            self._moved(each, where)
         silent = evaluated[self.signals.level[evaluated] > 0]
         for slot in silent[self.signals.recovered(silent)].tolist():
             self.end_silence(slot, where)

@@ -20,6 +20,7 @@ from runtime.database_errors import UniqueViolation, statements
 from stream import sink, sink_rollups, sink_work, store_messages, store_windows
 from stream.copying import Columns
 from stream.sink import Batch, Refusal
+from stream.sink_windows import KeptWindows
 from stream.sink_work import Move, Partition, Settled, Stored, Tally, Work
 from stream.store_windows import Done
 
@@ -98,20 +99,30 @@ class Store:
     """The writer's connection to the database, for the log of one Kafka cluster and namespace."""
 
     def __init__(
-        self, connection: AsyncConnection, url: SecretStr | str, cluster: str, log: int, seconds_max: float
+        self,
+        connection: AsyncConnection,
+        url: SecretStr | str,
+        cluster: str,
+        log: int,
+        *,
+        seconds_max: float,
+        kept: KeptWindows,
     ) -> None:
         self._connection = connection
         self._url = url
         self._seconds_max = seconds_max
         self._cluster = cluster
         self._log = log
+        self._kept = kept
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, url: SecretStr | str, cluster: str, *, seconds_max: float = 60.0) -> AsyncIterator[Self]:
+    async def open(
+        cls, url: SecretStr | str, cluster: str, *, seconds_max: float = 60.0, kept: KeptWindows | None = None
+    ) -> AsyncIterator[Self]:
         """Connect and make ready to write; ``cluster`` names the log (see ``runtime/database_log.py``).
 
-        A transaction that takes longer than ``seconds_max`` is given up.
+        A transaction that takes longer than ``seconds_max`` is given up. ``kept``: which windows are stored.
 
         Raises:
             DatabaseUnavailable: no connection.
@@ -124,7 +135,7 @@ class Store:
                 row = await (await connection.execute(LOG_ID, [cluster])).fetchone()
                 assert row is not None
                 await connection.execute(INCOMING.encode())
-            yield cls(connection, url, cluster, row[0], seconds_max)
+            yield cls(connection, url, cluster, row[0], seconds_max=seconds_max, kept=kept or KeptWindows())
 
     async def positions(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
         """The offset of the next record of each partition; 0 for one that was never stored."""
@@ -163,7 +174,7 @@ class Store:
         """
         with self._statements():
             async with self._connection.transaction():
-                return await store_windows.recompute(self._connection, self._cluster, self._log)
+                return await store_windows.recompute(self._connection, self._cluster, self._log, self._kept)
 
     def _statements(self) -> AbstractContextManager[None]:
         return statements(self._url, self._connection, seconds_max=self._seconds_max)
@@ -173,8 +184,9 @@ class Store:
         fits = sink.storable(work.batch)
         kept, refused = sink.take(work.batch, fits), sink.take(work.batch, ~fits)
         settled = await self._store_readings(kept, meanwhile)
-        await store_windows.write(self._connection, self._log, work.windows)
-        await store_windows.add_marks(self._connection, self._log, work.marks)
+        await store_windows.write(self._connection, self._log, self._kept.of(work.windows))
+        marks = [mark for mark in work.marks if self._kept.step_us(mark.spec)]
+        await store_windows.add_marks(self._connection, self._log, marks)
         await store_messages.write_changes(self._connection, self._log, work.changes)
         await store_messages.write_set_aside(self._connection, self._log, work.set_aside)
         await store_messages.write_policies(self._connection, self._log, work.policies)

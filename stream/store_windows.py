@@ -15,24 +15,23 @@ from numpy.typing import NDArray
 
 from runtime.database import AsyncConnection
 from stream import sink, sink_windows
-from stream.sink_windows import Mark, Readings
+from stream.sink_windows import KeptWindows, Mark, Readings
 from stream.store_messages import instant
 from vitals.topics import READINGS
 
 _COLUMNS = ", ".join(name for name, _ in sink.WINDOW_COLUMNS)
 COPY_WINDOWS = f"COPY incoming_windows ({_COLUMNS}) FROM STDIN (FORMAT binary)"
 MERGE_WINDOWS = """
-INSERT INTO vigil.windows AS t (patient, metric, win, win_end, win_start, log, v_offset, v_ordinal, count, coverage,
-    mean, sd, min, max, slope, arrow, flags, median, theil_sen, gap)
-SELECT patient, metric, win, win_end, win_start, log, v_offset, v_ordinal, count, NULLIF(coverage, 'NaN'),
-    NULLIF(mean, 'NaN'), NULLIF(sd, 'NaN'), NULLIF(min, 'NaN'), NULLIF(max, 'NaN'), NULLIF(slope, 'NaN'),
-    NULLIF(arrow, -128), flags, NULLIF(median, 'NaN'), NULLIF(theil_sen, 'NaN'), gap
+INSERT INTO vigil.windows AS t (patient, metric, win, win_end, log, v_offset, v_ordinal, count, coverage, mean, sd,
+    min, max, slope, arrow, median, theil_sen, gap)
+SELECT patient, metric, win, win_end, log, v_offset, v_ordinal, count, NULLIF(coverage, 'NaN'), NULLIF(mean, 'NaN'),
+    NULLIF(sd, 'NaN'), NULLIF(min, 'NaN'), NULLIF(max, 'NaN'), NULLIF(slope, 'NaN'), NULLIF(arrow, -128),
+    NULLIF(median, 'NaN'), NULLIF(theil_sen, 'NaN'), gap
 FROM incoming_windows
-ON CONFLICT (patient, metric, win, win_end) DO UPDATE SET win_start = excluded.win_start, log = excluded.log,
-    v_offset = excluded.v_offset, v_ordinal = excluded.v_ordinal, count = excluded.count,
-    coverage = excluded.coverage, mean = excluded.mean, sd = excluded.sd, min = excluded.min, max = excluded.max,
-    slope = excluded.slope, arrow = excluded.arrow, flags = excluded.flags, median = excluded.median,
-    theil_sen = excluded.theil_sen, gap = excluded.gap
+ON CONFLICT (patient, metric, win, win_end) DO UPDATE SET log = excluded.log, v_offset = excluded.v_offset,
+    v_ordinal = excluded.v_ordinal, count = excluded.count, coverage = excluded.coverage, mean = excluded.mean,
+    sd = excluded.sd, min = excluded.min, max = excluded.max, slope = excluded.slope, arrow = excluded.arrow,
+    median = excluded.median, theil_sen = excluded.theil_sen, gap = excluded.gap
 WHERE excluded.log <> t.log OR (excluded.v_offset, excluded.v_ordinal) > (t.v_offset, t.v_ordinal)
 """
 ADD_MARKS = """
@@ -99,23 +98,30 @@ async def add_marks(connection: AsyncConnection, log: int, marks: Sequence[Mark]
         await connection.execute(ADD_MARKS.encode(), [log, *columns])
 
 
-async def recompute(connection: AsyncConnection, cluster: str, log: int) -> Done:
-    """Compute what the first ready mark still asks for, at most `ENDS_MAX` windows of it; in an open transaction."""
+async def recompute(connection: AsyncConnection, cluster: str, log: int, kept: KeptWindows) -> Done:
+    """Compute what the first ready mark still asks for and the database keeps, at most `ENDS_MAX` windows of it; in an
+    open transaction.
+    """
     row = await (await connection.execute(NEXT_MARK.encode(), [cluster, READINGS, log])).fetchone()
     written = None
     if row is not None:
         mark, since = Mark(*row[:-1]), row[-1]
-        ends = sink_windows.next_ends(mark, since)
-        rows = sink_windows.recomputed(mark, ends, await _looked_at(connection, mark, ends))
-        await write(connection, log, rows)
+        ends = sink_windows.next_ends(mark, since, kept.step_us(mark.spec))
+        written = await _computed(connection, log, mark, ends) if ends else 0
         key = [log, mark.partition, mark.offset, mark.ordinal, mark.window, instant(mark.first)]
-        if ends[-1] >= mark.last:
-            await connection.execute(END_MARK.encode(), key)
+        if ends and ends[-1] + ends.step <= mark.last:
+            await connection.execute(MOVE_MARK.encode(), [instant(ends[-1] + ends.step), *key])
         else:
-            await connection.execute(MOVE_MARK.encode(), [instant(ends[-1] + mark.spec.step_us), *key])
-        written = len(rows)
+            await connection.execute(END_MARK.encode(), key)
     ((left,),) = await (await connection.execute(COUNT_MARKS.encode(), [log])).fetchall()
     return Done(written, left)
+
+
+async def _computed(connection: AsyncConnection, log: int, mark: Mark, ends: range) -> int:
+    """Store a mark's windows at these ends, one at least; how many of them hold a reading."""
+    rows = sink_windows.recomputed(mark, ends, await _looked_at(connection, mark, ends))
+    await write(connection, log, rows)
+    return len(rows)
 
 
 async def _looked_at(connection: AsyncConnection, mark: Mark, ends: range) -> Readings:

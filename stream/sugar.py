@@ -40,21 +40,15 @@ class Sugar:
 
     def falls(self, slot: int) -> bool:
         """Whether the last deciding reading is lower than the usable one before it, at most a gap earlier."""
-        pane, at, gap = self.ring.pane_us, int(self.series.dec_e[slot]), int(self.series.gap[slot])
-        count = min(self.ring.size, -(-gap // pane) + 2)
-        numbers = int(self.ring.head[slot]) - np.arange(self.ring.size)
-        numbers = numbers[numbers > -(-at // pane) - count]
-        cells = numbers % self.ring.size
-        whole = self.ring.whole[slot, cells].astype(np.int64) - 1
-        events = numbers * pane - self.ring.before_end[slot, cells]
-        before = ((whole >= 0) & (events < at)).nonzero()[0]
-        if not before.size:
+        at = int(self.series.dec_e[slot])
+        before = self.ring.before(slot, at)
+        if not before:
             return False
-        newest = int(before[0])
-        return bool(at - int(events[newest]) <= gap and whole[newest] > self.series.dec_value[slot])
+        event, whole, _ = before[0]
+        return bool(at - event <= self.series.gap[slot] and whole > self.series.dec_value[slot])
 
     def words(self, slot: int) -> str:
         """The reading for a person."""
         if self.series.dec_censored[slot]:
-            return f"glucose {('', 'LOW', 'HIGH')[int(self.series.dec_censored[slot])]}"
+            return f"glucose {('LOW', 'HIGH')[int(self.series.dec_censored[slot]) - 1]}"
         return f"glucose {self.series.dec_value[slot]:g} mg/dL"

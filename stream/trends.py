@@ -61,7 +61,7 @@ def fitted(sums: Sums, pane_us: int, known_at: Bools) -> Floats:
 
 def _strip(cells: NDArray[np.generic]) -> tuple[Strip, Ints]:
     """Windows of cells (n, panes) as one strip, and the place of each in it."""
-    return Strip(cells.astype(np.int32).reshape(-1), cells.shape[1]), np.arange(len(cells))
+    return Strip(cells.astype(np.int32).ravel(), cells.shape[1]), np.arange(len(cells))
 
 
 def theil_sen(filled: Bools, millis: Millis, pane_us: int) -> Floats:
@@ -71,7 +71,7 @@ def theil_sen(filled: Bools, millis: Millis, pane_us: int) -> Floats:
     """
     width = filled.shape[1]
     first, second = np.triu_indices(width, 1)
-    scale = lcm(*range(1, width))
+    scale = lcm(*range(2, width))
     pairs = (millis[:, second] - millis[:, first]).astype(np.int64) * (scale // (second - first))
     pairs[~(filled[:, first] & filled[:, second])] = _NO_PAIR
     pairs.sort(axis=1)
@@ -98,17 +98,15 @@ def spread(filled: Bools) -> Spread:
     """How the filled panes of each window lie, shape (n, panes); an empty one spans nothing."""
     strip, firsts = _strip(filled)
     some = np.flatnonzero(filled.any(axis=1))
-    found = Spread(*np.zeros((3, len(filled)), np.int64))
-    for column, values in zip(found, strip.spread(firsts[some], firsts[some] + 1), strict=True):
-        column[some] = values
-    return found
+    found = np.zeros((3, len(filled)), np.int64)
+    found[:, some] = strip.spread(firsts[some], firsts[some] + 1)
+    return Spread(*found)
 
 
 def arrows(slopes_per_minute: Floats, schemes: NDArray[np.int8]) -> NDArray[np.int8]:
     """Arrows -3 to 3 by the device type's scheme, `ARROW_UNKNOWN` without a slope; shape (n,)."""
     rate = np.abs(slopes_per_minute)
     steps = ARROW_STEPS[schemes]
-    with np.errstate(invalid="ignore"):
-        size = np.sum([rate >= steps[:, 0], rate >= steps[:, 1], rate > steps[:, 2]], axis=0)
+    size = np.sum([rate >= steps[:, 0], rate >= steps[:, 1], rate > steps[:, 2]], axis=0)
     known = ~np.isnan(slopes_per_minute)
     return np.where(known, np.copysign(size, slopes_per_minute), ARROW_UNKNOWN).astype(np.int8)

@@ -54,6 +54,12 @@ class Usual(Places):
         if any(rule.usual is not None and rule.metric == metric for rule in policy.all_windows):
             self.make(slot)
 
+    def end(self, at: int, slots: Slots) -> None:
+        """The nights of these that are over at T = ``at``: they count from now on. All have a place."""
+        places = self.of(slots)
+        until = self._nights.until[places]
+        self._close(places[(until != 0) & (until <= at)])
+
     def add(self, asked: UsualRate, at: int, slots: Slots, values: Floats) -> None:
         """T of people at rest, with the medians (n,) of each; all have a place."""
         now = nights.hours(asked.zone, asked.begins, asked.ends, at)
@@ -68,23 +74,25 @@ class Usual(Places):
         table.counts[places, beats] += np.uint16(1)
 
     def rate(self, asked: UsualRate, at: int, slots: Slots) -> Floats:
-        """The usual rate at T = ``at``, NaN where too few nights are known; shape of ``slots``, all have a place."""
+        """The usual rate at T = ``at``, NaN where too few nights are known; shape of ``slots``, all have a place.
+
+        Those that are over by then were told to `end`.
+        """
         places, table = self.of(slots), self._nights
-        self._close(places[(table.until[places] != 0) & (table.until[places] <= at)])
         ends = table.ends[places]
         known = (ends > at - REACH_US) & (ends <= at)
         count = known.sum(axis=1)
         ordered = np.sort(np.where(known, table.twice[places], np.iinfo(np.int16).max), axis=1).astype(np.int64)
         rows = np.arange(len(places))
         # the mean of the middle two of medians that are means of two: quarters of a beat, exact
-        quarters = ordered[rows, np.maximum(count - 1, 0) // 2] + ordered[rows, np.minimum(count // 2, NIGHTS - 1)]
+        quarters = ordered[rows, (count - 1) // 2] + ordered[rows, count // 2]
         return np.where(count >= asked.nights, quarters / 4, np.nan)
 
     def _close(self, places: Slots) -> None:
         """The present nights of these are over; those with enough T are kept."""
         table = self._nights
         for place in places.tolist():
-            total = np.cumsum(table.counts[place].astype(np.int64))
+            total = np.cumsum(table.counts[place])
             count = int(total[-1])
             if count >= max(1, int(table.least[place])):
                 middle = np.searchsorted(total, [(count - 1) // 2, count // 2], side="right")

@@ -53,6 +53,8 @@ class Moved(NamedTuple):
     """Of a reading: its value (canonical), unrounded."""
     found: float | None = None
     """What a rule made of the reading: a slope, or the lowest of a forecast."""
+    width_us: int = 0
+    """Of the window of the median, where another policy made it: 0 where it is the rule's."""
 
 
 def limit_of(rule: WindowRule, value: float) -> float | None:

@@ -13,10 +13,10 @@ from typing import Any, Literal
 from tests.oracle_artefact import keep_doubts
 from tests.oracle_evidence import CALLS, of_run
 from tests.oracle_glucose import GlucoseRules
-from tests.oracle_medians import Patient, Site, Told
 from tests.oracle_nights import in_force
 from tests.oracle_rest import STEPS, keeps_steps
 from tests.oracle_series import NEVER_TICKED, Deciding, Series, beyond
+from tests.oracle_told import Patient, Site, Told
 from tests.oracle_windows import Windows
 from vitals.control import ClockControl, PatientControl, decode
 from vitals.journal import Episode, Mark, episode_id
@@ -29,6 +29,9 @@ from vitals.steps import Records
 from vitals.topics import MARK_KEY
 from vitals.units import Unit, canonical_scalar
 from vitals.windows import WINDOWS
+
+CLOCK_SUSPECT, CENSORED_LOW, CENSORED_HIGH = int(Flag.CLOCK_SUSPECT), int(Flag.CENSORED_LOW), int(Flag.CENSORED_HIGH)
+LATE, ARTEFACT = int(Flag.LATE), int(Flag.ARTEFACT)
 
 
 class Oracle(GlucoseRules, Windows):
@@ -66,24 +69,24 @@ class Oracle(GlucoseRules, Windows):
         if series is None:
             return
         flags, arrival = int(each["flags"]), int(each["received_at"])
-        at = arrival if flags & Flag.CLOCK_SUSPECT else int(each["observed_at"])
+        at = arrival if flags & CLOCK_SUSPECT else int(each["observed_at"])
         value = canonical_scalar(float(each["value"]), Unit(int(each["unit"])))
-        if flags & Flag.CENSORED_LOW:
+        if flags & CENSORED_LOW:
             value = series.stream.low - 1
-        elif flags & Flag.CENSORED_HIGH:
+        elif flags & CENSORED_HIGH:
             value = series.stream.high + 1
-        again = flags & Flag.CLOCK_SUSPECT and series.again(each["device"].tobytes(), int(each["observed_at"]))
+        again = flags & CLOCK_SUSPECT and series.again(each["device"].tobytes(), int(each["observed_at"]))
         usable = not again and not flags & UNUSABLE_MASK and math.isfinite(value)
-        decides = usable and not flags & Flag.LATE and (series.newest is None or at > series.newest)
+        decides = usable and not flags & LATE and (series.newest is None or at > series.newest)
         if usable:
             series.newest = at if series.newest is None else max(series.newest, at)
-            pane = series.fill(at, value, late=bool(flags & Flag.LATE), doubted=bool(flags & Flag.ARTEFACT))
+            pane = series.fill(at, value, late=bool(flags & LATE), doubted=bool(flags & ARTEFACT))
             self.note(series, self.site(self.patients[key].site), pane)
         if decides:
             whole = math.floor(value + 0.5) if series.metric.whole else value
             censored: Literal["low", "high"] | None = None
-            if flags & (Flag.CENSORED_LOW | Flag.CENSORED_HIGH):
-                censored = "low" if flags & Flag.CENSORED_LOW else "high"
+            if flags & (CENSORED_LOW | CENSORED_HIGH):
+                censored = "low" if flags & CENSORED_LOW else "high"
             series.last = Deciding(at, arrival, whole, censored, math.floor(value * 1000 + 0.5))
             series.signal.why = ""
             self.decide(key, series, series.last)
@@ -176,7 +179,7 @@ class Oracle(GlucoseRules, Windows):
                 change = "reason" if machine.condition == "unknown" else "unknown"
                 machine.condition, machine.reason = "unknown", reason
                 self.episode(key, series, side, change, at=at, was=machine.level)
-        self.lose_medians(key, series, reason, at)
+        self.lose_each(key, series, reason, at)
 
     # ---- time
 
@@ -240,7 +243,7 @@ class Oracle(GlucoseRules, Windows):
                         if machine.level and machine.condition != "unknown":
                             machine.condition, machine.reason = "unknown", "site silent"
                             self.episode(key, series, side, "unknown", at=site.silent_at, was=machine.level)
-                    self.lose_medians(key, series, "site silent", site.silent_at, known_only=True)
+                    self.lose_each(key, series, "site silent", site.silent_at, known_only=True)
         self.site_episode(number, "open", site.silent_at, site.silent_at)
 
     def site_heard(self, number: int, site: Site, at: int) -> None:
@@ -257,7 +260,7 @@ class Oracle(GlucoseRules, Windows):
                         out = rule is not None and beyond(rule, machine.level)(series.heard().value)
                         machine.condition, machine.reason = ("active" if out else "returning"), ""
                         self.episode(key, series, side, "known", at=at, was=machine.level)
-                self.regain_medians(key, series, at)
+                self.regain_each(key, series, at)
         self.site_episode(number, "clear", at, site.silent_at or 0)
         site.silent_at = None
 
@@ -280,19 +283,17 @@ class Oracle(GlucoseRules, Windows):
                     machine.condition, machine.reason = "unknown", "no data"
                     self.episode(key, series, side, "unknown", at=series.last.arrival + series.gap, was=machine.level)
         self.release_medians(key, series, clock)
-        self.forget_medians(key, series, clock)
+        self.forget_each(key, series, clock)
         rule = next((each for each in patient.policy.signals if each.metric == series.metric.name), None)
         signal = series.signal
-        physical = series.worst()
-        since = series.silent_from()
-        if rule and series.bound and not signal.rank and series.silent_at(since) <= clock:
-            signal.rank = max(1, physical)
+        if rule and series.bound and not signal.rank and series.silent_at(since := series.silent_from()) <= clock:
+            signal.rank = max(1, series.worst())
             signal.opened_at, signal.since, signal.run = series.silent_at(since), since, []
             signal.few = series.silent_at(series.base()) > signal.opened_at
             signal.told = series.reason()
             self.signal(key, series, "open", signal.opened_at, signal.rank)
         if rule and signal.rank == 1 and signal.opened_at + rule.medium_after_us <= clock:
-            signal.rank = max(2, physical)
+            signal.rank = max(2, series.worst())
             self.signal(key, series, "rise", signal.opened_at + rule.medium_after_us, signal.rank)
 
     # ---- control records
@@ -365,4 +366,4 @@ class Oracle(GlucoseRules, Windows):
                 was, machine.level, machine.condition, machine.reason = machine.level, 0, "over", "closed"
                 self.episode(key, series, side, "clear", at=at, was=was)
                 machine.reason = ""
-        self.close_medians(key, series, at)
+        self.close_each(key, series, at)

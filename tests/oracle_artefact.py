@@ -26,11 +26,13 @@ def suspect(series: Series, width: int, at: int) -> bool:
 def held_back(series: Series, machine: MedianMachine, at: int, median: float, limit: float | None) -> bool:
     """Whether the rule, which would open at T, does not yet; the machine keeps what it would show."""
     assert limit is not None, "it would open beyond a limit"
-    since = machine.held.since if machine.held is not None else at
-    if at - since >= machine.rule.artefact_hold_us or not suspect(series, machine.rule.width_us, at):
+    before, rule = machine.held, machine.rule
+    since = before.since if before is not None else at
+    until = since + rule.artefact_hold_us if before is None else min(before.until, since + rule.artefact_hold_us)
+    if at >= until or not suspect(series, rule.width_us, at):
         machine.held = None
         return False
-    machine.held = Held(since, machine.run_since, median, at, limit, machine.beside)
+    machine.held = Held(since, until, rule.width_us, machine.run_since, median, at, machine.beside)
     return True
 
 

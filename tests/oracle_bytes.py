@@ -6,7 +6,7 @@ import struct
 from collections.abc import Iterable
 
 from tests.oracle_closed import Closed, Dirty
-from tests.oracle_medians import Told
+from tests.oracle_told import Told
 from vitals.causes import Cause
 from vitals.journal import Episode, Mark
 from vitals.steps import Output

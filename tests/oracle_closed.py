@@ -8,7 +8,7 @@ from itertools import combinations, pairwise
 from statistics import median
 from typing import NamedTuple
 
-from tests.oracle_series import Series
+from tests.oracle_series import Series, numbers_in
 from vitals.metrics import MINUTE_US as MINUTE
 from vitals.metrics import SECOND_US as SECOND
 from vitals.windows import ARROW_UNKNOWN, WINDOW_BY_CODE, WindowSpec
@@ -62,26 +62,37 @@ def out_of_reach(series: Series, spec: WindowSpec, end: int) -> bool:
     return bool(series.panes) and first <= series.head - spec.metric.panes
 
 
+def reaches(series: Series, spec: WindowSpec, end: int) -> bool:
+    """Whether the newest pane lies in or after the window that ends there; if not, those of later windows are empty."""
+    return bool(series.panes) and series.head * spec.metric.pane_us > end - spec.width_us
+
+
 def closed(series: Series, spec: WindowSpec, end: int) -> Closed | None:
     """The result of the window that ends there, None where it holds no reading or is out of reach."""
-    panes = {number: cell[2] for number, cell in series.panes.items()}
-    return None if out_of_reach(series, spec, end) else result(series, spec, end, panes)
+    pane = spec.metric.pane_us
+    if not reaches(series, spec, end) or out_of_reach(series, spec, end):
+        return None
+    numbers = numbers_in(series.panes, (end - spec.reach_us) // pane, end // pane)
+    return result(series, spec, end, {number: series.panes[number][2] for number in numbers})
 
 
 def recomputed(series: Series, mark: Dirty) -> list[Closed]:
     """What the windows of a mark say by all readings that there ever were."""
     spec = WINDOW_BY_CODE[mark.window]
     ends = range(mark.first, mark.last + 1, spec.step_us)
-    found = [result(series, spec, end, series.seen) for end in ends]
+    pane, found = spec.metric.pane_us, []
+    for end in ends:
+        numbers = numbers_in(series.seen, (end - spec.reach_us) // pane, end // pane)
+        found.append(result(series, spec, end, {number: series.seen[number] for number in numbers}))
     return [each for each in found if each is not None]
 
 
-def result(series: Series, spec: WindowSpec, end: int, panes: dict[int, int]) -> Closed | None:
-    """The result of the window that ends there, from thousandths by pane; None where it holds none."""
+def result(series: Series, spec: WindowSpec, end: int, seen: dict[int, int]) -> Closed | None:
+    """The result of the window that ends there, from the thousandths of the panes that it looks at, in order; None
+    where it holds none.
+    """
     pane = spec.metric.pane_us
     start, last = (end - spec.width_us) // pane, end // pane
-    first = start - spec.before_us // pane
-    seen = {number: panes[number] for number in range(first + 1, last + 1) if number in panes}
     cells = [(number, value) for number, value in seen.items() if number > start]
     if not cells:
         return None

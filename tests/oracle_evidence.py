@@ -30,7 +30,7 @@ def of_run(series: Series, rule: ThresholdRule, level: int, last: Deciding, poli
 
 def of_window(series: Series, machine: MedianMachine, policy: Policy) -> Evidence:
     """The window of the median that turned a rule on."""
-    end, width, pane = machine.value_at, machine.rule.width_us, series.metric.pane_us
+    end, width, pane = machine.value_at, machine.width, series.metric.pane_us
     inside = [number * pane for number in series.panes if end - width < number * pane <= end]
     interval = max(series.interval, pane)
     slots = width // interval

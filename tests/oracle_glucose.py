@@ -9,11 +9,12 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import NamedTuple
 
+from tests.oracle_machines import take
 from tests.oracle_medians import MedianRules
 from tests.oracle_series import Deciding, GlucoseMachine, Series
 from vitals.evidence import Evidence
 from vitals.metrics import MINUTE_US as MINUTE
-from vitals.policies import ForecastRule, GlucoseRule, Policy, RateRule, SustainedRule
+from vitals.policies import ForecastRule, Policy, RateRule, SustainedRule
 
 LOOKED_AT = ("side", "limit", "direction", "rate", "gate", "forecast", "horizon_us")
 
@@ -35,15 +36,10 @@ class GlucoseRules(MedianRules):
     @staticmethod
     def set_rules(series: Series, policy: Policy) -> None:
         MedianRules.set_rules(series, policy)
-        for machine in series.glucose.values():
-            machine.gone, machine.was = True, machine.rule if not machine.gone else None
-        for rule in (*policy.sustained, *policy.rates, *policy.forecasts):
-            if rule.metric == series.metric.name:
-                machine = series.glucose.setdefault(rule.name, GlucoseMachine(rule))
-                machine.rule, machine.gone = rule, False
-        for machine in series.glucose.values():
-            before, now = machine.was, None if machine.gone else machine.rule
-            if any(getattr(before, each, None) != getattr(now, each, None) for each in LOOKED_AT):
+        every = (*policy.sustained, *policy.rates, *policy.forecasts)
+        rules = [rule for rule in every if rule.metric == series.metric.name]
+        for machine, was, now in take(series.glucose, rules, GlucoseMachine):
+            if any(getattr(was, each, None) != getattr(now, each, None) for each in LOOKED_AT):
                 machine.said = ""
 
     # ---- readings
@@ -53,7 +49,7 @@ class GlucoseRules(MedianRules):
             if machine.gone:
                 if machine.level:
                     machine.level, machine.condition, machine.reason = 0, "over", ""
-                    self.glucose(key, series, machine, "clear", last.at)
+                    self.say(key, series, machine, "clear", last.at)
                 continue
             said = self.says(series, machine, last)
             if said is not None:
@@ -86,7 +82,7 @@ class GlucoseRules(MedianRules):
         elif not change and machine.condition != condition:
             change = machine.condition
         if change:
-            self.glucose(key, series, machine, change, last.at, evidence=evidence)
+            self.say(key, series, machine, change, last.at, evidence=evidence)
         machine.reason = ""
 
     def says(self, series: Series, machine: GlucoseMachine, last: Deciding) -> Said | None:
@@ -120,44 +116,6 @@ class GlucoseRules(MedianRules):
         well = last.value >= rule.quick_limit if rule.side == "low" else last.value <= rule.quick_limit
         return Said(bad, well, began=began)
 
-    # ---- time, sites, bindings: as for the window rules
-
-    def lose_medians(self, key: bytes, series: Series, reason: str, at: int, *, known_only: bool = False) -> None:
-        super().lose_medians(key, series, reason, at, known_only=known_only)
-        for machine in series.glucose.values():
-            unknown = machine.condition == "unknown"
-            if machine.level and machine.reason != reason and not (known_only and unknown):
-                machine.condition, machine.reason = "unknown", reason
-                self.glucose(key, series, machine, "reason" if unknown else "unknown", at)
-
-    def regain_medians(self, key: bytes, series: Series, at: int) -> None:
-        super().regain_medians(key, series, at)
-        for machine in series.glucose.values():
-            if machine.reason != "site silent":
-                continue
-            if machine.judged_rx + series.gap <= at:
-                machine.reason, change = "no data", "reason"
-            else:
-                machine.condition, machine.reason = ("active" if machine.beyond else "returning"), ""
-                change = "known"
-            self.glucose(key, series, machine, change, at)
-
-    def close_medians(self, key: bytes, series: Series, at: int) -> None:
-        super().close_medians(key, series, at)
-        for machine in series.glucose.values():
-            if machine.reason == "device removed":
-                machine.level, machine.condition, machine.reason = 0, "over", "closed"
-                self.glucose(key, series, machine, "clear", at)
-                machine.reason = ""
-
-    def forget_medians(self, key: bytes, series: Series, clock: int) -> None:
-        super().forget_medians(key, series, clock)
-        for machine in series.glucose.values():
-            due = machine.judged_rx + series.gap
-            if machine.level and machine.condition != "unknown" and due <= clock:
-                machine.condition, machine.reason = "unknown", "no data"
-                self.glucose(key, series, machine, "unknown", due)
-
     def seen(self, key: bytes, series: Series, machine: GlucoseMachine, last: Deciding, said: Said) -> Evidence:
         """Why an episode opens: the run in the ring, or the readings that the slope is made from."""
         rule, policy = machine.rule, self.patients[key].policy
@@ -169,38 +127,14 @@ class GlucoseRules(MedianRules):
             begin = max(series.waits_from, (series.head - back) * MINUTE + 1)
         found = [*(each for each in earlier if each[0] >= begin), (last.at, last.millis)]
         return Evidence(
-            policy=policy.version, night=policy.night is not None, level=1, limit=limit_of(rule), count=len(found),
+            policy=policy.version, night=policy.night is not None, level=1, limit=machine.limit, count=len(found),
             readings=tuple(found[-12:]), forecast=said.forecast,
             slope=None if said.slope is None else math.floor(said.slope * 100 + 0.5) / 100,
         )  # fmt: skip
 
-    def glucose(
-        self,
-        key: bytes,
-        series: Series,
-        machine: GlucoseMachine,
-        change: str,
-        at: int,
-        *,
-        evidence: Evidence | None = None,
-    ) -> None:
-        rule = machine.rule
-        episode = self.about(
-            key, series, rule.name, machine.opened_at, category="physiological", level=machine.level,
-            condition=machine.condition, priority=rule.priority, change=change, at=at, since=machine.since,
-            value=machine.value, value_at=machine.value_at, limit=limit_of(rule), censored=machine.censored,
-            reason=machine.reason, response=rule.response, evidence=evidence,
-        )  # fmt: skip
-        self.tell(at, key, episode)
-
 
 def beyond_of(rule: SustainedRule) -> Callable[[float], bool]:
     return (lambda value: value < rule.limit) if rule.side == "low" else (lambda value: value > rule.limit)
-
-
-def limit_of(rule: GlucoseRule) -> float:
-    assert isinstance(rule, SustainedRule | RateRule | ForecastRule)
-    return rule.gate if isinstance(rule, RateRule) else rule.limit
 
 
 # ---- the minutes before a reading, by the number of each

@@ -9,8 +9,8 @@ from vitals.metrics import METRIC_BY_NAME
 from vitals.metrics import SECOND_US as SECOND
 
 if TYPE_CHECKING:
-    from tests.oracle_medians import Patient
     from tests.oracle_series import MedianMachine
+    from tests.oracle_told import Patient
     from vitals.control import PatientControl
 
 STEPS = METRIC_BY_NAME["steps"]

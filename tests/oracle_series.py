@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
@@ -11,7 +11,15 @@ from vitals.control import WornDevice
 from vitals.devices import Stream
 from vitals.metrics import SECOND_US as SECOND
 from vitals.metrics import Metric
-from vitals.policies import PRIORITY_RANK, GlucoseRule, ThresholdRule, WindowRule
+from vitals.policies import (
+    PRIORITY_RANK,
+    ForecastRule,
+    GlucoseRule,
+    RateRule,
+    SustainedRule,
+    ThresholdRule,
+    WindowRule,
+)
 
 NEVER_TICKED = -(1 << 60)
 
@@ -39,61 +47,81 @@ class Machine:
 
 
 class Held(NamedTuple):
-    """An opening that artefact holds back: since which T, and what it would show."""
+    """An opening that artefact holds back: since which T, until when at most, and what it would show."""
 
     since: int
+    until: int
+    width: int
     run_since: int
     value: float
     value_at: int
-    limit: float
     beside: str
 
 
 @dataclass
-class MedianMachine:
-    """The machine of one window rule; ``rule`` is the last one that the policy had under this name."""
+class Single:
+    """What a machine of one level has, whatever it judges; ``rule`` is the last one that the policy had by its name."""
 
-    rule: WindowRule
+    rule: WindowRule | GlucoseRule
     gone: bool = False
     level: int = 0
     condition: str = "over"
     reason: str = ""
-    held: Held | None = None
     beside: str = ""
     """What the last T that counted saw of another metric."""
     restless: str = ""
     """Why the newest T with an evaluation did not count for an open episode, since the last that did."""
-    says: str = ""
     run_since: int = 0
-    at: int | None = None
-    opened_at: int = 0
-    since: int = 0
-    value: float = 0
-    value_at: int = 0
-    limit: float = 0
-    beyond: bool = False
-
-
-@dataclass
-class GlucoseMachine:
-    """The machine of a rule that judges glucose readings; ``was`` is the rule before the last policy."""
-
-    rule: GlucoseRule
-    was: GlucoseRule | None = None
-    gone: bool = False
-    level: int = 0
-    condition: str = "over"
-    reason: str = ""
-    said: str = ""
-    run_since: int = 0
-    judged_at: int = 0
-    judged_rx: int = 0
     opened_at: int = 0
     since: int = 0
     value: float = 0
     value_at: int = 0
     censored: Literal["low", "high"] | None = None
     beyond: bool = False
+
+
+@dataclass
+class MedianMachine(Single):
+    """The machine of one window rule."""
+
+    rule: WindowRule
+    held: Held | None = None
+    says: str = ""
+    at: int | None = None
+    limit: float = 0
+    width: int = 0
+    """Of the window of ``value``."""
+
+    def due(self, _: int) -> int:
+        """When the last evaluation is too long ago."""
+        return (self.at or 0) + 62 * SECOND
+
+
+@dataclass
+class GlucoseMachine(Single):
+    """The machine of a rule that judges glucose readings."""
+
+    rule: GlucoseRule
+    said: str = ""
+    judged_at: int = 0
+    judged_rx: int = 0
+
+    @property
+    def limit(self) -> float:
+        """What an episode shows beside the reading: of a rate its gate."""
+        assert isinstance(self.rule, SustainedRule | RateRule | ForecastRule)
+        return self.rule.gate if isinstance(self.rule, RateRule) else self.rule.limit
+
+    def due(self, gap: int) -> int:
+        """When the last judged reading is too long ago."""
+        return self.judged_rx + gap
+
+
+def numbers_in(panes: Mapping[int, object], after: int, last: int) -> list[int]:
+    """Those panes of which something is known, from the one ``after`` which they begin to the last, in order."""
+    if len(panes) < last - after:
+        return sorted(number for number in panes if after < number <= last)
+    return [number for number in range(after + 1, last + 1) if number in panes]
 
 
 def crossed(rule: WindowRule, median: float, usual: float | None = None) -> float | None:
@@ -163,10 +191,17 @@ class Series:
     """By kind of window: the first closed end that looks at a pane which has changed since."""
     suspect: tuple[bytes, int] | None = None
     """The last suspect row: its device, and that device's time."""
+    _sends: tuple[WornDevice | None, Stream | None] = None, None
+    """The device that was asked for its stream last, and the stream."""
 
     @property
     def stream(self) -> Stream:
-        return next(each for each in self.worn.type.streams if each.metric == self.metric.name)
+        worn, stream = self._sends
+        if worn is not self.worn:
+            stream = next(each for each in self.worn.type.streams if each.metric == self.metric.name)
+            self._sends = self.worn, stream
+        assert stream is not None
+        return stream
 
     @property
     def interval(self) -> int:
@@ -199,10 +234,13 @@ class Series:
         machines = [each for each in self.medians.values() if each.level or not each.gone]
         return [each.rule for each in machines if each.rule.width_us >= 2 * self.interval]
 
+    def singles(self) -> list[MedianMachine | GlucoseMachine]:
+        """The machines of one level."""
+        return [*self.medians.values(), *self.glucose.values()]
+
     def worst(self) -> int:
         """The rank of the worst that is open, 0 where nothing is."""
-        every: list[MedianMachine | GlucoseMachine] = [*self.medians.values(), *self.glucose.values()]
-        singles = [each for each in every if each.level]
+        singles = [each for each in self.singles() if each.level]
         mine = [(self.rules[side].levels, each) for side, each in self.machines.items() if each.level]
         levels = [levels[1 if each.raised else each.level - 1] for levels, each in mine]
         priorities = [*(each.rule.priority for each in singles), *(each.priority for each in levels)]
@@ -239,21 +277,20 @@ class Series:
         self.seen.setdefault(pane, math.floor(value * 1000 + 0.5))
         if self.panes and pane <= self.head - size:
             return pane
-        self.head = max(self.head, pane) if self.panes else pane
+        moves = not self.panes or pane > self.head
+        self.head = pane if moves else self.head
         known = pane in self.panes
         if not known and self.keeps_doubts and doubted:
             self.doubted.add(pane)
         self.panes.setdefault(pane, (at, math.floor(value + 0.5), math.floor(value * 1000 + 0.5), late))
-        if len(self.panes) > size or min(self.panes) <= self.head - size:
+        if moves and min(self.panes) <= self.head - size:
             self.panes = {number: cell for number, cell in self.panes.items() if number > self.head - size}
         return None if known else pane
 
     def run(self, at: int, value: float, beyond: Callable[[float], bool]) -> int:
         """Where the run that ends at this reading begins."""
         start = at
-        for when, whole, _, _ in sorted(self.panes.values(), reverse=True):
-            if when >= at:
-                continue
+        for when, whole, _, _ in sorted((cell for cell in self.panes.values() if cell[0] < at), reverse=True):
             if beyond(whole) != beyond(value) or start - when > self.gap:
                 break
             start = when
@@ -304,12 +341,13 @@ class Series:
         pane, i = self.metric.pane_us, max(self.interval, self.metric.pane_us)
         if not self.panes or not self.bound or end - width < (self.head - self.metric.panes) * pane:
             return None
-        inside = {number * pane: cell for number, cell in self.panes.items() if end - width < number * pane <= end}
-        slots = width // i
-        filled = {(end - at) // i for at in inside} & set(range(slots))
+        numbers = numbers_in(self.panes, (end - width) // pane, end // pane)
+        inside = {number * pane: self.panes[number] for number in numbers}
         near = max(end - max(30 * SECOND, 12 * self.interval // 10) + 1, self.waits_from)
-        fresh = any(at >= near and not late for at, (_, _, _, late) in inside.items())
-        if not fresh or 10 * len(filled) < 7 * slots:
+        if not any(at >= near and not late for at, (_, _, _, late) in inside.items()):
+            return None
+        slots = width // i
+        if 10 * len({(end - at) // i for at in inside} & set(range(slots))) < 7 * slots:
             return None
         values = sorted(millis for _, _, millis, _ in inside.values())
         return (values[(len(values) - 1) // 2] + values[len(values) // 2]) / 2000

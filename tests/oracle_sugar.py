@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from vitals.metrics import METRIC_BY_NAME
 
 if TYPE_CHECKING:
-    from tests.oracle_medians import Patient
     from tests.oracle_series import Deciding, MedianMachine, Series
+    from tests.oracle_told import Patient
 
 CODE = METRIC_BY_NAME["glucose"].code
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from itertools import groupby
+from itertools import groupby, takewhile
 
-from tests.oracle_closed import Closed, Dirty, closed, dirty, out_of_reach
-from tests.oracle_medians import MedianRules, Site
+from tests.oracle_closed import Closed, Dirty, closed, dirty, out_of_reach, reaches
+from tests.oracle_medians import MedianRules
 from tests.oracle_series import Series
+from tests.oracle_told import Site
 from vitals.windows import WINDOWS, WindowSpec
 
 
@@ -41,6 +42,8 @@ class Windows(MedianRules):
                     closing.setdefault((before + spec.step_us + spec.close_after_us, key), []).extend(again)
                 since = max(before, last - spec.metric.panes * spec.metric.pane_us)
                 for end in range(since + spec.step_us, last + 1, spec.step_us):
+                    if not reaches(series, spec, end):
+                        break
                     found = closed(series, spec, end)
                     if found is not None:
                         closing.setdefault((end + spec.close_after_us, key), []).append(found)
@@ -66,9 +69,11 @@ class Windows(MedianRules):
         if not series.panes:
             return []
         pane, ring = spec.metric.pane_us, spec.metric.panes * spec.metric.pane_us
-        lost = [
-            end
-            for end in range(before + spec.step_us, last + 1, spec.step_us)
-            if out_of_reach(series, spec, end) or (end <= last - ring and end - spec.width_us < series.head * pane)
-        ]
+
+        def nobody_can(end: int) -> bool:
+            jumped = end <= last - ring and end - spec.width_us < series.head * pane
+            return jumped or out_of_reach(series, spec, end)
+
+        # what holds for an end holds for every earlier one
+        lost = list(takewhile(nobody_can, range(before + spec.step_us, last + 1, spec.step_us)))
         return [dirty(series, spec, lost[0], lost[-1])] if lost else []

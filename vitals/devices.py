@@ -20,8 +20,8 @@ class Stream(Message):
 
     metric: str
     interval_us: int = Field(gt=0, le=24 * 60 * MINUTE_US)
-    low: float
-    high: float
+    low: float = Field(allow_inf_nan=False)
+    high: float = Field(allow_inf_nan=False)
     below_range: Literal["censored", "error"] = "censored"
     """What a value below ``low`` and above 0 means: LOW, or an error code of the device."""
     low_code: float | None = None
@@ -33,7 +33,7 @@ class DeviceType(Message):
 
     name: str
     streams: tuple[Stream, ...] = Field(min_length=1)
-    warm_up_us: int = Field(default=0, ge=0)
+    warm_up_us: int = Field(default=0, ge=0, le=7 * 24 * 60 * MINUTE_US)
     arrow: Literal["dexcom", "xdrip", "libre"] = "dexcom"
 
     def stream(self, metric: str) -> Stream | None:

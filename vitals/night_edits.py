@@ -12,7 +12,7 @@ from vitals.policies import Night, Policy
 from vitals.policy_kinds import Kind
 
 FORM = "say both: night=22:00-07:00 and zone=Europe/Berlin"
-_HOURS = re.compile(r"(\d\d:\d\d)-(\d\d:\d\d)")
+_HOURS = re.compile(r"([0-9]{2}:[0-9]{2})-([0-9]{2}:[0-9]{2})")
 
 
 def with_hours(policy: Policy, said: Mapping[str, tuple[str, str]]) -> Policy:

@@ -54,7 +54,7 @@ class ThresholdRule(Message):
     levels: tuple[Level, Level]
 
 
-TIME_OF_DAY = r"^([01]\d|2[0-3]):[0-5]\d$"
+TIME_OF_DAY = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
 
 
 class UsualRate(Message):

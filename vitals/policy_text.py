@@ -17,6 +17,8 @@ OFF = "off"
 NIGHT = "night"
 DAY = "as by day"
 """What a rule is by night that has no numbers of its own then."""
+NONE = "none"
+"""What it asks for by night where it asks for something by day."""
 
 
 class Difference(NamedTuple):
@@ -43,8 +45,10 @@ def by_night(policy: Policy) -> Facts:
         return {}
     night, day = policy.night, facts(policy)
     found: Facts = {(NIGHT, "hours"): f"{night.begins} to {night.ends}", (NIGHT, "zone"): night.zone}
-    own = facts(in_force(policy, night=True)).items()
-    return found | {(f"{NIGHT} {where}", what): text for (where, what), text in own if day.get((where, what)) != text}
+    own = dict.fromkeys(day, NONE) | facts(in_force(policy, night=True))
+    return found | {
+        (f"{NIGHT} {where}", what): text for (where, what), text in own.items() if day.get((where, what)) != text
+    }
 
 
 def differences(before: Policy, after: Policy) -> list[Difference]:

@@ -54,6 +54,7 @@ ARROW_UNKNOWN = -128
 """``arrow`` where the slope is unknown; else -3 (falling fastest) to 3 (rising fastest), 0 is flat."""
 
 
+FIVE_US = 5 * MINUTE_US
 BEFORE_US = 15 * MINUTE_US
 """So far before its start a window of glucose looks for the reading from which the line into it comes."""
 
@@ -64,7 +65,8 @@ class WindowSpec:
 
     The mean is of the line through the readings where it looks ``before_us`` back from its start for the first of
     them, else of the panes that hold a reading. ``median``, ``theil_sen``: whether it carries them. ``trend``: whether
-    the metric's rate and arrow on screens are this window's.
+    the metric's rate and arrow on screens are this window's. The database *keeps* those whose ends are whole multiples
+    of ``kept_step_us``; of 0 it keeps none.
     """
 
     code: int
@@ -72,6 +74,7 @@ class WindowSpec:
     metric: Metric
     width_us: int
     step_us: int
+    kept_step_us: int
     close_after_us: int = 2 * SECOND_US
     before_us: int = 0
     median: bool = False
@@ -85,18 +88,18 @@ class WindowSpec:
 
 
 WINDOWS = (
-    WindowSpec(1, "heart_rate 1 min", HEART_RATE, MINUTE_US, 10 * SECOND_US, trend=True),
+    WindowSpec(1, "heart_rate 1 min", HEART_RATE, MINUTE_US, 10 * SECOND_US, MINUTE_US, trend=True),
     WindowSpec(
-        2, "glucose 15 min", GLUCOSE, 15 * MINUTE_US, 5 * MINUTE_US, before_us=BEFORE_US, theil_sen=True, trend=True
+        2, "glucose 15 min", GLUCOSE, 15 * MINUTE_US, FIVE_US, FIVE_US, before_us=BEFORE_US, theil_sen=True, trend=True
     ),
-    WindowSpec(3, "heart_rate 10 s", HEART_RATE, 10 * SECOND_US, 10 * SECOND_US),
-    WindowSpec(4, "heart_rate 5 min", HEART_RATE, 5 * MINUTE_US, MINUTE_US),
-    WindowSpec(5, "heart_rate 10 min", HEART_RATE, 10 * MINUTE_US, MINUTE_US, median=True),
-    WindowSpec(6, "glucose 5 min", GLUCOSE, 5 * MINUTE_US, 5 * MINUTE_US, before_us=BEFORE_US),
-    WindowSpec(7, "glucose 1 h", GLUCOSE, 60 * MINUTE_US, 5 * MINUTE_US, before_us=BEFORE_US),
+    WindowSpec(3, "heart_rate 10 s", HEART_RATE, 10 * SECOND_US, 10 * SECOND_US, 0),
+    WindowSpec(4, "heart_rate 5 min", HEART_RATE, 5 * MINUTE_US, MINUTE_US, MINUTE_US),
+    WindowSpec(5, "heart_rate 10 min", HEART_RATE, 10 * MINUTE_US, MINUTE_US, MINUTE_US, median=True),
+    WindowSpec(6, "glucose 5 min", GLUCOSE, 5 * MINUTE_US, FIVE_US, FIVE_US, before_us=BEFORE_US),
+    WindowSpec(7, "glucose 1 h", GLUCOSE, 60 * MINUTE_US, FIVE_US, FIVE_US, before_us=BEFORE_US),
 )
 """By code, which is the order in which those of one instant stand in a record."""
-assert all(spec.reach_us % spec.step_us == 0 for spec in WINDOWS)
+assert all(spec.reach_us % spec.step_us == spec.kept_step_us % spec.step_us == 0 for spec in WINDOWS)
 WINDOW_BY_CODE = {spec.code: spec for spec in WINDOWS}
 
 

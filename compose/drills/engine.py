@@ -3,12 +3,13 @@
     python -m compose.drills.engine [--seed K] [--seconds S] [--patients N] [--json] [--keep]
     python -m compose.drills.engine --seconds 120 --seed 2
 
-2,000 patients on 12 partitions with everything that devices do wrong (`compose.drills.unruly`), while processors get
+2,000 patients on 12 partitions, 533 readings a second, with everything that devices do wrong (`compose.drills.unruly`),
+some of them for the sake of one rule each (`compose.drills.stories`), while processors get
 ``kill -9``, alone and together, SIGSTOP for 30 s, SIGSTOP for longer than the group waits (so that others have the
 partitions when the first one wakes), and rolling restarts. Then all of ``vitals.readings`` is read back from Kafka, and
 the oracle of the tests, which imports nothing of the stream engine, says what windows, episodes and alerts must stand
 in topics, database and feed: none may be missing, none there twice. Repeats in the topics are counted apart. Prints a
-JSON verdict; exit code 0 when it passed.
+JSON verdict, with how many alerts each rule gave; exit code 0 when it passed.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from compose import signals
-from compose.drills import killing, ledger, recorded
+from compose.drills import killing, ledger, recorded, stories
 from compose.drills.frame import Frame, Skip, command_line, conduct
 from compose.drills.unruly import Unruly, readings_hz, unruly
 from compose.drills.watching import Recorder, stored
@@ -42,7 +43,8 @@ PROCESSORS = 3
 NAMES = ("process", *(f"process-{number}" for number in range(1, PROCESSORS)))
 JUDGE = "tests.drills.engine"
 ROOT = Path(__file__).parents[2]
-QUIET_S, PAUSE_S = 10.0, (2.0, 8.0)
+QUIET_S, END_S, PAUSE_S = 10.0, 30.0, (2.0, 8.0)
+"""Before and after the cruelties, and between two; by the end who had been low for 10 min must be so for 15."""
 STOP_S, ZOMBIE_S = 30.0, SESSION_TIMEOUT_S + 15.0
 PATIENCE_S = 75.0
 """How long the supervisor waits for an answer here: those that are stopped have to wake by themselves."""
@@ -52,11 +54,9 @@ FACTS = (
     "an episode with the reason device removed",
     "a policy change inside an episode",
     "a repeated reading of a clock that runs ahead",
-    "an episode of heart_rate_extreme",
-    "an episode of low",
+    *stories.FACTS,
 )
 """What the recorded log has to contain, else the drill has tried less than it says; a short run may have less."""
-FACTS_FROM_S = 240.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,14 +104,14 @@ async def _drill(frame: Frame, options: DrillOptions) -> None:
             scene = Scene(frame, stack, ward, chance, [])
             await ward.run(QUIET_S)
             await _cruelties(scene, options.seconds)
-            await ward.run(QUIET_S)
+            await ward.run(END_S)
             await ward.end()
             await _calm(scene)
             await recorded.dump(stack.settings, folder)
             heard = [(str(each.id), *each.version) for _, each in recorder.everything if each.rule != PROOF]
             await asyncio.to_thread((folder / "heard.json").write_text, json.dumps(heard))
             frame.verdict.expect("connections of the feed's client", recorder.connections, 1)
-    await _judge(frame, folder, long=options.seconds >= FACTS_FROM_S)
+    await _judge(frame, folder, options.seconds)
     frame.verdict.figures |= {"done": scene.done, "ward": dict(ward.counts)}
     frame.verdict.figures["drill_itself_late_ms"] = round(ward.late_s * 1000, 1)
     frame.verdict.figures["load_per_core"] = round(os.getloadavg()[1] / (os.cpu_count() or 1), 1)
@@ -252,8 +252,8 @@ async def _metrics(stack: Stack, name: str) -> dict[str, float]:
     return {key: float(value) for key, _, value in lines}
 
 
-async def _judge(frame: Frame, folder: Path, *, long: bool) -> None:
-    """Let the tests' oracle say what had to come of the log.
+async def _judge(frame: Frame, folder: Path, seconds: float) -> None:
+    """Let the tests' oracle say what had to come of the log of a drill of so many ``seconds``.
 
     Raises:
         ServerStalled: it does not come to an end, or says nothing.
@@ -273,12 +273,14 @@ async def _judge(frame: Frame, folder: Path, *, long: bool) -> None:
         if judge.returncode is None:
             await terminated(judge, "oracle", LOOK_S)
     frame.verdict.figures["oracle_s"] = round(frame.clock.monotonic() - began, 1)
-    frame.verdict.figures |= {name: found[name] for name in ("figures", "changes", "facts")}
+    frame.verdict.figures |= {name: found[name] for name in ("figures", "alerts", "changes", "facts")}
     frame.verdict.differences += found["differences"]
     for name in ("windows", "episodes", "alerts"):
         frame.verdict.expect_at_least(f"{name} compared", found["figures"].get(name, 0), 1)
-    missing = [fact for fact in FACTS if long and fact not in found["facts"]]
+    missing = [fact for fact in FACTS if seconds >= stories.FACTS_FROM_S and fact not in found["facts"]]
     frame.verdict.expect("facts that the log lacks", missing, [])
+    beyond = [fact for fact in stories.NEVER if seconds < stories.NEVER_BELOW_S and fact in found["facts"]]
+    frame.verdict.expect("facts that no such log may have", beyond, [])
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -286,7 +288,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = command_line("engine", __doc__)
     parser.add_argument("--seed", type=int, default=1, help="seed of the load and of the cruelties")
     parser.add_argument("--seconds", type=float, default=300.0, help="how long the cruelties last")
-    parser.add_argument("--patients", type=int, default=2000, help="patients, each with 0.13 readings a second")
+    parser.add_argument("--patients", type=int, default=2000, help="patients, each with 0.27 readings a second")
     found = parser.parse_args(arguments)
     return signals.run(lambda: run(DrillOptions(**vars(found))))
 

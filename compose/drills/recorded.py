@@ -22,9 +22,8 @@ TOPICS = (READINGS, JOURNAL, WINDOWS, FEED)
 TABLES: Mapping[str, str] = {
     "readings": "SELECT count(*) FROM vigil.readings",
     "windows": """
-        SELECT patient::text, metric, win, (extract(epoch FROM win_start) * 1000000)::bigint AS win_start,
-            (extract(epoch FROM win_end) * 1000000)::bigint AS win_end, v_offset, v_ordinal, count, coverage, mean, sd,
-            min, max, slope, arrow, median, theil_sen, gap
+        SELECT patient::text, metric, win, (extract(epoch FROM win_end) * 1000000)::bigint AS win_end, v_offset,
+            v_ordinal, count, coverage, mean, sd, min, max, slope, arrow, median, theil_sen, gap
         FROM vigil.windows""",
     "alerts": "SELECT id::text, v_offset, v_ordinal, closed, body FROM vigil.alerts",
     "alert_changes": "SELECT partition, v_offset, v_ordinal, alert::text, change, body FROM vigil.alert_changes",

@@ -1,9 +1,10 @@
 """A ward of thousands that behaves as badly as devices do, for a drill that is judged by what the log then holds.
 
-Everybody has a heart rate every 10 s and a glucose every 30 s. Some are restless, and cross limits; some hearts race.
-On top of it come mishaps: devices that say nothing for a while, readings that are sent twice, late, or with another
-value under the same time, and clocks that run ahead. Meanwhile policies change and devices are swapped, mostly of who
-is low. What is sent follows from the seed but for the time of day; nobody needs to know it, for the log knows.
+Everybody has a heart rate every 5 s, a glucose and a count of steps every 30 s. Some are restless, and cross limits;
+some hearts race; some do what one rule is about (`compose.drills.stories`). On top of it come mishaps: devices that say
+nothing for a while, readings that are sent twice, late, or with another value under the same time, and clocks that run
+ahead. Meanwhile policies change and devices are swapped, mostly of who is low. What is sent follows from the seed but
+for the time of day; nobody needs to know it, for the log knows.
 """
 
 from __future__ import annotations
@@ -17,9 +18,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from compose.drills import stories
 from compose.drills.accounts import Identity
 from compose.drills.bedside import POLICY
 from compose.drills.frame import Tell
+from compose.drills.stories import STORIES, Story, nightly
 from compose.ends import ended
 from compose.wiring import RegistryClient
 from runtime.clock import Clock
@@ -41,8 +44,8 @@ BOUND_BEFORE_US, LONG_BOUND_US = 4 * MINUTE_US, 60 * MINUTE_US
 """Most have put their devices on a moment ago. Who has worn one for an hour is called silent at the first tick, and
 only their glucose can be late, for it has to be older than ten minutes.
 """
-EVERY_S = {"heart_rate": 10, "glucose": 30}
-UNITS = {"heart_rate": "/min", "glucose": "mg/dL"}
+EVERY_S = {"heart_rate": 5, "glucose": 30, "steps": 30}
+UNITS = {"heart_rate": "/min", "glucose": "mg/dL", "steps": "{steps}/min"}
 WARD = DEVICE_TYPES["ward"]
 KIND = WARD.model_copy(
     update={
@@ -56,11 +59,15 @@ KIND = WARD.model_copy(
 )
 SUGARS = (45, 53, 54, 58, 59, 65, 69, 70, 74, 75, 110, 240, 251, 390, 400)
 RATES = (34, 37, 39, 60, 128, 147, 151, 155)
-RESTLESS, RACING, OTHERS, LONG = 0.15, 0.05, 0.4, 0.1
-"""Shares of the patients: whose glucose crosses limits, whose heart does, who has a policy of their own (half of them
-one by which lows come and go with one reading, half `MORE` rules), who has worn a device for long.
+STRIDES = (0, 0, 0, 12, 60)
+RESTLESS, RACING, OTHERS, LONG, STORY = 0.15, 0.05, 0.4, 0.1, 0.02
+"""Shares of the patients: whose glucose crosses limits, whose heart does, who has a policy of their own (a third of
+them one by which lows come and go with one reading, a third `MORE` rules, a third a night), who has worn a device for
+long; and of each of `STORIES`.
 """
-LATE_S = {"heart_rate": (31, 120), "glucose": (601, 1200)}
+MOVES = {"glucose": (0.3, SUGARS), "heart_rate": (0.01, RATES), "steps": (0.1, STRIDES)}
+"""How often a value that moves is another one, and which."""
+LATE_S = {"heart_rate": (31, 120), "glucose": (601, 1200), "steps": (121, 600)}
 """Too old to decide anything, and not older than what a processor holds."""
 MISHAPS_HZ, CHANGES_HZ = 10.0, 0.5
 SWAP_S = 2.0
@@ -79,7 +86,7 @@ def _moved(by: float) -> Policy:
 
 MORE = DEFAULT.model_copy(update={"sustained": SUSTAINED, "rates": RATES_OF_GLUCOSE, "forecasts": FORECASTS})
 """With the rules for glucose that are off at first."""
-POLICIES = (DEFAULT, POLICY, MORE, _moved(10), _moved(-4))
+POLICIES = (DEFAULT, POLICY, MORE, _moved(10), _moved(-4), *stories.POLICIES)
 
 
 class Sent(NamedTuple):
@@ -101,8 +108,10 @@ class Bed:
     restless: bool
     racing: bool
     since: int
+    story: Story | None = None
     glucose: float = 110
     heart_rate: float = 70
+    steps: float = 0
     silent_until: int = 0
     ahead: int = 0
     sequence: int = 0
@@ -123,6 +132,7 @@ class Unruly:
         """The longest that a reading left after its turn: this machine or this process, not Vigil."""
         self._settings, self._clock, self._registry = settings, clock, registry
         self._chance = random.Random(seed)  # noqa: S311 - a drill that can be repeated, no secret
+        self._began = 0
         self._unacknowledged = 0
         self._over = False
         self._tasks: list[asyncio.Task[None]] = []
@@ -162,7 +172,12 @@ class Unruly:
     # ---- readings
 
     async def _play(self) -> None:
-        began, chance = self._clock.now_us(), self._chance
+        self._began = began = self._clock.now_us()
+        chance = self._chance
+        for bed in self.beds:
+            for second in () if bed.story is None else bed.story.past:
+                at = began + second * SECOND_US
+                self._send(bed, "glucose", self._value(bed, "glucose", at), at)
         turns = [
             (began + round(chance.random() * every * SECOND_US), number, metric)
             for number in range(len(self.beds))
@@ -178,14 +193,18 @@ class Unruly:
             heapq.heapreplace(turns, (at + EVERY_S[metric] * SECOND_US, number, metric))
             bed = self.beds[number]
             if bed.silent_until <= at:
-                self._send(bed, metric, self._value(bed, metric), at + bed.ahead)
+                self._send(bed, metric, self._value(bed, metric, at), at + bed.ahead)
             if mishap_at <= at:
                 mishap_at += round(chance.expovariate(MISHAPS_HZ) * SECOND_US)
                 self._mishap(chance.choice(self.beds), at)
 
-    def _value(self, bed: Bed, metric: str) -> float:
-        moves, values = (bed.restless, SUGARS) if metric == "glucose" else (bed.racing, RATES)
-        if moves and self._chance.random() < (0.3 if metric == "glucose" else 0.02):
+    def _value(self, bed: Bed, metric: str, at: int) -> float:
+        if bed.story is not None:
+            value: float = getattr(bed.story, metric)((at - self._began) / SECOND_US)
+            return value
+        moves = {"glucose": bed.restless, "heart_rate": bed.racing, "steps": True}[metric]
+        often, values = MOVES[metric]
+        if moves and self._chance.random() < often:
             setattr(bed, metric, self._chance.choice(values))
         return float(getattr(bed, metric))
 
@@ -200,7 +219,7 @@ class Unruly:
             at = now - self._chance.randint(*LATE_S[metric]) * SECOND_US
             if at < bed.since:
                 return
-            self._send(bed, metric, self._value(bed, metric), at)
+            self._send(bed, metric, self._value(bed, metric, at), at)
         elif kind == "ahead" and not bed.ahead:
             bed.ahead = self._chance.choice(AHEAD_US)
         elif kind == "back" and bed.ahead:
@@ -219,7 +238,9 @@ class Unruly:
             return
         self.sent.add(Identity(device_id(bed.device), METRIC_BY_NAME[metric].code, at))
         what = f'{{"metric":"{metric}","value":{value:g},"unit":"{UNITS[metric]}","observed_at":{at}'
-        payload = f'{what},"seq":{bed.sequence}}}'.encode()
+        doubts = metric == "heart_rate" and bed.story is not None and bed.story.doubts((at - self._began) / SECOND_US)
+        doubted = ',"artefact":true' if doubts else ""
+        payload = f'{what},"seq":{bed.sequence}{doubted}}}'.encode()
         bed.sent.append(Sent(metric, at, payload))
         self._publish(bed, payload)
 
@@ -287,11 +308,14 @@ async def unruly(settings: Settings, clock: Clock, tell: Tell, patients: int, se
                 SITES[number % len(SITES)],
                 connections[number % CONNECTIONS],
             )
-            restless, racing = chance.random() < RESTLESS, chance.random() < RACING
-            since = now - (LONG_BOUND_US if chance.random() < LONG else BOUND_BEFORE_US)
-            ward.beds.append(Bed(name, site, f"{name}-first", connection, restless, racing, since))
+            story = STORIES[int(which)] if (which := chance.random() / STORY) < len(STORIES) else None
+            restless, racing = (story is None and chance.random() < share for share in (RESTLESS, RACING))
+            past = story is not None and bool(story.past)
+            since = now - (LONG_BOUND_US if past or chance.random() < LONG else BOUND_BEFORE_US)
+            ward.beds.append(Bed(name, site, f"{name}-first", connection, restless, racing, since, story))
         for first in range(0, patients, TOGETHER):
-            await _register(ward.beds[first : first + TOGETHER], registry, chance)
+            await _register(ward.beds[first : first + TOGETHER], registry)
+        await _make_rules(ward.beds, registry, chance, clock.now_us())
         tell(f"{patients} patients, seed {seed}: {readings_hz(patients):.0f} readings a second, and mishaps")
         await held.enter_async_context(ward.playing())
         yield ward
@@ -302,8 +326,17 @@ def readings_hz(patients: int) -> float:
     return patients * sum(1 / every for every in EVERY_S.values())
 
 
-async def _register(beds: Sequence[Bed], registry: RegistryClient, chance: random.Random) -> None:
+async def _register(beds: Sequence[Bed], registry: RegistryClient) -> None:
     for site in SITES:
         await enrol(registry, site, [Wearer(bed.device, KIND, bed.name, bed.since) for bed in beds if bed.site == site])
-    others = {bed.name: chance.choice((POLICY, MORE)) for bed in beds if chance.random() < OTHERS}
-    await asyncio.gather(*(registry.set_policy(name, policy) for name, policy in others.items()))
+
+
+async def _make_rules(beds: Sequence[Bed], registry: RegistryClient, chance: random.Random, now: int) -> None:
+    """Policies; the night among them begins soon after all of them are there."""
+    night = nightly(now)
+    others = {bed.name: chance.choice((POLICY, MORE, night)) for bed in beds if chance.random() < OTHERS}
+    others |= {bed.name: bed.story.policy for bed in beds if bed.story is not None}
+    names = list(others)
+    for first in range(0, len(names), TOGETHER):
+        some = names[first : first + TOGETHER]
+        await asyncio.gather(*(registry.set_policy(name, others[name]) for name in some))

@@ -10,7 +10,7 @@ from uuid import UUID, uuid5
 from dashboards.api_models import AlertsOut, ChangeOut, PatientAlertsOut, PatientDetail, SeriesOut, SystemOut, problem
 from dashboards.tiles import WardTile
 from tests.browser.fake import Fake
-from tests.browser.fixtures import GLUCOSE_LIMITS, HEART_RATE_LIMITS
+from tests.browser.fixtures import GLUCOSE_LIMITS, HEART_RATE_LIMITS, patient_id
 from vitals.alerts import Alert
 from vitals.metrics import MINUTE_US, SECOND_US
 from vitals.policies import DEFAULT
@@ -19,6 +19,10 @@ from vitals.topics import NAMESPACE
 STEP_US = 5 * MINUTE_US
 HOUR_US = 60 * MINUTE_US
 SERVICES = ("registry", "sink", "process", "manage", "gateway", "bridge", "dashboard", "prove")
+WALKERS = frozenset({patient_id(2), patient_id(4)})
+"""Whose devices count steps."""
+WALK = (0, 0, 12, 64, 90, 30, 0, 0, 0, 6, 0)
+"""Steps a minute, each five minutes."""
 Answer = tuple[int, Any]
 AWAY: Answer = (503, problem("unavailable", "the database does not answer", "look at its log"))
 
@@ -44,7 +48,10 @@ def _patient(fake: Fake, path: str, query: str) -> Answer:
     asked = {key: values[0] for key, values in parse_qs(query).items()}
     match rest:
         case ["series"]:
-            return 200, _series(asked["metric"], int(asked["from"]), int(asked["to"]))
+            begin, end = int(asked["from"]), int(asked["to"])
+            if asked["metric"] == "steps":
+                return 200, _steps(begin, end, counted=tile.patient in WALKERS)
+            return 200, _series(asked["metric"], begin, end)
         case ["alerts"]:
             alerts = tuple(each for each in fake.alerts.values() if each.patient == tile.patient)
             changes = tuple(change_of(each, place) for place, each in enumerate(alerts))
@@ -66,6 +73,7 @@ def _detail(tile: WardTile, now: int) -> Any:
             "latest": {},
             "limits": {"glucose": GLUCOSE_LIMITS, "heart_rate": HEART_RATE_LIMITS},
             "policy": DEFAULT,
+            "night": False,
             "service": None,
             "shelves": (),
             "known": True,
@@ -101,6 +109,30 @@ def _series(metric: str, start: int, end: int) -> Any:
         "flags": late,
         "gaps": [gap] if start < gap[0] else [],
         "limits": [(start, GLUCOSE_LIMITS if glucose else HEART_RATE_LIMITS)],
+    }
+    return SeriesOut.model_validate(given).model_dump(mode="json", by_alias=True)
+
+
+def _steps(start: int, end: int, *, counted: bool) -> Any:
+    """Of who is counted, a walk now and then, and the last hour unknown; of others nothing at all."""
+    times = range(start - start % STEP_US + STEP_US, end - HOUR_US, STEP_US) if counted else ()
+    values = tuple(WALK[at // STEP_US % len(WALK)] for at in times)
+    given = {
+        "metric": "steps",
+        "unit": "{steps}/min",
+        "from": start,
+        "to": end,
+        "interval_us": MINUTE_US,
+        "bucket_us": STEP_US,
+        "raw": False,
+        "t": tuple(times),
+        "n": [5] * len(times),
+        "flags": [0] * len(times),
+        "min": [0] * len(times),
+        "max": values,
+        "last": [0] * len(times),
+        "gaps": [],
+        "limits": [],
     }
     return SeriesOut.model_validate(given).model_dump(mode="json", by_alias=True)
 

@@ -38,7 +38,7 @@ async def test_a_server_that_hangs_is_killed_and_comes_back(tmp_path: Path, name
     assert spec.alive is not None
     assert spec.alive_seconds == 30.0
     async with Supervisor(heard.append) as supervisor:
-        await supervisor.start(replace(spec, alive_seconds=2.0, alive_poll_seconds=0.1))
+        await supervisor.start(replace(spec, alive_seconds=5.0, alive_poll_seconds=0.1))
         first = supervisor.processes[spec.name].pid
         os.kill(first, signal.SIGSTOP)
 

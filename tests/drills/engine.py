@@ -6,7 +6,8 @@ FOLDER is what `compose.drills.recorded` wrote. For every partition the oracle r
 with repeats dropped as every reader drops them, journal and windows in Kafka must be its outputs to the byte; and in
 the database every window, every change of an alert that an episode made and the last state of every alert must be what
 follows from them, none missing and none twice. What people's timers did to alerts is counted, not judged: it follows
-from the wall's clock. Prints JSON: ``figures`` and ``differences``; exit code 1 where there are differences.
+from the wall's clock. Prints JSON: ``figures``, ``alerts`` of each rule, ``differences``; exit code 1 where there are
+differences.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from tests.drills.recording import Written, once, records, rows, written
 from tests.oracle import Oracle
 from tests.oracle_bytes import outputs
 from tests.oracle_closed import Closed, Dirty, recomputed
-from tests.oracle_medians import Told
+from tests.oracle_told import Told
 from tests.strategies.facts import Witness
 from vitals.alerts import Alert
 from vitals.alerts import decode as decode_feed
@@ -49,6 +50,8 @@ CONDITION = (
 )  # fmt: skip
 """What an alert has from its episode."""
 EPISODE_CHANGES = frozenset(get_args(EpisodeChange))
+KEPT_US = {1: 60_000_000, 3: 0}
+"""Kinds of windows of which the database keeps only those that end at whole multiples of so much, or none."""
 Change = tuple[int, int]
 """Partition, and offset in it, of the episode that made a change of an alert."""
 
@@ -155,7 +158,13 @@ def window_row(one: Closed, output: Output) -> tuple[Any, ...]:
     slope, median, theil_sen = (None if math.isnan(each) else each for each in (one.slope, one.median, one.theil_sen))
     arrow = None if one.arrow == -128 else one.arrow
     figures = one.n, coverage, one.mean, one.sd, one.low, one.high, slope, arrow, median, theil_sen, one.gap
-    return (one.start, *output.cause, *figures)
+    return (*output.cause, *figures)
+
+
+def is_kept(window: int, end: int) -> bool:
+    """Whether the database keeps a window of this kind and end (µs)."""
+    step = KEPT_US.get(window)
+    return step is None or (step > 0 and end % step == 0)
 
 
 def follow(found: Expected, partition: int, journal: Iterable[Written]) -> None:
@@ -181,12 +190,13 @@ def changed(episode: Episode, before: dict[str, Any] | None) -> str:
 # ---- the database and the feed
 
 
-def stored_windows(folder: Path, wanted: dict[tuple[str, int, int, int], tuple[Any, ...]]) -> list[str]:
-    """How the database's windows differ."""
+def stored_windows(folder: Path, told: dict[tuple[str, int, int, int], tuple[Any, ...]]) -> list[str]:
+    """How the database's windows differ from those of the log that it keeps."""
     names = (
-        *("win_start", "v_offset", "v_ordinal", "count", "coverage", "mean", "sd", "min", "max", "slope", "arrow"),
+        *("v_offset", "v_ordinal", "count", "coverage", "mean", "sd", "min", "max", "slope", "arrow"),
         *("median", "theil_sen", "gap"),
     )
+    wanted = {key: value for key, value in told.items() if is_kept(key[2], key[3])}
     kept: dict[tuple[str, int, int, int], tuple[Any, ...]] = {}
     doubled = 0
     for row in rows(folder, "windows"):
@@ -307,9 +317,11 @@ def verdict(folder: Path, workers: int = 1) -> dict[str, Any]:
             said.append(f"readings in the database: {count}, the log has {figures['readings']}")
     for alert, change, _ in changes.values():
         kinds[f"{alerts[alert]['rule']}: {change}"] += 1
+    by_rule = Counter(each["rule"] for each in alerts.values())
     figures["alerts"] = len(alerts)
     return {
         "figures": dict(figures),
+        "alerts": dict(sorted(by_rule.items())),
         "changes": dict(sorted(kinds.items())),
         "facts": sorted(facts),
         "differences": said,

@@ -66,7 +66,8 @@ def window(end_minute: int, offset: int, mean: float, slope: float = float("nan"
     """One glucose window of the one patient at version (offset, 0), shape (1,)."""
     row = np.zeros(1, WINDOW)
     row["patient"] = np.void(PATIENT.bytes)
-    row["start"], row["end"] = T0 + (end_minute - 15) * MINUTE, T0 + end_minute * MINUTE
+    row["end"] = (T0 // MINUTE + end_minute) // 5 * 5 * MINUTE
+    row["start"] = row["end"] - 15 * MINUTE
     row["offset"], row["count"], row["coverage"], row["mean"], row["slope"] = offset, 3, 0.2, mean, slope
     row["metric"], row["window"], row["arrow"] = 2, 2, ARROW_UNKNOWN
     row["median"] = row["theil_sen"] = np.nan

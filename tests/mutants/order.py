@@ -10,10 +10,26 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from hypothesis import Phase, settings
 
 NOTICED_BY = Path("noticed-by")
 """A line for each mutant that was noticed: its function and the test; in the folder of the run, ``mutants/``."""
 MUTANT = re.compile(r"(?P<function>\S+)__mutmut_\d+")
+
+
+def pytest_configure() -> None:
+    """Generated values are the same for every mutant, and the first that fails is enough: to look for a smaller one
+    takes seconds, and nobody reads it.
+    """
+    settings.register_profile(
+        "mutants",
+        derandomize=True,
+        deadline=None,
+        database=None,
+        phases=(Phase.explicit, Phase.generate),
+        report_multiple_bugs=False,
+    )
+    settings.load_profile("mutants")
 
 
 def function() -> str | None:

@@ -15,7 +15,6 @@ from tests.strategies.trials import plan
 from vitals.causes import Cause
 from vitals.readings import READING
 from vitals.readings import decode as decode_rows
-from vitals.windows import WINDOW_BY_CODE
 
 LOGS = 120
 
@@ -40,9 +39,9 @@ def test_the_sink_computes_what_a_ring_without_end_would_say() -> None:
             mark, found = marked(key, said), b""
             since = mark.first
             while since <= mark.last:  # in parts, as the sink does
-                ends = sink_windows.next_ends(mark, since)
+                ends = sink_windows.next_ends(mark, since, mark.spec.step_us)
                 found += sink_windows.recomputed(mark, ends, stored(rows, key, said.metric)).tobytes()
-                since = ends[-1] + WINDOW_BY_CODE[mark.window].step_us
+                since = ends[-1] + mark.spec.step_us
             assert found == b"".join(row(key, Cause(1, 2), each) for each in wanted), (seed, said)
             compared += len(wanted)
     assert compared > 200

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 from tests.oracle import Oracle
 from tests.oracle_closed import Dirty
-from tests.oracle_medians import Patient
 from tests.oracle_series import NEVER_TICKED, MedianMachine, Series, beyond
+from tests.oracle_told import Patient
 from vitals.journal import Episode
 from vitals.metrics import MINUTE_US
 from vitals.metrics import SECOND_US as SECOND
@@ -72,7 +72,7 @@ class Witness(Oracle):
         super().turn(number, clock)
         for key, policy in before.items():
             after = self.patients[key]
-            if after.policy != policy:
+            if after.policy is not policy and after.policy != policy:
                 inside = any(is_open(each) for each in after.series.values())
                 self.facts |= {NIGHTFALL, f"{NIGHTFALL} inside an episode"} if inside else {NIGHTFALL}
 

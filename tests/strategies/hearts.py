@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from tests.oracle_nights import zone_of
-from tests.strategies.people import BOTH, COUNTING, RATES, RESTING, SHAKY, SWEET, above_usual
+from tests.strategies.people import BOTH, COUNTING, RATES, RESTING, SHAKIER, SHAKY, SWEET, above_usual
 from tests.strategies.wards import Patient, Ward
 from vitals.metrics import MINUTE_US, SECOND_US
 from vitals.readings import Flag
@@ -74,6 +74,8 @@ class Hearts(Ward):
             if self.now // (10 * SECOND_US) > (self.now - interval) // (10 * SECOND_US):
                 self.readings(patient, rows)
                 self.meanwhile(patient)
+                if self.random.random() < 0.1:
+                    self.policy(patient, SHAKIER if patient.policy.windows is SHAKY.windows else SHAKY)
                 self.tick(self.now + self.random.choice((0, 2)) * SECOND_US)
         self.readings(patient, rows)
         if self.random.random() < 0.5:

@@ -61,6 +61,19 @@ SHAKY = DEFAULT.model_copy(
     }
 )
 """Rules that artefact may hold."""
+SHAKIER = DEFAULT.model_copy(
+    update={
+        "windows": tuple(
+            rule.model_copy(update={"artefact_hold_us": hold * SECOND_US, **more})
+            for rule, hold, more in (
+                (SHAKY.windows[0], 20, {"priority": "low", "on_above": 139, "off_at_most": 138}),
+                (SHAKY.windows[1], 0, {"width_us": 2 * MINUTE_US, "on_at_most": 36, "off_at_least": 40}),
+                (SHAKY.windows[2], 60, {"rest_at_most": None, "width_us": MINUTE_US}),
+            )
+        )
+    }
+)
+"""Other holds, limits and windows of the same rules."""
 
 
 class Person(NamedTuple):
@@ -266,7 +279,7 @@ def above_usual(zone: str, begins: str, ends: str, *, nights: int) -> Policy:
     return DEFAULT.model_copy(update={"windows": (rule, *HEART_RATES[1:])})
 
 
-HEARTS = (RESTING, SHAKY, SCORED, SWEET)
+HEARTS = (RESTING, SHAKY, SHAKIER, SCORED, SWEET)
 POLICIES = (
     *(DEFAULT, LASTING, LASTING, QUICK, BARE, HASTY, WIDE),
     *(*MOVED, *NIGHTS, *HEARTS, WATCHFUL, WATCHFUL, PATIENT, PATIENT),

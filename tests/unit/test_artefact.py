@@ -12,7 +12,7 @@ from tests.logs import T0, Log, episodes, row, worn
 from vitals.bounds import ARTEFACT_SECONDS, violation
 from vitals.codecs.state import decode, encode
 from vitals.metrics import MINUTE_US, SECOND_US
-from vitals.policies import DEFAULT, HEART_RATES, Policy
+from vitals.policies import DEFAULT, HEART_RATES, Night, Policy
 from vitals.policy_edits import edited
 from vitals.policy_text import facts
 from vitals.readings import Flag
@@ -157,18 +157,67 @@ def test_a_jump_of_the_clock_releases_what_is_due() -> None:
     assert calm.said() == []
 
 
-def test_another_device_and_another_rule_end_a_hold() -> None:
-    """What is held is of who wore what, by which rule; the new one judges anew."""
-    for policy, device, since in (
-        (held(), "wrist-2", 55),
-        (held(on_above=130, off_at_most=128), "wrist-1", 0),
-        (DEFAULT.model_copy(update={"windows": ()}), "wrist-1", 0),
-    ):
+def test_another_device_and_no_rule_end_a_hold() -> None:
+    """What is held is of who wore what, by a rule that there is."""
+    for policy, device, since in ((held(), "wrist-2", 55), (DEFAULT.model_copy(update={"windows": ()}), "wrist-1", 0)):
         ann = Wrist()
         ann.live(50, 120, range(1, 51))
         ann.rule(policy, device, since)
         ann.silent(200)
         assert ann.said() == []
+
+
+def test_a_policy_that_changes_the_rule_moves_no_bound() -> None:
+    """Else a change, or a nightfall, would hold a racing heart for two minutes, and two changes for three."""
+    for changes in ({"priority": "low"}, {"on_above": 110, "off_at_most": 105}, {"width_us": 2 * MINUTE_US}):
+        ann = Wrist()
+        ann.live(90, 120, range(1, 91))
+        ann.rule(held(**changes))
+        ann.live(200, 120, range(91, 201))
+        assert ann.said() == [(110, "open", 120)]
+
+
+def test_a_longer_hold_is_for_the_next_opening_and_a_shorter_one_for_this() -> None:
+    """A bound never moves away from what is held."""
+    for first, then, opens in ((30, 60, 80), (60, 30, 80), (60, 10, 70), (60, 0, 70)):
+        ann = Wrist(held(first))
+        ann.live(60, 120, range(1, 61))
+        ann.rule(held(then))
+        ann.live(140, 120, range(61, 141))
+        assert ann.said() == [(opens, "open", 120)]
+
+
+def test_a_night_that_falls_into_a_hold_moves_no_bound() -> None:
+    """22:15 is a nightfall as any other: what artefact holds at 22:14:50 calls by 22:15:50."""
+    hour = (T0 // (60 * MINUTE_US)) % 24
+    quiet = held(priority="low")
+    night = Night(zone="Etc/UTC", begins=f"{hour:02}:16", ends="23:59", windows=quiet.windows)
+    ann = Wrist(held().model_copy(update={"night": night}))
+    assert T0 % (60 * MINUTE_US) == 15 * MINUTE_US
+    ann.live(200, 120, range(1, 201))
+    assert ann.said() == [(110, "open", 120)]
+    assert episodes(ann.log.run(Processor(0, 1)), "heart_rate_high")[0].priority == "low"
+
+
+def test_what_is_held_calls_after_a_change_and_silence_if_the_new_limit_is_crossed() -> None:
+    """With the new limit and priority, by the window that was seen; a value that is fine now calls nobody."""
+    ann = Wrist()
+    ann.live(50, 120, range(1, 51))
+    ann.rule(held(on_above=110, off_at_most=108, width_us=2 * MINUTE_US, priority="low"))
+    ann.silent(111)
+    assert ann.said() == []
+    ann.silent(140)
+    assert ann.said() == [(110, "open", 120), (112, "unknown", 120)]
+    opened = episodes(ann.log.run(Processor(0, 1)), "heart_rate_high")[0]
+    assert (opened.limit, opened.priority, opened.level) == (110, "low", 1)
+    assert opened.evidence is not None
+    assert opened.evidence.window is not None
+    assert opened.evidence.window.end - opened.evidence.window.begin == MINUTE_US
+    calm = Wrist()
+    calm.live(50, 120, range(1, 51))
+    calm.rule(held(on_above=130, off_at_most=128))
+    calm.silent(200)
+    assert calm.said() == []
 
 
 def test_a_record_that_changes_nothing_of_the_rule_leaves_the_hold() -> None:

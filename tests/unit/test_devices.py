@@ -53,6 +53,17 @@ def test_every_type_sends_metrics_that_exist_once_each_within_its_range():
     assert DEVICE_TYPES["dexcom"].stream("heart_rate") is None
 
 
+@pytest.mark.parametrize(
+    ("stream", "warm_up"), [({"low": float("nan")}, 0), ({"high": float("inf")}, 0), ({}, 10**30), ({}, 1 << 62)]
+)
+def test_a_type_of_numbers_that_no_device_has_is_none(stream: dict[str, float], warm_up: int):
+    """A warm-up of 10^30 µs stands in a control record, and fits into no column of whoever reads it: for ever."""
+    good = {"metric": "glucose", "interval_us": 300_000_000, "low": 40, "high": 400}
+    assert DeviceType.model_validate({"name": "own", "streams": [good], "warm_up_us": 7_200_000_000})
+    with pytest.raises(ValidationError):
+        DeviceType.model_validate({"name": "own", "streams": [good | stream], "warm_up_us": warm_up})
+
+
 def test_a_type_without_streams_is_none():
     """Its patient would have a device and never a series: nobody would notice the silence."""
     with pytest.raises(ValidationError):

@@ -13,7 +13,7 @@ import pytest
 
 from alerts.manager import AlertManager
 from stream.processor import Processor
-from stream.sink_windows import marks_in, next_ends, recomputed
+from stream.sink_windows import KeptWindows, marks_in, next_ends, recomputed
 from tests.drills.engine import identities, plain, verdict
 from tests.logs import stored
 from tests.strategies.acts import lived
@@ -62,18 +62,19 @@ def window_rows(outputs: list[Output], read: Rows) -> list[Line]:
     for output in outputs:
         rows = np.frombuffer(output.value, WINDOW) if output.topic == WINDOWS else np.zeros(0, WINDOW)
         again = [
-            recomputed(mark, next_ends(mark, mark.first), stored(read, mark.patient.bytes, mark.spec.metric.code))
+            recomputed(mark, ends, stored(read, mark.patient.bytes, mark.spec.metric.code))
             for mark in marks_in(rows, 0)
+            if (ends := next_ends(mark, mark.first, mark.spec.step_us))
         ]
-        for row in np.concatenate([rows[~is_dirty(rows)], *again]):
+        for row in KeptWindows().of(np.concatenate([rows[~is_dirty(rows)], *again])):
             figures = {name: row[name].item() for name in names}
             unknown = {name for name in ("slope", "median", "theil_sen") if np.isnan(figures[name])}
             figures |= dict.fromkeys(unknown | ({"arrow"} if figures["arrow"] == ARROW_UNKNOWN else set()))
             place = str(UUID(bytes=row["patient"].tobytes()))
             key = {"patient": place, "metric": row["metric"].item(), "win": row["window"].item()}
-            times = {"win_start": row["start"].item(), "win_end": row["end"].item()}
             version = {"v_offset": row["offset"].item(), "v_ordinal": row["ordinal"].item()}
-            found[place, key["metric"], key["win"], times["win_end"]] = key | times | version | figures
+            end = row["end"].item()
+            found[place, key["metric"], key["win"], end] = key | {"win_end": end} | version | figures
     return list(found.values())
 
 

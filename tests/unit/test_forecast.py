@@ -9,7 +9,20 @@ import numpy as np
 import pytest
 
 from stream import forecast
-from stream.forecast import FORECASTS, HORIZON, Past, earlier, falls_below, known, lowest, now, panes_of, pasts, rate
+from stream.forecast import (
+    FORECASTS,
+    HORIZON,
+    Past,
+    earlier,
+    falls_below,
+    known,
+    look_back_us,
+    lowest,
+    now,
+    panes_of,
+    pasts,
+    rate,
+)
 from stream.panes import Ring
 from vitals.metrics import GLUCOSE, MINUTE_US
 
@@ -108,6 +121,13 @@ def test_a_slope_is_known_under_domains_conditions(points: Points, interval: int
         assert np.isfinite(said(name, points, interval=interval)).all() == knows
 
 
+def test_each_patient_has_points_of_their_own():
+    """Two readings of one and three of another are five of a ward, and know nothing of the first."""
+    pasts_of_two = [past(points, interval=10) for points in ({0: 90, 10: 95}, {0: 90, 5: 95, 10: 100})]
+    filled, millis, intervals = (np.concatenate(each) for each in list(zip(*pasts_of_two, strict=True))[:3])
+    assert known(Past(filled, millis, intervals)).tolist() == [False, True]
+
+
 @pytest.mark.parametrize(
     ("points", "interval", "slope"),
     [
@@ -146,6 +166,8 @@ def test_the_line_between_two_readings_spans_at_most_2_2_intervals():
     """As everywhere: 11 min are one missed reading of a device of five minutes, 12 are more."""
     assert value_ago({0: 90, 11: 112}, 5) == 100
     assert math.isnan(value_ago({0: 90, 12: 114}, 5))
+    assert value_ago({0: 90, 22: 112}, 5, interval=10) == 95
+    assert math.isnan(value_ago({0: 90, 23: 113}, 5, interval=10))
     assert value_ago({0: 90, 2: 94, 5: 97}, 1, interval=0) == 92
     assert value_ago({0: 90, 2: 94, 5: 97}, 2, interval=0) == 94
     assert math.isnan(value_ago({0: 90, 2: 94, 5: 97}, 3, interval=0))
@@ -163,6 +185,7 @@ def test_the_value_of_a_reading_is_its_own_wherever_it_lies():
 def test_there_is_no_value_before_the_first_reading():
     """The first panes of a series are empty, not low."""
     assert math.isnan(earlier(past({0: 90, 3: 91}), np.array([5 * MINUTE_US]))[0])
+    assert math.isnan(value_ago({PANES - 5: 90}, PANES - 4))
 
 
 def test_an_age_beyond_the_panes_is_unknown():
@@ -173,6 +196,7 @@ def test_an_age_beyond_the_panes_is_unknown():
 def test_persistence_stays_as_it_is():
     """It is what every other forecast is measured against."""
     assert said("persistence", {0: 87.4}, (5, 30)) == [87.0, 87.0]
+    assert [said("persistence", {0: value}, (5,)) for value in (87.499, 87.5)] == [[87.0], [88.0]]
     assert said("persistence", {0: 87.5}, ()) == []
 
 
@@ -225,7 +249,8 @@ def test_the_pasts_of_a_series_are_what_the_ring_holds_at_each_reading():
 
 def test_the_panes_of_a_past_are_those_that_a_forecast_looks_at():
     """A backtest of years asks for them at each reading: more of them cost memory, fewer change what is said."""
-    assert [panes_of(interval * MINUTE_US) for interval in (1, 5, 15)] == [16, 17, 49]
+    assert [panes_of(interval * MINUTE_US) for interval in (1, 4, 5, 15)] == [16, 16, 17, 49]
+    assert [look_back_us(interval * MINUTE_US) // MINUTE_US for interval in (1, 5, 6, 15)] == [15, 15, 18, 45]
     random = np.random.default_rng(3)
     for interval in (1, 5, 15):
         panes = panes_of(interval * MINUTE_US)
@@ -253,6 +278,7 @@ def test_pasts_come_in_slices_that_are_one_sequence(monkeypatch: pytest.MonkeyPa
     assert (whole.filled.shape, whole.intervals.tolist()) == ((20, 17), [5 * MINUTE_US] * 20)
     assert whole.filled.sum(axis=1).tolist() == [1, 2, 3, *[4] * 17], "what rounds to nothing is a reading still"
     assert not whole.millis.any()
+    assert whole.millis.dtype == np.int64, "as the ring's: sums of them are exact"
 
 
 def test_the_event_times_of_a_series_grow():
@@ -260,6 +286,8 @@ def test_the_event_times_of_a_series_grow():
     for events in ([5, 5], [6, 5]):
         with pytest.raises(AssertionError, match=r"^event times grow$"):
             list(pasts(np.array(events), np.array([90.0, 90.0]), 5 * MINUTE_US))
+    ((_, found),) = pasts(np.array([5, 6]), np.array([90.0, 91.0]), 5 * MINUTE_US)
+    assert now(found).tolist() == [90.0, 90.0], "of one pane the first, however near the second"
 
 
 def test_a_series_without_readings_has_no_past():

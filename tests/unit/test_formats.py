@@ -17,7 +17,7 @@ from vitals.codecs.state import decode
 from vitals.snapshots import Format
 
 KNOWN = {
-    Format("processor", 2): "2d7423ab3216a7f0",
+    Format("processor", 2): "a1e6a9b918cb3db5",
     Format("manager", 2): "5eb212d9efbba7c9",
     Format("registry", 2): "15baec8c308fe7fd",
 }

@@ -45,10 +45,10 @@ def read(made: Machines, ring: Ring, at: int, *values: tuple[int, float]) -> lis
     return made.step(ring, Deciding(slots, events, readings, np.full(len(slots), G)))
 
 
-def alone(made: Machines, *readings: tuple[int, float]) -> list[tuple[str, int]]:
+def alone(made: Machines, *readings: tuple[float, float]) -> list[tuple[str, int]]:
     """What slot 0 says to readings (minutes, mg/dL): each change, and the level before it."""
     ring = Ring(GLUCOSE, timed=True)
-    said = [change for at, value in readings for change in read(made, ring, at * MINUTE_US, (0, float(value)))]
+    said = [change for at, value in readings for change in read(made, ring, round(at * MINUTE_US), (0, float(value)))]
     return [(change.change, change.was) for change in said]
 
 
@@ -119,6 +119,10 @@ def test_an_episode_says_since_when_it_is_beyond():
     made = machines(LOW)
     alone(made, *((at, 69.5) for at in range(0, 60, 5)))
     assert (made.opened_at[0, 0] - T0, made.since[0, 0] - T0) == (5 * MINUTE_US, 0)
+    for second, opened in (((15, 60), 15), ((11, 50), 11)):
+        made = machines(LOW)
+        alone(made, (0, 90), (5, 90), (10, 65), second)
+        assert ((made.opened_at[0, 0] - T0) / MINUTE_US, (made.since[0, 0] - T0) / MINUTE_US) == (opened, 10)
     ring = Ring(GLUCOSE, timed=True)
     strange = LOW.model_copy(
         update={
@@ -134,6 +138,19 @@ def test_an_episode_says_since_when_it_is_beyond():
     assert (made.level[0, 0], made.since[0, 0] - T0) == (2, 0)
 
 
+def test_a_reading_that_opens_nothing_writes_no_beginning():
+    """A snapshot would hold one of an episode that never was."""
+    made = machines(LOW)
+    assert alone(made, (0, 65), (3, 65)) == []
+    assert (made.opened_at[0].tolist(), made.since[0].tolist()) == ([0, 0], [0, 0])
+
+
+def test_deciding_readings_are_picked_with_all_that_is_theirs():
+    """A value of one patient with the time of another would be a third one's."""
+    every = Deciding(np.array([4, 5, 6]), np.array([40, 50, 60]), np.array([0.4, 0.5, 0.6]), np.array([1, 2, 3]))
+    assert [each.tolist() for each in every.some(np.array([2, 0]))] == [[6, 4], [60, 40], [0.6, 0.4], [3, 1]]
+
+
 def test_a_rule_that_is_gone_ends_its_episode_with_the_next_reading():
     """At once: nothing is beyond a limit that nobody has; and the other side is not touched."""
     made, ring = machines(LOW, HIGH), Ring(GLUCOSE, timed=True)
@@ -145,6 +162,12 @@ def test_a_rule_that_is_gone_ends_its_episode_with_the_next_reading():
     for at in range(3, 20):
         read(made, ring, at * MINUTE_US, (0, 405.0))
     assert made.level[0].tolist() == [0, 2]
+    made, ring = machines(LOW), Ring(GLUCOSE, timed=True)
+    read(made, ring, 0, (0, 50.0))
+    made.set_policy(0, policy(), "glucose")
+    assert read(made, ring, 60 * MINUTE_US, (0, 50.0)) == [Change(0, 0, "clear", 2)], (
+        "also where its run is itself alone"
+    )
 
 
 def test_only_rules_of_the_metric_count_and_of_one_side_the_last():
@@ -157,9 +180,9 @@ def test_only_rules_of_the_metric_count_and_of_one_side_the_last():
     assert made.kind[0].tolist() == [0, 0]
     made.set_policy(0, policy(LOW, milder, HIGH, other), "glucose")
     assert (made.rule(0, 0), made.rule(0, 1)) == (milder, HIGH)
-    assert made.kinds == [milder, HIGH]
+    assert list(made.kinds) == [milder, HIGH]
     made.set_policy(1, policy(HIGH, milder), "glucose")
-    assert made.kinds == [milder, HIGH]
+    assert list(made.kinds) == [milder, HIGH]
     assert made.kind[:2].tolist() == [[1, 2], [1, 2]]
     assert (made.span_max, made.prolongs) == (15 * MINUTE_US, False)
     made.set_policy(2, policy(LASTING), "glucose")
@@ -176,12 +199,24 @@ def test_runs_are_looked_for_as_far_back_as_any_span_is_long(name: str):
     assert made.span_max == 90 * MINUTE_US
 
 
+def test_a_run_is_looked_for_a_gap_further_back_than_its_span():
+    """The reading that makes it long enough may lie as far before the others as a gap allows."""
+    assert alone(machines(HIGH), (0, 260), (11, 260), (14.9, 260), (25.9, 260)) == [("open", 0)]
+    assert alone(machines(HIGH), (0, 260), (11.1, 260), (14.9, 260), (25.9, 260)) == []
+
+
 def test_a_value_is_beyond_a_limit_of_either_side():
     """At the limit it is not: below 70 and above 250 are what opens."""
     made = machines(LOW, HIGH)
     values = np.array([69.9, 70.0, 250.0, 250.1])
     assert made.beyond_any(np.array([0, 1, 2, 0]), values).tolist() == [True, False, False, True]
-    assert Machines().beyond_any(np.array([0, 1]), np.array([10.0, 500.0])).tolist() == [False, False]
+    nobody = Machines().beyond_any(np.array([0, 1]), np.array([10.0, 500.0]))
+    assert (nobody.tolist(), nobody.dtype) == ([False, False], np.dtype(np.bool_))
+    for slot in range(made.capacity):
+        made.set_policy(slot, policy(LOW, HIGH), "glucose")
+    assert made.beyond_any(np.array([0, 1]), np.array([69.9, 70.0])).tolist() == [True, False], (
+        "also where all have one"
+    )
     some = Machines()
     some.set_policy(1, policy(HIGH), "glucose")
     assert some.beyond_any(np.array([0, 1]), np.array([500.0, 500.0])).tolist() == [False, True]
@@ -298,14 +333,21 @@ def test_restored_machines_go_on_by_their_new_numbers():
     made.lose(0, 0, "no data")
     assert made.raised == {(0, 0)}
     again.restore(stored(made.state(np.array([2, 1, 0]))))
-    assert (again.kinds, again.span_max, again.prolongs) == ([LASTING, HIGH, LOW], 15 * MINUTE_US, True)
+    assert (list(again.kinds), again.span_max, again.prolongs) == ([LASTING, HIGH, LOW], 15 * MINUTE_US, True)
     assert (again.reasons, again.raised) == ({(2, 0): "no data"}, {(2, 0)})
     assert again.entered == {(0, 1): made.entered[2, 1], (2, 0): made.entered[0, 0]}
     assert again.level[:3].tolist() == [[0, 2], [0, 0], [1, 0]]
     assert [again.rule(slot, 0) for slot in range(3)] == [LASTING, LOW, LASTING]
     assert again.rank(2) == 3
+    other = Machines()
+    other.restore(stored(made.state(np.array([1, 2, 0]))))
+    assert [other.rule(slot, 0) for slot in range(3)] == [LOW, LASTING, LASTING]
+    assert list(other.kinds) == [LOW, HIGH, LASTING], "numbered anew, as they come"
+    usual = Machines()
+    usual.restore(stored(machines(LOW, HIGH).state(np.array([0]))))
+    assert not usual.prolongs
     again.set_policy(5, policy(HIGH, LOW), "glucose")
-    assert again.kinds == [LASTING, HIGH, LOW]
+    assert list(again.kinds) == [LASTING, HIGH, LOW]
 
 
 def test_the_columns_of_machines_have_the_types_that_snapshots_hold():

@@ -130,6 +130,22 @@ def test_an_evaluation_that_is_missing_breaks_the_row() -> None:
     assert ann.said("heart_rate_extreme")[0][:2] == (250, "open")
 
 
+@pytest.mark.parametrize(("off", "opens"), [(None, 100), (45, 100), (75, 130), (101, 150), (105, 100)])
+def test_a_rule_that_was_off_for_a_moment_begins_its_row_anew(off: int | None, opens: int) -> None:
+    """Nobody asked for it meanwhile; what it had counted is gone with it, whoever else has a rule of that name."""
+    without = DEFAULT.model_copy(update={"windows": (HIGH, LOW), "version": 2})
+    for others in ((), ("bob",)):
+        ann = Person()
+        for name in others:
+            ann.log.patient(name, worn(name, f"{name}-wrist", "wrist", T0))
+        for end in range(10, 160, 10):
+            if off is not None and end - 10 <= off - 2 < end:
+                ann.log.patient("ann", wrist(), version=2, policy=without)
+                ann.log.patient("ann", wrist(), version=3, policy=DEFAULT.model_copy(update={"version": 3}))
+            ann.beat(end - 10, end, 160)
+        assert [each[:2] for each in ann.said("heart_rate_extreme")][:1] == [(opens, "open")]
+
+
 def test_an_extreme_that_swings_from_too_fast_to_too_slow_shows_the_limit_last_crossed() -> None:
     """One episode: what is wrong is the same heart; the number shown must fit the limit beside it."""
     ann = Person()
@@ -264,6 +280,25 @@ def test_a_rule_that_a_policy_drops_ends_its_episode() -> None:
     ann.log.patient("ann", wrist(), version=2, policy=policy)
     ann.beat(430, 900, 140)
     assert [each[:2] for each in ann.said("heart_rate_high")] == [(420, "open"), (440, "clear")]
+
+
+def test_a_change_of_rules_shows_with_the_next_change_whatever_that_is() -> None:
+    """A rule made more urgent while an episode of it is open calls so when the band slips off, too: silence and the
+    minute without an evaluation look at no median that would bring the new rule.
+    """
+    ann = Person()
+    ann.beat(0, 430, 140)
+    urgent = HIGH.model_copy(update={"priority": "low", "response": EXTREME.response})
+    policy = DEFAULT.model_copy(update={"version": 2, "windows": (urgent,)})
+    ann.log.patient("ann", wrist(), version=2, policy=policy)
+    for second in range(432, 800, 10):
+        ann.tick(second)
+    opened, unknown = ann.episodes("heart_rate_high")
+    assert (opened.change, opened.priority, opened.policy) == ("open", "medium", 1)
+    assert (unknown.change, unknown.priority, unknown.policy) == ("unknown", "low", 2)
+    assert unknown.response == EXTREME.response
+    (silence,) = ann.episodes("signal")
+    assert silence.priority == "low", "never below an open episode's, which is low now"
 
 
 def test_silence_is_never_below_an_open_heart_rate_episode() -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import ast
 from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from hypothesis import Phase, settings
+from mutmut.configuration import config
 
 from tests.mutants import order
-from tests.mutants.__main__ import SURVIVORS, judge, table
+from tests.mutants.__main__ import SURVIVORS, judge, modules, table
 from tests.mutants.findings import Change, Module, function_of, listed
 
 ROOT = Path(__file__).parents[2]
@@ -84,6 +87,39 @@ def test_tests_that_noticed_a_functions_mutants_run_first(tmp_path: Path, monkey
         noticed(two)
         assert ordered(*tests) == [one, two, logs]
     assert len(order.NOTICED_BY.read_text().splitlines()) == 4
+
+
+def test_generated_values_are_the_same_for_every_mutant():
+    """Else a mutant would be noticed today and not tomorrow; and to shrink what failed costs more than to find it."""
+    before = settings.get_current_profile_name()
+    try:
+        order.pytest_configure()
+        profile = settings.get_profile(settings.get_current_profile_name())
+    finally:
+        settings.load_profile(before)
+    assert (profile.derandomize, profile.database, Phase.shrink in profile.phases) == (True, None, False)
+    assert {Phase.explicit, Phase.generate} <= set(profile.phases)
+
+
+def units() -> dict[str, list[str]]:
+    """`UNITS` of `tests.mutants.forks`, as it is written: what that imports says how this process forks."""
+    for node in ast.parse((ROOT / "tests/mutants/forks.py").read_text()).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "UNITS":
+            found: dict[str, list[str]] = ast.literal_eval(node.value)
+            return found
+    raise AssertionError("no UNITS")
+
+
+def test_a_modules_mutants_meet_tests_that_there_are():
+    """A name that is written wrong would be noticed when somebody changes the module, and waits for the run."""
+    tests = [f"tests/unit/test_{name}.py" for names in units().values() for name in names]
+    assert len(tests) >= len(units()) > 0
+    sources = [f"stream/{module}.py" for module in modules()]
+    missing = [
+        path for path in (*tests, *config().pytest_add_cli_args_test_selection, *sources) if not (ROOT / path).is_file()
+    ]
+    assert missing == []
+    assert set(units()) <= set(modules())
 
 
 def test_no_listed_survivor_is_of_a_line_that_is_gone():

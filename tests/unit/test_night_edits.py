@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
+from stream.processor import Processor
+from tests.logs import Log
 from vitals.bounds import violation
 from vitals.errors import InputError
 from vitals.nights import in_force
-from vitals.policies import DEFAULT, Level, Policy
+from vitals.policies import DEFAULT, Level, Night, Policy, UsualRate
 from vitals.policy_edits import edited
 from vitals.policy_files import parse
 from vitals.policy_text import DAY, differences, table
@@ -76,6 +81,7 @@ def test_a_rule_that_is_off_is_off_by_night():
         (["zone=../../etc/passwd", "night=22:00-07:00"], "no time zone"),
         (["zone=Europe/Berlin", "night=22:00"], "no hours of a night: night=22:00 (write them like night=22:00-07:00"),
         (["zone=Europe/Berlin", "night=22:00-24:00"], "no hours of a night"),
+        (["zone=Europe/Berlin", "night=2\u0662:00-07:00"], "no hours of a night"),
         (["night.low.1.limit=65"], "there is no night: night.low.1.limit=65 (say both"),
         ([*HOURS, "night.low=off"], "a night has other numbers, not other rules: night.low=off (night.low=day"),
         ([*HOURS, "night.low.3.limit=65"], "a change of nothing that a policy has: night.low.3.limit=65"),
@@ -107,6 +113,23 @@ def test_a_night_keeps_the_bounds_of_the_day(policy: Policy, told: str):
     assert (violation(policy) or "").startswith(told)
 
 
+def test_the_times_of_a_night_are_written_in_ascii_digits():
+    """Other digits are digits to a pattern, and no time to a clock: such a control record would stop every processor
+    that reads it, for ever.
+    """
+    night = {"zone": "Etc/UTC", "begins": "2\u0662:00", "ends": "07:00"}
+    with pytest.raises(ValidationError, match="begins"):
+        Night.model_validate(night)
+    with pytest.raises(ValidationError, match="ends"):
+        UsualRate.model_validate({"above": 30, "ends": "07:0\u0663"})
+    log = Log()
+    log.patient("ann", policy=edited(DEFAULT, HOURS))
+    log.values[-1] = log.values[-1].replace(b"22:00", "2\u0662:00".encode())
+    step = Processor(0, 1)
+    assert log.run(step) == []
+    assert step.counters.broken == 1
+
+
 def test_a_zone_that_nobody_knows_is_refused_by_the_registry_too():
     """A file, or another program, may ask for anything; in force it would have no night at all."""
     given = json.loads(nightly().model_dump_json())
@@ -117,6 +140,63 @@ def test_a_zone_that_nobody_knows_is_refused_by_the_registry_too():
     given["night"]["begins"] = "25:00"
     with pytest.raises(InputError, match=r"night\.begins String should match pattern"):
         parse(json.dumps(given), "mine.json")
+
+
+@pytest.mark.parametrize(
+    ("day", "night", "told"),
+    [
+        ("heart_rate_high.artefact=0.5", "night.heart_rate_high.artefact=none", "held in artefact"),
+        ("heart_rate_high.steps=5", "night.heart_rate_high.steps=none", "at rest"),
+    ],
+)
+def test_what_a_rule_asks_for_by_day_alone_is_a_difference_too(day: str, night: str, told: str):
+    """What looks like no change is not sent: a hold that nobody wanted at night would stay, and "nothing changes" say
+    that it had gone.
+    """
+    before = nightly(day)
+    after = edited(before, [night])
+    assert differences(before, after) == [("night heart_rate_high", told, DAY, "none")]
+    assert table(after, DEFAULT)[-1] == f"* night heart_rate_high {told} none"
+
+
+def test_every_number_of_a_policy_that_somebody_may_change_is_a_difference():
+    """Else it could be set in a file, and no command would send it."""
+    names = (
+        "low_sustained",
+        "glucose_falling",
+        "low_soon",
+        "heart_rate_rest",
+        "heart_rate_usual",
+        "heart_rate_glucose",
+    )
+    day = [f"{name}=on" for name in names]
+    own = ["night.low.1.repeat=12", "night.heart_rate_glucose.hold=30", "night.low_soon.repeat=12"]
+    policy = nightly(*day, "low.1.prolonged=60", "heart_rate_rest.artefact=0.5", *own)
+    given = json.loads(policy.model_dump_json())
+    changed = 0
+    for other in _changes(given):
+        try:
+            after = Policy.model_validate(other)
+        except ValidationError:
+            continue
+        same = after.model_copy(update={"version": policy.version}) == policy
+        if not same and violation(after) is None:
+            assert differences(policy, after), other
+            changed += 1
+    assert changed > 50
+
+
+def _changes(given: Any) -> Iterator[Any]:
+    """What is given with another value in one place, or one that is somewhat more or less."""
+    if not isinstance(given, dict | list):
+        yield from (None, "low")
+        if isinstance(given, int | float):
+            yield from (given + 1, given + 60_000_000)
+        return
+    places = given.items() if isinstance(given, dict) else enumerate(given)
+    for place, value in list(places):
+        for other in _changes(value):
+            yield {**given, place: other} if isinstance(given, dict) else [*given[:place], other, *given[place + 1 :]]
 
 
 def test_the_difference_shows_the_night_and_nothing_twice():

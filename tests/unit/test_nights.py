@@ -216,6 +216,25 @@ def test_a_snapshot_goes_on_in_the_same_part():
     assert [each.change for each in episodes(whole, "low")] == ["open"]
 
 
+def test_who_goes_on_from_a_snapshot_writes_the_snapshots_that_another_would():
+    """At a nightfall rules get their numbers, whoever came first: slots are of one process, and say nothing."""
+    log, names = Log(), ("ann", "bob", "cyd", "dan")
+    log.site(1)
+    begin = int(datetime(2026, 11, 28, 12, tzinfo=UTC).timestamp()) * SECOND_US
+    for number, name in enumerate(names):
+        changes = ["zone=Etc/UTC", "night=22:00-07:00", f"night.heart_rate_high.above={110 + number}"]
+        log.patient(name, worn(name, f"wrist-{name}", "wrist", begin), policy=edited(DEFAULT, changes))
+    log.tick(begin)
+    cut = len(log.keys)
+    log.tick(begin + 11 * 60 * MINUTE_US)
+    first, second = Processor(0, 1), Processor(0, 1)
+    log.run(first, last=cut)
+    second.restore(decode(b"".join(encode(first.state()))))
+    log.run(first, first=cut)
+    log.run(second, first=cut)
+    assert b"".join(encode(first.state())) == b"".join(encode(second.state()))
+
+
 def test_a_chart_has_the_limits_of_each_part():
     """The line at which it would have alarmed that night, from the night's own hour on; a later policy ends them."""
     policy = edited(DEFAULT, [f"zone={BERLIN}", "night=22:00-07:00", "night.low.1.limit=80"])

@@ -20,6 +20,7 @@ from vitals.metrics import MINUTE_US, SECOND_US
 from vitals.policies import DEFAULT, HEART_RATE_REST, HEART_RATES, Policy, WindowRule
 from vitals.policy_edits import edited
 from vitals.policy_text import facts
+from vitals.readings import Flag
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "rules.md"
 
@@ -104,6 +105,16 @@ def test_one_reading_with_more_steps_is_no_rest(count: float, most: float, opens
     """In thousandths, as everything in the ring; a mean would call a minute's run a stroll."""
     ann = Sitter(with_rule(rest_at_most=most))
     ann.live(440, 130, lambda second: count if second == 240 else 0)
+    assert bool(ann.said()) is opens
+
+
+@pytest.mark.parametrize(("flag", "opens"), [(Flag.CENSORED_HIGH, False), (Flag.CENSORED_LOW, True)])
+def test_a_count_beyond_the_devices_range_counts_as_its_edge(flag: Flag, opens: bool) -> None:
+    """A device that says HIGH sends no number with it: somebody who runs is not at rest."""
+    ann = Sitter()
+    ann.live(170, 130)
+    ann.step(175, 0, flags=int(flag))
+    ann.live(440, 130)
     assert bool(ann.said()) is opens
 
 

@@ -34,7 +34,7 @@ def readings(*found: tuple[float, float, int], unit: Unit = Unit.MG_DL, ahead: t
 
 def count_and_mean(found: Readings, window: int = 2) -> list[tuple[int, float]]:
     """What the window that ends at T0 says."""
-    rows = recomputed(mark(window, 0), range(T0, T0 + 1), found)
+    rows = recomputed(mark(window, 0), range(T0, T0 + 1, 5 * MINUTE_US), found)
     return [(int(row["count"]), float(row["mean"])) for row in rows]
 
 
@@ -50,13 +50,13 @@ def test_a_mark_among_results_is_found_and_a_kind_that_nobody_knows_is_none():
 def test_one_transaction_takes_an_hour_of_heart_rate_or_thirty_of_glucose():
     """More would hold up what is live; the next one goes on where it ended."""
     day = 24 * 60
-    assert len(next_ends(mark(2, day), T0)) == 24 * 12 + 1
-    assert len(next_ends(mark(2, 9 * day), T0)) == 360
-    assert len(next_ends(mark(3, day), T0)) == 360
-    assert len(next_ends(mark(5, day), T0)) == 60
-    assert next_ends(mark(3, 60), T0 + 50 * MINUTE_US)[-1] == T0 + 60 * MINUTE_US
-    assert next_ends(mark(3, 0), T0)[0] == T0 == next_ends(mark(3, 0), T0)[-1]
-    assert next_ends(mark(3, day), T0).step == 10 * SECOND_US
+    assert len(next_ends(mark(2, day), T0, 5 * MINUTE_US)) == 24 * 12 + 1
+    assert len(next_ends(mark(2, 9 * day), T0, 5 * MINUTE_US)) == 360
+    assert len(next_ends(mark(3, day), T0, 10 * SECOND_US)) == 360
+    assert len(next_ends(mark(5, day), T0, MINUTE_US)) == 60
+    assert next_ends(mark(3, 60), T0 + 50 * MINUTE_US, 10 * SECOND_US)[-1] == T0 + 60 * MINUTE_US
+    assert next_ends(mark(3, 0), T0, 10 * SECOND_US)[0] == T0 == next_ends(mark(3, 0), T0, 10 * SECOND_US)[-1]
+    assert next_ends(mark(3, day), T0, 10 * SECOND_US).step == 10 * SECOND_US
 
 
 def test_the_first_in_the_log_has_the_pane():

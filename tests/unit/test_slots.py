@@ -131,7 +131,8 @@ def known(*names: str) -> Patients:
     patients = Patients()
     for name in names:
         slot = patients.add(patient_id(name).bytes)
-        patients.labels[slot], patients.policies[slot] = name, patients.shared(DEFAULT)
+        patients.labels[slot] = name
+        patients.take(slot, DEFAULT)
     return patients
 
 
@@ -165,10 +166,24 @@ def test_the_part_in_force_goes_before_the_whole() -> None:
 
 def test_equal_policies_are_one() -> None:
     """Ten thousand patients have three: each with its own would fill memory and snapshots."""
-    patients = Patients()
-    first = patients.shared(DEFAULT)
-    assert patients.shared(DEFAULT.model_copy(deep=True)) is first
-    assert patients.shared(OTHER) is OTHER
+    patients = known("ann", "bob", "cyd")
+    patients.take(1, DEFAULT.model_copy(deep=True))
+    patients.take(2, OTHER)
+    assert [patients.policy(slot) is DEFAULT for slot in range(3)] == [True, True, False]
+    assert patients.kind == [1, 1, 2]
+
+
+def test_a_policy_that_nobody_has_any_more_is_forgotten() -> None:
+    """A ward whose policies are changed for years would keep every one of them."""
+    patients = known("ann", "bob")
+    for version in range(2, 1000):
+        patients.take(version % 2, DEFAULT.model_copy(update={"version": version}))
+        assert max(patients.kind) <= 3
+    patients.take(0, OTHER)
+    patients.take(1, OTHER)
+    patients.take(1, DEFAULT)
+    assert (patients.policy(0), patients.policy(1)) == (OTHER, DEFAULT)
+    assert patients.state(patients.order())["policies"] in ([OTHER, DEFAULT], [DEFAULT, OTHER])
 
 
 def test_the_patients_of_a_site_are_those_with_a_slot() -> None:
@@ -188,7 +203,8 @@ def test_a_snapshot_knows_patients_by_key_whatever_order_they_came_in() -> None:
         patients.add(patient_id("eve").bytes)
         for name, policy, site in zip(names, (DEFAULT, OTHER, DEFAULT, OTHER), (5, 6, 7, 8), strict=True):
             slot = patients.slot_of[patient_id(name).bytes]
-            patients.policies[slot], patients.site[slot] = patients.shared(policy), site
+            patients.take(slot, policy)
+            patients.site[slot] = site
             patients.versions[slot], patients.closings[slot] = site + 10, site + 20
         states.append(stored(patients.state(patients.order())))
     assert states[0] == states[1]
@@ -197,7 +213,6 @@ def test_a_snapshot_knows_patients_by_key_whatever_order_they_came_in() -> None:
     assert (again.labels, again.keys) == (names, [patient_id(name).bytes for name in names])
     assert again.policies == [DEFAULT, OTHER, DEFAULT, OTHER]
     assert again.policies[0] is again.policies[2]
-    assert again.shared(DEFAULT) is again.policies[0]
     assert (again.site[:4].tolist(), again.versions, again.closings) == (
         [5, 6, 7, 8],
         [15, 16, 17, 18],
@@ -205,6 +220,8 @@ def test_a_snapshot_knows_patients_by_key_whatever_order_they_came_in() -> None:
     )
     assert [again.slot_of[key] for key in again.keys] == [0, 1, 2, 3]
     assert stored(again.state(again.order())) == states[0]
+    again.take(1, DEFAULT)
+    assert again.policies[1] is again.policies[0]
 
 
 def test_restored_tables_have_room_for_all_and_no_less_than_at_first() -> None:
@@ -341,3 +358,16 @@ def test_the_columns_of_series_have_the_types_that_snapshots_hold() -> None:
     expected |= dict.fromkeys(("below", "above", "dec_value"), FLOAT) | {"dec_censored": BYTE, "scheme": BYTE}
     assert columns(Series(GLUCOSE)) == expected
     assert columns(Patients()) == {"site": LONG}
+
+
+def test_a_snapshot_of_nobody_has_the_columns_of_any() -> None:
+    """A partition without patients has snapshots, too: its columns must not be floats for want of numbers."""
+    for patients in (Patients(), known("ann")):
+        order = patients.order()
+        state = patients.state(order)
+        kinds = {name: each.dtype.str[1:] for name, each in state.items() if isinstance(each, np.ndarray)}
+        assert order.dtype == np.intp
+        assert kinds == {"keys": "V16", "versions": "i8", "closings": "i8", "policy": "i4"}
+    again = Patients()
+    again.restore(decode(stored(Patients().state(Patients().order()))))
+    assert (again.keys, again.capacity) == ([], CAPACITY)

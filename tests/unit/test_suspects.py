@@ -64,6 +64,15 @@ def test_nobody_pays_before_the_first_suspect_row():
     assert suspects.observed.nbytes + suspects.device.nbytes == 0
     assert suspects.state(np.arange(3)) == {}
     assert found(suspects, fast(0, 0), slots=(9_999,)) == [True]
+    assert (suspects.observed.dtype.str, suspects.device.dtype.str) == ("<i8", "|V16"), "as snapshots hold them"
+
+
+def test_who_comes_later_has_a_row_as_well():
+    """The ward grows: what is known stays, and a new patient's clock may be ahead too."""
+    suspects = Suspects()
+    assert found(suspects, fast(0, 0)) == [True]
+    suspects.grow(40)
+    assert found(suspects, fast(0, 1), fast(0, 1), slots=(0, 39)) == [False, True]
 
 
 def ward(*records: tuple[Rows, ...]) -> Log:

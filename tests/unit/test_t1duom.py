@@ -110,6 +110,12 @@ def test_a_wrist_that_is_not_worn_keeps_its_zero():
         (glucose("06/11/2023 00:01,abc"), r"not a number: glucose-1\.csv:2: 'abc'"),
         (glucose("06/11/2023 00:01,nan"), r"not a number: glucose-1\.csv:2"),
         (glucose("06/11/2023 00:01"), r"a line is cut short: glucose-1\.csv:2"),
+        (glucose("06/11/2023 00:01,5", "31/12/9999 23:59,5"), r"not a time: glucose-1\.csv:3: '31/12/9999 23:59'"),
+        (glucose("01/01/0001 00:00,5"), r"not a time: glucose-1\.csv:2: .*from 2000 to 2099"),
+        (
+            glucose("06/11/2092 00:01,5", "06/11/2023 00:06,5", "06/11/2023 00:11,5"),
+            r"69 years without a row: glucose-1\.csv:4 and glucose-1\.csv:2 \(is one of the dates a slip",
+        ),
         (b"time,value\r\n", r"wrong header: glucose-1\.csv:1"),
         (b"", r"wrong header: glucose-1\.csv:1"),
         (glucose(), r"an export without rows: glucose-1\.csv"),

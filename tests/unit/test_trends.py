@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from stream.series import ARROW_SCHEMES
-from stream.trends import arrows, slopes, spread, steady, theil_sen
+from stream.trends import arrows, known, slopes, spread, steady, theil_sen
 from vitals.metrics import MINUTE_US, SECOND_US
 from vitals.windows import ARROW_UNKNOWN
 
@@ -27,6 +27,7 @@ def slope(cells: dict[int, int], interval: int = FIVE) -> float:
 def test_a_straight_line_has_its_own_slope():
     """2 mg/dL a minute must be called 2, at the boundary of an arrow."""
     assert slope({4: 100_000, 9: 110_000, 14: 120_000}) == 2.0
+    assert slope({4: 0, 9: 5000, 14: 10_000}) == slope({4: 1, 9: 5001, 14: 10_001}) == 1.0
 
 
 def test_a_slope_is_per_minute_whatever_the_panes():
@@ -63,6 +64,14 @@ def test_a_gap_in_one_series_hides_no_other_slope():
     assert math.isnan(found[1])
 
 
+def test_another_patients_points_make_no_slope_known():
+    """Two of one and two of another are three of nobody."""
+    filled = np.zeros((2, 15), np.bool_)
+    filled[0, [4, 14]] = filled[1, [0, 5, 10]] = True
+    intervals = np.full(2, 10 * MINUTE_US)
+    assert known(filled.sum(axis=1), spread(filled), MINUTE_US, intervals, 10 * MINUTE_US).tolist() == [False, True]
+
+
 def test_the_slope_equals_numpys_least_squares():
     """The integer formula is another way to write the same line."""
     random = np.random.default_rng(3)
@@ -88,12 +97,12 @@ def test_no_slope_is_no_arrow():
     assert arrows(np.array([np.nan]), np.zeros(1, np.int8)).tolist() == [ARROW_UNKNOWN]
 
 
-def wild(cells: dict[int, int]) -> float:
-    """The slope by Theil and Sen of a 15-minute window."""
+def wild(cells: dict[int, int], pane_us: int = MINUTE_US) -> float:
+    """The slope by Theil and Sen of a window of 15 panes, of a minute unless told."""
     millis, filled = np.zeros((1, 15), np.int64), np.zeros((1, 15), np.bool_)
     for at, value in cells.items():
         millis[0, at], filled[0, at] = value, True
-    return float(theil_sen(filled, millis, MINUTE_US)[0])
+    return float(theil_sen(filled, millis, pane_us)[0])
 
 
 def test_one_wild_reading_moves_least_squares_and_not_theil_sen():
@@ -108,7 +117,11 @@ def test_theil_sen_is_the_median_of_the_slopes_of_all_pairs():
     """By hand: slopes 1, 2 and 1.5 of three points; 0, 1, 2, 3 and two between of four."""
     assert wild({0: 100_000, 5: 105_000, 10: 115_000}) == 1.5
     assert wild({0: 0, 1: 0, 2: 1000, 3: 3000}) == (1 + 1) / 2
+    assert wild({0: 0, 1: 1000, 2: 5000, 3: 6000}) == (2 + 2.5) / 2
     assert wild({0: 0, 7: 1000}) == 1 / 7
+    assert wild({0: 0, 7: 1000}, SECOND_US) == 60 / 7
+    narrow = np.array([[0, 1000, 3000]])
+    assert theil_sen(narrow >= 0, narrow, MINUTE_US).tolist() == [1.5], "1, 2 and 1.5 of three panes in a row"
     assert math.isnan(wild({3: 100_000}))
 
 
@@ -119,6 +132,11 @@ def test_each_window_has_a_spread_of_its_own():
     first, last, widest = spread(filled)
     assert (first[[0, 1, 3]].tolist(), last[[0, 1, 3]].tolist()) == ([0, 4, 7], [14, 8, 7])
     assert widest[[0, 1, 3]].tolist() == [11, 1, 0]
+    filled = np.zeros((4, 15), np.bool_)
+    filled[0, [0, 2]] = filled[2, [13, 14]] = filled[3, [1, 2, 4, 6, 7]] = True
+    found = spread(filled)
+    assert found.widest[[0, 2, 3]].tolist() == [2, 1, 2]
+    assert {each.dtype for each in found} == {np.dtype(np.int64)}
 
 
 def plainly_steady(panes: list[int], pane_us: int, interval: int, span: int) -> bool:
@@ -147,6 +165,14 @@ def test_points_are_steady_as_a_walk_from_one_to_the_next_says(width: int, gaps:
             panes = row.nonzero()[0].tolist()
             assert not panes or said == plainly_steady(panes, pane_us, interval, span * pane_us)
         assert found.dtype == np.bool_
+
+
+def test_a_gap_is_above_2_2_intervals_and_not_at_them():
+    """A device of ten minutes may be two late: 22 minutes between two readings are two that were a little slow."""
+    filled = np.zeros((2, 25), np.bool_)
+    filled[0, [0, 1, 23]] = filled[1, [0, 1, 24]] = True
+    intervals = np.full(2, 10 * MINUTE_US)
+    assert steady(filled, MINUTE_US, intervals, 10 * MINUTE_US).tolist() == [True, False]
 
 
 def test_adjacent_points_are_no_gap_whatever_the_interval():

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from stream.processor import Processor
+from stream.series import LONG_AGO
 from stream.usual import NIGHTS, REACH_US, Usual
 from tests.logs import Log, episodes, row, worn
 from vitals.bounds import USUAL_ABOVE, violation
@@ -44,6 +45,7 @@ def sleep(usual: Usual, begin: int, values: list[float], asked: UsualRate = NIGH
 
 
 def rate(usual: Usual, at: int, asked: UsualRate = NIGHT, slot: int = 3) -> float:
+    usual.end(at, np.array([slot]))
     return float(usual.rate(asked, at, np.array([slot]))[0])
 
 
@@ -77,6 +79,59 @@ def test_the_median_is_of_whole_beats_and_of_the_middle_two() -> None:
     sleep(usual, night(0), [59.5] * 180 + [61.49] * 180, asked)
     sleep(usual, night(1), [63.0] * 400 + [20.0], asked)
     assert rate(usual, night(1, 7), asked) == (60.5 + 63) / 2
+
+
+def test_the_middle_of_a_night_is_not_a_third_of_it_and_beats_beyond_all_count_as_the_last() -> None:
+    """Most of a night decides, whatever stands before it; 300 and 400 a minute are alike, and no slot is left out."""
+    usual, asked = usual_of(3), NIGHT.model_copy(update={"nights": 1})
+    sleep(usual, night(0), [50.0] * 130 + [60.0] * 230, asked)
+    assert rate(usual, night(0, 7), asked) == 60
+    sleep(usual, night(1), [60.0] * 180 + [50.0] * 180, asked)
+    assert rate(usual, night(1, 7), asked) == (60 + 55) / 2
+    fast = usual_of(3)
+    sleep(fast, night(0), [50.0] * 10 + [400.0] * 350, asked)
+    assert rate(fast, night(0, 7), asked) == 300
+
+
+def test_each_has_as_many_nights_as_are_their_own() -> None:
+    """Asked together: one of three nights, one of one, one of none; each is asked for two."""
+    usual, asked = usual_of(3, 5, 7), NIGHT.model_copy(update={"nights": 2, "least_us": T_US})
+    for day, value in enumerate((58.0, 70.0, 61.0)):
+        sleep(usual, night(day), [value], asked, slot=3)
+    sleep(usual, night(2), [90.0], asked, slot=5)
+    usual.end(night(2, 7), np.array([5, 3, 7]))
+    found = usual.rate(asked, night(2, 7), np.array([5, 3, 7]))
+    assert [None if np.isnan(each) else each for each in found] == [None, 61, None]
+    found = usual.rate(asked.model_copy(update={"nights": 1}), night(2, 7), np.array([3, 7, 5]))
+    assert [None if np.isnan(each) else each for each in found] == [61, None, 90]
+
+
+def test_only_who_has_such_a_rule_of_this_metric_has_nights() -> None:
+    """900 bytes a patient."""
+    usual = usual_of()
+    policy = DEFAULT.model_copy(update={"windows": (HEART_RATE_USUAL,)})
+    usual.ask(3, DEFAULT, "heart_rate")
+    usual.ask(3, policy, "glucose")
+    assert usual.count == 0
+    usual.ask(3, policy, "heart_rate")
+    assert usual.place[:4].tolist() == [0, 0, 0, 1]
+
+
+def test_snapshots_hold_a_night_so() -> None:
+    """A column of another type could not be read any more; a night that is over is none, and leaves nothing."""
+    usual, asked = usual_of(3), NIGHT.model_copy(update={"least_us": 2 * T_US})
+    sleep(usual, night(0), [60.0, 61.0], asked)
+    rows = usual.state(np.array([3]))["nights"]
+    assert {name: (column.dtype.str[1:], column.shape) for name, column in rows.items()} == {
+        "counts": ("u2", (1, 301)), "until": ("i8", (1,)), "least": ("i4", (1,)),
+        "ends": ("i8", (1, NIGHTS)), "twice": ("i2", (1, NIGHTS)),
+    }  # fmt: skip
+    assert (rows["until"].tolist(), rows["least"].tolist(), int(rows["counts"].sum())) == ([night(0, 7)], [2], 2)
+    assert set(rows["ends"][0].tolist()) == {LONG_AGO}
+    usual.end(night(0, 7), np.array([3]))
+    rows = usual.state(np.array([3]))["nights"]
+    assert (rows["until"].tolist(), int(rows["counts"].sum())) == ([0], 0)
+    assert (rows["ends"][0, :2].tolist(), rows["twice"][0, :2].tolist()) == ([night(0, 7), LONG_AGO], [121, 0])
 
 
 def test_what_lies_outside_of_the_hours_is_no_night() -> None:
@@ -120,7 +175,7 @@ def test_people_are_apart_and_a_snapshot_numbers_them_anew() -> None:
     usual, asked = usual_of(11, 3), NIGHT.model_copy(update={"nights": 1, "least_us": T_US})
     sleep(usual, night(0), [55.0], asked, slot=3)
     sleep(usual, night(0), [75.0], asked, slot=11)
-    usual.rate(asked, night(1), np.array([3]))
+    usual.end(night(1), np.array([3]))
     state = decode(b"".join(encode({"x": usual.state(np.array([2, 3, 11]))})))["x"]
     again = Usual()
     again.grow(20)

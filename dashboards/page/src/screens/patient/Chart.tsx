@@ -20,6 +20,7 @@ import { plotData } from "./plotdata";
 import { NAMES, readoutWords } from "./readout";
 import { METRICS, type Metric, type Series } from "./series";
 import type { AlertSpan } from "./spans";
+import { Steps } from "./Steps";
 import { shownIn } from "./units";
 import { panned, type Span } from "./view";
 
@@ -88,7 +89,10 @@ function Metric_({ metric, model, spans, cursor, told, panels }: MetricProps) {
       <h3 class="chart-name">
         {NAMES[metric]} <span class="chart-unit">{shownIn(metric, glucoseUnit.value).unit}</span>
       </h3>
-      <div class="chart-canvas" ref={host} />
+      <div class="chart-plots">
+        <div class="chart-canvas" ref={host} />
+        {metric === "heart_rate" && <Steps model={model} left={LEFT} right={RIGHT} />}
+      </div>
       <Lane model={model} metric={metric} spans={mine} told={told} left={LEFT} right={RIGHT} />
     </section>
   );
@@ -99,16 +103,16 @@ function draw(panel: Panel, model: PatientModel, metric: Metric, spans: readonly
   const span = model.span.value;
   const unit = glucoseUnit.value;
   if (series === null) return;
-  panel.show(sceneOf(series, span, shownIn(metric, unit), spans, model), span);
+  panel.show(sceneOf(metric, series, span, shownIn(metric, unit), spans, model), span);
 }
 
-function sceneOf(series: Series, span: Span, shown: ReturnType<typeof shownIn>, spans: readonly AlertSpan[], model: PatientModel): Scene {
+function sceneOf(metric: Metric, series: Series, span: Span, shown: ReturnType<typeof shownIn>, spans: readonly AlertSpan[], model: PatientModel): Scene {
   const data = plotData(series, shown.convert);
-  const [low, high] = valueRange(series.metric, ...extremes(series.min, series.max));
+  const [low, high] = valueRange(metric, ...extremes(series.min, series.max));
   const band = targetBand(series.limits);
   return {
     series, data, spans,
-    lines: limitLines(series.metric, series.limits).map((line) => ({ ...line, value: shown.convert(line.value) })),
+    lines: limitLines(metric, series.limits).map((line) => ({ ...line, value: shown.convert(line.value) })),
     band: band === null ? null : [shown.convert(band[0]), shown.convert(band[1])],
     range: [shown.convert(low), shown.convert(high)],
     number: shown.text,

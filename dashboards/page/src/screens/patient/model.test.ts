@@ -4,7 +4,8 @@ import { now } from "../../state/clock";
 import { spark } from "../../state/tiles";
 import { OlderChanges } from "../feed/older";
 import { PatientModel } from "./model";
-import { emptySeries, type Metric } from "./series";
+import { chartWords, readoutWords } from "./readout";
+import { emptySeries, type Drawn } from "./series";
 
 const T0 = 1_700_000_000_000_000;
 
@@ -19,7 +20,7 @@ function answers(of: (url: URL) => unknown): void {
 function stored(url: URL): unknown {
   if (url.pathname.endsWith("/alerts")) return { alerts: [], changes: [] };
   if (!url.pathname.endsWith("/series")) return { id: "p", label: "Elm", site: 1 };
-  const metric = url.searchParams.get("metric") as Metric;
+  const metric = url.searchParams.get("metric") as Drawn;
   return { ...emptySeries(metric, 0, T0), t: [T0 - MINUTE], min: [100], max: [100], last: [100], n: [1], flags: [0] };
 }
 
@@ -43,6 +44,22 @@ describe("a patient's model", () => {
     expect(model.chart.value.phase).toBe("ok");
     expect(model.series.glucose.value?.last).toEqual([100, 96]);
     expect(model.series.heart_rate.value?.last).toEqual([100]);
+    model.stop();
+  });
+
+  test("asks for steps too, in buckets that are no wider than its bars", async () => {
+    const points: (string | null)[] = [];
+    answers((url) => {
+      if (url.searchParams.get("metric") === "steps") points.push(url.searchParams.get("points"));
+      return stored(url);
+    });
+    const model = new PatientModel("p", null);
+    expect(model.steps.value).toBeNull();
+    await model.load();
+    expect(points).toEqual(["72"]);
+    expect(model.steps.value?.max).toEqual([100]);
+    expect(readoutWords(model, T0 - MINUTE)).toContain("Steps 100 a minute");
+    expect(chartWords(model)).toContain("Steps: at most 100 a minute");
     model.stop();
   });
 

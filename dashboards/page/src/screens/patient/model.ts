@@ -12,7 +12,8 @@ import { spark, tileSignal } from "../../state/tiles";
 import { entryOf, joined, toEntry, type AlertFields, type Entry } from "../feed/entries";
 import { knowledge, type Knowledge } from "./knowledge";
 import type { Policy } from "./rules";
-import { METRICS, fromSpark, livePoint, withLive, freshUs, type Limits, type LiveVital, type Metric, type Series } from "./series";
+import { METRICS, fromSpark, livePoint, withLive, freshUs, type Drawn, type Limits, type LiveVital, type Metric, type Series } from "./series";
+import { barPoints } from "./steps";
 import { alertSpans, type AlertSpan, type WholeAlert } from "./spans";
 import { FIRST_VIEW, around, pointsFor, refreshUs, spanOf, type Span, type View } from "./view";
 
@@ -80,6 +81,8 @@ export class PatientModel {
   readonly moment: Signal<number | null>;
   readonly width = signal(900);
   readonly series: Record<Metric, Signal<Series | null>> = { heart_rate: signal(null), glucose: signal(null) };
+  /** What is shown with the heart rate where a device counts steps. */
+  readonly steps = signal<Series | null>(null);
   readonly history = signal<AlertsAnswer>({ alerts: [], changes: [] });
   readonly record = signal<PatientRecord | null>(null);
   readonly chart = signal<Loading>({ phase: "loading", why: "", asked: 0 });
@@ -176,15 +179,18 @@ export class PatientModel {
     const span = spanOf(this.view.peek(), now.peek());
     this.chart.value = { ...this.chart.peek(), phase: this.chart.peek().phase === "failed" ? "failed" : "loading" };
     try {
-      const [heart, glucose, history] = await Promise.all([
-        this.ask("heart_rate", span, question.signal), this.ask("glucose", span, question.signal),
+      const points = pointsFor(this.width.peek());
+      const [heart, glucose, steps, history] = await Promise.all([
+        this.ask("heart_rate", span, points, question.signal), this.ask("glucose", span, points, question.signal),
+        this.ask("steps", span, barPoints(span, this.view.peek().range), question.signal),
         api<AlertsAnswer>(`${this.path()}/alerts?from=${Math.floor(span.from)}&to=${Math.ceil(span.to)}`, { signal: question.signal }),
       ]);
       performance.mark("vigil-chart-answered");
       this.remembered.clear();
       batch(() => {
-        this.series.heart_rate.value = this.kept(heart);
-        this.series.glucose.value = this.kept(glucose);
+        this.series.heart_rate.value = this.kept(heart, "heart_rate");
+        this.series.glucose.value = this.kept(glucose, "glucose");
+        this.steps.value = steps;
         this.history.value = history;
         this.answered.value = span;
         this.chart.value = { phase: "ok", why: "", asked };
@@ -195,8 +201,7 @@ export class PatientModel {
     }
   }
 
-  private ask(metric: Metric, { from, to }: Span, abort: AbortSignal): Promise<Series> {
-    const points = pointsFor(this.width.peek());
+  private ask(metric: Drawn, { from, to }: Span, points: number, abort: AbortSignal): Promise<Series> {
     const until = Math.min(Math.ceil(to), now.peek());
     const asked = `metric=${metric}&from=${Math.floor(from)}&to=${until}&points=${points}`;
     return api<Series>(`${this.path()}/series?${asked}`, { signal: abort });
@@ -207,8 +212,8 @@ export class PatientModel {
   }
 
   /** A fresh answer with the live values that came while it was asked for. */
-  private kept(answer: Series): Series {
-    const before = this.series[answer.metric].peek();
+  private kept(answer: Series, metric: Metric): Series {
+    const before = this.series[metric].peek();
     const newest = before === null ? -1 : before.t.length - 1;
     if (before === null || newest < 0 || !this.following) return answer;
     let found = answer;
@@ -233,7 +238,7 @@ export class PatientModel {
     for (const metric of this.remembered) {
       const vital = tileSignal(this.id).peek()?.vitals[metric];
       const found = fromSpark(metric, spark(this.id).peek()[metric], span.from, span.to);
-      this.series[metric].value = { ...this.kept(found), limits: vital?.limits ? [[span.from, vital.limits]] : [], interval_us: vital?.interval_us ?? null };
+      this.series[metric].value = { ...this.kept(found, metric), limits: vital?.limits ? [[span.from, vital.limits]] : [], interval_us: vital?.interval_us ?? null };
     }
   }
 

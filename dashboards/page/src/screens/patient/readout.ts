@@ -5,6 +5,7 @@ import { glucoseUnit } from "../../state/prefs";
 import type { PatientModel } from "./model";
 import { flagWords, heldWords, summaryWords } from "./readings";
 import { METRICS, nearestIndex, type Metric } from "./series";
+import { barAt, bars, barWidth, stepsWords } from "./steps";
 import { shownIn } from "./units";
 
 export const NAMES: Record<Metric, string> = { heart_rate: "Heart rate", glucose: "Glucose" };
@@ -23,6 +24,9 @@ export function readoutWords(model: PatientModel, at: number): string {
     const flags = flagWords(series.flags[i] ?? 0);
     return `${NAMES[metric]} ${value === null ? "--" : shown.number(value)} ${shown.unit}${spread}${flags === "" ? "" : `, ${flags}`}`;
   });
+  const width = barWidth(range);
+  const bar = model.steps.value === null ? null : barAt(bars(model.steps.value, width), width, at);
+  if (bar !== null) told.splice(1, 0, `Steps ${Math.round(bar.most)} a minute`);
   return `${when(at, now.peek())} · ${told.join(" · ")}`;
 }
 
@@ -38,5 +42,7 @@ export function chartWords(model: PatientModel): string {
     const changed = series.limits.slice(1).map(([from]) => when(from, now.peek()));
     return changed.length === 0 ? summary : `${summary} Its limits changed at ${changed.join(", ")}.`;
   });
-  return told.join(" ");
+  const width = barWidth(model.view.value.range);
+  const steps = model.steps.value === null ? "" : stepsWords(bars(model.steps.value, width), width, (at) => when(at, now.peek()));
+  return [...told, ...(steps === "" ? [] : [steps])].join(" ");
 }

@@ -18,9 +18,11 @@ export const INVALID = 8;
 export const CLOCK_SUSPECT = 16;
 export const WARM_UP = 32;
 
+/** What has a series on the chart: the two that have rules, and steps. */
+export type Drawn = Metric | "steps";
 
 export interface Series {
-  readonly metric: Metric;
+  readonly metric: Drawn;
   readonly unit: string;
   readonly from: number;
   readonly to: number;
@@ -61,13 +63,13 @@ export function isMetric(name: string | null | undefined): name is Metric {
 }
 
 /** The longest step between two readings that is not a gap: RULES for glucose, "unknown after 60 s" for heart rate. */
-export function gapUs(metric: Metric, interval: number | null): number {
+export function gapUs(metric: Drawn, interval: number | null): number {
   return Math.max(metric === "glucose" ? 11 * MINUTE : MINUTE, 2.2 * (interval ?? 0));
 }
 
-export function emptySeries(metric: Metric, from: number, to: number): Series {
+export function emptySeries(metric: Drawn, from: number, to: number): Series {
   return {
-    metric, unit: metric === "glucose" ? "mg/dL" : "/min", from, to, interval_us: null, bucket_us: 0, raw: true,
+    metric, unit: { glucose: "mg/dL", heart_rate: "/min", steps: "{steps}/min" }[metric], from, to, interval_us: null, bucket_us: 0, raw: true,
     t: [], min: [], max: [], last: [], n: [], flags: [], gaps: [], limits: [],
   };
 }

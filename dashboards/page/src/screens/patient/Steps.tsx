@@ -1,0 +1,34 @@
+/** The strip of steps below the heart rate: nothing where nobody counts them, and the chart is as high as with it. */
+import { useComputed } from "@preact/signals";
+import { when } from "../../logic/times";
+import { now } from "../../state/clock";
+import type { PatientModel } from "./model";
+import { bars, barsPath, barWidth, scaleOf, stepsWords, widthWords } from "./steps";
+
+interface Props {
+  readonly model: PatientModel;
+  /** Pixels of the chart's margins. */
+  readonly left: number;
+  readonly right: number;
+}
+
+export function Steps({ model, left, right }: Props) {
+  const width = barWidth(model.view.value.range);
+  const shown = useComputed(() => {
+    const series = model.steps.value;
+    return series === null ? [] : bars(series, barWidth(model.view.value.range));
+  });
+  if (shown.value.length === 0) return null;
+  const words = stepsWords(shown.value, width, (at) => when(at, now.peek()));
+  return (
+    <div class="steps" role="img" aria-label={words}>
+      <span class="steps-scale" aria-hidden="true" style={{ width: `${left}px` }}>{scaleOf(shown.value)}</span>
+      <svg class="steps-bars" viewBox="0 0 1000 100" preserveAspectRatio="none" aria-hidden="true">
+        <path d={barsPath(shown.value, width, model.span.value)} />
+      </svg>
+      <span class="steps-unit" aria-hidden="true" style={{ width: `${right}px` }}>
+        steps a minute<br />most in {widthWords(width)}
+      </span>
+    </div>
+  );
+}
