@@ -156,4 +156,5 @@ FACTS = (
 """What these patients make in every log of `FACTS_FROM_S`."""
 FACTS_FROM_S = 300.0
 NEVER = ("an episode of heart_rate_usual", "an episode with the reason prolonged")
-"""What no log of minutes may have."""
+"""What no log of fewer than `NEVER_BELOW_S` may have: nobody was half an hour at one level, or slept three nights."""
+NEVER_BELOW_S = 1200.0

@@ -34,7 +34,7 @@ describe("bars of steps", () => {
     const path = (series: Series): string => barsPath(bars(series, FIVE), FIVE, { from: T, to: T + HOUR });
     expect(path(counted([1, null]))).toBe("");
     expect(path(counted([1, 0]))).toBe("M0.00 100V96.0H70.83V100Z");
-    expect(path(counted([1, 60]))).toBe("M0.00 100V50.0H70.83V100Z");
+    expect(path(counted([1, 30]))).toBe("M0.00 100V50.0H70.83V100Z");
   });
 
   test("end at the edges of the span", () => {
@@ -43,7 +43,7 @@ describe("bars of steps", () => {
   });
 
   test("share a scale, which grows for who runs", () => {
-    expect(scaleOf([{ from: T, most: 7 }])).toBe(120);
+    expect(scaleOf([{ from: T, most: 7 }])).toBe(60);
     expect(scaleOf([{ from: T, most: 7 }, { from: T, most: 163 }])).toBe(180);
   });
 

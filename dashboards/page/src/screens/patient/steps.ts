@@ -16,8 +16,8 @@ export interface Bar {
 
 const WIDTHS: readonly number[] = [MINUTE, 5 * MINUTE, 10 * MINUTE, 30 * MINUTE, HOUR, 2 * HOUR, 6 * HOUR, DAY];
 const BARS_MAX = 170;
-/** Walking at a pace: two charts compare at a glance. */
-const USUAL = 120;
+/** The scale's top at least, so that two charts compare at a glance: a slow walk, for who lies most of the day. */
+const USUAL = 60;
 /** The least of the strip's height, of 100, that a bar takes. */
 const LINE = 4;
 
