@@ -30,7 +30,7 @@ UNITS = {
     "activity": ["activity"],
     "artefacts": ["doubts"],
     "batch": ["batch"],
-    "closer": ["closer", "revisions", "windows"],
+    "closer": ["closer", "revisions"],
     "columns": ["columns"],
     "copying": ["copying"],
     "counters": ["counters"],
