@@ -113,3 +113,14 @@ def test_readings_stand_in_the_last_panes_of_a_span() -> None:
     write(made, (3, 10 - 7 * SECOND_US / MINUTE_US), (4, 20))
     assert [made.begin(slot, 5 * MINUTE_US) - T0 for slot in (3, 4)] == [5 * MINUTE_US + 1, 15 * MINUTE_US + 1]
     assert made.begin(3, 5 * MINUTE_US + 59 * SECOND_US) - T0 == 5 * MINUTE_US + 1
+
+
+def test_a_reading_of_nought_is_a_reading() -> None:
+    """Its cell is the least that there is, and not empty."""
+    made = ring(None)
+    for minute, value in ((0, 0.0), (5, 100.0)):
+        made.write(
+            np.array([3]), np.array([T0 + minute * MINUTE_US]), np.array([value]), np.array([value]), np.zeros(1, bool)
+        )
+    assert made.before(3, T0 + 5 * MINUTE_US) == [(T0, 0, 0)]
+    assert made.reaches(np.array([3, 3]), np.array([T0, T0 + 1])).tolist() == [True, False]
