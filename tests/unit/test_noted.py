@@ -83,6 +83,11 @@ def test_a_jump_inside_of_one_call_counts_for_the_rows_behind_it_only() -> None:
     write(again, (3, 0))
     write(again, (3, SIZE), (3, 0))
     assert noted(again) == [(3, 0), (3, SIZE), (3, 0)]
+    both = ring(400)
+    write(both, (3, 0), (4, 0))
+    noted(both)
+    write(both, (3, 0), (4, 300), (3, 300), (4, 0), (3, 0), (4, 310), (4, 131), (4, 130))
+    assert noted(both) == [(4, 300), (3, 300), (4, 0), (3, 0), (4, 310), (4, 131), (4, 130)]
     edge = ring(400)
     write(edge, (3, 0))
     write(edge, (3, SIZE - 1), (3, 0))
@@ -122,5 +127,5 @@ def test_a_reading_of_nought_is_a_reading() -> None:
         made.write(
             np.array([3]), np.array([T0 + minute * MINUTE_US]), np.array([value]), np.array([value]), np.zeros(1, bool)
         )
-    assert made.before(3, T0 + 5 * MINUTE_US) == [(T0, 0, 0)]
+    assert str(made.before(3, T0 + 5 * MINUTE_US)) == f"[({T0}, 0, 0)]", "whole numbers, which evidence writes down"
     assert made.reaches(np.array([3, 3]), np.array([T0, T0 + 1])).tolist() == [True, False]
