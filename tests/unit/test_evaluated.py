@@ -180,6 +180,15 @@ def test_a_T_that_does_not_count_moves_nothing_and_says_why_when_the_minute_is_o
     assert [(each.change, each.reason) for each in moved] == [("clear", "")]
 
 
+def test_what_is_unknown_already_is_not_lost_again_by_a_jump() -> None:
+    """Since the site was silent: the T that ends it says what it sees, and nothing of a minute without data."""
+    ann = Ward(HIGH)
+    ann.live(0, 60, 130)
+    assert ann.medians.lose(ANN, 0, "site silent", T0 + 70 * SECOND_US) is not None
+    ann.read(240, 300, 130)
+    assert [(each.change, each.reason) for each in ann.at(300)] == [("known", "")]
+
+
 def test_an_episode_that_was_told_unknown_is_known_by_the_next_T_that_counts() -> None:  # noqa: N802
     """And a minute without any is told at its own instant, before what the T says."""
     ann = Ward(HIGH)
