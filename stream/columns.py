@@ -7,6 +7,7 @@ rules alone, not on how often they were changed.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, TypeVar
 
 import numpy as np
@@ -53,7 +54,7 @@ class Place(NamedTuple):
     key: tuple[int, int]
 
 
-class Columns(Table, Generic[Rule]):
+class Columns(Table, ABC, Generic[Rule]):
     """Rules and episodes of one metric; arrays are [slot, column]."""
 
     BY_COLUMN: ClassVar[tuple[str, ...]] = ("kind", "level", "condition")
@@ -62,7 +63,7 @@ class Columns(Table, Generic[Rule]):
     def __init__(self) -> None:
         self.kinds: Kinds[Rule] = Kinds()
         self.names: Kinds[str] = Kinds()
-        """A name's column is its number less one."""
+        """Those of all kinds; a name's column is its number less one."""
         self.columns: list[int] = []
         """Those of all names, by name; a list that is never changed."""
         self.shown: dict[tuple[int, int], Shown] = {}
@@ -73,9 +74,9 @@ class Columns(Table, Generic[Rule]):
         self.level: NDArray[np.int8] = np.zeros((self.capacity, 0), np.int8)
         self.condition: NDArray[np.int8] = np.zeros((self.capacity, 0), np.int8)
 
+    @abstractmethod
     def due(self, slots: Slots) -> Ints:
         """When what was judged last is too long ago (µs), of known open episodes; shape (n, columns)."""
-        raise NotImplementedError
 
     # ---- rules
 
@@ -84,22 +85,26 @@ class Columns(Table, Generic[Rule]):
 
         A rule that is gone stays while its episode is open.
         """
-        mine, taken = {rule.name: rule for rule in rules}, []
+        mine, taken = {rule.name: rule for rule in rules}, list[Taken[Rule]]()
+        if not mine and not self.columns:
+            return taken
         for name, rule in mine.items():
-            number, column = self.kinds.use(rule), self.names.use(name) - 1
-            self._order()
+            kinds, number = len(self.kinds), self.kinds.use(rule)
+            if len(self.kinds) > kinds:
+                self.names.use(name)
+                self._order()
+            column = self.names.numbers()[name] - 1
             before = int(self.kind[slot, column])
             taken.append(Taken(column, self.kinds[before] if before > 0 else None, self.kinds[number]))
             self.kind[slot, column] = number
             if before:
-                self._leave(abs(before), column)
-        for column in (self.kind[slot] > 0).nonzero()[0].tolist():
-            rule = self.rule(slot, column)
-            if rule.name in mine:
+                self._leave(abs(before))
+        for column, number in enumerate(self.kind[slot].tolist()):
+            if number <= 0 or self.kinds[number].name in mine:
                 continue
-            taken.append(Taken(column, rule, None))
+            taken.append(Taken(column, self.kinds[number], None))
             if self.level[slot, column]:
-                self.kind[slot, column] *= -1
+                self.kind[slot, column] = -number
             else:
                 self._clear(slot, column)
         return taken
@@ -113,12 +118,14 @@ class Columns(Table, Generic[Rule]):
         number = abs(int(self.kind[slot, column]))
         for name in self.BY_COLUMN:
             getattr(self, name)[slot, column] = self.FILL.get(name, 0)
-        self._leave(number, column)
+        self._leave(number)
 
-    def _leave(self, number: int, column: int) -> None:
+    def _leave(self, number: int) -> None:
+        kinds, name = len(self.kinds), self.kinds[number].name
         self.kinds.leave(number)
-        self.names.leave(column + 1)
-        self._order()
+        if len(self.kinds) < kinds:
+            self.names.leave(self.names.numbers()[name])
+            self._order()
 
     def _order(self) -> None:
         """Have the columns that there are names for."""
@@ -220,9 +227,9 @@ class Columns(Table, Generic[Rule]):
     def restore(self, state: State) -> None:
         """Take the machines of a snapshot; of none before."""
         kinds: list[Any] = [KINDS[field].model_validate(rule) for field, rule in state["kinds"]]
-        names, numbers = sorted({rule.name for rule in kinds}), state["rows"]["kind"]
-        self.kinds.restore(kinds, numbers)
-        self.names.restore(names, np.where(numbers != 0, np.arange(1, len(names) + 1), 0))
+        self.kinds.restore(kinds, state["rows"]["kind"])
+        for name in sorted(rule.name for rule in kinds):
+            self.names.use(name)
         self._order()
         self.put(state["rows"])
         self.shown = {(slot, column): Shown(self.rule(slot, column), *shown) for slot, column, *shown in state["shown"]}

@@ -69,7 +69,7 @@ class Kinds(Generic[T]):
         anew = np.zeros(len(used), np.int32)
         anew[order] = np.arange(1, len(order) + 1)
         things = [self._things[int(used[at])] for at in order]
-        return things, np.sign(numbers) * anew[which.reshape(numbers.shape)]
+        return things, np.sign(numbers) * anew[which]
 
     def restore(self, things: Sequence[T], numbers: NDArray[np.integer[Any]]) -> None:
         """Take what was `counted`; of none before.

@@ -66,7 +66,7 @@ def read(records: Records, patients: Patients) -> Poll:
     if sizes.count(READING.itemsize) == len(sizes):  # what nearly every poll is, and the cheaper
         starts = list(range(len(sizes) + 1))
     else:
-        counts, torn = np.divmod(np.array(sizes, np.int64), READING.itemsize)
+        counts, torn = np.divmod(np.array(sizes), READING.itemsize)
         bad = torn.nonzero()[0].tolist()
         if bad:
             values, broken = list(values), len(bad)

@@ -71,7 +71,7 @@ def theil_sen(filled: Bools, millis: Millis, pane_us: int) -> Floats:
     """
     width = filled.shape[1]
     first, second = np.triu_indices(width, 1)
-    scale = lcm(*range(1, width))
+    scale = lcm(*range(2, width))
     pairs = (millis[:, second] - millis[:, first]).astype(np.int64) * (scale // (second - first))
     pairs[~(filled[:, first] & filled[:, second])] = _NO_PAIR
     pairs.sort(axis=1)
@@ -107,7 +107,6 @@ def arrows(slopes_per_minute: Floats, schemes: NDArray[np.int8]) -> NDArray[np.i
     """Arrows -3 to 3 by the device type's scheme, `ARROW_UNKNOWN` without a slope; shape (n,)."""
     rate = np.abs(slopes_per_minute)
     steps = ARROW_STEPS[schemes]
-    with np.errstate(invalid="ignore"):
-        size = np.sum([rate >= steps[:, 0], rate >= steps[:, 1], rate > steps[:, 2]], axis=0)
+    size = np.sum([rate >= steps[:, 0], rate >= steps[:, 1], rate > steps[:, 2]], axis=0)
     known = ~np.isnan(slopes_per_minute)
     return np.where(known, np.copysign(size, slopes_per_minute), ARROW_UNKNOWN).astype(np.int8)

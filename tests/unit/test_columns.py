@@ -73,8 +73,6 @@ def test_a_table_begins_without_columns():
         "last": Column(LONG.kind, none),
     }  # fmt: skip
     assert held(Table()) == {"rules": [], "names": {}, "columns": []}
-    with pytest.raises(NotImplementedError):
-        Columns[WindowRule]().due(np.array([0]))
 
 
 def test_a_name_has_a_column_and_a_rule_a_number_for_all_who_have_it():

@@ -7,74 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stream.glucose import Arrived, GlucoseMachines, limit_of, looks_at
-from stream.panes import Ring
-from stream.rules import CONDITIONS, RETURNING, Deciding, Machines
-from stream.series import NEVER, Series
-from stream.verdicts import Moved
-from tests.logs import T0, worn
-from tests.sugar import KINDS
+from stream.glucose import limit_of, looks_at
+from stream.rules import CONDITIONS, RETURNING
+from stream.series import NEVER
+from tests.columns import columns
+from tests.judging import HIGH, LOW, RISING, SOON, G, Ward, short
+from tests.logs import T0
 from vitals.codecs.state import decode, encode
-from vitals.metrics import GLUCOSE, MINUTE_US
-from vitals.policies import DEFAULT, ForecastRule, GlucoseRule, Policy, RateRule, SustainedRule
-from vitals.policy_edits import edited
-
-G = 11 * MINUTE_US
-RISING = edited(DEFAULT, ["glucose_rising=on"]).rates[0]
-SOON = edited(DEFAULT, ["low_soon=on"]).forecasts[0]
-HIGH = edited(DEFAULT, ["high_sustained=on"]).sustained[0].model_copy(
-    update={"limit": 180.0, "quick_limit": 170.0, "on_span_us": 15 * MINUTE_US, "quick_span_us": 5 * MINUTE_US,
-            "slow_span_us": 10 * MINUTE_US, "priority": "low"}
-)  # fmt: skip
-LOW = HIGH.model_copy(
-    update={"name": "low_sustained", "side": "low", "limit": 80.0, "quick_limit": 90.0, "priority": "medium"}
-)
-
-
-def policy_of(*rules: Any) -> Policy:
-    kinds: dict[str, type[GlucoseRule]] = {"sustained": SustainedRule, "rates": RateRule, "forecasts": ForecastRule}
-    update = {field: tuple(each for each in rules if isinstance(each, kind)) for field, kind in kinds.items()}
-    return DEFAULT.model_copy(update=update)
-
-
-class Ward:
-    """Patients on five-minute sensors, in slots; minutes count from T0."""
-
-    def __init__(self, *rules: Any, slots: tuple[int, ...] = (3,), every: int = 5) -> None:
-        self.series, self.ring, self.machines = Series(GLUCOSE), Ring(GLUCOSE, timed=True), Machines()
-        self.glucose = GlucoseMachines(self.series, self.ring, self.machines)
-        self.every = every
-        for slot in slots:
-            self.series.wear(slot, (worn("ann", "cgm-1", KINDS[every], T0 - 600 * MINUTE_US),))
-            self.take(*rules, slot=slot)
-
-    def take(self, *rules: Any, slot: int = 3) -> None:
-        """Another policy."""
-        self.glucose.set_policy(slot, policy_of(*rules))
-
-    def read(
-        self, minute: float, values: float | dict[int, float], *, late: float = 0, censored: int = 0
-    ) -> list[Moved]:
-        """A deciding reading of one slot or several; what it moved."""
-        mine = values if isinstance(values, dict) else {3: values}
-        slots, exact = np.array(list(mine)), np.array([float(value) for value in mine.values()])
-        events = np.full(len(slots), T0 + round(minute * MINUTE_US))
-        wholes = np.floor(exact + 0.5)
-        self.ring.write(slots, events, exact, wholes, np.zeros(len(slots), np.bool_))
-        arrivals = events + round(late * MINUTE_US)
-        deciding = Deciding(slots, events, wholes, self.series.gap[slots])
-        return self.glucose.step(Arrived(deciding, exact, arrivals, np.full(len(slots), censored, np.int8)))
-
-    def live(self, first: int, last: int, value: float) -> list[tuple[float, str]]:
-        """Readings each five minutes; the changes with their minutes."""
-        return [
-            ((each.at - T0) / MINUTE_US, each.change)
-            for minute in range(first, last + 1, self.every) for each in self.read(minute, value)
-        ]  # fmt: skip
-
-
-def short(moved: list[Moved]) -> list[tuple[str, int, str]]:
-    return [(each.change, each.level, CONDITIONS[each.condition]) for each in moved]
+from vitals.metrics import MINUTE_US
 
 
 def test_it_opens_at_the_end_of_a_run_that_is_long_enough() -> None:
@@ -88,6 +28,20 @@ def test_it_opens_at_the_end_of_a_run_that_is_long_enough() -> None:
     assert (shown.rule, shown.opened_at, shown.since) == (HIGH, T0 + 15 * MINUTE_US, T0)
     assert (shown.value, shown.value_at, shown.limit, shown.beyond, shown.censored) == (199, opened.at, 180, True, 0)
     assert (opened.exact, opened.found) == (199.4, None)
+
+
+def test_a_sustained_run_is_that_of_the_ring_whoever_judged_it() -> None:
+    """Readings from before the rule, and one that came late, are in it; of a rate only what was judged is."""
+    new, late = Ward(), Ward(HIGH)
+    assert new.live(0, 10, 200) == []
+    new.take(HIGH)
+    (opened,) = new.read(15, 200)
+    assert (opened.change, opened.shown.since) == ("open", T0)
+    late.read(0, 200)
+    events, values = T0 + np.array([10]) * MINUTE_US, np.array([200.0])
+    late.ring.write(np.array([3]), events, values, values, np.ones(1, np.bool_))
+    (opened,) = late.read(15, 200)
+    assert (opened.change, opened.shown.since) == ("open", T0)
 
 
 def test_the_limit_itself_is_not_beyond_and_an_ok_reading_begins_the_run_anew() -> None:
@@ -334,6 +288,17 @@ def test_another_reason_is_told_and_the_same_one_is_not() -> None:
         assert short(moved) == [("known" if value == 200 else "returning", 1, condition)]
 
 
+def test_what_a_reading_has_ended_can_come_again() -> None:
+    """A second loss of signal is told as the first one was."""
+    ann = Ward(HIGH)
+    ann.live(0, 15, 200)
+    for minute in (20, 40):
+        lost = ann.glucose.lose(3, 0, "no data", T0)
+        assert lost is not None
+        assert lost.change == "unknown"
+        assert short(ann.read(minute, 200)) == [("known", 1, "active")]
+
+
 def test_what_was_unknown_is_known_again_by_the_last_reading() -> None:
     """A site that ticks again: what was beyond is active, what was within is returning; what is known stays."""
     for value, condition in ((200, "active"), (175, "returning")):
@@ -370,6 +335,15 @@ def test_a_censored_reading_is_shown_as_one() -> None:
     ann.live(0, 10, 200)
     (opened,) = ann.read(15, 401, censored=2)
     assert (opened.shown.censored, opened.shown.value) == (2, 401)
+
+
+def test_the_columns_of_these_machines_have_the_types_that_snapshots_hold() -> None:
+    """A snapshot is read column by column: with another type, all that are kept could not be read any more."""
+    kinds = {name: each.kind for name, each in columns(Ward(slots=()).glucose).items()}
+    assert kinds == {
+        "kind": "i4", "level": "i1", "condition": "i1", "said": "i1", "run_since": "i8", "judged_at": "i8",
+        "judged_rx": "i8",
+    }  # fmt: skip
 
 
 def test_a_snapshot_goes_on_where_it_was_taken() -> None:

@@ -339,6 +339,13 @@ def test_restored_machines_go_on_by_their_new_numbers():
     assert again.level[:3].tolist() == [[0, 2], [0, 0], [1, 0]]
     assert [again.rule(slot, 0) for slot in range(3)] == [LASTING, LOW, LASTING]
     assert again.rank(2) == 3
+    other = Machines()
+    other.restore(stored(made.state(np.array([1, 2, 0]))))
+    assert [other.rule(slot, 0) for slot in range(3)] == [LOW, LASTING, LASTING]
+    assert list(other.kinds) == [LOW, HIGH, LASTING], "numbered anew, as they come"
+    usual = Machines()
+    usual.restore(stored(machines(LOW, HIGH).state(np.array([0]))))
+    assert not usual.prolongs
     again.set_policy(5, policy(HIGH, LOW), "glucose")
     assert list(again.kinds) == [LASTING, HIGH, LOW]
 

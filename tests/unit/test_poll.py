@@ -90,7 +90,7 @@ def test_ticks_are_told_by_record_site_and_time_in_order():
     found = poll((ANN, ONE * 2), (TICK_KEY, two.tobytes()), (BOB, ONE), (TICK_KEY, late.tobytes()))
     assert found.ticks == {1: [(3, T0), (1, T0)], 3: [(7, T0 + 5)]}
     assert (found.slots.tolist(), found.starts) == ([0, 0, 1], [0, 2, 2, 3, 3])
-    assert not found.strange
+    assert (found.strange, found.broken) == (False, 0)
 
 
 def test_a_tick_belongs_to_its_own_record_behind_one_without_rows():

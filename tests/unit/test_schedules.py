@@ -44,10 +44,11 @@ def test_the_part_that_is_in_force_is_that_of_the_sites_clock(clock: int, night:
 
 def test_patients_with_one_policy_share_its_parts():
     """Ten thousand of them would else hold ten thousand copies."""
-    patients, schedules = ward(NIGHT, NIGHT)
-    schedules.take(0, NOON)
-    schedules.take(1, NOON)
-    assert patients.policy(0) is patients.policy(1)
+    patients, schedules = ward(NIGHT, LATER, NIGHT)
+    for slot in range(3):
+        schedules.take(slot, NOON)
+    assert patients.policy(0) is patients.policy(2)
+    assert patients.policy(1) == in_force(LATER, night=False)
     day = patients.policy(0)
     schedules.take(0, TEN)
     schedules.take(0, SEVEN)
@@ -79,13 +80,13 @@ def test_a_night_that_a_policy_drops_is_over_at_once():
     schedules.take(0, TEN)
     schedules.take(1, TEN)
     assert schedules.next(1) == TEN + 60 * MINUTE_US
-    patients.policies[1] = DEFAULT
+    patients.take(1, DEFAULT)
     for _ in range(2):
         schedules.take(1, TEN)
-        assert patients.policy(1) is DEFAULT
+        assert patients.policy(1) == DEFAULT
         assert schedules.next(1) == SEVEN
         assert schedules.due(1, SEVEN) == [0]
-    patients.policies[0] = DEFAULT
+    patients.take(0, DEFAULT)
     schedules.take(0, TEN)
     assert (schedules.next(1), schedules.due(1, NEVER)) == (NEVER, [])
 

@@ -27,6 +27,7 @@ def slope(cells: dict[int, int], interval: int = FIVE) -> float:
 def test_a_straight_line_has_its_own_slope():
     """2 mg/dL a minute must be called 2, at the boundary of an arrow."""
     assert slope({4: 100_000, 9: 110_000, 14: 120_000}) == 2.0
+    assert slope({4: 0, 9: 5000, 14: 10_000}) == slope({4: 1, 9: 5001, 14: 10_001}) == 1.0
 
 
 def test_a_slope_is_per_minute_whatever_the_panes():

@@ -99,6 +99,7 @@ def test_each_has_as_many_nights_as_are_their_own() -> None:
     for day, value in enumerate((58.0, 70.0, 61.0)):
         sleep(usual, night(day), [value], asked, slot=3)
     sleep(usual, night(2), [90.0], asked, slot=5)
+    usual.end(night(2, 7), np.array([5, 3, 7]))
     found = usual.rate(asked, night(2, 7), np.array([5, 3, 7]))
     assert [None if np.isnan(each) else each for each in found] == [None, 61, None]
     found = usual.rate(asked.model_copy(update={"nights": 1}), night(2, 7), np.array([3, 7, 5]))
@@ -127,7 +128,7 @@ def test_snapshots_hold_a_night_so() -> None:
     }  # fmt: skip
     assert (rows["until"].tolist(), rows["least"].tolist(), int(rows["counts"].sum())) == ([night(0, 7)], [2], 2)
     assert set(rows["ends"][0].tolist()) == {LONG_AGO}
-    usual.rate(asked, night(0, 7), np.array([3]))
+    usual.end(night(0, 7), np.array([3]))
     rows = usual.state(np.array([3]))["nights"]
     assert (rows["until"].tolist(), int(rows["counts"].sum())) == ([0], 0)
     assert (rows["ends"][0, :2].tolist(), rows["twice"][0, :2].tolist()) == ([night(0, 7), LONG_AGO], [121, 0])
