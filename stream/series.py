@@ -85,11 +85,11 @@ class Table:
 
     def _copy(self, name: str, rows: NDArray[np.generic], new: NDArray[np.generic]) -> None:
         """Copy rows to the first of a new column's; to write one of nothing would take its pages."""
-        if not self._wide(name, rows.shape[1:]):
+        filled = rows.any(axis=1) if self._wide(name, rows.shape[1:]) else np.ones(len(rows), np.bool_)
+        if filled.all():
             new[: len(rows)] = rows
-            return
-        some = np.flatnonzero(rows.any(axis=1))
-        new[some] = rows[some]
+        else:
+            new[: len(rows)][filled] = rows[filled]
 
     def _rows(
         self, name: str, capacity: int, dtype: np.dtype[np.generic], shape: tuple[int, ...]

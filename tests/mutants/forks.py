@@ -45,7 +45,7 @@ UNITS = {
     "kinds": ["kinds"],
     "medians": ["evaluated", "evaluated_rules", "medians", "artefact", "sugar"],
     "outbox": ["outbox"],
-    "panes": ["panes", "noted"],
+    "panes": ["panes", "noted", "hot"],
     "part": ["lane", "processor", "signal", "policy_changes", "root_cause", "suspects", "rules"],
     "places": ["places"],
     "poll": ["poll"],

@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from stream.panes import Ring
+from stream.panes import Beyond, Ring
 from stream.series import LONG_AGO
 from vitals.metrics import GLUCOSE, MINUTE_US, SECOND_US
 
@@ -83,6 +83,11 @@ def test_a_jump_inside_of_one_call_counts_for_the_rows_behind_it_only() -> None:
     write(again, (3, 0))
     write(again, (3, SIZE), (3, 0))
     assert noted(again) == [(3, 0), (3, SIZE), (3, 0)]
+    both = ring(400)
+    write(both, (3, 0), (4, 0))
+    noted(both)
+    write(both, (3, 0), (4, 300), (3, 300), (4, 0), (3, 0), (4, 310), (4, 131), (4, 130))
+    assert noted(both) == [(4, 300), (3, 300), (4, 0), (3, 0), (4, 310), (4, 131), (4, 130)]
     edge = ring(400)
     write(edge, (3, 0))
     write(edge, (3, SIZE - 1), (3, 0))
@@ -92,13 +97,14 @@ def test_a_jump_inside_of_one_call_counts_for_the_rows_behind_it_only() -> None:
 @pytest.mark.parametrize("seed", range(6))
 def test_rows_in_one_call_note_what_rows_one_by_one_do(seed: int) -> None:
     """A set of panes: to write a window again twice is no more than once."""
-    random = np.random.default_rng(seed)
+    random, count = np.random.default_rng(seed), 300
+    slots, minutes = random.integers(0, 3, count), random.integers(-40, 60, count) - 200 * (random.random(count) < 0.2)
     rows = [
-        (int(slot), float(at)) for slot, at in zip(random.integers(0, 3, 60), random.integers(-40, 60, 60), strict=True)
+        (slot, minute + 0.5 * number // 1 + 150 * (number // 120))
+        for number, (slot, minute) in enumerate(zip(slots.tolist(), minutes.tolist(), strict=True))
     ]
-    rows = [(slot, at + 250 * (number // 25)) for number, (slot, at) in enumerate(rows)]
-    together, single = ring(300), ring(300)
-    cuts = [0, *sorted(random.choice(np.arange(1, 60), 3, replace=False).tolist()), 60]
+    together, single = ring(900), ring(900)
+    cuts = [0, *sorted(random.choice(np.arange(1, count), 3, replace=False).tolist()), count]
     for first, last in itertools.pairwise(cuts):
         write(together, *rows[first:last])
     for each in rows:
@@ -122,5 +128,12 @@ def test_a_reading_of_nought_is_a_reading() -> None:
         made.write(
             np.array([3]), np.array([T0 + minute * MINUTE_US]), np.array([value]), np.array([value]), np.zeros(1, bool)
         )
-    assert made.before(3, T0 + 5 * MINUTE_US) == [(T0, 0, 0)]
+    assert str(made.before(3, T0 + 5 * MINUTE_US)) == f"[({T0}, 0, 0)]", "whole numbers, which evidence writes down"
+    one = np.array([3])
+    for minute in (8, 16):
+        events, nought = np.array([T0 + minute * MINUTE_US]), np.array([0.0])
+        made.write(one, events, nought, nought, np.zeros(1, bool))
+    limits = np.array([[70.0, 1.0]])
+    run = Beyond(one, events, np.array([8 * MINUTE_US]), limits, limits > 0, 1)
+    assert made.run_starts(run, made.size).tolist() == [[T0 + 8 * MINUTE_US] * 2]
     assert made.reaches(np.array([3, 3]), np.array([T0, T0 + 1])).tolist() == [True, False]
