@@ -94,6 +94,17 @@ def test_a_jump_inside_of_one_call_counts_for_the_rows_behind_it_only() -> None:
     assert noted(edge) == [(3, 0), (3, SIZE - 1)]
 
 
+def test_a_long_backlog_of_duplicates_before_a_jump_notes_nothing() -> None:
+    """Many rows of several series in one call: each is looked at as the log had it, not as it stands at its end."""
+    made = ring(400)
+    before = [(slot, minute) for minute in range(-100, 0) for slot in (5, 3, 4)]
+    write(made, *before)
+    noted(made)
+    jump: list[tuple[int, float]] = [(slot, 150) for slot in (4, 3, 5)]
+    write(made, *before, *jump, *before[:3])
+    assert noted(made) == [*jump, *before[:3]]
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_rows_in_one_call_note_what_rows_one_by_one_do(seed: int) -> None:
     """A set of panes: to write a window again twice is no more than once."""
