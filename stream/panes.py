@@ -166,7 +166,7 @@ class Ring(Table):
 
     def _heat_up(self, cells: Slots) -> None:
         """Count cells (slot * size + cell, each once) that may be hot: a pane's second row did not get its cell."""
-        hot = cells[self._is_hot(cells // self.size, np.abs(self.millis.reshape(-1)[cells]))]
+        hot = cells[self._is_hot(cells // self.size, np.abs(self.millis.ravel()[cells]))]
         np.add.at(self.hot, hot // self.size, 1)
         self._hot_cells += len(hot)
 
@@ -186,7 +186,7 @@ class Ring(Table):
         least = int(passed.min())
         if least == int(passed.max()):
             numbers = head[:, None] - np.arange(least)
-            where = np.repeat(series, least), numbers.reshape(-1) % self.size
+            where = np.repeat(series, least), numbers.ravel() % self.size
         else:
             owner = np.repeat(np.arange(len(series)), passed)
             back = np.arange(len(owner)) - np.repeat(np.cumsum(passed) - passed, passed)

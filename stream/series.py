@@ -7,6 +7,8 @@ Slots never leave the process and never order anything: outputs are ordered by t
 from __future__ import annotations
 
 from base64 import b64decode
+from math import prod
+from mmap import MAP_ANONYMOUS, MAP_PRIVATE, mmap
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 from uuid import UUID
 
@@ -34,6 +36,9 @@ NEVER = 1 << 62
 UNKNOWN_SLOT = -1
 TICK_SLOT = -2
 CAPACITY = 16
+WIDE = 64
+"""Columns of so many numbers or more are rings of nothing but zeros: a patient without the metric never fills a pane.
+"""
 ARROW_SCHEMES = ("dexcom", "xdrip", "libre")
 
 
@@ -54,7 +59,7 @@ class Table:
         for name, old in list(vars(self).items()):
             if isinstance(old, np.ndarray):
                 new = self._rows(name, capacity, old.dtype, old.shape[1:])
-                new[: len(old)] = old
+                self._copy(name, old, new)
                 setattr(self, name, new)
         self.capacity = capacity
 
@@ -73,14 +78,28 @@ class Table:
                 column = rows[name]
                 if column.dtype != own.dtype or column.shape[1:] != own.shape[1:]:
                     raise ValueError(f"column {name} is {column.dtype}{column.shape}, not {own.dtype}{own.shape}")
-                own[: len(column)] = column
+                self._copy(name, column, own)
+
+    def _wide(self, name: str, shape: tuple[int, ...]) -> bool:
+        return prod(shape) >= WIDE and name not in self.FILL
+
+    def _copy(self, name: str, rows: NDArray[np.generic], new: NDArray[np.generic]) -> None:
+        """Copy rows to the first of a new column's; to write one of nothing would take its pages."""
+        filled = rows.any(axis=1) if self._wide(name, rows.shape[1:]) else np.ones(len(rows), np.bool_)
+        if filled.all():
+            new[: len(rows)] = rows
+        else:
+            new[: len(rows)][filled] = rows[filled]
 
     def _rows(
         self, name: str, capacity: int, dtype: np.dtype[np.generic], shape: tuple[int, ...]
     ) -> NDArray[np.generic]:
-        fill = self.FILL.get(name, 0)
-        # zeros are pages the system gives only when they are written: a patient without a metric costs none
-        return np.full((capacity, *shape), fill, dtype) if fill else np.zeros((capacity, *shape), dtype)
+        if self._wide(name, shape):
+            # pages the system gives only when they are written; numpy's zeros may be of memory that was used before
+            size = capacity * prod(shape) * dtype.itemsize
+            pages = mmap(-1, size, flags=MAP_PRIVATE | MAP_ANONYMOUS)
+            return np.frombuffer(pages, dtype).reshape(capacity, *shape)
+        return np.full((capacity, *shape), self.FILL.get(name, 0), dtype)
 
 
 class Patients(Table):

@@ -50,18 +50,18 @@ class Strip:
     def __init__(self, cells: Cells, block: int) -> None:
         self.cells = cells
         self._block = block
-        self._whole = np.count_nonzero(cells) == len(cells)
+        self._whole = cells.all()
         blocks = len(cells) // block
-        values = cells.reshape(blocks, block).astype(np.float64)
+        table = cells.reshape(blocks, block)
         # whole numbers below 2^53, of a block: exact as floats too, which cost less
-        filled = np.ones((1, block)) if self._whole else (values > 0).astype(np.float64)
-        values -= filled
-        at, ones, begin = np.arange(block, dtype=np.float64), np.ones(block), np.arange(blocks) * block
+        filled = np.ones((1, block)) if self._whole else 1.0 * (table > 0)
+        values = table - filled
+        at, ones, begin = np.arange(float(block)), np.ones(block), np.arange(blocks) * block
         running = np.zeros((len(Sums._fields), blocks + 1), np.int64)
         n, x, xx, t, tt, tx = running[:, 1:]
-        for sums, table, weights in ((n, filled, ones), (t, filled, at), (tt, filled, at * at), (x, values, ones),
+        for sums, each, weights in ((n, filled, ones), (t, filled, at), (tt, filled, at * at), (x, values, ones),
                                      (tx, values, at)):  # fmt: skip
-            sums[:] = np.einsum("ij,j->i", table, weights)
+            sums[:] = np.einsum("ij,j->i", each, weights)
         xx[:] = np.einsum("ij,ij->i", values, values)
         tt += (2 * t + n * begin) * begin
         t += n * begin
@@ -87,8 +87,8 @@ class Strip:
 
     def spread(self, firsts: Slots, lasts: Slots) -> Spread:
         """How the filled panes of windows lie, each with at least one; places as in `counts`."""
-        panes = (lasts - firsts) * self._block
         if self._whole:
+            panes = (lasts - firsts) * self._block
             return Spread(np.zeros_like(panes), panes - 1, np.minimum(panes - 1, 1))
         places, start = np.flatnonzero(self.cells), firsts * self._block
         begin, end = self._running[0, firsts], self._running[0, lasts] - 1
@@ -97,7 +97,7 @@ class Strip:
         torn = np.flatnonzero(end - begin < last - first)
         if torn.size:
             steps = np.diff(places, append=0)
-            bounds = np.stack([begin[torn], end[torn]], axis=1).reshape(-1)
+            bounds = np.stack([begin[torn], end[torn]], axis=1).ravel()
             widest[torn] = np.maximum.reduceat(steps, bounds)[::2]
         return Spread(first, last, widest)
 

@@ -21,7 +21,7 @@ from vitals.metrics import GLUCOSE, SECOND_US
 from vitals.windows import ARROW_UNKNOWN, WINDOW, WINDOW_BY_CODE, WINDOWS, WindowSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -33,17 +33,10 @@ CELLS_MAX = 60_000
 """So many cells are computed at a time: what is made of them on the way stays in the processor's cache."""
 
 
-def _table(value: Callable[[WindowSpec], int]) -> Ints:
-    """A value of each kind of window, in panes, by code."""
-    table = np.zeros(max(WINDOW_BY_CODE) + 1, np.int64)
-    for spec in WINDOWS:
-        table[spec.code] = value(spec) // spec.metric.pane_us
-    return table
-
-
-_PANES = _table(lambda spec: spec.width_us)
-_BEFORE = _table(lambda spec: spec.before_us)
-_REACH = _table(lambda spec: spec.reach_us)
+assert list(WINDOW_BY_CODE) == [number for number, _ in enumerate(WINDOWS, 1)]
+_KINDS = [(spec.width_us, spec.before_us, spec.reach_us, spec.metric.pane_us) for spec in WINDOWS]
+_PANES, _BEFORE, _REACH = np.array([[0, *(kind[at] // kind[-1] for kind in _KINDS)] for at in range(3)], np.int64)
+"""In panes, by code of window."""
 _BLOCK = {
     spec.code: gcd(*(gcd(each.step_us, each.width_us) for each in WINDOWS if each.metric is spec.metric))
     // spec.metric.pane_us
@@ -171,13 +164,13 @@ def _pieces(places: _Places, ring: Ring) -> list[_Piece]:
     np.minimum.at(needed, places.slots, places.begins)
     np.maximum.at(latest, places.slots, places.untils)
     slots = np.flatnonzero(needed < NEVER)
-    usual = int(latest.max()) + 1 - int(_REACH[places.kinds].max())
-    age = np.where(needed[slots] < usual, needed[slots] // ring.size, NEVER)
+    usual = int(latest.max()) - int(_REACH[places.kinds].max())
+    age = np.where(needed[slots] <= usual, needed[slots] // ring.size, NEVER)
     pieces: list[_Piece] = []
     for number in np.unique(age).tolist():
         group = slots[age == number]
         since, until = int(needed[group].min()), int(latest[group].max())
-        most = max(1, CELLS_MAX // (until - since + 1))
+        most = CELLS_MAX // (until - since) or 1
         pieces += (_Piece(group[at : at + most], since, until) for at in range(0, len(group), most))
     return pieces
 
@@ -193,7 +186,7 @@ def _strips(places: _Places, ring: Ring) -> Iterator[tuple[Strip, _Places, Ints]
     for chunk in [pieces] if cells <= CELLS_MAX else [[piece] for piece in pieces]:
         origin, tables, size = np.full(ring.capacity, NEVER), [], 0
         for piece in chunk:
-            table = np.abs(ring.strip(*piece)).reshape(-1)
+            table = np.abs(ring.strip(*piece)).ravel()
             origin[piece.slots] = size + np.arange(len(piece.slots)) * piece.width - piece.since
             size += len(table)
             tables.append(table)
@@ -213,7 +206,7 @@ def results(spec: WindowSpec, cells: Cells, worn: Worn) -> tuple[Slots, NDArray[
     """
     count, reach = cells.shape
     block = _BLOCK[spec.code]
-    strip = Strip(np.ascontiguousarray(cells).reshape(-1), block)
+    strip = Strip(cells.ravel(), block)
     return said(strip, np.full(count, spec.code), np.arange(count) * reach // block, worn)
 
 
@@ -234,7 +227,7 @@ def said(strip: Strip, kinds: Ints, begins: Ints, worn: Worn) -> tuple[Slots, ND
     rows["metric"], rows["window"] = metric.code, kinds
     rows["count"], rows["gap"] = n, _gaps(spread, panes) * (pane // SECOND_US)
     rows["mean"] = total / (1000 * n)
-    rows["sd"] = np.sqrt((n * sums.xx - total * total).astype(np.float64)) / (1000 * n)
+    rows["sd"] = np.sqrt(n * sums.xx - total * total) / (1000 * n)
     rows["coverage"] = np.minimum(n * np.maximum(worn.interval, pane) / (panes * pane), 1.0)
     sloping = known(n, spread, pane, worn.interval, SPAN_MIN_US[metric.code])
     rows["slope"] = fitted(sums, pane, sloping)
@@ -270,7 +263,7 @@ def _medians(cells: Cells, n: Slots) -> Floats:
     cells[cells == 0] = EMPTY_LEAST
     cells.sort(axis=1)
     at = np.arange(len(n))
-    return np.asarray((cells[at, (n - 1) // 2].astype(np.int64) + cells[at, n // 2] - 2) / 2000)
+    return np.asarray((cells[at, (n - 1) // 2] + cells[at, n // 2] - 2) / 2000)
 
 
 def _gaps(found: Spread, panes: Ints) -> Ints:
@@ -290,10 +283,10 @@ def _weigh(means: Floats, cells: Cells, before: int, gaps: Ints) -> None:
     start, step = before - 1, b - a
     line = (row == rows[:-1]) & (b > start) & (step <= gaps[row])
     within, enters = line & (a >= start), line & (a < start)
-    whole, covered = np.zeros((2, len(means)), np.int64)
+    whole, covered, entry = np.zeros((3, len(means)), np.int64)
     np.add.at(whole, row[within], ((low + high) * step)[within])
     np.add.at(covered, row[within], step[within])
-    lead, entry = np.ones(len(means), np.int64), np.zeros(len(means), np.int64)
+    lead = np.ones_like(covered)
     which, long, inside = row[enters], step[enters], (b - start)[enters]
     lead[which], covered[which] = long, covered[which] + inside
     entry[which] = (low[enters] * inside + high[enters] * (2 * long - inside)) * inside

@@ -225,6 +225,15 @@ def test_a_late_row_joins_a_run_only_for_what_comes_after_it() -> None:
     assert [each.minutes for each in told(quick)] == [8]
 
 
+def test_of_many_rows_in_one_pane_the_first_in_the_log_counts_whoever_else_matters() -> None:
+    """A burst of one patient between two readings of a low one: its rows stay in their order."""
+    made = lane()
+    burst = [read(BOB, 30 + at / 1000, 100 + at) for at in range(1, 101)]
+    made.take(part(read(ANN, 5, 50), *burst, read(ANN, 10, 52)))
+    assert [each.minutes for each in told(made)] == [5]
+    assert made.ring.before(BOB, T0 + 31 * MINUTE_US)[0][1] == 101
+
+
 def test_causes_are_the_record_and_the_row_in_it() -> None:
     """Of rows in three records, of which one holds nothing of ours."""
     made = lane()

@@ -65,7 +65,7 @@ def sensors_of(spec: WindowSpec, count: int, random: np.random.Generator) -> lis
 
 
 @pytest.mark.parametrize("spec", WINDOWS, ids=lambda spec: spec.name)
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", range(3))
 def test_a_window_says_what_the_plain_program_says_to_the_byte(spec: WindowSpec, seed: int) -> None:
     """Many at once, of sensors of all kinds, full, torn and empty; 0 and the greatest value among them."""
     random = np.random.default_rng([seed, spec.code])
@@ -80,6 +80,8 @@ def test_a_window_says_what_the_plain_program_says_to_the_byte(spec: WindowSpec,
     values = np.where(random.random((rows, panes)) < 0.1, 0, values)
     cells = np.where(on_time & (random.random((rows, panes)) < share), values + 1, 0).astype(np.int32)
     cells[0] = 0
+    if seed == 2:  # nothing is missing anywhere
+        cells = (values + 1).astype(np.int32)
     which, found = results(spec, cells, worn_of(spec, sensors))
     expected = [
         result(each.plain(spec), spec, T0, {
@@ -171,6 +173,22 @@ def test_who_has_a_reading_in_the_window_has_a_row_with_its_times() -> None:
     assert (len(nobody), len(none), none.dtype) == (0, 0, WINDOW)
     nobody, none = closed(T0, [5], ring, series)
     assert (len(nobody), len(none)) == (0, 0)
+
+
+def test_a_window_that_begins_where_the_ring_does_is_whole_and_one_before_it_is_none() -> None:
+    """What stands there by then is of three hours later; whoever closes one window of one patient sees it, too."""
+    for head, known in ((150, True), (151, False)):
+        ring, series = ward(3)
+        late = np.array([T0 + head * MINUTE_US])
+        ring.write(np.array([3]), late, np.array([90.0]), np.array([90.0]), np.zeros(1, bool))
+        slots, rows = closed(T0, [3], ring, series)
+        assert (slots, rows["mean"].tolist()) == (([3], [103]) if known else ([], []))
+
+
+def test_where_nothing_is_asked_for_there_is_nothing() -> None:
+    """A tick may have marks only."""
+    which, rows = windows.close([], *ward(3))
+    assert (len(which), which.dtype.kind, rows.shape, rows.dtype.names) == (0, "i", (0,), WINDOW.names)
 
 
 def test_a_ward_of_more_than_one_block_has_each_row_once(monkeypatch: pytest.MonkeyPatch) -> None:

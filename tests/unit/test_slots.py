@@ -12,6 +12,7 @@ from stream.series import (
     CAPACITY,
     LONG_AGO,
     TICK_SLOT,
+    WIDE,
     Floats,
     Ints,
     Patients,
@@ -58,6 +59,41 @@ def test_a_table_grows_with_what_is_there() -> None:
     assert (made.pair[3].tolist(), made.pair.sum()) == ([1.5, 2.5], 4.0)
     assert made.pair.shape == (CAPACITY + 4, 2)
     assert made.names == ["no column"]
+
+
+class Wide(Table):
+    """A table of rings: one of nothing but zeros, one that is filled with something else."""
+
+    FILL: ClassVar[dict[str, float]] = {"since": LONG_AGO}
+
+    def __init__(self) -> None:
+        self.ring: Floats = self.column("ring", np.float64, WIDE).astype(np.float64)
+        self.since: Ints = self.column("since", np.int64, 2 * WIDE).astype(np.int64)
+
+
+def test_rings_grow_and_are_restored_with_what_is_in_them() -> None:
+    """Rows of nothing are not copied, since that would take memory for patients without the metric; all others are."""
+    made, other = Wide(), Wide()
+    made.ring[2, 5], made.since[3, 7] = 1.5, 7
+    made.grow(CAPACITY + 4)
+    assert made.ring.shape == (CAPACITY + 4, WIDE)
+    assert made.ring[2, 5] == made.ring.sum() == 1.5
+    assert made.since[3, 7] == 7
+    assert np.count_nonzero(made.since != LONG_AGO) == 1
+    other.put(made.rows(np.array([3, 2])))
+    assert other.ring[1, 5] == other.ring.sum() == 1.5
+    assert other.since[0, 7] == 7
+    assert np.count_nonzero(other.since != LONG_AGO) == 1
+    assert other.ring.shape == (CAPACITY, WIDE)
+
+
+def test_two_tables_share_no_rings() -> None:
+    """Each has pages of its own, also where processes fork."""
+    made, other = Wide(), Wide()
+    for table in (made, other):
+        table.grow(CAPACITY + 1)
+    made.ring[0, 0] = 1.0
+    assert not other.ring.any()
 
 
 def test_rows_of_a_snapshot_are_the_first_of_a_table() -> None:

@@ -277,6 +277,7 @@ def test_the_pulse_sub_score_is_that_of_the_newest_covered_median(ward: Ward):
     def score(minute: int, median: float, coverage: float = 1.0) -> int | None:
         rows = window(minute, 1, median)
         rows["metric"], rows["window"], rows["median"], rows["coverage"] = HEART_RATE.code, 5, median, coverage
+        rows["end"] = T0 + minute * MINUTE_US
         ward.windows(rows)
         ward.readings(row("p-1", 99, T0 + minute * MINUTE_US + 5_000_000, metric="heart_rate"))
         vital = ward.vital(ward.people(everywhere)[0], HEART_RATE)
