@@ -8,6 +8,7 @@ from stream.activity import Activity
 from stream.artefacts import Artefacts
 from stream.medians import Medians
 from stream.panes import Ring
+from stream.rules import ACTIVE
 from stream.series import LONG_AGO, NEVER, Series
 from tests.columns import columns
 from tests.logs import T0
@@ -52,6 +53,40 @@ def test_a_T_that_says_otherwise_ends_a_hold() -> None:  # noqa: N802
     ann.at(90)
     assert not ann.medians.holds.any[ANN]
     assert ann.medians.release(ANN, T0 + 900 * SECOND_US) == []
+
+
+def test_a_T_ends_the_hold_of_the_rule_that_it_speaks_to() -> None:  # noqa: N802
+    """130 held both; 123 is still beyond for one of them."""
+    other = HOLDS.model_copy(update={"name": "heart_rate_other", "on_above": 125.0})
+    ann = Ward(HOLDS, other)
+    ann.live(0, 60, 130, doubted=True)
+    assert len(ann.medians.holds.held) == 2
+    ann.read(60, 70, 123, doubted=True)
+    ann.ring.millis[ANN] = np.where(ann.ring.millis[ANN] > 0, 123_001, 0)
+    assert ann.at(70) == []
+    assert [each.shown.rule for each in ann.medians.release(ANN, T0 + 300 * SECOND_US)] == [HOLDS]
+
+
+def test_what_was_held_is_beyond_when_it_opens() -> None:
+    """A site that was silent in between leaves it active."""
+    ann = Ward(HOLDS)
+    ann.live(0, 60, 130, doubted=True)
+    (opened,) = ann.medians.release(ANN, T0 + 90 * SECOND_US)
+    assert opened.shown.beyond
+    assert ann.medians.lose(ANN, 0, "site silent", T0) is not None
+    known = ann.medians.regain(ANN, 0, T0)
+    assert known is not None
+    assert known.condition == ACTIVE
+
+
+def test_a_rule_of_rest_that_is_gone_ends_though_nobody_rests() -> None:
+    """The policy decides that it is over."""
+    ann = Ward(HIGH)
+    ann.live(0, 60, 130)
+    ann.take(RESTS.model_copy(update={"name": HIGH.name}))
+    ann.take()
+    ann.read(60, 70, 130)
+    assert [each.change for each in ann.at(70)] == ["clear"]
 
 
 def test_what_is_not_suspect_opens_at_once() -> None:
@@ -214,6 +249,8 @@ def test_the_ring_says_which_T_can_be_evaluated() -> None:  # noqa: N802
     assert [second(each) for each in first[:2].tolist()] == [-740, -730]
     assert [second(each) for each in last[:2].tolist()] == [120, 130]
     assert (first[2:].tolist(), last[2:].tolist()) == ([NEVER] * 2, [LONG_AGO] * 2)
+    ward.take(slot=BOB)
+    assert ward.medians.reach(np.array([BOB]))[0].tolist() == [NEVER]
     ward.series.bound[ANN] = False
     assert ward.medians.reach(np.array([ANN]))[0].tolist() == [NEVER]
 
