@@ -13,7 +13,7 @@ from vitals.errors import CodecError
 from vitals.metrics import MINUTE_US, SECOND_US
 from vitals.policies import DEFAULT
 from vitals.policy_edits import edited
-from vitals.topics import JOURNAL, patient_id
+from vitals.topics import JOURNAL, WINDOWS, patient_id
 
 CGM = "t1d-uom-5min"
 
@@ -210,3 +210,36 @@ def test_a_snapshot_of_rows_that_wait_takes_them_first() -> None:
     before = len(log.keys)
     log.tick(T0 + 40 * MINUTE_US)
     assert log.run(step, first=before) == log.run(again, first=before)
+
+
+def test_a_tick_of_two_sites_counts_for_the_one_that_it_moves() -> None:
+    """The first of them is ahead already, which is no reason to leave the other's windows open."""
+    log = two_sites()
+    log.tick(T0 + 10 * MINUTE_US, [1])
+    before = len(log.keys)
+    log.tick(T0 + 5 * MINUTE_US + 2 * SECOND_US, [1, 2])
+    step = Processor(0, 1)
+    log.run(step, last=before)
+    keys = [each.key for each in log.run(step, first=before) if each.topic == WINDOWS]
+    assert set(keys) == {patient_id("bob").bytes}
+
+
+def test_a_silent_site_stands_before_what_became_of_others_later() -> None:
+    """One tick passes both: by instant, and by the name that its record gave it."""
+    log = two_sites()
+    log.tick(T0 + SECOND_US, [2])
+    log.tick(T0 + 40 * MINUTE_US, [2])
+    found = [each for each in episodes(log.run(Processor(0, 1))) if each.rule in {SITE_SILENT, "signal"}]
+    assert [(each.rule, each.change) for each in found] == [(SITE_SILENT, "open"), ("signal", "open")]
+    assert "ward-1" in found[0].model_dump_json()
+
+
+def test_who_rests_is_known_by_the_steps_of_the_same_partition() -> None:
+    """Rows of three metrics in one poll: whose are left out would be known to rest by nobody."""
+    log = ann("ward", policy=edited(DEFAULT, ["heart_rate_rest=on", "heart_rate_rest.above=110"]))
+    for minute in range(1, 11):
+        at = T0 + minute * MINUTE_US
+        beats = [row("ann", 125, at - back * SECOND_US, metric="heart_rate") for back in range(59, -1, -1)]
+        log.readings(*beats, row("ann", 0, at, metric="steps"), row("ann", 100, at))
+        log.tick(at + 2 * SECOND_US)
+    assert [each.change for each in said(log.run(Processor(0, 1)), "heart_rate_rest")] == ["open"]
