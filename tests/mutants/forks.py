@@ -66,7 +66,7 @@ UNITS = {
     "rules": ["rules", "machines"],
     "sayings": ["sayings"],
     "schedules": ["schedules"],
-    "series": ["slots"],
+    "series": ["slots", "wide"],
     "signal": ["signals"],
     "sites": ["sites"],
     "standing": ["standing", "silences"],
