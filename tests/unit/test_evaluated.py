@@ -140,6 +140,12 @@ def test_one_without_a_fresh_reading_takes_it_from_nobody_else() -> None:
         ward.read(0, 50, 130, slot=BOB)
         assert [each.slot for each in ward.at(100, *slots)] == [ANN]
         assert ward.seen == [ANN]
+        full = Ward(LOW, slots=(ANN, BOB))
+        full.read(-60, 90, 38, slot=ANN)
+        full.read(-60, 60, 38, slot=BOB)
+        assert [each.slot for each in full.at(90, *slots)] == [ANN], (
+            "Bob's window is full enough, and half a minute old"
+        )
 
 
 def test_who_has_no_rule_of_a_width_is_not_evaluated_by_it() -> None:

@@ -115,6 +115,10 @@ def test_a_rule_that_changed_meanwhile_judges_what_is_held() -> None:
     ann.take(HIGH)
     ann.read(60, 70, 130, doubted=True)
     assert [each.change for each in ann.at(70)] == ["open"]
+    some = Ward(HOLDS, HOLDS.model_copy(update={"name": "heart_rate_other"}))
+    some.live(0, 60, 130, doubted=True)
+    some.take(HOLDS)
+    assert [each.shown.rule for each in some.medians.release(ANN, T0 + 90 * SECOND_US)] == [HOLDS]
     gone = Ward(HOLDS)
     gone.live(0, 60, 130, doubted=True)
     gone.take()
