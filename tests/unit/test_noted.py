@@ -45,6 +45,8 @@ def test_what_fills_a_pane_that_windows_have_passed_is_noted() -> None:
     assert noted(made) == [(3, -5), (3, 0), (4, -2), (3, 0)]
     write(made, (3, 2), (4, 3))
     assert made.noted == []
+    write(made, (5, 0))
+    assert noted(made) == [(5, 0)]
     unseen = ring(None)
     write(unseen, (3, -5))
     assert unseen.noted == []
@@ -146,5 +148,6 @@ def test_a_reading_of_nought_is_a_reading() -> None:
         made.write(one, events, nought, nought, np.zeros(1, bool))
     limits = np.array([[70.0, 1.0]])
     run = Beyond(one, events, np.array([8 * MINUTE_US]), limits, limits > 0, 1)
-    assert made.run_starts(run, made.size).tolist() == [[T0 + 8 * MINUTE_US] * 2]
+    starts = made.run_starts(run, made.size)
+    assert (starts.tolist(), starts.dtype.str) == ([[T0 + 8 * MINUTE_US] * 2], "<i8")
     assert made.reaches(np.array([3, 3]), np.array([T0, T0 + 1])).tolist() == [True, False]
