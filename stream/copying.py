@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-
 SIGNATURE = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 """Signature, flags (none) and length of the header's extension (none)."""
 TRAILER = b"\xff\xff"
