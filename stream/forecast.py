@@ -182,9 +182,7 @@ def looked_at(past: Past) -> Bools:
 
 def rate(past: Past) -> Floats:
     """The slope at the newest reading in mg/dL/min, NaN where it is not known; shape (n,)."""
-    recent = looked_at(past)
-    millis = np.where(recent, past.millis, 0)
-    found = slopes(recent, millis, past.pane_us, past.intervals, SPAN_MIN_US[GLUCOSE.code])
+    found = slopes(looked_at(past), past.millis, past.pane_us, past.intervals, SPAN_MIN_US[GLUCOSE.code])
     return np.where(past.filled[:, -1], found, np.nan)
 
 

@@ -162,8 +162,7 @@ class Medians(Columns[WindowRule]):
             kinds = self.kind[slots, column]
             for kind in np.unique(kinds[kinds != 0]).tolist():
                 rule = self.kinds[abs(kind)]
-                applies = rule.width_us >= 2 * self.series.interval[slots]
-                mine = np.flatnonzero((kinds == kind) & applies) if rule.width_us == width else rows[:0]
+                mine = np.flatnonzero(kinds == kind) if rule.width_us == width else rows[:0]
                 if mine.size and kind > 0 and not rule.always:
                     mine = mine[self._counts(at, rule, column, slots[mine], values[mine])]
                 if mine.size:

@@ -186,7 +186,7 @@ class Ring(Table):
         least = int(passed.min())
         if least == int(passed.max()):
             numbers = head[:, None] - np.arange(least)
-            where = np.repeat(series, least), numbers.reshape(-1) % self.size
+            where = np.repeat(series, least), numbers.ravel() % self.size
         else:
             owner = np.repeat(np.arange(len(series)), passed)
             back = np.arange(len(owner)) - np.repeat(np.cumsum(passed) - passed, passed)

@@ -85,7 +85,8 @@ class Table:
 
     def _copy(self, name: str, rows: NDArray[np.generic], new: NDArray[np.generic]) -> None:
         """Copy rows to the first of a new column's; to write one of nothing would take its pages."""
-        filled = rows.any(axis=1) if self._wide(name, rows.shape[1:]) else np.ones(len(rows), np.bool_)
+        inner = tuple(range(1, rows.ndim))
+        filled = rows.any(axis=inner) if self._wide(name, rows.shape[1:]) else np.ones(len(rows), np.bool_)
         if filled.all():
             new[: len(rows)] = rows
         else:

@@ -39,7 +39,7 @@ _NO_PAIR = np.iinfo(np.int64).max
 def slopes(filled: Bools, millis: Millis, pane_us: int, intervals: Ints, span_min_us: int) -> Floats:
     """Slopes by least squares in canonical units per minute, NaN where unknown; shape (n,).
 
-    ``filled`` and ``millis`` (thousandths, 0 where empty) have shape (n, panes), ``intervals`` (n,) in µs.
+    ``filled`` and ``millis`` (thousandths, of filled panes only) have shape (n, panes), ``intervals`` (n,) in µs.
     """
     strip, firsts = _strip(np.where(filled, millis + 1, 0))
     sums = strip.sums(firsts, firsts + 1)

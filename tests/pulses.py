@@ -15,7 +15,16 @@ from stream.series import Series
 from stream.verdicts import Moved
 from tests.logs import T0, worn
 from vitals.metrics import HEART_RATE, MINUTE_US, SECOND_US
-from vitals.policies import DEFAULT, HEART_RATE_REST, HEART_RATES, Policy, WindowRule
+from vitals.policies import (
+    DEFAULT,
+    HEART_RATE_GLUCOSE,
+    HEART_RATE_REST,
+    HEART_RATE_USUAL,
+    HEART_RATES,
+    Policy,
+    UsualRate,
+    WindowRule,
+)
 
 ANN, BOB, CYD = 3, 5, 1
 HIGH = HEART_RATES[0].model_copy(update={"width_us": MINUTE_US, "on_above": 120.0, "off_at_most": 110.0})
@@ -26,6 +35,10 @@ ROW = HIGH.model_copy(update={"name": "heart_rate_extreme", "successive": 3})
 RESTS = HEART_RATE_REST.model_copy(
     update={"width_us": MINUTE_US, "on_above": 100.0, "off_at_most": 90.0, "rest_at_most": 0}
 )
+NIGHT = UsualRate(above=30, begins="22:00", ends="22:30", least_us=10 * SECOND_US, nights=1)
+"""T0 is a quarter past ten."""
+SWEET = HEART_RATE_GLUCOSE.model_copy(update={"width_us": MINUTE_US, "rest_at_most": None})
+USUAL = HEART_RATE_USUAL.model_copy(update={"width_us": MINUTE_US, "rest_at_most": None, "usual": NIGHT})
 HOLDS = HIGH.model_copy(update={"artefact_hold_us": 30 * SECOND_US})
 
 

@@ -46,7 +46,7 @@ UNITS = {
     "medians": ["evaluated", "evaluated_rules", "medians", "artefact", "sugar"],
     "outbox": ["outbox"],
     "panes": ["panes", "noted", "hot"],
-    "part": ["lane", "processor", "signal", "policy_changes", "root_cause", "suspects", "rules"],
+    "part": ["lane", "lane_others", "processor", "signal", "policy_changes", "root_cause", "suspects", "rules"],
     "places": ["places"],
     "poll": ["poll"],
     "processor": [
@@ -66,7 +66,7 @@ UNITS = {
     "rules": ["rules", "machines"],
     "sayings": ["sayings"],
     "schedules": ["schedules"],
-    "series": ["slots"],
+    "series": ["slots", "wide"],
     "signal": ["signals"],
     "sites": ["sites"],
     "standing": ["standing", "silences"],

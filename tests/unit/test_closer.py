@@ -116,6 +116,18 @@ def test_an_end_closes_once_two_seconds_after_it() -> None:
     assert ward.tick(10) == [glucose(FIRST, 10, 1, 0, 1)]
 
 
+def test_kinds_close_each_at_their_own_steps() -> None:
+    """Ten seconds of a heart rate while glucose has nothing to close; and what came late waits for its own kind."""
+    ward = Ward(kind="ward")
+    ward.read(FIRST, 5 / 60, metric="heart_rate")
+    assert [[each.kind for each in record] for record in ward.tick(10 / 60)] == [[PULSE.code, TEN_SECONDS.code]]
+    ward.read(FIRST, 5, 15)
+    ward.tick(15)
+    ward.read(FIRST, 9, flags=LATE)
+    assert ward.tick(15 + 1 / 60) == []
+    assert ward.closer.revised == 0
+
+
 def test_records_are_ordered_by_instant_and_then_by_the_patients_id() -> None:
     """Not by slot, which a restart changes; what one patient has at one instant is one record, by kind."""
     ward = Ward(kind="ward")
@@ -123,6 +135,7 @@ def test_records_are_ordered_by_instant_and_then_by_the_patients_id() -> None:
     ward.read(SECOND, 4, 9)
     ward.read(SECOND, 4.9, metric="heart_rate")
     found = ward.tick(10)
+    assert len({(record[0].slot, record[0].ends) for record in found}) == len(found), "one record of each"
     sweet = [record[0] for record in found if SUGAR.code in {each.kind for each in record}]
     assert [(each.slot, each.ends[0]) for each in sweet] == [(SECOND, 5), (FIRST, 5), (SECOND, 10), (FIRST, 10)]
     at_five = next(record for record in found if record[0].slot == SECOND and record[0].ends == (5,))
@@ -174,6 +187,9 @@ def test_a_clock_behind_its_readings_marks_what_they_have_pushed_out() -> None:
         Told(FIRST, SUGAR.code, (5, 45), 0), Told(FIRST, SUGAR_5.code, (5, 35), 0), Told(FIRST, HOUR.code, (5, 90), 0),
     ]  # fmt: skip
     assert ward.closer.dirty_marks == 3
+    ward.read(FIRST, 10, flags=LATE)
+    ward.tick(205)
+    assert ward.closer.dirty_marks == 6
     assert [each.ends for record in found[1:] for each in record if len(each.ends) > 1] == []
 
 

@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 
 from stream.medians import LOST_AFTER_US
-from stream.series import LONG_AGO, NEVER
+from stream.panes import Ring
+from stream.rules import CONDITIONS
+from stream.series import LONG_AGO, NEVER, Series
+from stream.sugar import Sugar
 from tests.logs import T0
-from tests.pulses import ANN, BOB, CYD, HIGH, LOW, RESTS, ROW, Ward, second, short
-from vitals.metrics import MINUTE_US, SECOND_US
+from tests.pulses import ANN, BOB, CYD, HIGH, LOW, RESTS, ROW, SWEET, Ward, second, short
+from vitals.metrics import GLUCOSE, MINUTE_US, SECOND_US
 from vitals.windows import EVALUATE_AFTER_US
 
 # ---- an evaluation
@@ -22,6 +25,7 @@ def test_a_median_beyond_opens_and_says_what_it_saw_since_when() -> None:
     assert (ann.at(40), ann.seen) == ([], [])
     ann.read(41, 50, 130, 131)
     (opened,) = ann.at(50)
+    assert opened.column == 0
     assert ann.seen == [ANN]
     assert short([opened]) == [(ANN, "high", "open", 1, "active", "")]
     at = T0 + 50 * SECOND_US
@@ -44,6 +48,22 @@ def test_the_median_is_exact_and_of_an_even_count_the_mean_of_the_middle_two(
     ann.read(0, 60, *values)
     (opened,) = ann.at(60)
     assert opened.shown.value == median
+
+
+def test_a_heart_that_stands_still_has_a_median() -> None:
+    """0 is the least value there is, and no empty second."""
+    ann = Ward(LOW)
+    ann.read(0, 120, 0)
+    (opened,) = ann.at(120)
+    assert (opened.shown.value, opened.shown.limit) == (0, 40)
+
+
+def test_one_reading_beyond_can_be_half_of_a_window() -> None:
+    """A slow device has two in a minute: 60 and 190 are 125."""
+    ann = Ward(HIGH, interval=30)
+    ann.read(0, 60, 60, 190, every=30)
+    (opened,) = ann.at(60)
+    assert opened.shown.value == 125
 
 
 def test_an_odd_count_has_a_middle_one() -> None:
@@ -120,6 +140,33 @@ def test_one_without_a_fresh_reading_takes_it_from_nobody_else() -> None:
         ward.read(0, 50, 130, slot=BOB)
         assert [each.slot for each in ward.at(100, *slots)] == [ANN]
         assert ward.seen == [ANN]
+        full = Ward(LOW, slots=(ANN, BOB))
+        full.read(-60, 90, 38, slot=ANN)
+        full.read(-60, 60, 38, slot=BOB)
+        assert [each.slot for each in full.at(90, *slots)] == [ANN], (
+            "Bob's window is full enough, and half a minute old"
+        )
+
+
+def test_who_has_no_rule_of_a_width_is_not_evaluated_by_it() -> None:
+    """Bob's two minutes are not full, whatever Ann's minute is; and they are looked at though she is not heard."""
+    ward = Ward(slots=(ANN, BOB))
+    ward.take(HIGH, slot=ANN)
+    ward.take(LOW, slot=BOB)
+    for slot in (ANN, BOB):
+        ward.read(0, 50, 80, slot=slot)
+    assert (ward.at(50, ANN, BOB), ward.seen) == ([], [ANN])
+    ward.read(50, 150, 38, slot=BOB)
+    assert [each.slot for each in ward.at(150, ANN, BOB)] == [BOB]
+    assert ward.seen == [BOB]
+
+
+def test_several_who_open_at_one_T_are_all_told() -> None:  # noqa: N802 - RULES call it so
+    """One rule, one call, two patients."""
+    ward = Ward(HIGH, slots=(ANN, BOB))
+    for slot in (ANN, BOB):
+        ward.read(0, 60, 130, slot=slot)
+    assert [(each.slot, each.change) for each in ward.at(60, BOB, ANN)] == [(BOB, "open"), (ANN, "open")]
 
 
 def test_people_are_judged_by_their_own_rules_and_medians() -> None:
@@ -178,6 +225,52 @@ def test_a_T_that_does_not_count_moves_nothing_and_says_why_when_the_minute_is_o
     ann.read(100, 110, 80)
     moved = ann.at(110)
     assert [(each.change, each.reason) for each in moved] == [("clear", "")]
+
+
+def test_a_T_that_counts_takes_away_why_the_one_before_did_not() -> None:  # noqa: N802
+    """Else a later loss would be told as a walk that was over long ago."""
+    ann = Ward(HIGH)
+    ann.live(0, 60, 130)
+    ann.take(RESTS.model_copy(update={"name": HIGH.name}))
+    ann.live(60, 80, 130)
+    ann.take(HIGH)
+    ann.live(80, 90, 130)
+    lost = ann.medians.forget(ANN, 0, T0 + 152 * SECOND_US)
+    assert lost is not None
+    assert lost.reason == "no data"
+
+
+def test_glucose_beside_keeps_what_is_open_and_says_whether_it_is_beyond() -> None:
+    """Once open it need not fall; between 80 and 85 it is returning, though the heart is as fast as ever."""
+    ann = Ward(SWEET)
+    sugar = ann.medians.gates.sugar = Sugar(Series(GLUCOSE), Ring(GLUCOSE, timed=True))
+    sugar.series.bound[ANN], sugar.series.gap[ANN] = True, 11 * MINUTE_US
+
+    def sweet(minute: int, value: float) -> None:
+        event, one = T0 + minute * MINUTE_US, np.array([value])
+        sugar.ring.write(np.array([ANN]), np.array([event]), one, one, np.zeros(1, bool))
+        sugar.series.dec_e[ANN], sugar.series.dec_value[ANN] = event, value
+
+    sweet(-5, 90)
+    sweet(0, 70)
+    assert [each[2] for each in ann.live(0, 60, 130)] == ["open"]
+    sweet(1, 70)
+    assert ann.live(60, 120, 130) == []
+    sweet(2, 82)
+    assert [each[2] for each in ann.live(120, 180, 130)] == ["returning"]
+    assert ann.medians.lose(ANN, 0, "site silent", T0) is not None
+    known = ann.medians.regain(ANN, 0, T0)
+    assert known is not None
+    assert CONDITIONS[known.condition] == "returning"
+
+
+def test_what_is_unknown_already_is_not_lost_again_by_a_jump() -> None:
+    """Since the site was silent: the T that ends it says what it sees, and nothing of a minute without data."""
+    ann = Ward(HIGH)
+    ann.live(0, 60, 130)
+    assert ann.medians.lose(ANN, 0, "site silent", T0 + 70 * SECOND_US) is not None
+    ann.read(240, 300, 130)
+    assert [(each.change, each.reason) for each in ann.at(300)] == [("known", "")]
 
 
 def test_an_episode_that_was_told_unknown_is_known_by_the_next_T_that_counts() -> None:  # noqa: N802

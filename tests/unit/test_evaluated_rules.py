@@ -8,10 +8,11 @@ from stream.activity import Activity
 from stream.artefacts import Artefacts
 from stream.medians import Medians
 from stream.panes import Ring
+from stream.rules import ACTIVE
 from stream.series import LONG_AGO, NEVER, Series
 from tests.columns import columns
 from tests.logs import T0
-from tests.pulses import ANN, BOB, CYD, HIGH, HOLDS, LOW, RESTS, ROW, Ward, policy_of, second, short
+from tests.pulses import ANN, BOB, CYD, HIGH, HOLDS, LOW, NIGHT, RESTS, ROW, USUAL, Ward, policy_of, second, short
 from vitals.codecs.state import decode, encode
 from vitals.metrics import GLUCOSE, HEART_RATE, MINUTE_US, SECOND_US
 from vitals.windows import EVALUATE_AFTER_US
@@ -31,7 +32,16 @@ def test_what_is_suspect_is_held_and_opens_by_the_clock() -> None:
     assert (opened.at, opened.known_at, opened.width_us) == (bound, bound + EVALUATE_AFTER_US, MINUTE_US)
     assert (second(opened.shown.opened_at), second(opened.shown.since), second(opened.shown.value_at)) == (80, 50, 70)
     assert (opened.shown.limit, opened.shown.rule) == (120, HOLDS)
-    assert ann.medians.rank(ANN) == 2
+    assert (ann.medians.rank(ANN), opened.column, int(ann.medians.level[ANN, opened.column])) == (2, 0, 1)
+
+
+def test_of_two_that_are_held_each_opens_by_its_own_limit() -> None:
+    """The first one's is beyond what was seen by now; the other opens all the same."""
+    other = HOLDS.model_copy(update={"name": "heart_rate_other"})
+    ann = Ward(HOLDS, other)
+    ann.live(0, 60, 130, doubted=True)
+    ann.take(HOLDS.model_copy(update={"on_above": 140.0}), other)
+    assert [each.shown.rule for each in ann.medians.release(ANN, T0 + 90 * SECOND_US)] == [other]
 
 
 def test_a_T_that_says_otherwise_ends_a_hold() -> None:  # noqa: N802
@@ -43,6 +53,40 @@ def test_a_T_that_says_otherwise_ends_a_hold() -> None:  # noqa: N802
     ann.at(90)
     assert not ann.medians.holds.any[ANN]
     assert ann.medians.release(ANN, T0 + 900 * SECOND_US) == []
+
+
+def test_a_T_ends_the_hold_of_the_rule_that_it_speaks_to() -> None:  # noqa: N802
+    """130 held both; 123 is still beyond for one of them."""
+    other = HOLDS.model_copy(update={"name": "heart_rate_other", "on_above": 125.0})
+    ann = Ward(HOLDS, other)
+    ann.live(0, 60, 130, doubted=True)
+    assert len(ann.medians.holds.held) == 2
+    ann.read(60, 70, 123, doubted=True)
+    ann.ring.millis[ANN] = np.where(ann.ring.millis[ANN] > 0, 123_001, 0)
+    assert ann.at(70) == []
+    assert [each.shown.rule for each in ann.medians.release(ANN, T0 + 300 * SECOND_US)] == [HOLDS]
+
+
+def test_what_was_held_is_beyond_when_it_opens() -> None:
+    """A site that was silent in between leaves it active."""
+    ann = Ward(HOLDS)
+    ann.live(0, 60, 130, doubted=True)
+    (opened,) = ann.medians.release(ANN, T0 + 90 * SECOND_US)
+    assert opened.shown.beyond
+    assert ann.medians.lose(ANN, 0, "site silent", T0) is not None
+    known = ann.medians.regain(ANN, 0, T0)
+    assert known is not None
+    assert known.condition == ACTIVE
+
+
+def test_a_rule_of_rest_that_is_gone_ends_though_nobody_rests() -> None:
+    """The policy decides that it is over."""
+    ann = Ward(HIGH)
+    ann.live(0, 60, 130)
+    ann.take(RESTS.model_copy(update={"name": HIGH.name}))
+    ann.take()
+    ann.read(60, 70, 130)
+    assert [each.change for each in ann.at(70)] == ["clear"]
 
 
 def test_what_is_not_suspect_opens_at_once() -> None:
@@ -71,6 +115,10 @@ def test_a_rule_that_changed_meanwhile_judges_what_is_held() -> None:
     ann.take(HIGH)
     ann.read(60, 70, 130, doubted=True)
     assert [each.change for each in ann.at(70)] == ["open"]
+    some = Ward(HOLDS, HOLDS.model_copy(update={"name": "heart_rate_other"}))
+    some.live(0, 60, 130, doubted=True)
+    some.take(HOLDS)
+    assert [each.shown.rule for each in some.medians.release(ANN, T0 + 90 * SECOND_US)] == [HOLDS]
     gone = Ward(HOLDS)
     gone.live(0, 60, 130, doubted=True)
     gone.take()
@@ -79,6 +127,54 @@ def test_a_rule_that_changed_meanwhile_judges_what_is_held() -> None:
     slow.live(0, 60, 130, doubted=True)
     slow.series.interval[ANN] = 31 * SECOND_US
     assert slow.medians.release(ANN, T0 + 90 * SECOND_US) == []
+
+
+# ---- above the usual
+
+
+def asleep() -> Ward:
+    """Ann's rate at night was 60 yesterday, and Bob's is not known; tonight ends a quarter of an hour after T0."""
+    ward = Ward(USUAL, slots=(ANN, BOB))
+    usual, day = ward.medians.gates.usual, 24 * 60 * MINUTE_US
+    for slot in (ANN, BOB):
+        usual.ask(slot, policy_of(USUAL), "heart_rate")
+    usual.add(NIGHT, T0 - day, np.array([ANN]), np.array([60.0]))
+    return ward
+
+
+def test_a_rate_above_the_usual_opens_by_the_limit_of_the_patients_own() -> None:
+    """Whose nights are not known is nobody's; the episode says what is usual."""
+    ward = asleep()
+    for slot in (ANN, BOB):
+        ward.read(0, 60, 91, slot=slot)
+    (opened,) = ward.at(60, BOB, ANN)
+    assert ward.seen == [BOB, ANN]
+    assert (opened.slot, opened.shown.limit, opened.shown.beside) == (ANN, 90, "usual 60 /min")
+
+
+def test_a_night_that_ends_inside_of_an_episode_moves_its_limit() -> None:
+    """T of tonight count from its end on: 60 and 130 are 95; those of who was not known before are known, too."""
+    ward = asleep()
+    assert [each[0] for each in ward.live(0, 900, 130)] == [50]
+    for end in range(10, 901, 10):
+        ward.read(end - 10, end, 70, slot=BOB)
+        ward.at(end, BOB)
+    assert ward.live(900, 1000, 130) == []
+    lost = ward.medians.lose(ANN, 0, "site silent", T0)
+    assert lost is not None
+    assert (lost.shown.limit, lost.shown.beside, second(lost.shown.value_at)) == (125, "usual 95 /min", 1000)
+    ward.read(900, 1000, 101, slot=BOB)
+    (opened,) = ward.at(1000, BOB)
+    assert (opened.shown.limit, opened.shown.beside) == (100, "usual 70 /min")
+
+
+def test_what_is_held_above_the_usual_opens_by_the_same_limit() -> None:
+    """As the T that is held saw it."""
+    ward = asleep()
+    ward.take(USUAL.model_copy(update={"artefact_hold_us": 30 * SECOND_US}))
+    ward.live(0, 60, 130, doubted=True)
+    (opened,) = ward.medians.release(ANN, T0 + 90 * SECOND_US)
+    assert (opened.shown.limit, opened.shown.value) == (90, 130)
 
 
 # ---- rules
@@ -127,6 +223,13 @@ def test_a_rule_that_is_gone_ends_its_episode_with_the_next_T() -> None:  # noqa
     ann.read(60, 70, 130)
     assert [(each.change, each.level, each.shown.rule) for each in ann.at(70)] == [("clear", 0, HIGH)]
     assert (ann.medians.narrowest[ANN], ann.medians.rank(ANN)) == (0, 0)
+    last = Ward(HIGH)
+    last.live(0, 60, 130)
+    other = HIGH.model_copy(update={"priority": "low"})
+    last.take(other)
+    last.take()
+    last.read(60, 70, 130)
+    assert [each.shown.rule for each in last.at(70)] == [other], "the last that it had"
 
 
 def test_an_open_episode_shows_the_new_rule_with_its_next_change() -> None:
@@ -150,6 +253,8 @@ def test_the_ring_says_which_T_can_be_evaluated() -> None:  # noqa: N802
     assert [second(each) for each in first[:2].tolist()] == [-740, -730]
     assert [second(each) for each in last[:2].tolist()] == [120, 130]
     assert (first[2:].tolist(), last[2:].tolist()) == ([NEVER] * 2, [LONG_AGO] * 2)
+    ward.take(slot=BOB)
+    assert ward.medians.reach(np.array([BOB]))[0].tolist() == [NEVER]
     ward.series.bound[ANN] = False
     assert ward.medians.reach(np.array([ANN]))[0].tolist() == [NEVER]
 
@@ -165,6 +270,15 @@ def test_the_columns_of_these_machines_have_the_types_that_snapshots_hold() -> N
         "narrowest": "i8", "evaluated": "i8", "fresh_span": "i8",
     }  # fmt: skip
     assert (found["evaluated"].new, found["narrowest"].new) == (LONG_AGO, 0)
+
+
+def test_a_snapshot_holds_the_widths_that_somebody_has() -> None:
+    """What rules of before asked for is no part of what the log says now."""
+    ann = Ward(HIGH, LOW)
+    ann.take(LOW)
+    state = ann.medians.state(np.array([ANN]))
+    assert (state["rows"]["uses"].tolist(), ann.medians.widths) == ([[True]], [MINUTE_US, 2 * MINUTE_US])
+    assert set(state["rows"]) == set(columns(Ward(slots=()).medians))
 
 
 def test_a_snapshot_goes_on_where_it_was_taken() -> None:

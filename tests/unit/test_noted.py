@@ -45,6 +45,8 @@ def test_what_fills_a_pane_that_windows_have_passed_is_noted() -> None:
     assert noted(made) == [(3, -5), (3, 0), (4, -2), (3, 0)]
     write(made, (3, 2), (4, 3))
     assert made.noted == []
+    write(made, (5, 0))
+    assert noted(made) == [(5, 0)]
     unseen = ring(None)
     write(unseen, (3, -5))
     assert unseen.noted == []
@@ -94,6 +96,17 @@ def test_a_jump_inside_of_one_call_counts_for_the_rows_behind_it_only() -> None:
     assert noted(edge) == [(3, 0), (3, SIZE - 1)]
 
 
+def test_a_long_backlog_of_duplicates_before_a_jump_notes_nothing() -> None:
+    """Many rows of several series in one call: each is looked at as the log had it, not as it stands at its end."""
+    made = ring(400)
+    before = [(slot, minute) for minute in range(-100, 0) for slot in (5, 3, 4)]
+    write(made, *before)
+    noted(made)
+    jump: list[tuple[int, float]] = [(slot, 150) for slot in (4, 3, 5)]
+    write(made, *before, *jump, *before[:3])
+    assert noted(made) == [*jump, *before[:3]]
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_rows_in_one_call_note_what_rows_one_by_one_do(seed: int) -> None:
     """A set of panes: to write a window again twice is no more than once."""
@@ -135,5 +148,6 @@ def test_a_reading_of_nought_is_a_reading() -> None:
         made.write(one, events, nought, nought, np.zeros(1, bool))
     limits = np.array([[70.0, 1.0]])
     run = Beyond(one, events, np.array([8 * MINUTE_US]), limits, limits > 0, 1)
-    assert made.run_starts(run, made.size).tolist() == [[T0 + 8 * MINUTE_US] * 2]
+    starts = made.run_starts(run, made.size)
+    assert (starts.tolist(), starts.dtype.str) == ([[T0 + 8 * MINUTE_US] * 2], "<i8")
     assert made.reaches(np.array([3, 3]), np.array([T0, T0 + 1])).tolist() == [True, False]

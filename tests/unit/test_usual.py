@@ -128,7 +128,10 @@ def test_snapshots_hold_a_night_so() -> None:
     }  # fmt: skip
     assert (rows["until"].tolist(), rows["least"].tolist(), int(rows["counts"].sum())) == ([night(0, 7)], [2], 2)
     assert set(rows["ends"][0].tolist()) == {LONG_AGO}
+    usual.make(5)
+    sleep(usual, night(0), [60.0], asked, slot=5)
     usual.end(night(0, 7), np.array([3]))
+    assert usual.state(np.array([5]))["nights"]["until"].tolist() == [night(0, 7)], "nobody asked for it"
     rows = usual.state(np.array([3]))["nights"]
     assert (rows["until"].tolist(), int(rows["counts"].sum())) == ([0], 0)
     assert (rows["ends"][0, :2].tolist(), rows["twice"][0, :2].tolist()) == ([night(0, 7), LONG_AGO], [121, 0])
