@@ -46,9 +46,9 @@ def lived(*between: np.ndarray) -> tuple[Processor, list[Output]]:
         log.tick(T0 + second * SECOND_US)
     first, cut = Processor(0, 1), len(log.keys) - 40
     outputs = log.run(first, last=cut)
-    second = Processor(0, 1)
-    second.restore(decode(b"".join(encode(first.state()))))
-    return second, outputs + log.run(second, first=cut)
+    again = Processor(0, 1)
+    again.restore(decode(b"".join(encode(first.state()))))
+    return again, outputs + log.run(again, first=cut)
 
 
 def same(outputs: list[Output], others: list[Output]) -> bool:
