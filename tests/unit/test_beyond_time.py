@@ -103,6 +103,17 @@ def test_a_tick_of_no_time_moves_no_clock(at: int) -> None:
     assert processor.counters.broken == 1
 
 
+@pytest.mark.parametrize("at", [OBSERVED_MIN_US, OBSERVED_MAX_US])
+def test_a_tick_at_either_end_of_the_calendar_is_one(at: int) -> None:
+    """The bound is the one of rows, to the microsecond: two of them would differ for somebody's clock."""
+    log = Log()
+    log.site(1)
+    log.tick(at)
+    processor = Processor(0, 1)
+    log.run(processor)
+    assert (processor.clocks, processor.counters.broken) == ({1: at}, 0)
+
+
 def test_the_first_and_the_last_day_of_the_calendar_are_taken() -> None:
     """What the sink stores a rule may see, and it stops nothing either: the years between fit into every sum."""
     ends = [OBSERVED_MIN_US, OBSERVED_MAX_US]
