@@ -16,6 +16,7 @@ from stream.rows import CENSORED_HIGH, CENSORED_LOW, NONE, WAITING_MAX, Part, Wa
 from stream.series import Bools, Floats, Ints, Series, Slots
 from stream.suspects import Suspects
 from vitals.metrics import STEPS
+from vitals.readings import dated
 from vitals.units import Unit, canonical
 from vitals.windows import FRESH_SPAN_US
 
@@ -69,7 +70,7 @@ class Activity(Places):
     def take(self, part: Part) -> None:
         """Take what waits, then a part's rows."""
         rows, slots, _, _ = self.waiting.before(part)
-        kept = (self.place[slots] > 0) & (rows["unit"] <= _LAST_UNIT)
+        kept = (self.place[slots] > 0) & (rows["unit"] <= _LAST_UNIT) & dated(rows)
         if not np.count_nonzero(kept):
             return
         rows, places = rows[kept], self.of(slots[kept])

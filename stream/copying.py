@@ -13,8 +13,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from vitals.readings import OBSERVED_MAX_US, OBSERVED_MIN_US
-
 SIGNATURE = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 """Signature, flags (none) and length of the header's extension (none)."""
 TRAILER = b"\xff\xff"
@@ -80,8 +78,3 @@ def array(name: str, values: NDArray[Any]) -> Array:
 def timestamp(times_us: NDArray[np.int64]) -> NDArray[np.int64]:
     """PostgreSQL's form of times in µs since 1970, same shape; they lie in `OBSERVED_MIN_US` ... `OBSERVED_MAX_US`."""
     return times_us - POSTGRES_EPOCH_US
-
-
-def in_calendar(times_us: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Whether each time (µs UTC) lies in the years 1 to 9999, same shape."""
-    return (times_us >= OBSERVED_MIN_US) & (times_us <= OBSERVED_MAX_US)

@@ -25,9 +25,9 @@ class Counters:
     readings: int = 0
     late: int = 0
     unbound: int = 0
-    """Rows of patients and metrics without a control record: kept in the log, seen by no rule."""
+    """Rows of patients and metrics without a control record, or at no time of the calendar: seen by no rule."""
     broken: int = 0
-    """Records that are neither whole rows nor a control record we can read."""
+    """Records that are neither whole rows nor a control record we can read, and ticks at no time of the calendar."""
     windows: int = 0
     revised: int = 0
     """Closed windows that later rows have changed: those written again, and those of dirty marks."""

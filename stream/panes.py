@@ -37,7 +37,7 @@ COLD = np.iinfo(np.int32).max
 
 def thousandths(value: float) -> int:
     """A canonical value as a cell holds it, in thousandths."""
-    return min(max(math.floor(value * 1000 + 0.5), 0), MILLIS_MAX)
+    return math.floor(min(max(value, 0), MILLIS_MAX / 1000) * 1000 + 0.5)
 
 
 def _between(values: Floats, most: float) -> Floats:
@@ -47,7 +47,7 @@ def _between(values: Floats, most: float) -> Floats:
 
 def millis_of(values: Floats) -> NDArray[np.int32]:
     """The cells of canonical values, same shape: thousandths plus one."""
-    return _between(np.floor(values * 1000 + 0.5), MILLIS_MAX).astype(np.int32) + 1
+    return np.floor(_between(values, MILLIS_MAX / 1000) * 1000 + 0.5).astype(np.int32) + 1
 
 
 class Beyond(NamedTuple):

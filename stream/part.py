@@ -21,6 +21,7 @@ from stream.signal import NO_WORD, SILENT
 from stream.standing import Standing
 from stream.suspects import Suspects
 from stream.turns import once, those, turns
+from vitals.readings import dated
 from vitals.units import Unit
 
 if TYPE_CHECKING:
@@ -44,7 +45,9 @@ class Lane(Standing):
         self.suspects = Suspects()
         self.waiting = Waiting()
         self.unbound = 0
-        """Rows that no series of ours takes: no control record has bound a device of this metric."""
+        """Rows that no series of ours takes: no control record has bound a device of this metric, their unit is
+        another's, or no calendar has their time.
+        """
 
     def grow(self, capacity: int) -> None:
         """Make room for ``capacity`` patients."""
@@ -134,7 +137,7 @@ class Lane(Standing):
     def take(self, part: Part) -> Slots:
         """Take what waits, then a part's rows; the slots of the series that decided, possibly repeated."""
         rows, slots, at, starts = self.waiting.before(part)
-        known = self.series.exists[slots] & (rows["unit"] <= _LAST_UNIT)
+        known = self.series.exists[slots] & (rows["unit"] <= _LAST_UNIT) & dated(rows)
         unknown = len(rows) - int(np.count_nonzero(known))
         if unknown:
             self.unbound += unknown

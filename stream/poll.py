@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from stream.series import TICK_SLOT, UNKNOWN_SLOT, Patients, Slots
 from vitals.metrics import TICK
-from vitals.readings import READING, Rows
+from vitals.readings import OBSERVED_MAX_US, OBSERVED_MIN_US, READING, Rows
 from vitals.topics import CONTROL_HEADER
 
 if TYPE_CHECKING:
@@ -51,11 +51,11 @@ def read(records: Records, patients: Patients) -> Poll:
             if key is not None and len(key) == 16:
                 patients.add(key)
     interned = list(map(patients.slot_of.get, keys, repeat(UNKNOWN_SLOT)))
-    strange, ticks = UNKNOWN_SLOT in interned, dict[int, list[tuple[int, int]]]()
+    strange, ticks, undated = UNKNOWN_SLOT in interned, dict[int, list[tuple[int, int]]](), 0
     if TICK_SLOT in interned:
         mine = [at for at, slot in enumerate(interned) if slot == TICK_SLOT]
         whole = [at for at in mine if len(values[at]) % READING.itemsize == 0]
-        ticks, pure = _moves(values, whole)
+        ticks, pure, undated = _moves(values, whole)
         strange |= not pure
         if pure:
             values = list(values)
@@ -75,17 +75,24 @@ def read(records: Records, patients: Patients) -> Poll:
         starts = [0, *np.cumsum(counts).tolist()]
         slots = np.repeat(slots, counts)
     rows: NDArray[np.void] = np.frombuffer(b"".join(values), READING)
-    return Poll(rows, rows["metric"].tobytes(), slots, starts, strange, ticks, controls, broken)
+    return Poll(rows, rows["metric"].tobytes(), slots, starts, strange, ticks, controls, broken + undated)
 
 
-def _moves(values: list[bytes], at: list[int]) -> tuple[dict[int, list[tuple[int, int]]], bool]:
-    """The ticks in the records at these positions, and whether they hold nothing else."""
+def _moves(values: list[bytes], at: list[int]) -> tuple[dict[int, list[tuple[int, int]]], bool, int]:
+    """The ticks in the records at these positions, whether they hold nothing else, and how many more ticks there are,
+    at times that no calendar has: no clock would ever come back from there.
+    """
     tables = [values[each] for each in at]
     rows = np.frombuffer(b"".join(tables), READING)
     owners = np.repeat(at, [len(table) // READING.itemsize for table in tables])
     found: dict[int, list[tuple[int, int]]] = {}
+    pure, undated = True, 0
     columns = owners, rows["metric"], rows["site"], rows["observed_at"]
     for owner, metric, site, time in zip(*(column.tolist() for column in columns), strict=True):
-        if metric == TICK:
+        if metric != TICK:
+            pure = False
+        elif OBSERVED_MIN_US <= time <= OBSERVED_MAX_US:
             found.setdefault(owner, []).append((site, time))
-    return found, sum(map(len, found.values())) == len(rows)
+        else:
+            undated += 1
+    return found, pure, undated

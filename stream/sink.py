@@ -160,8 +160,7 @@ def take(batch: Batch, which: NDArray[np.bool_] | NDArray[np.intp]) -> Batch:
 
 def storable(batch: Batch) -> NDArray[np.bool_]:
     """Whether every time of each row lies in the calendar, shape (n,); what does not is refused, never bent."""
-    rows = batch.rows
-    return copying.in_calendar(rows["observed_at"]) & copying.in_calendar(rows["received_at"])
+    return readings.dated(batch.rows)
 
 
 def identities(rows: Rows) -> Identities:
@@ -283,7 +282,7 @@ def read_windows(polls: Iterable[Records]) -> tuple[NDArray[np.void], list[Mark]
     for records in polls:
         rows, counts = windows.decode(records.values)
         ends = np.cumsum(counts)
-        fits = copying.in_calendar(rows["start"]) & copying.in_calendar(rows["end"])
+        fits = readings.in_calendar(rows["start"]) & readings.in_calendar(rows["end"])
         bad = np.array(counts) == 0
         bad[np.searchsorted(ends, np.flatnonzero(~fits), side="right")] = True
         for at in np.flatnonzero(bad).tolist():

@@ -23,7 +23,7 @@ from vitals.journal import Episode, Mark, episode_id
 from vitals.metrics import METRIC_BY_CODE, Metric
 from vitals.metrics import SECOND_US as SECOND
 from vitals.policies import SIGNAL_RESPONSES, ThresholdRule
-from vitals.readings import INVALID_SHIFT, UNUSABLE_MASK, Flag, Invalid
+from vitals.readings import INVALID_SHIFT, OBSERVED_MAX_US, OBSERVED_MIN_US, UNUSABLE_MASK, Flag, Invalid
 from vitals.readings import decode as decode_rows
 from vitals.steps import Records
 from vitals.topics import MARK_KEY
@@ -53,7 +53,8 @@ class Oracle(GlucoseRules, Windows):
             elif len(value) % 64 == 0:
                 rows = decode_rows([value])
                 if key == b"tick":
-                    self.tick([(int(each["site"]), int(each["observed_at"])) for each in rows if each["metric"] == 0])
+                    ticks = [(int(each["site"]), int(each["observed_at"])) for each in rows if each["metric"] == 0]
+                    self.tick([each for each in ticks if OBSERVED_MIN_US <= each[1] <= OBSERVED_MAX_US])
                 elif key in self.patients:
                     for self.row, each in enumerate(rows):
                         self.reading(key, each)
@@ -69,6 +70,8 @@ class Oracle(GlucoseRules, Windows):
         if series is None:
             return
         flags, arrival = int(each["flags"]), int(each["received_at"])
+        if not all(OBSERVED_MIN_US <= time <= OBSERVED_MAX_US for time in (arrival, int(each["observed_at"]))):
+            return
         at = arrival if flags & CLOCK_SUSPECT else int(each["observed_at"])
         value = canonical_scalar(float(each["value"]), Unit(int(each["unit"])))
         if flags & CENSORED_LOW:

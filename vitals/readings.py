@@ -168,3 +168,15 @@ def usable(rows: Rows) -> NDArray[np.bool_]:
 def late(rows: Rows) -> NDArray[np.bool_]:
     """Whether each row came too late to decide anything, shape of ``rows``."""
     return np.asarray((rows["flags"] & Flag.LATE) != 0)
+
+
+def in_calendar(times_us: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Whether each time (µs UTC) lies in the years 1 to 9999, same shape."""
+    return (times_us >= OBSERVED_MIN_US) & (times_us <= OBSERVED_MAX_US)
+
+
+def dated(rows: Rows) -> NDArray[np.bool_]:
+    """Whether both times of each row lie in the calendar, shape of ``rows``. What does not is no reading: it is
+    refused by who stores, and no rule sees it, since sums of such times are beyond their 64 bits.
+    """
+    return in_calendar(rows["observed_at"]) & in_calendar(rows["received_at"])

@@ -22,6 +22,10 @@ JUMPS = (SECOND_US // 2, SECOND_US, 9 * SECOND_US, 11 * SECOND_US, MINUTE_US, 5 
          25 * MINUTE_US, 70 * MINUTE_US, 3 * 24 * 60 * MINUTE_US)  # fmt: skip
 
 
+NO_TIMES = (-(1 << 63), -(1 << 62), 1 << 62, (1 << 63) - 1)
+"""Instants that a row can hold and no calendar has."""
+
+
 class Plan(NamedTuple):
     """A log to be: its seed, and the numbers of its acts in order."""
 
@@ -204,6 +208,11 @@ class Ward:
         self.log.raw(stranger.patient, stranger.row("heart_rate", 66, self.now, self.now))
         number = self.random.choice(self.sites)
         self.log.site(number, self.random.choice((f"ward-{number}", f"room-{number}")))
+        never = self.random.choice(NO_TIMES)
+        self.tick(never, sites=[number])
+        for metric in ("glucose", "heart_rate"):
+            for times in ((never, self.now), (self.now, never)):
+                self.readings(patient, [patient.wearer.row(metric, 41, *times)])
 
     # ---- time
 

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stream.copying import DOUBLE, INTEGER, SMALLINT, TIMESTAMP, UUID, array, encoded, in_calendar, layout, timestamp
+from stream.copying import DOUBLE, INTEGER, SMALLINT, TIMESTAMP, UUID, array, encoded, layout, timestamp
 from vitals.metrics import SECOND_US
-from vitals.readings import OBSERVED_MAX_US, OBSERVED_MIN_US
 
 COLUMNS = (("device", UUID), ("n", INTEGER), ("value", DOUBLE), ("e", TIMESTAMP))
 
@@ -66,9 +65,3 @@ def test_an_array_has_a_header_and_its_elements_with_their_lengths(
 def test_postgresql_counts_time_from_2000():
     """A timestamp of 1970's count would be stored without complaint, thirty years late."""
     assert timestamp(np.array([946_684_800 * SECOND_US, 0])).tolist() == [0, -946_684_800 * SECOND_US]
-
-
-def test_a_time_is_in_the_calendar_up_to_its_last_instant_at_either_end():
-    """Beyond, the database takes it and its clients cannot read the row again."""
-    times = np.array([OBSERVED_MIN_US - 1, OBSERVED_MIN_US, 0, OBSERVED_MAX_US, OBSERVED_MAX_US + 1])
-    assert in_calendar(times).tolist() == [False, True, True, True, False]
