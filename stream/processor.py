@@ -326,8 +326,9 @@ class Processor:
         for lane in self._lanes.values():
             lane.wear(slot, control.worn, site.clock, where)
             if closes and lane.series.exists[slot]:
-                off_at = lane.series.worn[slot].until or LONG_AGO
-                lane.close(slot, DEVICE_REMOVED, CLOSED, where._replace(instant=max(site.clock, off_at)))
+                last = lane.series.worn[slot]  # of a site that has never ticked there is no clock to go by
+                at = max(site.clock, last.until or last.since)
+                lane.close(slot, DEVICE_REMOVED, CLOSED, where._replace(instant=at))
         for each in (site, before):
             if each is not None:  # its next tick looks at all its series, once for however many control records
                 each.alarm_at = each.window_at = LONG_AGO

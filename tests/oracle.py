@@ -363,7 +363,7 @@ class Oracle(GlucoseRules, Windows):
             self.lose(key, series, "device removed", at)
 
     def close_removed(self, key: bytes, series: Series, site: Site) -> None:
-        at = max(site.clock, series.worn.binding.until or NEVER_TICKED)
+        at = max(site.clock, series.worn.binding.until or series.worn.binding.since)
         for side, machine in series.machines.items():
             if machine.reason == "device removed":
                 was, machine.level, machine.condition, machine.reason = machine.level, 0, "over", "closed"

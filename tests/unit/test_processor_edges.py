@@ -200,6 +200,18 @@ def test_what_somebody_closes_ends_when_the_device_is_off() -> None:
         assert (last.change, last.reason, (last.at - T0) // MINUTE_US) == ("clear", "closed", at)
 
 
+def test_what_somebody_closes_at_a_site_that_has_never_ticked_ends_when_the_next_device_came() -> None:
+    """There is no clock to go by, and no time of nowhere may stand in the journal."""
+    log = ann()
+    log.site(2, "ward-2")
+    log.readings(row("ann", 50, T0 + MINUTE_US))
+    log.tick(T0 + 5 * MINUTE_US)
+    log.patient("ann", worn("ann", "cgm-1", CGM, T0 - 600 * MINUTE_US, T0 + 6 * MINUTE_US), version=2)
+    log.patient("ann", worn("ann", "cgm-2", CGM, T0 + 7 * MINUTE_US), version=3, site=2, closings=1)
+    last = episodes(log.run(Processor(0, 1)), "low")[-1]
+    assert (last.change, last.reason, (last.at - T0) // MINUTE_US) == ("clear", "closed", 7)
+
+
 def test_a_snapshot_of_rows_that_wait_takes_them_first() -> None:
     """And whoever goes on behind it looks no later than they ask for."""
     log = ann("wrist")
