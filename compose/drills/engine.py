@@ -20,6 +20,7 @@ import os
 import random
 import signal
 import sys
+from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,7 @@ from compose.drills.unruly import Unruly, readings_hz, unruly
 from compose.drills.watching import Recorder, stored
 from compose.ends import terminated
 from compose.stack import Options, Stack
+from compose.supervisor import Backoff
 from runtime.database import connect
 from runtime.health import ask
 from runtime.kafka.consumer import SESSION_TIMEOUT_S
@@ -121,8 +123,11 @@ async def _drill(frame: Frame, options: DrillOptions) -> None:
 
 
 async def _cruelties(scene: Scene, seconds: float) -> None:
-    """Every cruelty in a seeded order, and again, until the time is over."""
-    clock = scene.frame.clock
+    """Every cruelty in a seeded order, and again, until the time is over; never so many in a row that the supervisor
+    gives one of them up, as it should where a process fails by itself.
+    """
+    clock, patience = scene.frame.clock, Backoff()
+    ended: deque[float] = deque(maxlen=patience.failures_max - 2)
     deadline = clock.monotonic() + seconds
     kinds: list[Callable[[Scene], Awaitable[str]]] = [_kill_one, _kill_two, _kill_all, _stop, _zombie, _roll]
     while True:
@@ -131,8 +136,11 @@ async def _cruelties(scene: Scene, seconds: float) -> None:
             if clock.monotonic() >= deadline:
                 return
             await scene.ward.run(scene.chance.uniform(*PAUSE_S))
+            if len(ended) == ended.maxlen:
+                await scene.ward.run(max(0.0, ended[0] + patience.failures_seconds - clock.monotonic()))
             began = clock.monotonic()
             what = await kind(scene)
+            ended.append(clock.monotonic())
             scene.done.append(f"{what} ({clock.monotonic() - began:.0f} s)")
             scene.frame.tell(scene.done[-1])
 
