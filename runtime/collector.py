@@ -11,6 +11,5 @@ brings: it looked at every record several times, and each twentieth of those loo
 
 def spare_collections() -> None:
     """Have Python look for cycles rarely, and never again among what is loaded now. Records and rows have none."""
-    gc.collect()
     gc.freeze()
     gc.set_threshold(OBJECTS_MAX, 20, 20)
