@@ -233,7 +233,10 @@ class Medians(Columns[WindowRule]):
             suspect = self.artefacts.mostly(slots, at, rule.width_us)
         places = zip(slots.tolist(), found, suspect.tolist(), strict=True)
         return np.array(
-            [self.holds.put_off(slot, column, each, hold_us=hold_us, suspect=odd) for slot, each, odd in places]
+            [
+                self.holds.put_off(slot, column, each, width_us=rule.width_us, hold_us=hold_us, suspect=odd)
+                for slot, each, odd in places
+            ]
         )
 
     def release(self, slot: int, clock: int) -> list[Moved]:
