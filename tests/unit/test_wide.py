@@ -95,7 +95,7 @@ def test_patients_without_the_metric_take_no_memory() -> None:
     """Of thousands few wear a sensor for glucose: the rings of all others stay as the system gave them, also where the
     table grows or is read from a snapshot.
     """
-    table, again, many = Ring(), Ring(), 1 << 15
+    table, again, many = Ring(), Ring(), 1 << 16
     size = 2 * many * WIDE * 8
     rows = {name: np.zeros((many, *column.shape[1:]), np.int64) for name, column in vars(table).items()}
     for column in rows.values():
