@@ -105,14 +105,13 @@ class Tumbling:
         # rows of one record that fall into one window stand together: they become one before the table is touched
         firsts = np.flatnonzero(np.concatenate([ALWAYS, cells[1:] != cells[:-1]]))
         cells = cells[firsts]
-        shape = len(windows), size
-        cell_count = len(windows) * size
-        count = np.bincount(cells, np.diff(firsts, append=len(millis)), cell_count).astype(np.int64).reshape(shape)
-        total = np.bincount(cells, np.add.reduceat(millis, firsts), cell_count).astype(np.int64).reshape(shape)
+        shape, table = (len(windows), size), len(windows) * size
+        count = np.bincount(cells, np.diff(firsts, append=len(millis)), table).astype(np.int64).reshape(shape)
+        total = np.bincount(cells, np.add.reduceat(millis, firsts), table).astype(np.int64).reshape(shape)
         least, most = np.full(shape, GREATEST), np.full(shape, -GREATEST)
         np.minimum.at(least.reshape(-1), cells, np.minimum.reduceat(millis, firsts))
         np.maximum.at(most.reshape(-1), cells, np.maximum.reduceat(millis, firsts))
-        for row in count.any(axis=1).nonzero()[0].tolist():
+        for row in np.flatnonzero(count.any(axis=1)).tolist():
             number = int(windows[row])
             mine = self._of(number, size)
             self._open[number] = Open(
