@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
-from hashlib import shake_256
 from typing import Any
 
 import pytest
@@ -29,7 +28,6 @@ from runtime.kafka import (
     ensure_topics,
     last_headers,
 )
-from runtime.kafka.reader import FETCH_BYTES
 from runtime.settings import Settings
 from runtime.testing import MemoryKafka
 from vitals.errors import StateError
@@ -89,11 +87,6 @@ async def read(reader: Reader, count: int) -> list[Records]:
         while sum(len(records.offsets) for records in found) < count:
             found += await reader.poll(1.0)
     return found
-
-
-def noise(number: int, size: int) -> bytes:
-    """Bytes that no codec makes fewer."""
-    return shake_256(b"%d" % number).digest(size)
 
 
 async def events_until(consumer: GroupConsumer, done: Callable[[Event], bool]) -> list[Event]:
@@ -165,29 +158,6 @@ async def test_a_record_of_four_mebibytes_passes(port: Port) -> None:
     async with port.reader([(TOPIC, 0)]) as reader:
         found = values(await read(reader, 3))
     assert found == [b"before", big[:-200], b"after"]
-
-
-async def test_records_larger_than_a_fetch_pass_beside_full_partitions(port: Port) -> None:
-    """A fetch asks little of each partition; one that it cannot take would stand still for ever, the others not."""
-    large = [out(0, noise(number, FETCH_BYTES * 3)) for number in range(3)]
-    others = [out(number % 3 + 1, noise(number, FETCH_BYTES // 2)) for number in range(24)]
-    async with port.producer() as producer:
-        await producer.send(large + others)
-    async with port.reader([(TOPIC, partition) for partition in range(4)]) as reader:
-        found = await read(reader, len(large + others))
-    for partition in range(4):
-        wanted = [record.value for record in large + others if record.partition == partition]
-        assert [value for records in found if records.partition == partition for value in records.values] == wanted
-
-
-async def test_a_poll_brings_a_bounded_part_of_a_long_log(topics: Settings) -> None:
-    """Who comes back after an outage would else unpack hours of it at once, gigabytes with many partitions."""
-    size = FETCH_BYTES // 4
-    async with Producer(topics, "test") as producer:
-        await producer.send([Out(READINGS, 0, b"key", noise(number, size)) for number in range(40)])
-    async with Reader(topics, [(READINGS, 0)]) as reader:
-        polls = [len(records.values) for records in await read(reader, 40)]
-    assert max(polls) * size <= FETCH_BYTES
 
 
 async def test_an_unknown_partition_is_an_error_in_one_line(port: Port) -> None:
