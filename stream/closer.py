@@ -118,10 +118,11 @@ class Closer:
 
     def look_ahead(self, site: Site, slots: Slots) -> None:
         """Find the first instant at which a window of the site's patients may close, or a window rule is evaluated."""
+        worn = {code for code, lane in self._lanes.items() if lane.series.exists[slots].any()}
         ends = [
             site.closed[spec.code] + spec.step_us + spec.close_after_us
             for spec in self._specs
-            if spec.code in site.closed and self._lanes[spec.metric.code].series.exists[slots].any()
+            if spec.code in site.closed and spec.metric.code in worn
         ]
         if any(lane.medians.narrowest[slots].any() for lane in self._lanes.values()):
             ends.append(site.evaluated + EVALUATE_EVERY_US + EVALUATE_AFTER_US)
