@@ -97,7 +97,7 @@ class Pages:
         number = {group: at for at, group in enumerate(groups)}
         records = np.array([number[group] for group in self._blocks])[blocks] * patients + self._ranks.of(slots)
         order = np.argsort(records * len(self._blocks) + blocks, kind="stable")
-        records, slots, rows = records[order], slots[order], rows[order]
+        records, slots, rows = records[order], slots[order], rows.take(order)  # an index copies field by field
         rows["patient"] = self._ranks.keys(slots)
         firsts = np.flatnonzero(np.concatenate([_FIRST, records[1:] != records[:-1]]))
         pages, instants = np.array(groups)[records[firsts] // patients].T
