@@ -20,6 +20,7 @@ from alerts.frames import Kind
 from vitals.alerts import SITE_SILENT, Alert, Answer, FeedMark, Service, Shelf, decode
 from vitals.causes import NONE, Cause
 from vitals.messages import Message
+from vitals.numbers import Reckoned, SiteNumber
 from vitals.people import Principal
 from vitals.proof import RULE, is_proof, patient_name
 from vitals.protocol import Cursor
@@ -69,8 +70,8 @@ class _Synthetic(Message):
 
     rule: str = ""
     change: str = ""
-    site: int
-    at: int = 0
+    site: SiteNumber
+    at: Reckoned = 0
 
     @property
     def proved(self) -> Proved | None:

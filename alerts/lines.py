@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime, tzinfo
+from datetime import tzinfo
 
 from alerts.view import FeedView
+from alerts.why import local
 from vitals.alerts import Alert, AlertChange, Service, Shelf
 from vitals.policies import Priority
 from vitals.protocol import CommandAnswer, CommandReason, Heartbeat
@@ -61,12 +62,12 @@ def time_text(at: int | None, zone: tzinfo) -> str:
     """An instant (µs UTC) as date and time of ``zone``; a dash for none."""
     if at is None:
         return "-"
-    return f"{datetime.fromtimestamp(at / 1e6, zone):%Y-%m-%d %H:%M:%S}"
+    return f"{local(at, zone):%Y-%m-%d %H:%M:%S}"
 
 
 def clock_text(at: int | None, zone: tzinfo) -> str:
     """An instant (µs UTC) as the time of day in ``zone``; a dash for none."""
-    return "-" if at is None else f"{datetime.fromtimestamp(at / 1e6, zone):%H:%M}"
+    return "-" if at is None else f"{local(at, zone):%H:%M}"
 
 
 def what(alert: Alert) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -53,8 +54,10 @@ def backtest(
     from simulators.replay import read
 
     for out in (json_out, plot):
-        if out is not None and not out.absolute().parent.is_dir():
-            raise InputError("cannot write the file", str(out), "its folder is not there")
+        if out is not None and str(out) != "-":
+            _check_out(out, [*files, *([] if policy is None else [policy])])
+    if plot is not None and (str(plot) == "-" or (json_out is not None and plot.absolute() == json_out.absolute())):
+        raise InputError("no place for the page", str(plot), "give a file of its own, as --plot out.html")
     rules = _rules(policy, rule or [])
     report = run(read(files), rules, seed=seed, clock=SystemClock(), progress=say_aside)
     if json_out is not None and str(json_out) != "-":
@@ -69,6 +72,20 @@ def backtest(
         say(report.model_dump_json())
     else:
         show.show(report, show.console_for())
+
+
+def _check_out(out: Path, given: list[Path]) -> None:
+    """Refuse what cannot be written before minutes of work, and what is read or looks like an export: with
+    ``--json glucose-*.csv`` a shell makes the first export the place of the report.
+    """
+    if any(out.resolve() == each.resolve() for each in given) or out.suffix.lower() == ".csv":
+        raise InputError(
+            "that would overwrite an export or a policy", str(out), "give OUT first: --json out.json FILE..."
+        )
+    if not out.absolute().parent.is_dir():
+        raise InputError("cannot write the file", str(out), "its folder is not there")
+    if out.is_dir() or not os.access(out if out.exists() else out.absolute().parent, os.W_OK):
+        raise InputError("cannot write the file", str(out), "a folder" if out.is_dir() else "no right to write there")
 
 
 def _rules(policy: Path | None, changes: list[str]) -> Policy | None:

@@ -47,11 +47,15 @@ def lines(records: Records) -> Iterator[str]:
     for offset, key, value, headers in zip(records.offsets, records.keys, records.values, records.headers, strict=True):
         place = {"partition": records.partition, "offset": offset}
         try:
-            found = list(parse(key, value or b"", headers))
-        except (ValueError, CodecError) as error:
-            found = [{"broken": " ".join(str(error).split()), "bytes": len(value or b"")}]
-        for line in found:
-            yield json.dumps(place | line, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+            found = [_line(place | line) for line in parse(key, value or b"", headers)]
+        except (ValueError, RecursionError, CodecError) as error:
+            found = [_line(place | {"broken": " ".join(str(error).split()), "bytes": len(value or b"")})]
+        yield from found
+
+
+def _line(line: Line) -> str:
+    """Raises ValueError for a number that JSON does not have."""
+    return json.dumps(line, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def time_of(at_us: int) -> str | int:

@@ -21,6 +21,7 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from pydantic import SecretStr
 
+from runtime import database_views
 from vitals.errors import ServerUnavailable, StateError
 
 CONNECT_TIMEOUT_S = 10
@@ -229,6 +230,7 @@ def _check_history(wanted: list[Migration], done: dict[int, tuple[str, str, bool
 
 async def _apply(connection: AsyncConnection, migration: Migration, *, timescale: bool) -> None:
     sql = select_blocks(migration.text, timescale=timescale)
+    await database_views.check(connection, migration.name, sql)
     try:
         async with connection.transaction():
             await connection.execute(sql.encode())

@@ -30,10 +30,12 @@ from zoneinfo import ZoneInfo
 from vitals.devices import DEVICE_TYPES, DeviceType
 from vitals.errors import InputError
 from vitals.metrics import MINUTE_US, SECOND_US
-from vitals.units import UNIT_NAME, Unit
+from vitals.units import MG_DL_PER_MMOL_L, UNIT_NAME, Unit
 
 ZONE = ZoneInfo("Europe/London")
 YEARS = range(2000, 2100)
+MMOL_L_MAX = 40.0
+"""720 mg/dL; nobody's median is above it, so such a file is in mg/dL."""
 HOLE_YEARS_MAX = 5
 """A longer one is a slip in a date: to fold the minutes of a century takes a quarter of an hour, and says nothing."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -101,7 +103,8 @@ def parse(path: str, data: bytes) -> Export:
         samples.append(Sample(clock.instant(_local(name, line, when)), _value(name, line, value), line))
         nonexistent += clock.nonexistent
     if not samples:
-        raise InputError("an export without rows", name, "nothing to replay")
+        raise InputError("an export without rows", name, "there is nothing but its header")
+    _check_unit(name, kind, samples)
     _check_holes(name, samples)
     device = f"{match[1].lower()}-{person}"
     kind_of_device = _type(name, kind, samples)
@@ -114,19 +117,29 @@ def _rows(name: str, kind: _Kind, data: bytes) -> Iterator[tuple[int, str, str]]
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise InputError("not UTF-8", f"{name}:{line}", "save the file as UTF-8") from None
-    rows = csv.reader(text.splitlines())
-    header = next(rows, [])
+    rows = _lines(name, text)
+    _, header = next(rows, (1, []))
     try:
         when, value = header.index(kind.time_column), header.index(kind.value_column)
     except ValueError:
         wanted = f"columns {kind.time_column} and {kind.value_column} are needed"
         raise InputError("wrong header", f"{name}:1", wanted) from None
-    for row in rows:
+    for line, row in rows:
         if not row:
             continue
         if len(row) <= max(when, value):
-            raise InputError("a line is cut short", f"{name}:{rows.line_num}", f"{len(header)} columns are needed")
-        yield rows.line_num, row[when], row[value]
+            raise InputError("a line is cut short", f"{name}:{line}", f"{len(header)} columns are needed")
+        yield line, row[when], row[value]
+
+
+def _lines(name: str, text: str) -> Iterator[tuple[int, list[str]]]:
+    """Each line's number and cells."""
+    rows = csv.reader(text.splitlines())
+    try:
+        for row in rows:
+            yield rows.line_num, row
+    except csv.Error as error:
+        raise InputError("no CSV", f"{name}:{rows.line_num}", str(error)) from None
 
 
 def _local(name: str, line: int, when: str) -> datetime:
@@ -152,6 +165,13 @@ def _value(name: str, line: int, text: str) -> float:
     if not math.isfinite(value):
         raise InputError("not a number", f"{name}:{line}: {text[:40]!r}", "a decimal number is needed")
     return value
+
+
+def _check_unit(name: str, kind: _Kind, samples: Sequence[Sample]) -> None:
+    middle = median(sample.value for sample in samples)
+    if kind.unit == UNIT_NAME[Unit.MMOL_L] and middle > MMOL_L_MAX:
+        remedy = f"values are read as mmol/L: divide by {MG_DL_PER_MMOL_L:g}"
+        raise InputError("glucose in mg/dL, as it seems", f"{name}: median {middle:g}", remedy)
 
 
 def _check_holes(name: str, samples: Sequence[Sample]) -> None:

@@ -27,6 +27,8 @@ from vitals.metrics import MINUTE_US, SECOND_US
 from vitals.topics import READINGS, device_id, readings_topic
 
 SITE = "replay"
+EXPORT_BYTES_MAX = 64 << 20
+"""More than 20 years of readings of 5 min; a row takes some ten times its bytes while it is replayed."""
 STALLS_MAX = 3
 REPORT_S = 5.0
 TAIL_MINUTES = 60
@@ -86,9 +88,12 @@ def read(paths: Sequence[Path]) -> list[Export]:
     exports = []
     for path in paths:
         try:
-            data = path.read_bytes()
+            with path.open("rb") as opened:
+                data = opened.read(EXPORT_BYTES_MAX + 1)
         except OSError as error:
             raise InputError("cannot read the file", str(path), error.strerror or type(error).__name__) from None
+        if len(data) > EXPORT_BYTES_MAX:
+            raise InputError("too large for one person's export", str(path), f"at most {EXPORT_BYTES_MAX >> 20} MiB")
         exports.append(parse(path.name, data))
     return exports
 

@@ -85,6 +85,7 @@ class Columns(Table, ABC, Generic[Rule]):
 
         A rule that is gone stays while its episode is open.
         """
+        self._narrow()
         mine, taken = {rule.name: rule for rule in rules}, list[Taken[Rule]]()
         if not mine and not self.columns:
             return taken
@@ -137,6 +138,13 @@ class Columns(Table, ABC, Generic[Rule]):
             for name in self.BY_COLUMN:
                 old = getattr(self, name)
                 setattr(self, name, np.concatenate([old, self._rows(name, len(old), old.dtype, (1,))], axis=1))
+
+    def _narrow(self) -> None:
+        """Give up the columns behind the last that has a name: at a control record, when nobody goes through them."""
+        width = max(self.columns, default=-1) + 1
+        if width < self.kind.shape[1]:
+            for name in self.BY_COLUMN:
+                setattr(self, name, getattr(self, name)[:, :width].copy())
 
     # ---- what is open
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -34,8 +34,9 @@ class Holds(Table):
         """Whether a slot has something that is held."""
         self.held: dict[tuple[int, int], Held] = {}
 
-    def put_off(self, slot: int, column: int, shown: Shown, *, hold_us: int, suspect: bool) -> bool:
-        """At a T at which a rule would open so: whether it does not yet, as it may for ``hold_us`` at most.
+    def put_off(self, slot: int, column: int, shown: Shown, *, width_us: int, hold_us: int, suspect: bool) -> bool:
+        """At a T at which a rule would open so: whether it does not yet, as it may for ``hold_us`` at most; with the
+        width of its window.
 
         The policy may have changed since the first such T: then the shorter hold counts, from that T on.
         """
@@ -45,7 +46,7 @@ class Holds(Table):
         if not suspect or shown.opened_at >= until:
             self.drop(slot, column)
             return False
-        self.held[slot, column] = Held(since, until, cast("WindowRule", shown.rule).width_us, shown)
+        self.held[slot, column] = Held(since, until, width_us, shown)
         self.any[slot] = True
         return True
 

@@ -64,7 +64,7 @@ class Medians(Columns[WindowRule]):
         """Whether a rule of ``widths[column]`` applies."""
         self.narrowest: Ints = np.zeros(self.capacity, np.int64)
         """Width of the narrowest rule that applies; 0 where none does."""
-        self.evaluated: Ints = np.full(self.capacity, LONG_AGO, np.int64)
+        self.evaluated: Ints = np.full(self.capacity, LONG_AGO)
         """The latest T with an evaluation by any rule."""
         self.fresh_span: Ints = np.zeros(self.capacity, np.int64)
 
@@ -153,20 +153,22 @@ class Medians(Columns[WindowRule]):
         n = full.sum(axis=1)
         matter = np.flatnonzero(self._busy(slots) | (2 * out.sum(axis=1) >= n))
         slots, n = slots[matter], n[matter]
-        ordered = np.sort(np.where(full[matter], cells[matter], COLD), axis=1)
+        ordered = np.sort(np.where(full[matter], cells[matter], COLD))
         rows = np.arange(len(slots))
         # exact up to here: the mean of the middle two, from thousandths plus one
-        values = (ordered[rows, (n - 1) // 2].astype(np.int64) + ordered[rows, n // 2] - 2) / _SCALE
+        values = (ordered[rows, (n - 1) // 2] + ordered[rows, n // 2] - 2) / _SCALE
         moved: list[Moved] = []
         for column in self.columns:
             kinds = self.kind[slots, column]
             for kind in np.unique(kinds[kinds != 0]).tolist():
                 rule = self.kinds[abs(kind)]
-                mine = np.flatnonzero(kinds == kind) if rule.width_us == width else rows[:0]
-                if mine.size and kind > 0 and not rule.always:
-                    mine = mine[self._counts(at, rule, column, slots[mine], values[mine])]
+                if rule.width_us != width:
+                    continue
+                mine, now = np.flatnonzero(kinds == kind), rule if kind > 0 else None
+                if now is not None and not now.always:
+                    mine = mine[self._counts(at, now, column, slots[mine], values[mine])]
                 if mine.size:
-                    moved += self._move(at, rule if kind > 0 else None, column, slots[mine], values[mine])
+                    moved += self._move(at, now, column, slots[mine], values[mine])
         return moved
 
     def _counts(self, at: int, rule: WindowRule, column: int, slots: Slots, values: Floats) -> Bools:
@@ -184,18 +186,18 @@ class Medians(Columns[WindowRule]):
         says = self.gates.says(rule, at, slots, values, level > 0)
         joins = (self.eval_at[slots, column] == at - EVALUATE_EVERY_US) & (self.run[slots, column] == says)
         since = np.where(joins, self.run_since[slots, column], at)
-        long = (at - since) // EVALUATE_EVERY_US + 1 >= successive
-        after = np.where(level > 0, ~((says == OFF) & long), (says == ON) & long).astype(np.int8)
+        long = at - since >= (successive - 1) * EVALUATE_EVERY_US
+        after = np.where(level > 0, ~((says == OFF) & long), (says == ON) & long)
         if rule is not None and (rule.artefact_hold_us or self.holds.held):
             for slot in slots[(says != ON) & self.holds.any[slots]].tolist():
                 self.holds.drop(slot, column)
-            opens = ((level == 0) & (after > 0)).nonzero()[0]
+            opens = ((level == 0) & after).nonzero()[0]
             found = [self._seen(rule, column, int(slots[row]), float(values[row]), (at, int(since[row])), on=True)
                      for row in opens.tolist()]  # fmt: skip
-            after[opens[self._held(rule, at, column, slots[opens], found)]] = 0
-        condition = np.where(after == 0, OVER, np.where(says == ON, ACTIVE, RETURNING)).astype(np.int8)
+            after[opens[self._held(rule, at, column, slots[opens], found)]] = False
+        condition = np.where(after, np.where(says == ON, ACTIVE, RETURNING), OVER)
         moved, ended = [], []
-        for row in np.flatnonzero((level > 0) | (after > 0)).tolist():
+        for row in np.flatnonzero((level > 0) | after).tolist():
             slot = int(slots[row])
             moved += self._missed(slot, column, at)
             self.restless.pop((slot, column), None)
@@ -228,12 +230,14 @@ class Medians(Columns[WindowRule]):
         """Which of these openings at T artefact holds back; shape of ``slots``."""
         if not found:
             return np.zeros(0, np.bool_)
-        hold_us, suspect = rule.artefact_hold_us, np.zeros(len(slots), np.bool_)
-        if hold_us:
-            suspect = self.artefacts.mostly(slots, at, rule.width_us)
-        places = zip(slots.tolist(), found, suspect.tolist(), strict=True)
+        width_us, hold_us = rule.width_us, rule.artefact_hold_us
+        odd = self.artefacts.mostly(slots, at, width_us).tolist() if hold_us else [False] * len(found)
+        put_off = self.holds.put_off
         return np.array(
-            [self.holds.put_off(slot, column, each, hold_us=hold_us, suspect=odd) for slot, each, odd in places]
+            [
+                put_off(int(slots[row]), column, each, width_us=width_us, hold_us=hold_us, suspect=odd[row])
+                for row, each in enumerate(found)
+            ]
         )
 
     def release(self, slot: int, clock: int) -> list[Moved]:

@@ -22,6 +22,7 @@ from vitals.topics import TICK_KEY
 
 if TYPE_CHECKING:
     from vitals.control import WornDevice
+    from vitals.devices import Stream
     from vitals.metrics import Metric
 
 Ints = NDArray[np.int64]
@@ -85,12 +86,12 @@ class Table:
 
     def _copy(self, name: str, rows: NDArray[np.generic], new: NDArray[np.generic]) -> None:
         """Copy rows to the first of a new column's; to write one of nothing would take its pages."""
-        inner = tuple(range(1, rows.ndim))
-        filled = rows.any(axis=inner) if self._wide(name, rows.shape[1:]) else np.ones(len(rows), np.bool_)
-        if filled.all():
-            new[: len(rows)] = rows
+        count, shape = len(rows), rows.shape[1:]
+        if self._wide(name, shape):
+            filled = np.flatnonzero(rows.reshape(count, prod(shape)).any(axis=1))
+            new[filled] = rows[filled]
         else:
-            new[: len(rows)][filled] = rows[filled]
+            new[:count] = rows
 
     def _rows(
         self, name: str, capacity: int, dtype: np.dtype[np.generic], shape: tuple[int, ...]
@@ -160,8 +161,8 @@ class Patients(Table):
 
     def order(self) -> Slots:
         """The slots of all who have a control record, by key: whatever order they came in, snapshots have this one."""
-        known = [(key, slot) for slot, (key, policy) in enumerate(zip(self.keys, self.policies, strict=True)) if policy]
-        return np.array([slot for _, slot in sorted(known)], np.intp)
+        known = (slot for slot, policy in enumerate(self.policies) if policy)
+        return np.array(sorted(known, key=self.keys.__getitem__), np.intp)
 
     def state(self, order: Slots) -> State:
         """What is known of the patients at these slots; policies stand once each."""
@@ -206,8 +207,7 @@ class Ranks:
 
     def __init__(self, patients: Patients) -> None:
         self._patients = patients
-        self._ranks: Slots = np.zeros(0, np.intp)
-        self._keys: NDArray[np.void] = np.zeros(0, "V16")
+        self._sort()
 
     def of(self, slots: Slots) -> Slots:
         """The places of slots; shape of ``slots``."""
@@ -220,10 +220,13 @@ class Ranks:
         return self._keys[slots]
 
     def _look(self) -> None:
+        if len(self._ranks) < len(self._patients.keys):
+            self._sort()
+
+    def _sort(self) -> None:
         keys = self._patients.keys
-        if len(self._ranks) < len(keys):
-            self._ranks = np.argsort(sorted(range(len(keys)), key=keys.__getitem__))
-            self._keys = np.frombuffer(b"".join(keys), "V16")
+        self._ranks: Slots = np.argsort(sorted(range(len(keys)), key=keys.__getitem__))
+        self._keys: NDArray[np.void] = np.frombuffer(b"".join(keys), "V16")
 
 
 class Series(Table):
@@ -267,13 +270,13 @@ class Series(Table):
 
         The current binding is the latest open one; where none is open the latest stays known by name, unbound.
         """
-        mine = [device for device in worn if device.type.stream(self.metric.name) is not None]
+        mine = [(device, stream) for device in worn if (stream := device.type.stream(self.metric.name)) is not None]
         if not mine:
             changed = bool(self.bound[slot])
             self.bound[slot] = False
             return changed
-        mine.sort(key=lambda device: (device.binding.until is None, device.binding.since, device.name))
-        current, before = mine[-1], self.worn.get(slot)
+        mine.sort(key=lambda each: (each[0].binding.until is None, each[0].binding.since, each[0].name))
+        (current, stream), before = mine[-1], self.worn.get(slot)
         now = Worn(current.name, current.device.bytes, current.binding.since, current.binding.until)
         bound = now.until is None
         changed = bound != self.bound[slot] or (
@@ -282,12 +285,10 @@ class Series(Table):
         self.worn[slot] = now
         self.exists[slot] = True
         self.bound[slot] = bound
-        self._set(slot, current)
+        self._set(slot, current, stream)
         return changed
 
-    def _set(self, slot: int, worn: WornDevice) -> None:
-        stream = worn.type.stream(self.metric.name)
-        assert stream is not None, "only devices with a stream of this metric are worn in its table"
+    def _set(self, slot: int, worn: WornDevice, stream: Stream) -> None:
         self.interval[slot] = stream.interval_us
         self.gap[slot] = self.metric.gap_of_us(stream.interval_us)
         self.silent_after[slot] = self.metric.silent_after_us(stream.interval_us)

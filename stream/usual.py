@@ -38,7 +38,7 @@ class _Nights(Table):
         """When that night ends, 0 where there is none."""
         self.least: NDArray[np.int32] = np.zeros(self.capacity, np.int32)
         """So many T it must have."""
-        self.ends: Ints = np.full((self.capacity, NIGHTS), LONG_AGO, np.int64)
+        self.ends: Ints = np.full((self.capacity, NIGHTS), LONG_AGO)
         self.twice: NDArray[np.int16] = np.zeros((self.capacity, NIGHTS), np.int16)
 
 
@@ -57,8 +57,7 @@ class Usual(Places):
     def end(self, at: int, slots: Slots) -> None:
         """The nights of these that are over at T = ``at``: they count from now on. All have a place."""
         places = self.of(slots)
-        until = self._nights.until[places]
-        self._close(places[(until != 0) & (until <= at)])
+        self._close(places[self._nights.until[places] <= at])
 
     def add(self, asked: UsualRate, at: int, slots: Slots, values: Floats) -> None:
         """T of people at rest, with the medians (n,) of each; all have a place."""
@@ -66,8 +65,7 @@ class Usual(Places):
         if not now.night or not slots.size:
             return
         places, table = self.of(slots), self._nights
-        other = (table.until[places] != 0) & (table.until[places] != now.until)
-        self._close(places[other])
+        self._close(places[table.until[places] != now.until])
         table.until[places] = now.until
         table.least[places] = asked.least_us // EVALUATE_EVERY_US
         beats = np.minimum(np.floor(values + 0.5), BEATS_MAX).astype(np.intp)
@@ -82,20 +80,20 @@ class Usual(Places):
         ends = table.ends[places]
         known = (ends > at - REACH_US) & (ends <= at)
         count = known.sum(axis=1)
-        ordered = np.sort(np.where(known, table.twice[places], np.iinfo(np.int16).max), axis=1).astype(np.int64)
+        ordered = np.sort(np.where(known, table.twice[places], np.iinfo(np.int16).max))
         rows = np.arange(len(places))
         # the mean of the middle two of medians that are means of two: quarters of a beat, exact
         quarters = ordered[rows, (count - 1) // 2] + ordered[rows, count // 2]
         return np.where(count >= asked.nights, quarters / 4, np.nan)
 
     def _close(self, places: Slots) -> None:
-        """The present nights of these are over; those with enough T are kept."""
+        """The present nights of these are over; those with enough T are kept. Who has none has nothing to end."""
         table = self._nights
-        for place in places.tolist():
+        for place in places[table.until[places] != 0].tolist():
             total = np.cumsum(table.counts[place])
             count = int(total[-1])
             if count >= max(1, int(table.least[place])):
-                middle = np.searchsorted(total, [(count - 1) // 2, count // 2], side="right")
+                middle = np.searchsorted(total, [(count - 1) / 2, count / 2], side="right")
                 for column, newest in ((table.ends, table.until[place]), (table.twice, middle.sum())):
                     column[place, 1:] = column[place, :-1].copy()
                     column[place, 0] = newest

@@ -106,7 +106,8 @@ def hold(made: Standing, column: int, since: int) -> None:
     """An opening of Ann's is held since an instant, for a minute at most."""
     value, limit = [(150.0, 130.0), (40.0, 50.0), (150.0, 130.0)][column]
     shown = Shown(made.medians.rule(ANN, column), since, since, value, since, limit, beyond=True)
-    made.medians.holds.put_off(ANN, column, shown, hold_us=MINUTE_US, suspect=True)
+    width_us = made.medians.rule(ANN, column).width_us
+    made.medians.holds.put_off(ANN, column, shown, width_us=width_us, hold_us=MINUTE_US, suspect=True)
 
 
 def beats(made: Standing, slot: int, first: int, last: int, value: float = 160) -> None:

@@ -14,10 +14,11 @@ from pydantic import Field, TypeAdapter
 from vitals.evidence import Evidence
 from vitals.journal import Condition, EpisodeChange
 from vitals.messages import Message
+from vitals.numbers import Count, Offset, Ordinal, Reckoned, SiteNumber, Small
 from vitals.policies import Priority
 from vitals.topics import NAMESPACE
 
-Version = tuple[int, int]
+Version = tuple[Offset, Ordinal]
 AlertChange = Literal[
     EpisodeChange, "acknowledge", "run_out", "repeat", "reassert", "escalate", "not_delivered", "recheck",
     "shelve", "unshelve", "shelf_end", "service_end", "going", "treated", "release", "undo", "note", "seen",
@@ -47,7 +48,7 @@ class Note(Message):
     """What somebody wrote to an alert; ``at`` in µs UTC."""
 
     by: str
-    at: int
+    at: Reckoned
     text: str
 
 
@@ -62,57 +63,57 @@ class Alert(Message):
     id: UUID
     version: Version
     change: AlertChange
-    at: int
+    at: Reckoned
     announced: bool
     patient: UUID | None
     label: str
-    site: int
+    site: SiteNumber
     device: str | None
     metric: str | None
     rule: str
     category: Literal["physiological", "technical"]
-    level: int
+    level: Small
     priority: Priority
     condition: Condition
     value: float | None
-    value_at: int | None
+    value_at: Reckoned | None
     unit: str
     limit: float | None
     censored: Literal["low", "high"] | None
     reason: str
-    since: int
-    opened_at: int
-    policy: int
+    since: Reckoned
+    opened_at: Reckoned
+    policy: Count
     risen: Version
-    announced_at: int
-    announcements: int
+    announced_at: Reckoned
+    announcements: Small
     response: Literal["unacknowledged", "acknowledged", "shelved", "out_of_service"]
     acknowledged_by: str | None = None
-    acknowledged_until: int | None = None
+    acknowledged_until: Reckoned | None = None
     acknowledged_reason: str = ""
     shelf: UUID | None = None
     shelved_by: str | None = None
-    shelved_until: int | None = None
+    shelved_until: Reckoned | None = None
     shelved_reason: str = ""
     owner: str | None = None
     """Who has it: the person who said that they are going, or have treated."""
-    owner_at: int | None = None
-    treated_at: int | None = None
-    recheck_at: int | None = None
+    owner_at: Reckoned | None = None
+    treated_at: Reckoned | None = None
+    recheck_at: Reckoned | None = None
     """When somebody must look again after *treated*; then it calls, if it is still there."""
-    unanswered_since: int | None = None
+    unanswered_since: Reckoned | None = None
     """From when escalation counts; None while somebody has answered."""
     escalation: Literal[0, 1, 2] = 0
     """Whom it has called: 0 the patient's clinicians, 1 the lead too, 2 all."""
-    repeat_at: int | None = None
-    lead_at: int | None = None
-    all_at: int | None = None
-    next_at: int | None = None
+    repeat_at: Reckoned | None = None
+    lead_at: Reckoned | None = None
+    all_at: Reckoned | None = None
+    next_at: Reckoned | None = None
     """When this alert calls again if nothing happens: the least of repeat, lead, all, the end of an acknowledgement or
     a shelf, and the recheck."""
-    delivered: int = 0
+    delivered: Small = 0
     """The greatest announcement that some screen has had."""
-    delivered_at: int | None = None
+    delivered_at: Reckoned | None = None
     undelivered: bool = False
     """No screen had the last announcement within 10 s."""
     seen_by: tuple[str, ...] = ()
@@ -133,7 +134,7 @@ class Answer(Message):
     outcome: Literal["accepted", "refused"]
     reason: Refusal = ""
     by: str
-    at: int
+    at: Reckoned
 
 
 class Shelf(Message):
@@ -147,14 +148,14 @@ class Shelf(Message):
     version: Version
     patient: UUID | None
     label: str
-    site: int
+    site: SiteNumber
     metric: str | None
     rule: str
-    level: int
+    level: Small
     priority: Priority | None = None
     """That of the alert that was put aside; null in records of before it was kept."""
-    since: int
-    until: int
+    since: Reckoned
+    until: Reckoned
     by: str
     reason: str
     ended: bool = False
@@ -167,9 +168,9 @@ class Service(Message):
     version: Version
     patient: UUID
     label: str
-    site: int
-    since: int
-    until: int
+    site: SiteNumber
+    since: Reckoned
+    until: Reckoned
     by: str
     reason: str
     ended: bool = False
@@ -179,7 +180,7 @@ class FeedMark(Message):
     """The manager is alive: the site clocks it has read (site number -> µs), each second of clock; whose time it is."""
 
     kind: Literal["mark"] = "mark"
-    sites: dict[int, int]
+    sites: dict[SiteNumber, Reckoned]
     simulated: bool = False
 
 

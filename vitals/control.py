@@ -13,6 +13,7 @@ from pydantic import Field, TypeAdapter
 from vitals.devices import Binding, DeviceType
 from vitals.errors import StateError
 from vitals.messages import Message
+from vitals.numbers import Count, SiteNumber, Small
 from vitals.policies import Policy
 from vitals.readings import LAYOUT_VERSION
 
@@ -27,7 +28,7 @@ class WornDevice(Message):
 
 
 class _Control(Message):
-    layout: int = LAYOUT_VERSION
+    layout: Small = LAYOUT_VERSION
     """Layout of the rows in this log; who reads another refuses, since bytes would be taken for other fields."""
 
 
@@ -37,13 +38,13 @@ class PatientControl(_Control):
     kind: Literal["patient"] = "patient"
     patient: UUID
     label: str
-    site: int
-    version: int
+    site: SiteNumber
+    version: Count
     worn: tuple[WornDevice, ...]
     policy: Policy
     bed: str = ""
     """Where the patient lies, as the ward calls it; may be empty."""
-    closings: int = 0
+    closings: Count = 0
     """How often somebody closed what was open of a device that is off; with each more it ends."""
 
 
@@ -51,7 +52,7 @@ class SiteControl(_Control):
     """A site exists from here on; goes to every partition."""
 
     kind: Literal["site"] = "site"
-    number: int
+    number: SiteNumber
     name: str
 
 

@@ -13,6 +13,7 @@ from pydantic import Field
 
 from vitals.messages import Message
 from vitals.metrics import METRIC_BY_NAME, MINUTE_US, SECOND_US
+from vitals.numbers import Quantity, SiteNumber, Time
 
 
 class Stream(Message):
@@ -20,11 +21,11 @@ class Stream(Message):
 
     metric: str
     interval_us: int = Field(gt=0, le=24 * 60 * MINUTE_US)
-    low: float = Field(allow_inf_nan=False)
-    high: float = Field(allow_inf_nan=False)
+    low: Quantity
+    high: Quantity
     below_range: Literal["censored", "error"] = "censored"
     """What a value below ``low`` and above 0 means: LOW, or an error code of the device."""
-    low_code: float | None = None
+    low_code: Quantity | None = None
     """A value that says LOW although ``below_range`` is an error (Nightscout's 39)."""
 
 
@@ -87,8 +88,8 @@ class Binding(Message):
 
     patient: UUID
     label: str
-    since: int
-    until: int | None = None
+    since: Time
+    until: Time | None = None
 
     def covers(self, at: int) -> bool:
         """Whether the binding holds at an event time (µs)."""
@@ -105,7 +106,7 @@ class Device(Message):
     name: str
     id: UUID
     type: DeviceType
-    site: int
+    site: SiteNumber
     site_name: str
     bindings: tuple[Binding, ...] = ()
 

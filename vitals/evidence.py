@@ -9,10 +9,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from vitals.messages import Message
+from vitals.numbers import Count, Instant, Small
 
 SHOWN_MAX = 12
 """Readings, or instants, that an evidence names: the latest."""
-Shown = tuple[int, int]
+Shown = tuple[Instant, Instant]
 """A reading: event time, value."""
 
 
@@ -33,11 +34,11 @@ class WindowSeen(Message):
     """
 
     median: float
-    begin: int
-    end: int
-    filled: int
-    slots: int
-    instants: tuple[int, ...]
+    begin: Instant
+    end: Instant
+    filled: Count
+    slots: Count
+    instants: tuple[Instant, ...]
 
 
 class Evidence(Message):
@@ -45,16 +46,16 @@ class Evidence(Message):
     run beyond the limit, or for silence the one that was heard last. Of a window only their ``count`` is told.
     """
 
-    policy: int
+    policy: Count
     night: bool
-    level: int
+    level: Small
     limit: float | None
-    count: int
+    count: Count
     readings: tuple[Shown, ...] = ()
     window: WindowSeen | None = None
-    heard_at: int | None = None
+    heard_at: Instant | None = None
     """Silence: when the last deciding reading arrived; None where there was none."""
-    evaluated_at: int | None = None
+    evaluated_at: Instant | None = None
     """Silence: the last T at which a window rule could be evaluated; None where there was none, or no such rule."""
     slope: float | None = None
     """A rate: canonical units a minute, to a hundredth; ``readings`` are those that it is made from."""

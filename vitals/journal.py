@@ -12,6 +12,7 @@ from pydantic import Field, TypeAdapter
 
 from vitals.evidence import Evidence
 from vitals.messages import Message
+from vitals.numbers import Count, Instant, Offset, Ordinal, SiteNumber, Small, Span, Time
 from vitals.policies import Priority, Response
 from vitals.topics import NAMESPACE
 
@@ -31,25 +32,25 @@ class Episode(Message):
     id: UUID
     patient: UUID | None
     label: str
-    site: int
+    site: SiteNumber
     device: str | None
     metric: str | None
     rule: str
     category: Literal["physiological", "technical"]
-    level: int
+    level: Small
     condition: Condition
     priority: Priority
     change: EpisodeChange
-    at: int
-    opened_at: int
-    since: int
+    at: Instant
+    opened_at: Instant
+    since: Instant
     value: float | None
-    value_at: int | None
+    value_at: Time | None
     unit: str
     limit: float | None
     censored: Literal["low", "high"] | None = None
     reason: str = ""
-    policy: int
+    policy: Count
     response: Response
     evidence: Evidence | None = None
     """Why it opened or rose: in the episodes that do; None in all others, and in records of before it was kept."""
@@ -74,19 +75,19 @@ class Command(Message):
     id: UUID
     action: Action
     alert: UUID | None = None
-    level: int = 0
-    version: tuple[int, int] = (0, 0)
+    level: Small = 0
+    version: tuple[Offset, Ordinal] = (0, 0)
     by: str = Field(max_length=128)
-    at: int
+    at: Instant
     reason: str = Field(default="", max_length=200)
     text: str = Field(default="", max_length=500)
-    duration_us: int | None = None
-    announcements: int = 0
+    duration_us: Span | None = None
+    announcements: Small = 0
     shelf: UUID | None = None
     undone: UUID | None = None
     patient: UUID | None = None
     label: str = ""
-    site: int = 0
+    site: SiteNumber = 0
 
 
 class Mark(Message):
@@ -95,7 +96,7 @@ class Mark(Message):
     """
 
     kind: Literal["mark"] = "mark"
-    sites: dict[int, int]
+    sites: dict[SiteNumber, Instant]
     simulated: bool = False
 
 
@@ -105,8 +106,8 @@ class Tick(Message):
     """
 
     kind: Literal["tick"] = "tick"
-    at: int
-    site: int | None = None
+    at: Instant
+    site: SiteNumber | None = None
 
 
 JournalMessage = Annotated[Episode | Command | Mark | Tick, Field(discriminator="kind")]

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from vitals.messages import Message
 from vitals.metrics import MINUTE_US
+from vitals.numbers import Count, Quantity, Small, Span
 
 Priority = Literal["high", "medium", "low"]
 PRIORITY_RANK: dict[Priority, int] = {"low": 1, "medium": 2, "high": 3}
@@ -22,26 +23,26 @@ class Response(Message):
     escalation to the lead and to all; None where the step does not exist.
     """
 
-    repeat_us: int | None
-    hold_us: int
-    lead_us: int | None
-    all_us: int | None
+    repeat_us: Span | None
+    hold_us: Span
+    lead_us: Span | None
+    all_us: Span | None
 
 
 class Level(Message):
     """One level of a two-level rule: when it turns on and off (RULES, *Low glucose*)."""
 
     number: Literal[1, 2]
-    limit: float
-    on_span_us: int
+    limit: Quantity
+    on_span_us: Span
     """Least span of the bad run; 0 turns on at once."""
-    quick_limit: float
+    quick_limit: Quantity
     """An ok run of ``quick_span_us`` ends the level when the value is at or within this one."""
-    quick_span_us: int = 4 * MINUTE_US
-    slow_span_us: int = 15 * MINUTE_US
+    quick_span_us: Span = 4 * MINUTE_US
+    slow_span_us: Span = 15 * MINUTE_US
     priority: Priority
     response: Response
-    prolonged_us: int | None = None
+    prolonged_us: Span | None = None
     """Level 1: after how long at this level the episode calls as level 2 does; None never (RULES, *Prolonged*)."""
 
 
@@ -60,14 +61,14 @@ TIME_OF_DAY = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
 class UsualRate(Message):
     """What is usual for somebody at rest at night, and how far above it a rule turns on (RULES, *Above the usual*)."""
 
-    above: float
+    above: Quantity
     zone: str = Field(default="Etc/UTC", max_length=64)
     """The patient's time zone, by its IANA name."""
     begins: str = Field(default="02:00", pattern=TIME_OF_DAY)
     ends: str = Field(default="07:00", pattern=TIME_OF_DAY)
-    least_us: int = 60 * MINUTE_US
+    least_us: Span = 60 * MINUTE_US
     """So much rest a night must have to count."""
-    nights: int = 3
+    nights: Small = 3
     """So many nights must be known, of the last 14."""
 
 
@@ -80,20 +81,20 @@ class WindowRule(Message):
 
     name: str
     metric: str
-    width_us: int
-    on_above: float | None = None
-    on_below: float | None = None
-    on_at_most: float | None = None
-    off_at_most: float | None = None
-    off_at_least: float | None = None
-    successive: int = 1
-    rest_at_most: float | None = None
+    width_us: Span
+    on_above: Quantity | None = None
+    on_below: Quantity | None = None
+    on_at_most: Quantity | None = None
+    off_at_most: Quantity | None = None
+    off_at_least: Quantity | None = None
+    successive: Small = 1
+    rest_at_most: Quantity | None = None
     """Steps per minute up to which a T counts (RULES, *Heart rate at rest*); None asks for no rest."""
-    glucose_below: float | None = None
+    glucose_below: Quantity | None = None
     """The glucose (mg/dL) that must be below and falling, too (RULES, *Falling glucose with a fast heart*)."""
     usual: UsualRate | None = None
     """In place of limits: how far above the usual rate."""
-    artefact_hold_us: int = 0
+    artefact_hold_us: Span = 0
     """How long at most an opening is held while its window is mostly suspect (RULES, *Artefact hold*); 0 never."""
     priority: Priority
     response: Response
@@ -112,11 +113,11 @@ class SignalRule(Message):
     """Silence of one metric: low priority, medium after ``medium_after_us``, never below an open episode's."""
 
     metric: str
-    medium_after_us: int = 60 * MINUTE_US
-    hold_us: int = 60 * MINUTE_US
-    recover_span_us: int
+    medium_after_us: Span = 60 * MINUTE_US
+    hold_us: Span = 60 * MINUTE_US
+    recover_span_us: Span
     """Span of deciding readings that ends the silence; 0 is one reading."""
-    recover_interval_us: int = 30_000_000
+    recover_interval_us: Span = 30_000_000
     """Devices with at least this interval need one reading only."""
 
 
@@ -129,9 +130,9 @@ class GlucoseRule(Message):
 
     name: str
     metric: Literal["glucose"] = "glucose"
-    on_span_us: int = 0
-    quick_span_us: int = 0
-    slow_span_us: int = 15 * MINUTE_US
+    on_span_us: Span = 0
+    quick_span_us: Span = 0
+    slow_span_us: Span = 15 * MINUTE_US
     priority: Priority
     response: Response
 
@@ -140,27 +141,27 @@ class SustainedRule(GlucoseRule):
     """Beyond a limit for long; well within at or within ``quick_limit``."""
 
     side: Literal["low", "high"]
-    limit: float
-    quick_limit: float
-    quick_span_us: int = 4 * MINUTE_US
+    limit: Quantity
+    quick_limit: Quantity
+    quick_span_us: Span = 4 * MINUTE_US
 
 
 class RateRule(GlucoseRule):
     """Falling below a gate, or rising above it, faster than ``rate`` (mg/dL/min); well within at ``off_rate``."""
 
     direction: Literal["falling", "rising"]
-    rate: float
-    off_rate: float
-    gate: float
+    rate: Quantity
+    off_rate: Quantity
+    gate: Quantity
 
 
 class ForecastRule(GlucoseRule):
     """A forecast below ``limit`` within ``horizon_us``; well within at ``off_limit``."""
 
     forecast: Literal["ar2", "ar2-line"] = "ar2-line"
-    horizon_us: int = 20 * MINUTE_US
-    limit: float
-    off_limit: float
+    horizon_us: Span = 20 * MINUTE_US
+    limit: Quantity
+    off_limit: Quantity
 
 
 class Rules(Message):
@@ -187,7 +188,7 @@ class Night(Rules):
 class Policy(Rules):
     """The rules in force for one patient; ``version`` grows with every change."""
 
-    version: int = Field(ge=1)
+    version: Count = Field(ge=1)
     thresholds: tuple[ThresholdRule, ...]
     signals: tuple[SignalRule, ...]
     night: Night | None = None

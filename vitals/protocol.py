@@ -14,8 +14,9 @@ from uuid import UUID
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from vitals.alerts import Alert, Refusal, Service, Shelf
+from vitals.alerts import Alert, Refusal, Service, Shelf, Version
 from vitals.messages import Message
+from vitals.numbers import Small
 from vitals.people import Role
 
 PROTOCOL_VERSION = 1
@@ -75,7 +76,7 @@ class Acknowledge(Message):
     id: UUID
     alert: UUID
     level: int = Field(ge=0, le=9)
-    version: tuple[int, int]
+    version: Version
     reason: str = Field(default="", max_length=200)
 
 
@@ -86,7 +87,7 @@ class Shelve(Message):
     id: UUID
     alert: UUID
     level: int = Field(ge=0, le=9)
-    version: tuple[int, int]
+    version: Version
     minutes: int = Field(ge=1, le=SHELF_MINUTES_MAX)
     reason: str = Field(default="", max_length=200)
 
@@ -117,7 +118,7 @@ class Assign(Message):
     id: UUID
     alert: UUID
     level: int = Field(ge=0, le=9)
-    version: tuple[int, int]
+    version: Version
     what: Literal["going", "treated", "release"]
     minutes: int = Field(default=15, ge=1, le=60)
 
@@ -143,7 +144,7 @@ class Delivered(Message):
     """These announcements (alert, how many of it) are on this screen. Not answered."""
 
     type: Literal["delivered"] = "delivered"
-    announcements: tuple[tuple[UUID, int], ...] = Field(max_length=RECEIPTS_MAX)
+    announcements: tuple[tuple[UUID, Small], ...] = Field(max_length=RECEIPTS_MAX)
 
 
 class OutOfService(Message):

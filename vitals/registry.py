@@ -12,6 +12,7 @@ from pydantic import Field, TypeAdapter
 
 from vitals.devices import DeviceType
 from vitals.messages import Message
+from vitals.numbers import Count, Time
 from vitals.policies import Policy
 
 BY_CHARACTERS_MAX = 128
@@ -43,7 +44,7 @@ class DeviceBind(Message):
     id: UUID
     device: str
     patient: str
-    since: int
+    since: Time
     bed: str = Field(default="", max_length=32)
     """Where the patient lies; empty leaves what is known."""
 
@@ -54,7 +55,7 @@ class DeviceUnbind(Message):
     kind: Literal["device_unbind"] = "device_unbind"
     id: UUID
     device: str
-    until: int
+    until: Time
 
 
 class DeviceClose(Message):
@@ -77,7 +78,7 @@ class PolicySet(Message):
     id: UUID
     patient: str
     policy: Policy
-    base: int | None = None
+    base: Count | None = None
     by: str = Field(default="", max_length=BY_CHARACTERS_MAX)
 
 

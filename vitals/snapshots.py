@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple
 
 from vitals.errors import CodecError
 from vitals.messages import Message
+from vitals.numbers import Count, Small
 
 CHUNK_BYTES_MAX = 512 * 1024
 CHUNK_KEY, MANIFEST_KEY = b"chunk", b"manifest"
@@ -27,7 +28,7 @@ class Format(NamedTuple):
 class Piece(Message):
     """One chunk: its offset in the topic and the SHA-256 of its value."""
 
-    offset: int
+    offset: Count
     digest: str
 
 
@@ -39,9 +40,9 @@ class Manifest(Message):
 
     kind: Literal["manifest"] = "manifest"
     step: str
-    format: int
-    offset: int
-    size: int
+    format: Small
+    offset: Count
+    size: Count
     chunks: tuple[Piece, ...]
 
 

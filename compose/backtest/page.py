@@ -9,6 +9,7 @@ from compose.backtest.report import Estimate, Person, Population, Report, Score
 from compose.backtest.strips import STYLE as STRIP_STYLE
 from compose.backtest.strips import days, key
 from simulators.exports import ZONE, Export, local_minute
+from simulators.intervals import DAY_US
 from simulators.load.page import STYLE
 
 EXTRA = """
@@ -70,10 +71,10 @@ def _scored(person: Person) -> str:
 
 
 def _tiles(person: Person) -> str:
-    days_ = max(person.days, 1e-9)
+    counted = person.days if person.glucose is not None else (person.end - person.begin) / DAY_US
     calls = sum(each.calls for each in person.announced if each.rule != "signal")
     silences = sum(each.calls for each in person.announced if each.rule == "signal")
-    tiles = [(f"{person.days:.1f}", "days with data")]
+    tiles = [(f"{counted:.1f}", "days with data" if person.glucose is not None else "days from first to last reading")]
     if person.glucose is not None:
         tiles += [
             (f"{person.glucose.below_70:.1%}", f"of the time below 70, {person.glucose.below_54:.1%} below 54"),
@@ -81,13 +82,17 @@ def _tiles(person: Person) -> str:
             (f"{person.glucose.above_250:.0%}", "of the time above 250"),
         ]
     tiles += [
-        (f"{calls / days_:.2f}", f"calls a day by the rules, {calls} in all"),
-        (f"{silences / days_:.2f}", f"calls a day for missing data, {silences} in all"),
+        (_a_day(calls, counted), f"calls a day by the rules, {calls} in all"),
+        (_a_day(silences, counted), f"calls a day for missing data, {silences} in all"),
     ]
     cells = "".join(
         f"<div class='tile'><b>{escape(value)}</b><span>{escape(name)}</span></div>" for value, name in tiles
     )
     return f"<div class='tiles'>{cells}</div>"
+
+
+def _a_day(calls: int, counted: float) -> str:
+    return f"{calls / counted:.2f}" if counted else "-"
 
 
 def _errors(person: Person) -> str:

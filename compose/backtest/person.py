@@ -30,7 +30,7 @@ from simulators.scoring import Event, Judged, Side, Trace
 from vitals.alerts import Alert
 from vitals.metrics import GLUCOSE, MINUTE_US
 from vitals.policies import PRIORITY_RANK, Policy, Priority
-from vitals.readings import event_time
+from vitals.readings import INVALID_SHIFT, Flag, Invalid, Rows, event_time
 from vitals.units import canonical
 
 
@@ -91,6 +91,7 @@ def test(patient: str, exports: Sequence[Export], policy: Policy | None, default
         readings=len(every),
         deciding=len(trace.at),
         rejected=log.rejected,
+        unused=unused(log.rows),
         glucose=_shares(trace),
         episodes=_episodes(folded),
         announced=_announced(folded.alerts),
@@ -115,6 +116,23 @@ def traced(log: PersonLog) -> tuple[Trace, Floats]:
     interval = streams[0].interval_us
     trace = Trace(event_time(rows), whole, interval, GLUCOSE.gap_of_us(interval))
     return trace, np.where(np.floor(exact + 0.5) == whole, exact, whole)
+
+
+def unused(rows: Rows) -> dict[str, int]:
+    """Rows of one person that decide nothing, by reason; one device for each metric."""
+    found: Counter[str] = Counter()
+    first: dict[tuple[int, int], float] = {}
+    plain = zip(*(rows[name].tolist() for name in ("metric", "observed_at", "value", "flags")), strict=True)
+    for metric, at, value, flags in plain:
+        before = first.get((metric, at))
+        if before is not None:
+            found["the same again" if before == value else "another value at the same time"] += 1
+        elif flags >> INVALID_SHIFT:
+            found[Invalid(flags >> INVALID_SHIFT).name.lower().replace("_", " ")] += 1
+        elif flags & (Flag.WARM_UP | Flag.LATE):
+            found["late" if flags & Flag.LATE else "warm-up"] += 1
+        first.setdefault((metric, at), value)
+    return dict(found)
 
 
 def _alarms(

@@ -104,6 +104,9 @@ class Person(Message):
     readings: int
     deciding: int
     rejected: dict[str, int]
+    """Rows that the bridge would not take, by reason."""
+    unused: dict[str, int]
+    """Rows that are in the log and decide nothing, by reason."""
     glucose: Glucose | None
     episodes: tuple[EpisodeCount, ...]
     announced: tuple[Announced, ...]

@@ -54,9 +54,11 @@ def person_lines(person: Person) -> Iterator[str]:
     """Who, how long, how often the rules called."""
     begin, end = (datetime.fromisoformat(local_minute(at)).strftime("%d %b %Y") for at in (person.begin, person.end))
     rejected = "".join(f", {count} rejected ({reason})" for reason, count in person.rejected.items())
+    rejected += "".join(f", {count} unused ({reason})" for reason, count in person.unused.items())
+    covered = f", {person.days:.1f} days with data" if person.glucose is not None else ""
     yield (
         f"[bold]{person.patient}[/bold]  {', '.join(person.files)}  {person.population}  {begin} to {end}  "
-        f"{person.readings} readings, {person.deciding} of glucose decide{rejected}, {person.days:.1f} days with data"
+        f"{person.readings} readings, {person.deciding} of glucose decide{rejected}{covered}"
     )
     if person.glucose is not None:
         shares = person.glucose

@@ -60,6 +60,8 @@ async def test_steps_are_drawn_and_said_below_the_heart_rate(browser: Browser, f
         assert "no step in" in said
         await screen.shows(".chart figcaption", said)
         assert await screen.page.evaluate("document.querySelectorAll('.steps-bars path').length") == 1
+        hole = screen.page.locator(".steps-hole")
+        assert await hole.all_inner_texts() == ["no data"], "the last hour is not known, and looks like lying still"
         ink = "getComputedStyle(document.querySelector('.steps-bars path')).fill"
         assert await screen.page.evaluate(f"{ink} !== 'none' && {ink} !== 'rgb(0, 0, 0)'"), "the theme's own colour"
         await screen.keep(f"steps-{scheme}")
@@ -83,3 +85,26 @@ async def test_who_has_no_steps_sees_no_strip_and_nothing_moves(browser: Browser
         await shown(screen, WALKER)
         await screen.shows(STRIP)
         assert await screen.page.evaluate("window.moved") < 0.02
+
+
+async def test_without_its_steps_the_rest_of_the_chart_is_drawn(browser: Browser, fake: Fake):
+    """Steps only explain a heart rate: who looks at a fast one must see it, and be told that they are missing."""
+    history.remember(fake)
+    answer, away = fake.api["/api/patients/"], True
+
+    def without(path: str, query: str) -> tuple[int, object]:
+        return history.AWAY if away and "metric=steps" in query else answer(path, query)
+
+    fake.api["/api/patients/"] = without
+    async with opened(browser, fake.url(), viewport={"width": 1440, "height": 900}) as screen:
+        await shown(screen, WALKER)
+        await screen.shows(".chart figcaption", "Glucose: between", "Steps: not known now.")
+        await screen.shows(
+            ".chart-problem", "The database is away: steps cannot be shown. Live values and alerts go on"
+        )
+        await screen.shows(STRIP, "Steps: not known now.")
+        assert await screen.axe() == []
+        away = False
+        await screen.shows(".steps-bars path")
+        await screen.shows(".chart figcaption", "Steps: at most")
+        assert await screen.page.locator(".chart-problem p").count() == 0

@@ -21,6 +21,7 @@ from tests.conftest import MIGRATIONS
 from tests.integration.storage_data import rows
 from tests.integration.test_dirty import CLUSTER, MARKS, nobody, said, stored, works
 from tests.logs import LATE, T0, Log, row, windows, worn
+from vitals.errors import StateError
 from vitals.metrics import MINUTE_US, SECOND_US
 from vitals.topics import READINGS, WINDOWS, patient_id
 from vitals.windows import WINDOW_BY_CODE, is_dirty
@@ -180,13 +181,18 @@ EACH = f"SELECT patient, win, win_end, {FIGURES} FROM vigil.windows ORDER BY pat
 WHOLE = "extract(epoch FROM win_end)::bigint % 60 = 0"
 
 
-async def test_a_database_of_before_keeps_what_is_kept_and_gives_the_room_back(empty_database_url: str, tmp_path: Path):
-    """What is not kept is not revised any more: left there, it would be wrong without a sign."""
+async def old(url: str, folder: Path) -> None:
+    """Make a database of before, with windows in it."""
     for path in sorted(MIGRATIONS.glob("*.sql")):
         if path.name < "0005":
-            copy(path, tmp_path)
-    await migrate(empty_database_url, tmp_path)
-    await asked(empty_database_url, BEFORE)
+            copy(path, folder)
+    await migrate(url, folder)
+    await asked(url, BEFORE)
+
+
+async def test_a_database_of_before_keeps_what_is_kept_and_gives_the_room_back(empty_database_url: str, tmp_path: Path):
+    """What is not kept is not revised any more: left there, it would be wrong without a sign."""
+    await old(empty_database_url, tmp_path)
     size = "SELECT pg_database_size(current_database())"
     wanted = await asked(empty_database_url, EACH.replace("ORDER BY", f"WHERE win <> 3 AND {WHOLE} ORDER BY"))
     ((before,),) = await asked(empty_database_url, size)
@@ -199,6 +205,25 @@ async def test_a_database_of_before_keeps_what_is_kept_and_gives_the_room_back(e
     with pytest.raises(UniqueViolation):
         await asked(empty_database_url, BEFORE.replace("unnest(ARRAY[1, 3, 5])", "unnest(ARRAY[5])"))
     await asked(empty_database_url, BEFORE.replace("2026", "2027"))  # by a sink of before, until it is replaced
+
+
+async def test_a_view_on_what_is_replaced_is_named_before_anything_is_copied(empty_database_url: str, tmp_path: Path):
+    """Whoever made it must know its name, and that it can be made again; PostgreSQL says it after the copy."""
+    await old(empty_database_url, tmp_path)
+    view = 'CREATE VIEW public."Night shift" AS SELECT patient, mean FROM vigil.windows WHERE win = 1'
+    await asked(empty_database_url, view)
+    await asked(empty_database_url, "CREATE MATERIALIZED VIEW public.means AS SELECT avg(mean) FROM vigil.windows")
+    await asked(empty_database_url, "CREATE VIEW others AS SELECT patient FROM vigil.readings")
+    with pytest.raises(StateError) as caught:
+        await migrate(empty_database_url, MIGRATIONS)
+    assert str(caught.value) == (
+        'views stand on a table that 0005_kept_windows.sql replaces: public."Night shift" on vigil.windows, '
+        "public.means on vigil.windows (drop them, run vigil migrate, and create them again; nothing was changed)"
+    )
+    await asked(empty_database_url, 'DROP VIEW public."Night shift"; DROP MATERIALIZED VIEW public.means')
+    assert await migrate(empty_database_url, MIGRATIONS) == ["0005_kept_windows.sql"]
+    await asked(empty_database_url, view)
+    assert await asked(empty_database_url, 'SELECT count(*) > 0 FROM public."Night shift"') == [(True,)]
 
 
 def statements() -> list[str]:

@@ -52,6 +52,7 @@ UNITS = {
     "processor": [
         "processor",
         "processor_edges",
+        "processor_polls",
         "root_cause",
         "policy_changes",
         "nights",
@@ -60,6 +61,7 @@ UNITS = {
         "windows",
         "medians",
         "artefact",
+        "sugar",
     ],
     "revisions": ["pending"],
     "rows": ["rows"],

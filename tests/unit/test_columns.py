@@ -116,6 +116,28 @@ def test_a_rule_that_is_gone_leaves_nothing():
     assert table.kind.shape == (table.capacity, 2), "the free column is taken again"
 
 
+def test_the_last_columns_go_when_nobody_has_their_rules():
+    """A trial of some rules by one patient would cost every patient their columns for as long as the process lives."""
+    table = Table()
+    table.take(ANN, [HIGH, LOW])
+    table.take(BOB, [LOW, EXTREME])
+    opened(table, BOB, EXTREME.name)
+    table.take(BOB, [])
+    table.take(ANN, [LOW])
+    assert table.kind.shape[1] == 3, "an episode of the last is open"
+    moved = table.close(BOB, 2, "", 9)
+    assert moved.shown.rule == EXTREME
+    table.last[ANN, 1] = 7
+    before = bytes_of(table, ANN, BOB)
+    assert table.take(CYD, []) == []
+    assert [getattr(table, name).shape for name in Table.BY_COLUMN] == [(table.capacity, 2)] * 4
+    assert (table.kind[ANN].tolist(), table.last[ANN].tolist()) == ([0, 2], [LONG_AGO, 7])
+    assert bytes_of(table, ANN, BOB) == before
+    table.take(ANN, [])
+    assert table.take(CYD, [EXTREME, HIGH]) == [Taken(0, None, EXTREME), Taken(1, None, HIGH)]
+    assert table.last[:, :2].tolist() == [[LONG_AGO, LONG_AGO]] * table.capacity
+
+
 def test_a_rule_that_is_gone_stays_while_its_episode_is_open():
     """What ends it must know whose it was; then it leaves."""
     table = Table()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from stream.episodes import Seen
@@ -12,13 +14,8 @@ from tests.logs import T0
 from tests.standing import ANN, BY_NIGHT, common, reads, standing
 from vitals.evidence import Evidence, Judged, WindowSeen
 from vitals.journal import Episode
-from vitals.metrics import HEART_RATE, MINUTE_US, SECOND_US
-from vitals.policies import (
-    DEFAULT,
-    HEART_RATES,
-    HIGH,
-    LOW,
-)
+from vitals.metrics import GLUCOSE, HEART_RATE, MINUTE_US, SECOND_US
+from vitals.policies import DEFAULT, HEART_RATES, HIGH, LOW, Level, WindowRule
 
 FIVE = 5 * MINUTE_US
 
@@ -32,6 +29,21 @@ def low(made: Standing, level: int, condition: int, side: int = 0) -> None:
 EXTREME = HEART_RATES[2]
 
 
+def written(
+    rule: str, asks: Level | WindowRule, why: Evidence, times: tuple[int, int, int], value: float, **more: Any
+) -> Episode:
+    """An active episode of Ann's with every field: what ``asks`` asks for, judged as its evidence says.
+
+    ``times``: when it opened, changed (with a value seen then), and since when it is beyond.
+    """
+    opened_at, at, since = times
+    told = {"change": "open", "at": at, "since": since, "value": value, "value_at": at, "evidence": why} | more
+    judged = {"policy": why.policy, "level": why.level, "limit": why.limit}
+    asked = {"priority": asks.priority, "response": asks.response}
+    whose = common(rule, opened_at, HEART_RATE if isinstance(asks, WindowRule) else GLUCOSE)
+    return Episode(category="physiological", condition="active", **whose, **told, **judged, **asked)
+
+
 def test_a_low_that_opens_is_written_whole():
     """Whoever is called sees who, where, what, since when, against which limit, and why."""
     made = standing()
@@ -40,22 +52,8 @@ def test_a_low_that_opens_is_written_whole():
     at = T0 + 10 * MINUTE_US
     found = made.writer.threshold(Change(ANN, 0, "open", 0), at, made.writer.last_seen(ANN), value=62.4)
     why = Evidence(policy=1, night=False, level=1, limit=70, count=2, readings=((T0 + FIVE, 65_000), (at, 62_400)))
-    assert found == Episode(
-        **common("low", at),
-        category="physiological",
-        level=1,
-        condition="active",
-        priority="medium",
-        change="open",
-        at=at,
-        since=T0 + FIVE,
-        value=62.4,
-        value_at=at,
-        limit=70,
-        policy=1,
-        response=LOW.levels[0].response,
-        evidence=why,
-    )
+    assert found == written("low", LOW.levels[0], why, (at, at, T0 + FIVE), 62.4)
+    assert (found.priority, found.level, found.limit) == ("medium", 1, 70)
 
 
 def test_a_high_that_rises_is_of_its_own_side_and_level():
@@ -68,51 +66,32 @@ def test_a_high_that_rises_is_of_its_own_side_and_level():
     found = made.writer.threshold(Change(ANN, 1, "rise", 1), at, seen, value=402)
     told = ((T0 + 10 * MINUTE_US, 401_000), (at, 402_000))
     why = Evidence(policy=9, night=True, level=2, limit=399, count=2, readings=told)
-    assert found == Episode(
-        **common("high", T0 + 10 * MINUTE_US),
-        category="physiological",
-        level=2,
-        condition="active",
-        priority="medium",
-        change="rise",
-        at=at,
-        since=T0 + FIVE,
-        value=402,
-        value_at=at,
-        limit=399,
-        censored="high",
-        policy=9,
-        response=HIGH.levels[1].response,
-        evidence=why,
-    )
+    times = (T0 + 10 * MINUTE_US, at, T0 + FIVE)
+    assert found == written("high", HIGH.levels[1], why, times, 402, change="rise", censored="high")
+    assert (found.priority, found.level, found.limit) == ("medium", 2, 399)
+
+
+def behind(side: int, *readings: tuple[float, float]) -> int:
+    """How many of Ann's readings (minute, value) are told where her low or high opens at the last of them."""
+    made, (minute, value) = standing(), readings[-1]
+    reads(made, *readings)
+    low(made, 1, ACTIVE, side)
+    at = T0 + round(minute * MINUTE_US)
+    found = made.writer.threshold(Change(ANN, side, "open", 0), at, made.writer.last_seen(ANN), value=value)
+    assert found.evidence is not None
+    return found.evidence.count
 
 
 def test_the_limit_itself_is_not_in_the_run():
     """70 is no low: a run that showed it would begin too early. The same holds above."""
-    made = standing()
-    reads(made, (0, 70), (5, 69), (10, 69))
-    low(made, 1, ACTIVE)
-    at = T0 + 10 * MINUTE_US
-    found = made.writer.threshold(Change(ANN, 0, "open", 0), at, made.writer.last_seen(ANN), value=69)
-    assert found.evidence is not None
-    assert found.evidence.count == 2
-    made = standing()
-    reads(made, (0, 250), (5, 251), (10, 251))
-    low(made, 1, ACTIVE, side=1)
-    found = made.writer.threshold(Change(ANN, 1, "open", 0), at, made.writer.last_seen(ANN), value=251)
-    assert found.evidence is not None
-    assert found.evidence.count == 2
+    assert behind(0, (0, 70), (5, 69), (10, 69)) == 2
+    assert behind(1, (0, 250), (5, 251), (10, 251)) == 2
 
 
 def test_a_gap_ends_the_run_that_is_told():
     """2.2 intervals of the device that is worn."""
-    made = standing()
-    reads(made, (0, 60), (12, 60), (17, 60))
-    low(made, 1, ACTIVE)
-    at = T0 + 17 * MINUTE_US
-    found = made.writer.threshold(Change(ANN, 0, "open", 0), at, made.writer.last_seen(ANN), value=60)
-    assert found.evidence is not None
-    assert found.evidence.count == 2
+    assert behind(0, (0, 60), (12, 60), (17, 60)) == 2
+    assert behind(0, (0, 60), (11, 60), (16, 60)) == 3
 
 
 @pytest.mark.parametrize(("was", "limit", "priority"), [(1, 70, "medium"), (2, 54, "high")])
@@ -190,22 +169,9 @@ def test_a_median_that_opens_is_written_whole():
     instants = tuple(range(since, at + 1, 10 * SECOND_US))
     seen = WindowSeen(median=160.5, begin=at - MINUTE_US, end=at, filled=30, slots=60, instants=instants)
     assert len(instants) == 6
-    assert found == Episode(
-        **common("heart_rate_extreme", at, HEART_RATE),
-        category="physiological",
-        level=1,
-        condition="active",
-        priority="medium",
-        change="open",
-        at=at,
-        since=since,
-        value=160.5,
-        value_at=at,
-        limit=150,
-        policy=9,
-        response=EXTREME.response,
-        evidence=Evidence(policy=9, night=True, level=1, limit=150, count=30, window=seen),
-    )
+    why = Evidence(policy=9, night=True, level=1, limit=150, count=30, window=seen)
+    assert found == written("heart_rate_extreme", EXTREME, why, (at, at, since), 160.5)
+    assert found.priority == "medium"
 
 
 def test_a_median_that_changes_says_what_it_saw_beside_it():

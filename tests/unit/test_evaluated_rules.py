@@ -168,6 +168,21 @@ def test_a_night_that_ends_inside_of_an_episode_moves_its_limit() -> None:
     assert (opened.shown.limit, opened.shown.beside) == (100, "usual 70 /min")
 
 
+def test_a_night_goes_on_where_another_sites_clock_is_ahead() -> None:
+    """At Ann's the night is over, at Bob's it is not: his is one night, of a beat at 60 and three at 80."""
+    ward = asleep()
+    ward.read(0, 60, 60, slot=BOB)
+    ward.at(60, BOB)
+    ward.read(840, 900, 70, slot=ANN)
+    ward.at(900, ANN)
+    ward.read(60, 140, 80, slot=BOB)
+    for end in (120, 130, 140):
+        ward.at(end, BOB)
+    ward.read(840, 900, 120, slot=BOB)
+    (opened,) = ward.at(900, BOB)
+    assert (opened.shown.limit, opened.shown.beside) == (110, "usual 80 /min")
+
+
 def test_what_is_held_above_the_usual_opens_by_the_same_limit() -> None:
     """As the T that is held saw it."""
     ward = asleep()

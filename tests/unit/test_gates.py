@@ -93,6 +93,8 @@ def test_who_moves_who_rests_and_who_is_not_known_to() -> None:
     assert counts(ward(), HEART_RATE_REST, CYD, ANN, BOB) == [NO_ACTIVITY, "", MOVING]
     some = HEART_RATE_REST.model_copy(update={"rest_at_most": 60})
     assert counts(ward(), some, CYD, ANN, BOB) == [NO_ACTIVITY, "", ""]
+    rests = ward().counts(HEART_RATE_REST, AT, np.array([CYD, ANN, BOB])).rests
+    assert rests.tolist() == [False, True, False], "of every rule, also of one that keeps no nights"
     wide = HEART_RATE_REST.model_copy(update={"width_us": 15 * MINUTE_US})
     assert counts(ward(), wide, ANN) == [NO_ACTIVITY], "ten of fifteen minutes are too few"
 
@@ -136,6 +138,18 @@ def test_each_median_makes_its_own_night() -> None:
     gates.end_nights(USUAL, AT + 5 * 60 * MINUTE_US, slots)
     rate = gates.usual.rate(NIGHT, AT + 5 * 60 * MINUTE_US, slots)
     assert [None if math.isnan(each) else each for each in rate] == [70, None, 58]
+
+
+def test_a_night_ends_by_the_clock_of_its_own_patient() -> None:
+    """Another site's clock may be hours ahead: a night that it cut in two would be two, or none."""
+    gates, morning = ward(), AT + 5 * 60 * MINUTE_US
+    rule = USUAL.model_copy(update={"usual": NIGHT.model_copy(update={"least_us": MINUTE_US // 3})})
+    assert rule.usual is not None
+    gates.keep_night(rule, AT, np.array([ANN, DAN]), np.array([58.0, 65.0]))
+    gates.end_nights(rule, morning, np.array([ANN]))
+    gates.keep_night(rule, AT + MINUTE_US // 6, np.array([DAN]), np.array([65.0]))
+    gates.end_nights(rule, morning, np.array([DAN]))
+    assert np.isfinite(gates.usual.rate(rule.usual, morning, np.array([ANN, DAN]))).tolist() == [False, True]
 
 
 def test_where_this_is_not_the_heart_rate_there_is_no_glucose_to_ask() -> None:

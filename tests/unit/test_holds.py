@@ -23,7 +23,8 @@ def shown(at: int, value: float = 130.0) -> Shown:
 
 def held(holds: Holds, at: int, *, slot: int = 3, column: int = 0, suspect: bool = True, hold: int = 60) -> bool:
     """A T (seconds) at which the rule would open."""
-    return holds.put_off(slot, column, shown(at), hold_us=hold * SECOND_US, suspect=suspect)
+    width_us = HIGH.width_us
+    return holds.put_off(slot, column, shown(at), width_us=width_us, hold_us=hold * SECOND_US, suspect=suspect)
 
 
 def due(holds: Holds, *slots: int) -> list[float]:

@@ -218,6 +218,16 @@ def test_a_run_is_of_what_the_rule_looked_at(change: dict[str, Any], opens: bool
     assert bool(ann.read(15, 200)) is opens
 
 
+def test_of_a_run_that_is_forgotten_nothing_is_left_in_a_snapshot() -> None:
+    """Who was judged by another limit before, and who was not, are alike from there on, to the byte."""
+    ann, other = Ward(QUICK), RISING
+    rates(ann, 0, 2, 2, 2)
+    ann.take(other)
+    rows, fresh = (ward.glucose.state(np.array([3]))["rows"] for ward in (ann, Ward(other)))
+    assert [rows[name].tolist() for name in ("said", "run_since")] == [[[0]], [[0]]]
+    assert [fresh[name].tolist() for name in ("said", "run_since")] == [[[0]], [[0]]]
+
+
 def test_what_rules_look_at_and_which_limit_they_show() -> None:
     """Whatever else changes of a rule, its run goes on."""
     assert looks_at(HIGH) == ("high", 180.0)

@@ -11,7 +11,7 @@ from dashboards import lines
 from tests.integration.storage_data import PATIENT, T0, window
 from vitals.metrics import MINUTE_US
 from vitals.steps import Records
-from vitals.topics import WINDOWS
+from vitals.topics import JOURNAL, WINDOWS
 from vitals.windows import DIRTY, IS_DIRTY
 
 
@@ -47,3 +47,12 @@ def test_a_record_that_holds_no_windows_is_a_line_that_says_so():
     """Who looks for a fault must see it, not a hole."""
     (line,) = printed(b"short")
     assert line["broken"] == "not whole 112-byte rows"
+
+
+def test_a_record_that_json_cannot_say_is_a_line_that_says_so():
+    """Python reads NaN and nests as deep as it can: one such record would end a script that follows the log."""
+    values = [b'{"value": NaN}', b"[" * 100_000, b'{"kind": "note"}']
+    found = list(lines.lines(Records(JOURNAL, 0, [4, 5, 6], [None] * 3, values, [()] * 3)))
+    first, second, third = map(json.loads, found)
+    assert ("broken" in first, first["offset"], "broken" in second) == (True, 4, True)
+    assert third["message"] == {"kind": "note"}

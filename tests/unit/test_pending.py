@@ -194,6 +194,16 @@ def test_a_jump_of_more_than_a_ring_leaves_a_mark_of_the_last_windows_with_readi
     assert passed(heads(65, None), 60, 600, HOUR, slots=1) == [(0, 65, 120)]
 
 
+def test_a_clock_that_jumps_where_nobody_has_the_metric_marks_nothing() -> None:
+    """A ward without a single sensor for glucose has clocks all the same; and who was never heard has no windows, not
+    even since the beginning of time.
+    """
+    assert passed(heads(65), 60, 600, slots=0) == []
+    assert passed(heads(None, None), 60, 600, slots=2) == []
+    found, _ = passed_by(SUGAR, heads(None, None), np.arange(2), LONG_AGO, T0)
+    assert len(found) == 0
+
+
 def test_pairs_become_runs_without_a_hole() -> None:
     """One mark for a night, not one for each window of it; another patient begins another."""
     slots, spans = runs(SUGAR, np.array([3, 3, 3, 4, 4, 5]), T0 + np.array([5, 10, 20, 25, 30, 35]) * MINUTE_US)

@@ -214,7 +214,10 @@ def test_what_somebody_closes_at_a_site_that_has_never_ticked_ends_when_the_next
 
 def test_a_snapshot_of_rows_that_wait_takes_them_first() -> None:
     """And whoever goes on behind it looks no later than they ask for."""
-    log = ann("wrist")
+    log = Log()
+    log.site(1)
+    log.patient("ann", worn("ann", "band", "wrist", T0 - MINUTE_US))  # not silent: what she says can wait
+    log.tick(T0)
     log.readings(row("ann", 70, T0 + SECOND_US, metric="heart_rate"))
     step, again = Processor(0, 1), Processor(0, 1)
     log.run(step)

@@ -145,7 +145,7 @@ def test_a_key_has_one_slot_and_slots_are_counted_from_zero() -> None:
     assert [patients.add(key) for key in (ann, bob, ann)] == [0, 1, 0]
     assert (patients.keys, patients.slot_of) == ([ann, bob], {TICK_KEY: TICK_SLOT, ann: 0, bob: 1})
     assert (patients.labels, patients.versions, patients.closings) == (["", ""], [0, 0], [0, 0])
-    assert (patients.policies, patients.id(1)) == ([None, None], patient_id("bob"))
+    assert (patients.policies, patients.kind, patients.id(1)) == ([None, None], [0, 0], patient_id("bob"))
 
 
 def test_a_patients_policy_is_known_from_its_control_record_on() -> None:

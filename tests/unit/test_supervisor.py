@@ -22,6 +22,8 @@ from runtime.testing.waiting import until
 QUICK = Backoff(first_seconds=0.01, cap_seconds=0.05, failures_max=3)
 PATIENT = Backoff(first_seconds=0.01, cap_seconds=0.05, failures_max=50)
 SLEEP = ("sleep", "60")
+NICEST = 19
+"""Nobody stands back further: who runs all tests may have put them there already."""
 
 
 class Heard:
@@ -328,6 +330,6 @@ async def test_what_no_alert_waits_for_stands_back(tmp_path: Path) -> None:
     """With too little CPU for all, a chart may wait; the service that calls somebody must not."""
     ours = os.nice(0)
     await run_to_end(replace(spec(tmp_path, "nice"), nice=3))
-    assert (tmp_path / "it.log").read_text().strip() == str(ours + 3)
+    assert (tmp_path / "it.log").read_text().strip() == str(min(ours + 3, NICEST))
     found = {name: services.service(name, tmp_path, {}, 1).nice for name in services.SERVICES}
     assert {name for name, nice in found.items() if nice} == {"sink", "dashboard"}

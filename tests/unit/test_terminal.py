@@ -50,6 +50,15 @@ def test_one_change_is_one_line_with_what_one_must_know():
     assert plain(Change(cursor="c", alert=alert), UTC) == [line + "[repeats 22:18, lead 22:16, all 22:19]"]
 
 
+def test_a_time_that_no_calendar_has_does_not_end_the_list():
+    """One alert of somebody else's making, and nobody would see the others."""
+    far = 1 << 62
+    (alert,) = alerts("p7")
+    (line,) = plain(Change(cursor="c", alert=alert.model_copy(update={"at": far, "repeat_at": -far})), UTC)
+    assert line.startswith("9999-12-31 00:00:00  *** high    p7")
+    assert "repeats 00:00" in line
+
+
 def test_a_censored_value_is_shown_as_the_device_meant_it():
     """LOW is "below 40", not a measured 39."""
     journal = Journal()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+import os
+from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -74,3 +76,81 @@ def test_ids_stand_in_rows_as_they_are_in_the_log() -> None:
     patients.add(keys[2])
     found = ranks.keys(np.array([2]))
     assert (found.dtype, found.tobytes()) == (np.dtype("V16"), keys[2])
+
+
+class Ring(Table):
+    """A column that is just wide enough, and a cube."""
+
+    def __init__(self) -> None:
+        self.ring = self.column("ring", np.int64, WIDE)
+        self.cube = self.column("cube", np.int64, 4, WIDE // 4)
+
+
+def resident() -> int:
+    """Bytes of memory that this process has been given."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def test_patients_without_the_metric_take_no_memory() -> None:
+    """Of thousands few wear a sensor for glucose: the rings of all others stay as the system gave them, also where the
+    table grows or is read from a snapshot.
+    """
+    table, again, many = Ring(), Ring(), 1 << 16
+    size = 2 * many * WIDE * 8
+    rows = {name: np.zeros((many, *column.shape[1:]), np.int64) for name, column in vars(table).items()}
+    for column in rows.values():
+        column[5] = 1
+    before = resident()
+    for capacity in (many, many + 1):
+        table.grow(capacity)
+        table.ring[7] = table.cube[7] = 1
+    again.grow(many)
+    again.put(rows)
+    assert resident() - before < size // 4
+    assert [column.sum() for column in vars(table).values() if isinstance(column, np.ndarray)] == [WIDE, WIDE]
+    assert [column[5].sum() for column in (again.ring, again.cube)] == [WIDE, WIDE]
+
+
+def test_a_process_that_is_forked_writes_in_rings_of_its_own() -> None:
+    """One that shared them would change what its parent has read from the log."""
+    table = Ring()
+    child = os.fork()
+    if not child:
+        table.ring[0, 0] = 1
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert not table.ring.any()
+
+
+def test_rings_are_no_files() -> None:
+    """A process may have a thousand open: tables for each metric that grow all day must not use them up."""
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    tables = [Ring() for _ in range(3)]
+    for table in tables:
+        table.grow(CAPACITY + 1)
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+class Asked(list[bytes]):
+    """Keys that count how often one is asked for."""
+
+    asked = 0
+
+    def __getitem__(self, at: Any) -> Any:
+        self.asked += 1
+        return super().__getitem__(at)
+
+
+def test_the_order_of_ids_is_made_once_for_all_who_are_there() -> None:
+    """Every page of windows asks for it, and ten thousand ids take milliseconds to sort."""
+    patients = Patients()
+    for number in (5, 3, 9):
+        patients.add(bytes([number] * 16))
+    patients.keys = keys = Asked(patients.keys)
+    ranks = Ranks(patients)
+    assert ranks.of(np.arange(3)).tolist() == [1, 0, 2]
+    sorted_once = keys.asked
+    for _ in range(3):
+        ranks.of(np.arange(3))
+        ranks.keys(np.arange(3))
+    assert (sorted_once, keys.asked) == (3, 3)

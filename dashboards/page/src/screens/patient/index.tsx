@@ -171,7 +171,8 @@ function Head({ model, tile, label }: { model: PatientModel; tile: Tile | null; 
 /** What the chart cannot show now; it stays until it can. */
 function Problem({ model }: { model: PatientModel }) {
   const { phase, why } = model.chart.value;
-  return <div class="chart-problem" role="status">{phase === "failed" && <p class="problem">{why}</p>}</div>;
+  const told = phase === "failed" ? why : model.stepsProblem.value;
+  return <div class="chart-problem" role="status">{told !== "" && <p class="problem">{told}</p>}</div>;
 }
 
 function Open({ model }: { model: PatientModel }) {

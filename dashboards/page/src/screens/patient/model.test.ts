@@ -47,6 +47,35 @@ describe("a patient's model", () => {
     model.stop();
   });
 
+  test("draws heart rate and glucose where steps cannot be had, and says so until they can", async () => {
+    let away = true;
+    answers((url) => (away && url.searchParams.get("metric") === "steps" ? new Error("503") : stored(url)));
+    const model = new PatientModel("p", null);
+    await model.load();
+    expect(model.chart.value).toMatchObject({ phase: "ok", why: "" });
+    expect([model.series.glucose.value?.last, model.series.heart_rate.value?.last, model.steps.value]).toEqual([[100], [100], null]);
+    expect(model.stepsProblem.value).toBe("The database is away: steps cannot be shown. Live values and alerts go on.");
+    expect(chartWords(model)).toContain("Steps: not known now.");
+    away = false;
+    await vi.advanceTimersByTimeAsync(5_000);
+    expect(model.stepsProblem.value).toBe("");
+    expect(model.steps.value?.max).toEqual([100]);
+    expect(chartWords(model)).not.toContain("not known");
+    model.stop();
+  });
+
+  test("says what is worse, where everything is away", async () => {
+    let away: "steps" | "all" = "steps";
+    answers((url) => (away === "all" || url.searchParams.get("metric") === "steps" ? new Error("503") : stored(url)));
+    const model = new PatientModel("p", null);
+    await model.load();
+    away = "all";
+    await model.load();
+    expect(model.chart.value.phase).toBe("failed");
+    expect(model.stepsProblem.value).toBe("");
+    model.stop();
+  });
+
   test("asks for steps too, in buckets that are no wider than its bars", async () => {
     const points: (string | null)[] = [];
     answers((url) => {

@@ -83,6 +83,8 @@ export class PatientModel {
   readonly series: Record<Metric, Signal<Series | null>> = { heart_rate: signal(null), glucose: signal(null) };
   /** What is shown with the heart rate where a device counts steps. */
   readonly steps = signal<Series | null>(null);
+  /** Why steps could not be had, while everything else could; empty otherwise. */
+  readonly stepsProblem = signal("");
   readonly history = signal<AlertsAnswer>({ alerts: [], changes: [] });
   readonly record = signal<PatientRecord | null>(null);
   readonly chart = signal<Loading>({ phase: "loading", why: "", asked: 0 });
@@ -104,6 +106,7 @@ export class PatientModel {
 
   private question: AbortController | null = null;
   private timer: ReturnType<typeof setTimeout> | undefined;
+  private retry: ReturnType<typeof setTimeout> | undefined;
   private recordTimer: ReturnType<typeof setTimeout> | undefined;
   private askedAt = 0;
   private following = false;
@@ -151,8 +154,7 @@ export class PatientModel {
   stop(): void {
     this.stopped = true;
     this.question?.abort();
-    clearTimeout(this.timer);
-    clearTimeout(this.recordTimer);
+    for (const timer of [this.timer, this.retry, this.recordTimer]) clearTimeout(timer);
   }
 
   /** The view or the width changed, or time went on: ask soon, once. */
@@ -170,6 +172,7 @@ export class PatientModel {
 
   async load(): Promise<void> {
     this.question?.abort();
+    clearTimeout(this.retry);
     const question = new AbortController();
     this.question = question;
     const asked = performance.now();
@@ -182,7 +185,7 @@ export class PatientModel {
       const points = pointsFor(this.width.peek());
       const [heart, glucose, steps, history] = await Promise.all([
         this.ask("heart_rate", span, points, question.signal), this.ask("glucose", span, points, question.signal),
-        this.ask("steps", span, barPoints(span, this.view.peek().range), question.signal),
+        this.askSteps(span, question.signal),
         api<AlertsAnswer>(`${this.path()}/alerts?from=${Math.floor(span.from)}&to=${Math.ceil(span.to)}`, { signal: question.signal }),
       ]);
       performance.mark("vigil-chart-answered");
@@ -190,11 +193,13 @@ export class PatientModel {
       batch(() => {
         this.series.heart_rate.value = this.kept(heart, "heart_rate");
         this.series.glucose.value = this.kept(glucose, "glucose");
-        this.steps.value = steps;
+        this.steps.value = steps.series;
+        this.stepsProblem.value = steps.why;
         this.history.value = history;
         this.answered.value = span;
         this.chart.value = { phase: "ok", why: "", asked };
       });
+      if (steps.why !== "") this.again();
     } catch (error) {
       if (question.signal.aborted) return;
       this.failed(error, span);
@@ -205,6 +210,21 @@ export class PatientModel {
     const until = Math.min(Math.ceil(to), now.peek());
     const asked = `metric=${metric}&from=${Math.floor(from)}&to=${until}&points=${points}`;
     return api<Series>(`${this.path()}/series?${asked}`, { signal: abort });
+  }
+
+  /** Steps explain a heart rate; where they cannot be had it is drawn without them, and the page says so. */
+  private async askSteps(span: Span, abort: AbortSignal): Promise<{ series: Series | null; why: string }> {
+    try {
+      return { series: await this.ask("steps", span, barPoints(span, this.view.peek().range), abort), why: "" };
+    } catch (error) {
+      if (abort.aborted) throw error;
+      return { series: null, why: failureWords(error, "steps") };
+    }
+  }
+
+  /** Asks again after a while, unless somebody asks before. */
+  private again(): void {
+    if (!this.stopped) this.retry = setTimeout(() => void this.load(), RETRY_MS);
   }
 
   private path(): string {
@@ -225,12 +245,13 @@ export class PatientModel {
 
   private failed(error: unknown, span: Span): void {
     batch(() => {
+      this.stepsProblem.value = "";
       for (const metric of METRICS) if (this.series[metric].peek() === null) this.remembered.add(metric);
       this.remember(span);
       this.chart.value = { phase: "failed", why: failureWords(error, "the history of this patient"), asked: 0 };
     });
     if (error instanceof ApiError && (error.status === 404 || error.status === 401 || error.status === 403)) return;
-    if (!this.stopped) this.timer = setTimeout(() => void this.load(), RETRY_MS);
+    this.again();
   }
 
   /** Without the database the chart shows what the page itself remembers: the tile's last hours and live values. */

@@ -5,7 +5,7 @@ import { glucoseUnit } from "../../state/prefs";
 import type { PatientModel } from "./model";
 import { flagWords, heldWords, summaryWords } from "./readings";
 import { METRICS, nearestIndex, type Metric } from "./series";
-import { barAt, bars, barWidth, stepsWords } from "./steps";
+import { STEPS_UNKNOWN, barAt, bars, barWidth, stepsWords } from "./steps";
 import { shownIn } from "./units";
 
 export const NAMES: Record<Metric, string> = { heart_rate: "Heart rate", glucose: "Glucose" };
@@ -43,6 +43,7 @@ export function chartWords(model: PatientModel): string {
     return changed.length === 0 ? summary : `${summary} Its limits changed at ${changed.join(", ")}.`;
   });
   const width = barWidth(model.view.value.range);
-  const steps = model.steps.value === null ? "" : stepsWords(bars(model.steps.value, width), width, (at) => when(at, now.peek()));
+  const unknown = model.stepsProblem.value === "" ? "" : STEPS_UNKNOWN;
+  const steps = model.steps.value === null ? unknown : stepsWords(bars(model.steps.value, width), width, (at) => when(at, now.peek()));
   return [...told, ...(steps === "" ? [] : [steps])].join(" ");
 }

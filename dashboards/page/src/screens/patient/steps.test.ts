@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { DAY, HOUR, MINUTE } from "../../logic/times";
 import { emptySeries, type Series } from "./series";
-import { barAt, barPoints, bars, barsPath, barWidth, scaleOf, stepsWords } from "./steps";
+import { barAt, barPoints, bars, barsPath, barWidth, holes, scaleOf, stepsWords } from "./steps";
 
 const FIVE = 5 * MINUTE;
 const T = 12 * HOUR;
@@ -33,8 +33,19 @@ describe("bars of steps", () => {
     expect(bars(counted([1, null], [2, null]), FIVE)).toEqual([]);
     const path = (series: Series): string => barsPath(bars(series, FIVE), FIVE, { from: T, to: T + HOUR });
     expect(path(counted([1, null]))).toBe("");
-    expect(path(counted([1, 0]))).toBe("M0.00 100V96.0H70.83V100Z");
+    expect(path(counted([1, 0]))).toBe("M0.00 100V94.0H70.83V100Z");
     expect(path(counted([1, 30]))).toBe("M0.00 100V50.0H70.83V100Z");
+  });
+
+  test("leave holes that are named, where nobody was counted and not where somebody lay still", () => {
+    const span = { from: T, to: T + HOUR };
+    const found = (series: Series, until = T + HOUR): number[][] =>
+      holes(bars(series, FIVE), FIVE, span, until).map(({ from, to }) => [(from - T) / MINUTE, (to - T) / MINUTE]);
+    expect(found(counted([1, 0], [6, 0], [11, 0]), T + 15 * MINUTE)).toEqual([]);
+    expect(found(counted([1, 0], [6, 40], [31, 0]))).toEqual([[10, 30], [35, 60]]);
+    expect(found(counted([1, 0], [31, 0]), T + 40 * MINUTE)).toEqual([[5, 30], [35, 40]]);
+    expect(found(counted([-2, 5], [20, 0], [58, 0]))).toEqual([[0, 20], [25, 55]]);
+    expect(found(counted([1, 0], [9, 0], [14, 0]), T + 15 * MINUTE)).toEqual([]);
   });
 
   test("end at the edges of the span", () => {

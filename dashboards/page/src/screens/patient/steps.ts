@@ -14,12 +14,16 @@ export interface Bar {
   readonly most: number;
 }
 
+/** Said where they could not be had: of who is not counted nothing is said. */
+export const STEPS_UNKNOWN = "Steps: not known now.";
 const WIDTHS: readonly number[] = [MINUTE, 5 * MINUTE, 10 * MINUTE, 30 * MINUTE, HOUR, 2 * HOUR, 6 * HOUR, DAY];
 const BARS_MAX = 170;
 /** The scale's top at least, so that two charts compare at a glance: a slow walk, for who lies most of the day. */
 const USUAL = 60;
 /** The least of the strip's height, of 100, that a bar takes. */
-const LINE = 4;
+const LINE = 6;
+/** The least part of the span in which "no data" is written: as much as the words need. */
+const HOLE_LEAST = 0.08;
 
 /** How wide a bar is over a range of time. */
 export function barWidth(range: number): number {
@@ -43,6 +47,15 @@ export function bars(series: Series, width: number): Bar[] {
     else if (most > last.most) found[found.length - 1] = { from, most };
   });
   return found;
+}
+
+/** Stretches of a span, up to `until`, without a bar: who lies still has bars of no step, and there they have none. */
+export function holes(shown: readonly Bar[], width: number, span: Span, until: number): Span[] {
+  const end = Math.min(span.to, until);
+  const begins = [span.from, ...shown.map((bar) => bar.from + width)];
+  const ends = [...shown.map((bar) => bar.from), end];
+  const least = (span.to - span.from) * HOLE_LEAST;
+  return begins.map((from, i) => ({ from: Math.max(from, span.from), to: Math.min(ends[i] as number, end) })).filter(({ from, to }) => to - from >= least);
 }
 
 /** The top of the scale: the usual one, or more where somebody ran. */
