@@ -90,6 +90,7 @@ class Processor:
             first = batch.starts[position]
             if position in controls:
                 self._readings(batch, begin, first)
+                self._closer.write()
                 self._control(position, records.values[position])
                 begin = batch.starts[position + 1]
                 continue
@@ -102,6 +103,7 @@ class Processor:
                 begin = batch.starts[position + 1]
             self._mark(moves, position)
         self._readings(batch, begin, len(batch.rows), wait=True)
+        self._closer.write()
         outputs = self._outbox.drain(records.offsets)
         self._strangers += self.counters.take(batch)
         self._count()
