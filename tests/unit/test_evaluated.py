@@ -182,6 +182,18 @@ def test_people_are_judged_by_their_own_rules_and_medians() -> None:
     assert ward.seen == [ANN, BOB, CYD]
 
 
+def test_one_rule_may_look_back_further_for_another_patient() -> None:
+    """A minute for Ann, who has another rule of two minutes, and two for Bob: neither hides the other's."""
+    ward, wide = Ward(HIGH, LOW, slots=(ANN, BOB)), HIGH.model_copy(update={"width_us": 2 * MINUTE_US})
+    ward.take(wide, slot=BOB)
+    for slot in (ANN, BOB):
+        ward.read(0, 120, 130, slot=slot)
+    opened = ward.at(120, ANN, BOB)
+    assert sorted((each.slot, each.change, each.shown.rule) for each in opened) == [
+        (ANN, "open", HIGH), (BOB, "open", wide),
+    ]  # fmt: skip
+
+
 # ---- rows of T
 
 

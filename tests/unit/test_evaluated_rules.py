@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from stream.activity import Activity
 from stream.artefacts import Artefacts
@@ -87,6 +88,24 @@ def test_a_rule_of_rest_that_is_gone_ends_though_nobody_rests() -> None:
     ann.take()
     ann.read(60, 70, 130)
     assert [each.change for each in ann.at(70)] == ["clear"]
+
+
+@pytest.mark.parametrize("closed", [False, True])
+def test_what_opens_by_the_clock_is_not_lost_for_a_reason_from_before_it(closed: bool) -> None:
+    """Nobody knew then whether she rested, whether something was open or not; now there is no data, and no more."""
+    rests = RESTS.model_copy(update={"name": HIGH.name})
+    ann = Ward(HIGH if closed else rests)
+    ann.live(0, 60, 130, doubted=True)
+    ann.take(rests)
+    ann.live(60, 80, 130, doubted=True)
+    if closed:
+        ann.medians.close(ANN, 0, "closed", T0 + 80 * SECOND_US)
+    ann.take(HOLDS)
+    assert ann.live(80, 100, 130, doubted=True) == []
+    (opened,) = ann.medians.release(ANN, T0 + 130 * SECOND_US)
+    lost = ann.medians.forget(ANN, 0, T0 + 200 * SECOND_US)
+    assert lost is not None
+    assert (opened.change, lost.change, lost.reason) == ("open", "unknown", "no data")
 
 
 def test_what_is_not_suspect_opens_at_once() -> None:
