@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from stream.sites import Site, Sites
     from vitals.codecs.state import State
 
+
 class Closer:
     """Closes windows of the kinds ``specs`` of the series in ``lanes`` (by metric code) into the outbox."""
 

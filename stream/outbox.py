@@ -128,9 +128,9 @@ class Outbox:
         return outputs
 
     def _windows(self, block: _Block, offset: int, ordinals: Sequence[int]) -> list[Output]:
-        causes = map(_CAUSE, zip(repeat(offset), ordinals))  # noqa: B905 - one of them is endless
+        causes = map(_CAUSE, zip(repeat(offset), ordinals))
         values, same = block.values(offset, ordinals), (repeat(WINDOWS), repeat(self._partition))
-        fields = zip(*same, block.keys, values, causes, repeat(0), repeat(()))  # noqa: B905 - some are endless
+        fields = zip(*same, block.keys, values, causes, repeat(0), repeat(()))
         return list(map(_OUTPUT, fields))
 
     def _merged(self, episodes: list[tuple[_Order, bytes, bytes]], blocks: list[_Block], offset: int) -> list[Output]:

@@ -329,7 +329,8 @@ class Processor:
                 last = lane.series.worn[slot]  # of a site that has never ticked there is no clock to go by
                 at = max(site.clock, last.until or last.since)
                 lane.close(slot, DEVICE_REMOVED, CLOSED, where._replace(instant=at))
-        # its next tick looks at all its series, once for however many control records; the site that is left is early
+        # its next tick looks at all its series, once for however many control records; a site that is left may look
+        # too early, which finds nothing
         site.alarm_at = site.window_at = LONG_AGO
 
     # ---- housekeeping

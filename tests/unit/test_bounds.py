@@ -115,7 +115,7 @@ def test_the_bounds_in_the_text_are_the_numbers_in_the_code():
         (with_level(2, on_span_us=MINUTE_US), "low 2 on_span_us is 1: give 0 min (µs in a file)"),
         (with_level(2, priority="medium"), "low 2 priority is medium: give high"),
         (with_level(2, **response(LOW.levels[1], repeat_us=None)), "low 2 repeat_us is missing: give 1 to 5 min"),
-        (with_level(2, **response(LOW.levels[1], all_us=None)), "low 2 all_us is missing: give 1 to 10 min (µs in a file)"),
+        (with_level(2, **response(LOW.levels[1], all_us=None)), "low 2 all_us is missing: give 1 to 10 min (µs in"),
         (with_level(2, **response(LOW.levels[1], hold_us=16 * MINUTE_US)), "low 2 hold_us is 16: give 1 to 15 min"),
     ],
 )  # fmt: skip
