@@ -45,6 +45,7 @@ UNITS = {
     "kinds": ["kinds"],
     "medians": ["evaluated", "evaluated_rules", "medians", "artefact", "sugar"],
     "outbox": ["outbox"],
+    "pages": ["pages", "closer", "windows", "processor_polls"],
     "panes": ["panes", "noted", "hot"],
     "part": ["lane", "lane_others", "processor", "signal", "policy_changes", "root_cause", "suspects", "rules"],
     "places": ["places"],
@@ -79,7 +80,7 @@ UNITS = {
     "turns": ["turns"],
     "usual": ["usual"],
     "verdicts": ["verdicts"],
-    "windows": ["results", "pane_strips"],
+    "windows": ["results", "pane_strips", "pages"],
 }
 """Modules whose unit tests alone must notice their mutants, and the names of these: the nearest first. Generated logs
 take a hundred times as long for a mutant that nothing notices, and of the processor's they noticed none that these had
