@@ -71,13 +71,19 @@ def clock_text(at: int | None, zone: tzinfo) -> str:
 
 
 def what(alert: Alert) -> str:
-    """What is wrong, with the value: ``glucose low 48 mg/dL``, ``glucose high > 400 mg/dL``, ``glucose signal``."""
-    words = [alert.metric or "", alert.rule]
+    """What is wrong, with the value: ``glucose low 48 mg/dL``, ``heart rate extreme 168 /min``, ``glucose signal``."""
+    words = [_subject(alert.metric, alert.rule)]
     if alert.value is not None:
         edge = {"low": "< ", "high": "> ", None: ""}[alert.censored]
         inner = alert.value + {"low": 1, "high": -1, None: 0}[alert.censored]
         words.append(f"{edge}{inner:g} {alert.unit}")
-    return " ".join(word for word in words if word)
+    return " ".join(words)
+
+
+def _subject(metric: str | None, rule: str) -> str:
+    """Metric and rule in words; most rules of heart rate have the metric in their name."""
+    first, second = ((name or "").replace("_", " ") for name in (metric, rule))
+    return second if second.startswith(first) else f"{first} {second}"
 
 
 def response(alert: Alert, zone: tzinfo) -> str:
@@ -112,7 +118,7 @@ def _calls(alert: Alert, zone: tzinfo) -> str:
 def shelf_line(shelf: Shelf, zone: tzinfo) -> str:
     """A shelf in one line."""
     subject = shelf.label or f"site {shelf.site}"
-    what_for = f"{shelf.metric or ''} {shelf.rule}".strip()
+    what_for = _subject(shelf.metric, shelf.rule)
     if shelf.ended:
         return f"{subject}  {what_for}  no longer shelved"
     reason = f"  ({shelf.reason})" if shelf.reason else ""

@@ -211,7 +211,7 @@ def _text(file: Path) -> str:
             data = opened.read(FILE_BYTES_MAX + 1)
         if len(data) > FILE_BYTES_MAX:
             raise InputError("too large for a policy", str(file), f"at most {FILE_BYTES_MAX // 1024} KiB")
-        return data.decode()
+        return data.decode("utf-8-sig")
     except OSError as error:
         raise InputError("cannot be read", str(file), error.strerror or "look at its rights") from None
     except UnicodeDecodeError:

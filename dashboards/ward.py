@@ -123,7 +123,10 @@ class Ward:
             self.windows(rows)
 
     def readings(self, rows: Rows) -> None:
-        """Take rows in any order: the newest by event time of each patient and metric counts."""
+        """Take rows in any order: the newest by event time of each patient and metric counts. What no calendar has the
+        time of is nobody's newest, or it would be shown for ever.
+        """
+        rows = rows[readings.dated(rows)]
         ticks = rows["metric"] == TICK
         for site in np.unique(rows["site"][ticks]).tolist():
             newest = int(rows["observed_at"][ticks & (rows["site"] == site)].max())
@@ -150,9 +153,10 @@ class Ward:
         """Take results of windows: of those that tell the trend, or the NEWS2 pulse sub-score, the latest end of each
         patient and metric counts.
         """
-        for row in rows[np.isin(rows["window"], PULSES) & ~windows.is_dirty(rows)]:
+        results = rows[~windows.is_dirty(rows) & readings.in_calendar(rows["end"])]
+        for row in results[np.isin(results["window"], PULSES)]:
             self._pulse(UUID(bytes=row["patient"].tobytes()), row)
-        for row in rows[np.isin(rows["window"], TRENDS) & ~windows.is_dirty(rows)]:
+        for row in results[np.isin(results["window"], TRENDS)]:
             spec = windows.WINDOW_BY_CODE[int(row["window"])]
             patient = UUID(bytes=row["patient"].tobytes())
             sign = self._sign(patient, spec.metric.code)

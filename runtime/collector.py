@@ -10,7 +10,9 @@ brings: it looked at every record several times, and each twentieth of those loo
 
 
 def spare_collections() -> None:
-    """Have Python look for cycles rarely, and never again among what is loaded now. Records and rows have none."""
-    gc.collect()
+    """Have Python look for cycles rarely, and never again among what is loaded now. Records and rows have none.
+
+    A last look before would find a handful in 50,000 objects, for 26 to 43 ms of each start.
+    """
     gc.freeze()
     gc.set_threshold(OBJECTS_MAX, 20, 20)

@@ -7,8 +7,10 @@ whatever topic they go to. A record's mark comes last.
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable
+from functools import partial
 from itertools import pairwise, repeat
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -23,6 +25,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from vitals.journal import Episode, Mark
+
+
+# the constructor of a named tuple is Python: of thousands of windows it costs as much as what is in them
+_CAUSE: Callable[[tuple[int, int]], Cause] = partial(tuple.__new__, Cause)
+_OUTPUT: Callable[[tuple[Any, ...]], Output] = partial(tuple.__new__, Output)
 
 
 class Where(NamedTuple):
@@ -121,8 +128,10 @@ class Outbox:
         return outputs
 
     def _windows(self, block: _Block, offset: int, ordinals: Sequence[int]) -> list[Output]:
-        causes, values = map(Cause, repeat(offset), ordinals), block.values(offset, ordinals)
-        return list(map(Output, repeat(WINDOWS), repeat(self._partition), block.keys, values, causes))
+        causes = map(_CAUSE, zip(repeat(offset), ordinals))
+        values, same = block.values(offset, ordinals), (repeat(WINDOWS), repeat(self._partition))
+        fields = zip(*same, block.keys, values, causes, repeat(0), repeat(()))
+        return list(map(_OUTPUT, fields))
 
     def _merged(self, episodes: list[tuple[_Order, bytes, bytes]], blocks: list[_Block], offset: int) -> list[Output]:
         """Windows of a record among its episodes, each in its place."""

@@ -90,6 +90,7 @@ class Processor:
             first = batch.starts[position]
             if position in controls:
                 self._readings(batch, begin, first)
+                self._closer.write()
                 self._control(position, records.values[position])
                 begin = batch.starts[position + 1]
                 continue
@@ -102,6 +103,7 @@ class Processor:
                 begin = batch.starts[position + 1]
             self._mark(moves, position)
         self._readings(batch, begin, len(batch.rows), wait=True)
+        self._closer.write()
         outputs = self._outbox.drain(records.offsets)
         self._strangers += self.counters.take(batch)
         self._count()
@@ -210,8 +212,7 @@ class Processor:
 
     def _turn(self, site: Site) -> None:
         """Day turns to night, or night to day, for those patients of a site for whom it is time."""
-        due = self._schedules.due(site.number, site.clock)
-        for slot in sorted(due, key=self._patients.keys.__getitem__):  # rules get their numbers in this order
+        for slot in self._schedules.due(site.number, site.clock):
             before = self._patients.policy(slot)
             self._schedules.take(slot, site.clock)
             for lane in self._lanes.values():
@@ -314,7 +315,6 @@ class Processor:
         self._patients.versions[slot] = control.version
         self._patients.labels[slot] = control.label
         self._patients.take(slot, control.policy)
-        before = self._sites.by_number.get(int(self._patients.site[slot]))
         self._closer.gather()
         self._patients.site[slot] = control.site
         site = self._sites.add(control.site)
@@ -329,9 +329,9 @@ class Processor:
                 last = lane.series.worn[slot]  # of a site that has never ticked there is no clock to go by
                 at = max(site.clock, last.until or last.since)
                 lane.close(slot, DEVICE_REMOVED, CLOSED, where._replace(instant=at))
-        for each in (site, before):
-            if each is not None:  # its next tick looks at all its series, once for however many control records
-                each.alarm_at = each.window_at = LONG_AGO
+        # its next tick looks at all its series, once for however many control records; a site that is left may look
+        # too early, which finds nothing
+        site.alarm_at = site.window_at = LONG_AGO
 
     # ---- housekeeping
 

@@ -54,14 +54,17 @@ class Pending:
         panes = np.concatenate([each for _, each in self._ring.noted])
         self._ring.noted.clear()
         slots, steps = _unique(slots, -(-panes * self._ring.pane_us // self._step_us) * self._step_us)
+        found = {self._step_us: (slots, steps)}
         for spec in self._specs:
-            ends = -(-steps // spec.step_us) * spec.step_us
-            some = ends <= closed_of(spec, slots)
+            if spec.step_us not in found:
+                found[spec.step_us] = _distinct(slots, -(-steps // spec.step_us) * spec.step_us)
+            series, ends = found[spec.step_us]
+            some = ends <= closed_of(spec, series)
             if np.count_nonzero(some):
-                before, since = self._pairs[spec.code]
-                self._pairs[spec.code] = _unique(
-                    np.concatenate([before, slots[some]]), np.concatenate([since, ends[some]])
-                )
+                pairs, before = (series[some], ends[some]), self._pairs[spec.code]
+                if len(before[0]):
+                    pairs = _unique(*(np.concatenate(both) for both in zip(before, pairs, strict=True)))
+                self._pairs[spec.code] = pairs
 
     def take(self, spec: WindowSpec, mine: Slots, closed: int) -> Pairs:
         """The pending windows of some slots whose end is not after ``closed`` (µs), by slot and end; they are no more.
@@ -75,10 +78,12 @@ class Pending:
         inside[mine] = True
         here = inside[slots]
         self._pairs[spec.code] = slots[~here], firsts[~here]
+        slots, firsts = slots[here], firsts[here]
         steps = np.arange(spec.reach_us // spec.step_us) * spec.step_us
-        ends = (firsts[here, None] + steps).ravel()
-        due = np.flatnonzero(ends <= closed)
-        return _unique(slots[here].repeat(len(steps))[due], ends[due])
+        if len(steps) > 1:
+            slots, firsts = _unique(slots.repeat(len(steps)), (firsts[:, None] + steps).ravel())
+        due = firsts <= closed
+        return slots[due], firsts[due]
 
     def state(self, order: Slots) -> State:
         """What is pending, by the patients' new numbers."""
@@ -146,6 +151,12 @@ def marks(spec: WindowSpec, slots: Slots, spans: Ints, series: Series) -> NDArra
     rows["arrow"] = series.scheme[slots]
     rows["metric"], rows["window"], rows["flags"] = spec.metric.code, spec.code, IS_DIRTY
     return rows.view(WINDOW)
+
+
+def _distinct(slots: Slots, ends: Ints) -> Pairs:
+    """Pairs in order by slot and end, each once; of one or more."""
+    some = np.concatenate([_FIRST, (slots[1:] != slots[:-1]) | (ends[1:] != ends[:-1])])
+    return slots[some], ends[some]
 
 
 def _unique(slots: Slots, ends: Ints) -> Pairs:

@@ -50,18 +50,17 @@ class Strip:
     def __init__(self, cells: Cells, block: int) -> None:
         self.cells = cells
         self._block = block
-        self._whole = cells.all()
+        self._filled = cells != 0
+        self._whole = self._filled.all()
         blocks = len(cells) // block
-        table = cells.reshape(blocks, block)
         # whole numbers below 2^53, of a block: exact as floats too, which cost less
-        filled = np.ones((1, block)) if self._whole else 1.0 * (table > 0)
-        values = table - filled
-        at, ones, begin = np.arange(float(block)), np.ones(block), np.arange(blocks) * block
+        filled = np.ones((1, block)) if self._whole else self._filled.reshape(blocks, block).astype(np.float64)
+        values, begin, at = cells.reshape(blocks, block) - filled, np.arange(blocks) * block, np.arange(float(block))
+        weights = np.stack([np.ones(block), at, at * at], axis=1)
         running = np.zeros((len(Sums._fields), blocks + 1), np.int64)
         n, x, xx, t, tt, tx = running[:, 1:]
-        for sums, each, weights in ((n, filled, ones), (t, filled, at), (tt, filled, at * at), (x, values, ones),
-                                     (tx, values, at)):  # fmt: skip
-            sums[:] = np.einsum("ij,j->i", each, weights)
+        running[[0, 3, 4], 1:] = (filled @ weights).T
+        running[[1, 5], 1:] = (values @ weights[:, :2]).T
         xx[:] = np.einsum("ij,ij->i", values, values)
         tt += (2 * t + n * begin) * begin
         t += n * begin
@@ -81,7 +80,7 @@ class Strip:
         """The greatest cell and minus the least filled one of the windows from each place on, both rows of a (2, k), by
         width in blocks. Of windows without a filled pane they say nothing.
         """
-        least = self.cells if self._whole else np.where(self.cells > 0, self.cells, EMPTY_LEAST)
+        least = self.cells if self._whole else np.where(self._filled, self.cells, EMPTY_LEAST)
         panes = np.stack([self.cells, -least])
         return _greatest(_greatest(panes, {self._block})[self._block][:, :: self._block], widths)
 
@@ -90,7 +89,7 @@ class Strip:
         if self._whole:
             panes = (lasts - firsts) * self._block
             return Spread(np.zeros_like(panes), panes - 1, np.minimum(panes - 1, 1))
-        places, start = np.flatnonzero(self.cells), firsts * self._block
+        places, start = np.flatnonzero(self._filled), firsts * self._block
         begin, end = self._running[0, firsts], self._running[0, lasts] - 1
         first, last = places[begin] - start, places[end] - start
         widest = np.minimum(last - first, 1)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from stream.series import Bools, Floats, Ints, Series, Slots
     from stream.strips import Cells, Spread
 
-CELLS_MAX = 60_000
+CELLS_MAX = 100_000
 """So many cells are computed at a time: what is made of them on the way stays in the processor's cache."""
 
 
@@ -37,6 +37,8 @@ assert list(WINDOW_BY_CODE) == [number for number, _ in enumerate(WINDOWS, 1)]
 _KINDS = [(spec.width_us, spec.before_us, spec.reach_us, spec.metric.pane_us) for spec in WINDOWS]
 _PANES, _BEFORE, _REACH = np.array([[0, *(kind[at] // kind[-1] for kind in _KINDS)] for at in range(3)], np.int64)
 """In panes, by code of window."""
+_WIDTHS = np.array([0, *(spec.width_us for spec in WINDOWS)], np.int64)
+"""In µs, by code of window."""
 _BLOCK = {
     spec.code: gcd(*(gcd(each.step_us, each.width_us) for each in WINDOWS if each.metric is spec.metric))
     // spec.metric.pane_us
@@ -107,24 +109,51 @@ class _Places(NamedTuple):
         return _Places(*(column[at] for column in self))
 
 
-def close(asked: list[Asked], ring: Ring, series: Series) -> tuple[Slots, NDArray[np.void]]:
-    """Which windows of those asked for, kinds in ascending order, hold a reading, and their `WINDOW` rows; both (k,),
-    those of a slot and a kind in the order in which they were asked for.
+class Copied(NamedTuple):
+    """Windows of one metric and a copy of the panes that they look at: which of those asked for, the codes of their
+    kinds, slots, ends (µs), and at which of the ``cells`` each begins to look; all but the cells (n,).
+    """
 
-    There is none where the ring no longer reaches the first pane that it looks at. Patient, offset and ordinal are left
-    to the caller.
+    cells: Cells
+    which: Slots
+    kinds: Ints
+    slots: Slots
+    ends: Ints
+    begins: Ints
+
+
+def copied(asked: list[Asked], ring: Ring) -> Iterator[Copied]:
+    """Those windows of those asked for, kinds in ascending order, that may hold a reading, with their panes as the ring
+    has them now. None of a copy is in another, and those of a slot and a kind stay in their order.
+
+    There is none where the ring no longer reaches the first pane that it looks at.
     """
     codes = np.array([each.spec.code for each in asked], np.int64).repeat([len(each.slots) for each in asked])
     ends = np.concatenate([_NO_ENDS, *(each.ends for each in asked)])
     slots = np.concatenate([_NO_SLOTS, *(each.slots for each in asked)])
-    found, tables = [_NO_SLOTS], []
-    for strip, places, firsts in _strips(_places(codes, slots, ends, ring), ring):
-        which, rows = said(strip, places.kinds, firsts, Worn.of(series, places.slots))
-        found.append(places.which[which])
-        tables.append(rows)
-    which, rows = np.concatenate(found), joined(tables)
+    for cells, places, begins in _tables(_places(codes, slots, ends, ring), ring):
+        yield Copied(cells, places.which, places.kinds, places.slots, ends[places.which], begins)
+
+
+def close(copies: Sequence[Copied], series: Series) -> tuple[Slots, NDArray[np.void]]:
+    """Which windows of some copies, of one or more, hold a reading, and their `WINDOW` rows; both (k,), those of a slot
+    and a kind in the order of the copies. Patient, offset and ordinal are left to the caller.
+    """
+    cells, kinds, slots, ends, begins = copies[0].cells, *copies[0][2:]
+    order: Slots | slice = slice(None)
+    if len(copies) > 1:
+        tables = [each.cells for each in copies]
+        origins = np.cumsum([0, *map(len, tables[:-1])]).repeat([len(each.which) for each in copies])
+        cells, begins = np.concatenate(tables), np.concatenate([each.begins for each in copies]) + origins
+        kinds, slots, ends = (np.concatenate([each[at] for each in copies]) for at in (2, 3, 4))
+        order = np.argsort(kinds, kind="stable")
+        kinds, slots, begins = kinds[order], slots[order], begins[order]
+    block = _BLOCK[int(kinds[0])]
+    which, rows = said(Strip(cells, block), kinds, begins // block, Worn.of(series, slots))
+    if isinstance(order, np.ndarray):
+        which = order[which]
     rows["end"] = ends[which]
-    rows["start"] = rows["end"] - _PANES[codes[which]] * ring.pane_us
+    rows["start"] = rows["end"] - _WIDTHS[rows["window"]]
     return which, rows
 
 
@@ -175,13 +204,13 @@ def _pieces(places: _Places, ring: Ring) -> list[_Piece]:
     return pieces
 
 
-def _strips(places: _Places, ring: Ring) -> Iterator[tuple[Strip, _Places, Ints]]:
-    """Strips of panes with the windows over them and the place in the strip of the first block that each looks at; each
-    slot is in one strip.
+def _tables(places: _Places, ring: Ring) -> Iterator[tuple[Cells, _Places, Ints]]:
+    """Panes one behind the other with the windows over them and the place of the first pane that each looks at; each
+    slot is in one table.
     """
     if not places.which.size:
         return
-    block, pieces = _BLOCK[int(places.kinds[0])], _pieces(places, ring)
+    pieces = _pieces(places, ring)
     cells = sum(len(piece.slots) * piece.width for piece in pieces)
     for chunk in [pieces] if cells <= CELLS_MAX else [[piece] for piece in pieces]:
         origin, tables, size = np.full(ring.capacity, NEVER), [], 0
@@ -194,8 +223,7 @@ def _strips(places: _Places, ring: Ring) -> Iterator[tuple[Strip, _Places, Ints]
         if len(chunk) < len(pieces):
             rows = np.flatnonzero(origins < NEVER)
             mine, origins = places.some(rows), origins[rows]
-        strip = Strip(tables[0] if len(tables) == 1 else np.concatenate(tables), block)
-        yield strip, mine, (mine.begins + origins) // block
+        yield (tables[0] if len(tables) == 1 else np.concatenate(tables)), mine, mine.begins + origins
 
 
 def results(spec: WindowSpec, cells: Cells, worn: Worn) -> tuple[Slots, NDArray[np.void]]:

@@ -55,7 +55,7 @@ def asked(where: str, priority: Priority, allowed: tuple[Priority, ...], respons
         if value is not None:
             yield from minutes(f"{where} {name}_us", value, span)
         elif name in bounds.must:
-            yield f"{where} {name}_us is missing: give {span.least:g} to {span.most:g} min, in µs"
+            yield f"{where} {name}_us is missing: give {span.least:g} to {span.most:g} min (µs in a file)"
     if response.all_us is not None and (response.lead_us is None or response.all_us < response.lead_us):
         yield f"{where} all_us comes before lead_us: the lead is called first"
 
@@ -77,7 +77,7 @@ def time(where: str, value_us: int, span: Span, unit_us: int = SECOND_US) -> Ite
         unit = "min" if unit_us == MINUTE_US else "s"
         # an integer of hundreds of digits is valid JSON, and no float
         value = value_us / unit_us if abs(value_us) < _HUGE else math.inf
-        yield f"{beyond(where, value, span, unit)}, in µs"
+        yield f"{beyond(where, value, span, unit)} (µs in a file)"
 
 
 def beyond(where: str, value: float, span: Span, unit: str) -> str:

@@ -10,9 +10,9 @@ from uuid import UUID
 
 from pydantic import Field, TypeAdapter
 
-from vitals.devices import Binding, DeviceType
+from vitals.devices import BED_CHARACTERS_MAX, Binding, DeviceType
 from vitals.errors import StateError
-from vitals.messages import Message
+from vitals.messages import Message, Name
 from vitals.numbers import Count, SiteNumber, Small
 from vitals.policies import Policy
 from vitals.readings import LAYOUT_VERSION
@@ -22,7 +22,7 @@ class WornDevice(Message):
     """A device in a patient's control record with the one binding that concerns the patient."""
 
     device: UUID
-    name: str
+    name: Name
     type: DeviceType
     binding: Binding
 
@@ -37,12 +37,12 @@ class PatientControl(_Control):
 
     kind: Literal["patient"] = "patient"
     patient: UUID
-    label: str
+    label: Name
     site: SiteNumber
     version: Count
     worn: tuple[WornDevice, ...]
     policy: Policy
-    bed: str = ""
+    bed: str = Field(default="", max_length=BED_CHARACTERS_MAX)
     """Where the patient lies, as the ward calls it; may be empty."""
     closings: Count = 0
     """How often somebody closed what was open of a device that is off; with each more it ends."""
@@ -53,7 +53,7 @@ class SiteControl(_Control):
 
     kind: Literal["site"] = "site"
     number: SiteNumber
-    name: str
+    name: Name
 
 
 class ClockControl(_Control):

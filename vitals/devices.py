@@ -11,15 +11,19 @@ from uuid import UUID
 
 from pydantic import Field
 
-from vitals.messages import Message
+from vitals.messages import Message, Name
 from vitals.metrics import METRIC_BY_NAME, MINUTE_US, SECOND_US
 from vitals.numbers import Quantity, SiteNumber, Time
+
+BED_CHARACTERS_MAX = 32
+"""Of where a patient lies."""
+STREAMS_MAX = 16
 
 
 class Stream(Message):
     """What one device type sends of one metric; ranges in the metric's canonical unit, inclusive."""
 
-    metric: str
+    metric: Name
     interval_us: int = Field(gt=0, le=24 * 60 * MINUTE_US)
     low: Quantity
     high: Quantity
@@ -32,8 +36,8 @@ class Stream(Message):
 class DeviceType(Message):
     """A kind of device: its streams, its warm-up after each binding's start, and its arrow scheme."""
 
-    name: str
-    streams: tuple[Stream, ...] = Field(min_length=1)
+    name: Name
+    streams: tuple[Stream, ...] = Field(min_length=1, max_length=STREAMS_MAX)
     warm_up_us: int = Field(default=0, ge=0, le=7 * 24 * 60 * MINUTE_US)
     arrow: Literal["dexcom", "xdrip", "libre"] = "dexcom"
 
@@ -87,7 +91,7 @@ class Binding(Message):
     """A device worn by a patient for a time; ``patient`` is the id, ``label`` the pseudonym."""
 
     patient: UUID
-    label: str
+    label: Name
     since: Time
     until: Time | None = None
 
@@ -103,11 +107,11 @@ class Device(Message):
     """
 
     kind: Literal["device"] = "device"
-    name: str
+    name: Name
     id: UUID
     type: DeviceType
     site: SiteNumber
-    site_name: str
+    site_name: Name
     bindings: tuple[Binding, ...] = ()
 
     def binding_at(self, at: int) -> Binding | None:
@@ -119,5 +123,5 @@ class Site(Message):
     """A site and its number, 1 to 65535; value of ``registry.bindings`` under the key ``site:NAME``."""
 
     kind: Literal["site"] = "site"
-    name: str
+    name: Name
     number: int = Field(ge=1, le=0xFFFF)

@@ -34,10 +34,7 @@ def asked(rule: Asking, field: str, value: str, change: str) -> Asking:
 
 def number(value: str, change: str) -> float:
     """A number in the rule's unit."""
-    try:
-        found = float(value)
-    except ValueError:
-        found = math.nan
+    found = _float(value)
     if not math.isfinite(found):
         raise InputError("no number", change[:80], "give whole mg/dL or beats per minute, without a unit")
     return found
@@ -45,13 +42,18 @@ def number(value: str, change: str) -> float:
 
 def minutes(value: str, change: str) -> int:
     """A time in minutes, as µs."""
-    try:
-        found = float(value)
-    except ValueError:
-        found = math.nan
+    found = _float(value)
     if not 0 <= found <= 24 * 60:
         raise InputError("no number of minutes", change[:80], "give minutes, without a unit")
     return round(found * MINUTE_US)
+
+
+def _float(value: str) -> float:
+    """A number in plain digits, NaN for all else: Python reads ``6_5`` and the digits of every script as 65."""
+    try:
+        return float(value) if value.isascii() and "_" not in value else math.nan
+    except ValueError:
+        return math.nan
 
 
 def nothing(change: str, remedy: str) -> InputError:

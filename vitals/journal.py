@@ -11,11 +11,12 @@ from uuid import UUID, uuid5
 from pydantic import Field, TypeAdapter
 
 from vitals.evidence import Evidence
-from vitals.messages import Message
+from vitals.messages import Message, Name
 from vitals.numbers import Count, Instant, Offset, Ordinal, SiteNumber, Small, Span, Time
 from vitals.policies import Priority, Response
 from vitals.topics import NAMESPACE
 
+TEXT_CHARACTERS_MAX = 500
 Condition = Literal["active", "returning", "unknown", "over"]
 EpisodeChange = Literal["open", "rise", "lower", "active", "returning", "unknown", "known", "reason", "clear"]
 
@@ -31,11 +32,11 @@ class Episode(Message):
     kind: Literal["episode"] = "episode"
     id: UUID
     patient: UUID | None
-    label: str
+    label: Name
     site: SiteNumber
-    device: str | None
-    metric: str | None
-    rule: str
+    device: Name | None
+    metric: Name | None
+    rule: Name
     category: Literal["physiological", "technical"]
     level: Small
     condition: Condition
@@ -46,10 +47,10 @@ class Episode(Message):
     since: Instant
     value: float | None
     value_at: Time | None
-    unit: str
+    unit: Name
     limit: float | None
     censored: Literal["low", "high"] | None = None
-    reason: str = ""
+    reason: str = Field(default="", max_length=TEXT_CHARACTERS_MAX)
     policy: Count
     response: Response
     evidence: Evidence | None = None
@@ -80,13 +81,13 @@ class Command(Message):
     by: str = Field(max_length=128)
     at: Instant
     reason: str = Field(default="", max_length=200)
-    text: str = Field(default="", max_length=500)
+    text: str = Field(default="", max_length=TEXT_CHARACTERS_MAX)
     duration_us: Span | None = None
     announcements: Small = 0
     shelf: UUID | None = None
     undone: UUID | None = None
     patient: UUID | None = None
-    label: str = ""
+    label: Name = ""
     site: SiteNumber = 0
 
 

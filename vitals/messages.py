@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+NAME_CHARACTERS_MAX = 64
+"""Of a name, as `vitals.topics.NAME` has it; whoever takes a longer one could not write it again in a message."""
+Name = Annotated[str, Field(max_length=NAME_CHARACTERS_MAX)]
 
 
 class Message(BaseModel):

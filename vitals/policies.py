@@ -5,11 +5,11 @@ Limits are whole canonical units; times µs. ``beyond`` is v < limit on the low 
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import Field
 
-from vitals.messages import Message
+from vitals.messages import Message, Name
 from vitals.metrics import MINUTE_US
 from vitals.numbers import Count, Quantity, Small, Span
 
@@ -49,8 +49,8 @@ class Level(Message):
 class ThresholdRule(Message):
     """A low or high rule of one metric with its two levels, the milder first."""
 
-    name: str
-    metric: str
+    name: Name
+    metric: Name
     side: Literal["low", "high"]
     levels: tuple[Level, Level]
 
@@ -79,8 +79,8 @@ class WindowRule(Message):
     ``off_at_most`` and >= ``off_at_least``, likewise. None is no such limit.
     """
 
-    name: str
-    metric: str
+    name: Name
+    metric: Name
     width_us: Span
     on_above: Quantity | None = None
     on_below: Quantity | None = None
@@ -112,7 +112,7 @@ class WindowRule(Message):
 class SignalRule(Message):
     """Silence of one metric: low priority, medium after ``medium_after_us``, never below an open episode's."""
 
-    metric: str
+    metric: Name
     medium_after_us: Span = 60 * MINUTE_US
     hold_us: Span = 60 * MINUTE_US
     recover_span_us: Span
@@ -128,7 +128,7 @@ class GlucoseRule(Message):
     last reading is well within, or one of ``slow_span_us``.
     """
 
-    name: str
+    name: Name
     metric: Literal["glucose"] = "glucose"
     on_span_us: Span = 0
     quick_span_us: Span = 0
@@ -164,15 +164,21 @@ class ForecastRule(GlucoseRule):
     off_limit: Quantity
 
 
+RULES_MAX = 32
+"""Of one kind in a policy: each name is a column for every patient of the processor."""
+T = TypeVar("T")
+Few = Annotated[tuple[T, ...], Field(max_length=RULES_MAX)]
+
+
 class Rules(Message):
     """Rules of every kind (`vitals.policy_kinds`); what is not there is off."""
 
-    thresholds: tuple[ThresholdRule, ...] = ()
-    windows: tuple[WindowRule, ...] = ()
-    signals: tuple[SignalRule, ...] = ()
-    sustained: tuple[SustainedRule, ...] = ()
-    rates: tuple[RateRule, ...] = ()
-    forecasts: tuple[ForecastRule, ...] = ()
+    thresholds: Few[ThresholdRule] = ()
+    windows: Few[WindowRule] = ()
+    signals: Few[SignalRule] = ()
+    sustained: Few[SustainedRule] = ()
+    rates: Few[RateRule] = ()
+    forecasts: Few[ForecastRule] = ()
 
 
 class Night(Rules):
@@ -189,8 +195,8 @@ class Policy(Rules):
     """The rules in force for one patient; ``version`` grows with every change."""
 
     version: Count = Field(ge=1)
-    thresholds: tuple[ThresholdRule, ...]
-    signals: tuple[SignalRule, ...]
+    thresholds: Few[ThresholdRule]
+    signals: Few[SignalRule]
     night: Night | None = None
 
     @property

@@ -58,7 +58,7 @@ def edited(policy: Policy, changes: Iterable[str]) -> Policy:
 
 def _parts(change: str) -> tuple[str, str]:
     name, equals, value = (part.strip() for part in change.partition("="))
-    if not equals or not name or not value:
+    if not equals or not name or not value or name.endswith("."):  # as of ``high.$WHAT=off`` with nothing in WHAT
         raise InputError("a change that is not understood", change[:80], FORM)
     return name, value
 

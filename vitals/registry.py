@@ -10,7 +10,7 @@ from uuid import UUID
 
 from pydantic import Field, TypeAdapter
 
-from vitals.devices import DeviceType
+from vitals.devices import BED_CHARACTERS_MAX, DeviceType
 from vitals.messages import Message
 from vitals.numbers import Count, Time
 from vitals.policies import Policy
@@ -45,7 +45,7 @@ class DeviceBind(Message):
     device: str
     patient: str
     since: Time
-    bed: str = Field(default="", max_length=32)
+    bed: str = Field(default="", max_length=BED_CHARACTERS_MAX)
     """Where the patient lies; empty leaves what is known."""
 
 

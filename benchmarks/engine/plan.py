@@ -82,7 +82,7 @@ async def _streams() -> Mapping[str, tuple[Engine, Shape]]:
     found = await tools.streams(progress)
     memory = Engine(partial(sides.streams, "memory", found))
     rocks = Engine(partial(sides.streams, "rocksdb", found))
-    return {ROCKS: (rocks, ONE), MEMORY: (memory, ONE), MEMORY_60: (memory, replace(SIXTY, seconds=600))}
+    return {ROCKS: (rocks, ONE), MEMORY: (memory, ONE), MEMORY_60: (memory, SIXTY)}
 
 
 async def _bytewax() -> Mapping[str, tuple[Engine, Shape]]:

@@ -24,10 +24,12 @@ GRACE_US = MINUTE_US
 """Devices that send sixty readings a record are up to a minute behind each other."""
 RESULT = np.dtype([("start", "<i8"), ("count", "<i8"), ("mean", "<f8"), ("min", "<f8"), ("max", "<f8")])
 """A closed window as it is written; the key is the patient. ``start`` in µs UTC."""
+BYTES = np.dtype(f"V{RESULT.itemsize}")
 UNKNOWN = -1
 DENSE = 0.1
 """Windows for each row up to which the empty ones between cost less than a sort."""
 GREATEST = np.iinfo(np.int64).max
+ALWAYS = np.array([True])
 
 Ints = NDArray[np.int64]
 
@@ -100,13 +102,17 @@ class Tumbling:
         windows, at = _numbered(numbers)
         size = len(self.keys)
         cells = at * size + slots
-        shape = len(windows), size
-        count = np.bincount(cells, minlength=len(windows) * size).reshape(shape)
-        total = np.bincount(cells, millis, len(windows) * size).astype(np.int64).reshape(shape)
+        # rows of one record that fall into one window stand together: they become one before the table is touched
+        firsts = np.flatnonzero(np.concatenate([ALWAYS, cells[1:] != cells[:-1]]))
+        cells = cells[firsts]
+        shape, table = (len(windows), size), len(windows) * size
+        count = np.bincount(cells, np.diff(firsts, append=len(millis)), table).astype(np.int64).reshape(shape)
+        total = np.bincount(cells, np.add.reduceat(millis, firsts), table).astype(np.int64).reshape(shape)
         least, most = np.full(shape, GREATEST), np.full(shape, -GREATEST)
-        np.minimum.at(least.reshape(-1), cells, millis)
-        np.maximum.at(most.reshape(-1), cells, millis)
-        for row, number in enumerate(windows.tolist()):
+        np.minimum.at(least.reshape(-1), cells, np.minimum.reduceat(millis, firsts))
+        np.maximum.at(most.reshape(-1), cells, np.maximum.reduceat(millis, firsts))
+        for row in np.flatnonzero(count.any(axis=1)).tolist():
+            number = int(windows[row])
             mine = self._of(number, size)
             self._open[number] = Open(
                 mine.n + count[row],
@@ -137,9 +143,8 @@ class Tumbling:
             rows["mean"] = window.total[slots] / (1000 * rows["count"])
             rows["min"], rows["max"] = window.least[slots] / 1000, window.most[slots] / 1000
             keys += map(self.keys.__getitem__, slots.tolist())
-            parts.append(rows.tobytes())
-        data, size = b"".join(parts), RESULT.itemsize
-        return [(key, data[at * size : (at + 1) * size]) for at, key in enumerate(keys)]
+            parts.append(rows)
+        return list(zip(keys, np.concatenate(parts).view(BYTES).tolist(), strict=True)) if parts else []
 
 
 def _numbered(numbers: Ints) -> tuple[Ints, Ints]:

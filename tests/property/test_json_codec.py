@@ -36,7 +36,7 @@ GOOD = st.fixed_dictionaries(
 
 
 def device() -> Device:
-    patients = (("p-1", -(2**63) + 1, 0), ("p-2", 0, NOW), ("p-3", NOW, None))
+    patients = (("p-1", OBSERVED_MIN_US, 0), ("p-2", 0, NOW), ("p-3", NOW, None))
     bindings = tuple(
         Binding(patient=patient_id(label), label=label, since=since, until=until) for label, since, until in patients
     )

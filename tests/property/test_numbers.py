@@ -33,7 +33,7 @@ from vitals import alerts, registry
 from vitals.alerts import Alert, FeedMark
 from vitals.causes import HEADER, Cause
 from vitals.codecs.state import decode, encode
-from vitals.control import ClockControl, PatientControl, SiteControl, WornDevice
+from vitals.control import PatientControl, SiteControl, WornDevice
 from vitals.control import decode as read_control
 from vitals.devices import DEVICE_TYPES, Device, Site
 from vitals.errors import CodecError
@@ -116,9 +116,7 @@ def lived(log: Log, value: bytes | None, headers: Headers = ((CONTROL_HEADER, b"
 ALONE = lived(Log(), None)
 
 
-@given(
-    foreign(control("ann", 3, BAND, CGM), SiteControl(number=2, name="b"), ClockControl(clock="real")), st.booleans()
-)
+@given(foreign(control("ann", 3, BAND, CGM), SiteControl(number=2, name="b")), st.booleans())
 def test_a_control_record_with_any_number_stops_no_processor(value: bytes, known: bool) -> None:
     """Nor does it change what is said of anybody else: a binding, a policy, a site are one patient's or nobody's."""
     log = Log()

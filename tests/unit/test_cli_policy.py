@@ -51,6 +51,8 @@ def test_a_file_that_cannot_be_used_is_named_with_the_reason(tmp_path: Path):
     assert told(b"\xff\xfe") == "no UTF-8 text: /policy.json (write the policy as JSON in UTF-8)"
     assert told(b" " * 300_000) == "too large for a policy: /policy.json (at most 256 KiB)"
     assert told(b'{"thresholds": 5}').startswith("no policy: /policy.json: thresholds Input should be a valid array")
+    # some editors begin a file so; ``vigil backtest --policy`` reads it too
+    assert told(b'\xef\xbb\xbf{"thresholds": 5}').startswith("no policy: /policy.json: thresholds")
 
 
 def test_the_default_is_shown_without_any_server():

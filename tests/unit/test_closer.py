@@ -80,6 +80,7 @@ class Ward:
         return self.told()
 
     def told(self) -> list[list[Told]]:
+        self.closer.write()
         found = []
         for ordinal, output in enumerate(self.outbox.drain([100])):
             rows = np.frombuffer(output.value, WINDOW)

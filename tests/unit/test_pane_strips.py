@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from stream.panes import Ring
 from stream.series import CAPACITY, Series
 from stream.strips import Strip
-from stream.windows import CELLS_MAX, Asked, Worn, close, results
+from stream.windows import CELLS_MAX, Asked, Worn, close, copied, results
 from vitals.metrics import HEART_RATE, MINUTE_US, SECOND_US
 from vitals.windows import WINDOW_BY_CODE
 
@@ -87,7 +87,9 @@ def check(ring: Ring, *asked: Asked) -> int:
     """Whether windows closed together say what each says by itself; how many hold a reading."""
     series = Series(HEART_RATE)
     series.grow(ring.capacity)
-    which, rows = close(list(asked), ring, series)
+    copies = list(copied(list(asked), ring))
+    which, rows = close(copies, series)
+    which = np.concatenate([each.which for each in copies])[which]
     found = [row.tobytes() for row in rows]
     assert len(which) == len(found)
     wanted = [one for each in asked for one in alone(ring, each, Worn.of(series, each.slots))]

@@ -192,3 +192,19 @@ def test_the_examples_of_the_help_are_within_the_bounds():
     assert violation(edited(DEFAULT, ["low.1.limit=65", "high.1.limit=280"])) is None
     assert violation(edited(DEFAULT, ["high.2.repeat=20", "heart_rate_low=off", "high.2.lead=none"])) is None
     assert HIGH.levels[1].response.lead_us == 30 * MINUTE_US
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ("low.1.limit=6_5", "no number: "),
+        ("low.1.limit=٦٥", "no number: "),
+        ("low.1.hold=6_0", "no number of minutes: "),
+        ("heart_rate_high.steps=1_0", "no number: "),
+        ("high.=off", "a change that is not understood: high.=off"),
+    ],
+)
+def test_what_is_a_slip_is_no_number_and_no_rule(change: str, says: str):
+    """``6_5`` was 65, and ``high.$WHAT=off`` with nothing in WHAT took the rule away."""
+    with pytest.raises(InputError, match=says):
+        edited(DEFAULT, [change])

@@ -110,7 +110,7 @@ def test_all_of_them_may_be_on():
         (with_rule("glucose_falling", off_rate=3.1), "glucose_falling off_rate is 3.1"),
         (with_rule("glucose_rising", gate=69), "glucose_rising gate is 69: give 70 to 400 mg/dL, a whole number"),
         (with_rule("glucose_rising", direction="falling"), "rule glucose_rising is about falling; it is about rising"),
-        (with_rule("low_soon", horizon_us=35 * MINUTE_US), "low_soon horizon_us is 35: give 5 to 30 min, in µs"),
+        (with_rule("low_soon", horizon_us=35 * MINUTE_US), "low_soon horizon_us is 35: give 5 to 30 min (µs in"),
         (with_rule("low_soon", horizon_us=12 * MINUTE_US), "low_soon horizon_us is no whole number of steps"),
         (with_rule("low_soon", off_limit=86), "low_soon off_limit is 86: give the limit, 55, or a number up to 30"),
         (with_rule("low_soon", name="soon"), "rule 'soon' is unknown; known are low_soon"),

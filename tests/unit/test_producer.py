@@ -43,6 +43,15 @@ def test_a_record_larger_than_a_batch_has_one_of_its_own():
     assert [taken for _, taken in packed(records)] == [[0], [1], [2]]
 
 
+def test_a_batch_knows_how_many_records_it_holds():
+    """The next batch's sequence number is this one's and so many; Kafka refuses a producer that counts wrong."""
+    records = [Out("vitals.readings", 0, b"k" * 16, index.to_bytes(640)) for index in range(1000)]
+    for batch, taken in module.batches(records, list(range(len(records)))):
+        assert batch.closed()
+        assert batch.record_count() == len(taken)
+        assert [row.offset for row in DefaultRecordBatch(bytes(batch._build()))] == list(range(len(taken)))
+
+
 async def test_a_batch_that_comes_back_during_the_close_hides_no_error(monkeypatch: pytest.MonkeyPatch):
     """The service would end as if by a fault of ours, with aiokafka's traceback instead of one line about Kafka."""
 

@@ -14,6 +14,7 @@ from alerts.terminal import Selection, asked, plain
 from alerts.view import FeedView
 from tests.alerting import Journal, acknowledge, episode, mild, minute, unknown_id
 from vitals.alerts import Alert, AlertChange, Refusal, Service, Shelf
+from vitals.policy_kinds import NAMES
 from vitals.protocol import (
     Change,
     CommandAnswer,
@@ -65,6 +66,18 @@ def test_a_censored_value_is_shown_as_the_device_meant_it():
     assert lines.what(journal.alert(episode(value=39.0, censored="low"))) == "glucose low < 40 mg/dL"
     assert lines.what(journal.alert(episode(label="p2", value=401.0, censored="high"))) == "glucose low > 400 mg/dL"
     assert lines.what(journal.alert(episode(label="p3", value=None, rule="signal"))) == "glucose signal"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_rule_is_said_in_words_once(name: str):
+    """``heart_rate heart_rate_extreme 168 /min`` is for who wrote the code, not for who is called."""
+    rule, _, metric = name.partition(".")
+    metric = metric or ("heart_rate" if rule.startswith("heart_rate") else "glucose")
+    said = lines.what(Journal().alert(episode(rule=rule, metric=metric, value=None)))
+    assert "_" not in said
+    words = said.split()
+    assert len(words) == len(set(words)) or rule == "heart_rate_glucose"
+    assert said.startswith(metric.replace("_", " "))
 
 
 def test_who_has_it_is_shown_until_when():

@@ -20,7 +20,7 @@ from vitals.devices import DEVICE_TYPES, Binding, Device, Site
 from vitals.metrics import GLUCOSE, HEART_RATE, MINUTE_US, SECOND_US
 from vitals.policies import DEFAULT
 from vitals.policy_edits import edited
-from vitals.readings import Flag, Invalid, tick_rows
+from vitals.readings import OBSERVED_MAX_US, Flag, Invalid, tick_rows
 from vitals.topics import device_id, patient_id
 from vitals.windows import ARROW_UNKNOWN, IS_DIRTY
 
@@ -261,6 +261,21 @@ def test_what_cannot_be_read_is_counted_and_stops_nothing(ward: Ward):
     ward.roster.take(None, None)
     assert ward.roster.unreadable == 1
     assert len(ward.people(everywhere)) == 1
+
+
+@pytest.mark.parametrize("at", [1 << 62, (1 << 63) - 1, OBSERVED_MAX_US + 1])
+def test_what_no_calendar_has_is_not_the_newest_for_ever(ward: Ward, at: int):
+    """Rules and database leave such a row out; a tile that kept it would show its value over each that comes."""
+    ward.readings(row("p-1", 400, at, received=T0))
+    ward.readings(row("p-1", 400, T0, received=at, flags=int(Flag.CLOCK_SUSPECT)))
+    ward.readings(tick_rows([1], at))
+    trend = window(15, 3, 97.0)
+    trend["patient"], trend["end"], trend["arrow"] = np.void(patient_id("p-1").bytes), at, -3
+    ward.windows(trend)
+    ward.readings(row("p-1", 100, T0 + MINUTE_US))
+    ward.readings(tick_rows([1], T0 + MINUTE_US))
+    vital = glucose(ward)
+    assert (vital.value, vital.at, vital.arrow, ward.clock) == (100, T0 + MINUTE_US, None, {1: T0 + MINUTE_US})
 
 
 def test_the_published_schemas_are_those_of_the_models(ward: Ward):

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { glucoseWords, whyWords, watches, type Policy } from "../screens/patient/rules";
-import { ruleWords } from "../screens/feed/words";
+import { toEntry } from "../screens/feed/entries";
+import { changeWords, ruleWords } from "../screens/feed/words";
 import { alert, NOW } from "./fixtures";
 import { movesAway } from "./order";
 import { isDownward } from "./going";
@@ -35,6 +36,18 @@ describe("rules that judge glucose readings", () => {
   test("a long low is below its limit, back above it too", () => {
     expect(why(one("low_sustained", { value: 65, limit: 70 }), "mg/dL", NOW)).toBe(`65, below 70 since ${from}`);
     expect(why(one("low_sustained", { value: 71, limit: 70, condition: "returning" }), "mg/dL", NOW)).toContain("back above 70");
+  });
+  test("the feed says where a value is going at every call, not that 78 is above 55", () => {
+    const told = (rule: string, change: string, fields: object = {}): string =>
+      changeWords(toEntry({ ...one(rule, { value: 78, limit: 55, value_at: NOW, ...fields }), change }), hhmm, String);
+    for (const change of ["open", "rise", "active", "repeat", "run_out", "escalate", "not_delivered", "recheck", "shelf_end"]) {
+      expect(told("low_soon", change)).toMatch(/: 78( at \S+)?, soon below 55$/);
+      expect(told("glucose_falling", change, { value: 138, limit: 150 })).toContain(", falling fast below 150");
+    }
+    expect(told("low_soon", "active")).toBe("again: 78, soon below 55");
+    expect(told("low_soon", "returning")).toBe("no low forecast, not yet for long enough: 78, above 55");
+    expect(told("low", "returning", { value: 72, limit: 70 })).toBe("within the limit, not yet for long enough: 72, above 70");
+    expect(told("low", "repeat", { value: 48, limit: 54 })).toContain(", below 54");
   });
   test("what is about low moves away downwards", () => {
     expect(movesAway(one("low_soon"), -2)).toBe(true);

@@ -138,3 +138,9 @@ test("a name that runs from right to left does not turn our sentence round", () 
   expect(isolated("\u05de\u05d9\u05d4")).toBe("\u2068\u05de\u05d9\u05d4\u2069");
   expect(isolated("\u202eaiM")).toBe("\u2068aiM\u2069");
 });
+
+test("a heart rate at its lower limit is at it, not below it", () => {
+  const slow = { rule: "heart_rate_low", metric: "heart_rate", level: 1, value: 40, limit: 40 };
+  expect(why(alert(slow), "mg/dL", NOW)).toBe(`40, at 40 since ${at(-1)}`);
+  expect(why(alert({ ...slow, value: 39 }), "mg/dL", NOW)).toBe(`39, below 40 since ${at(-1)}`);
+});

@@ -79,7 +79,9 @@ export function why(alert: Alert, unit: Unit, now: number): string {
     return milder ? `over: was ${milder} from ${since} to ${until}, at times ${side} ${limit}` : `over: was ${side} ${limit} from ${since} to ${until}`;
   }
   const other = besideOf(alert.reason, (glucose) => `${digits("glucose", glucose, unit)} ${unit}`);
-  return milder ? `${value}, ${side} ${limit}, ${milder} since ${since}` : `${value}, ${side} ${limit} since ${since}${lasting}${other}`;
+  // A low heart rate is one at its limit already: "40, below 40" is no sentence.
+  const where = alert.value === alert.limit && !alert.censored ? "at" : side;
+  return milder ? `${value}, ${where} ${limit}, ${milder} since ${since}` : `${value}, ${where} ${limit} since ${since}${lasting}${other}`;
 }
 
 const BESIDE = /^glucose (?:(LOW|HIGH)|(\d+) mg\/dL)$/;

@@ -1,5 +1,5 @@
 /** What happened, in words. The clock is an argument: `time` turns µs UTC into what a person reads. */
-import { goingWords } from "../../logic/going";
+import { goingWords, goneWords } from "../../logic/going";
 import { besideOf, isolated } from "../../logic/words";
 import type { Entry, Kind } from "./entries";
 
@@ -68,6 +68,11 @@ function sinceWords(entry: Entry, time: Time): string {
 /** Changes that a reading causes: its value is that moment's. What timers and people cause has an older one. */
 const BY_READING: ReadonlySet<string> = new Set(["open", "rise", "lower", "active", "returning", "known"]);
 
+/** Changes at which a rule that says where a value is going says so still. */
+const GOES_ON: ReadonlySet<string> = new Set([
+  "open", "rise", "active", "repeat", "run_out", "escalate", "not_delivered", "recheck", "shelf_end", "service_end",
+]);
+
 function what(entry: Entry, time: Time): string {
   const by = entry.by === "" ? "somebody" : isolated(entry.by);
   const until = entry.until === null ? "" : ` until ${time(entry.until)}`;
@@ -82,8 +87,8 @@ function what(entry: Entry, time: Time): string {
     case "shelf_end": return "shelf ended";
     case "service_end": return "patient is back in service";
     case "lower": return "got milder";
-    case "active": return "beyond the limit again";
-    case "returning": return "within the limit, not yet for long enough";
+    case "active": return goingWords(entry.rule) ? "again" : "beyond the limit again";
+    case "returning": return `${goneWords(entry.rule) || "within the limit"}, not yet for long enough`;
     case "unknown": return "no data, state unknown";
     case "known": return "data again";
     case "reason": return "reason changed";
@@ -121,7 +126,7 @@ function valueWords(entry: Entry, time: Time, value: Value): string {
 
 function sideWords(entry: Entry): string {
   if (entry.value === null || entry.limit === null) return "limit";
-  if (entry.change === "open" && goingWords(entry.rule)) return goingWords(entry.rule);
+  if (GOES_ON.has(entry.change) && goingWords(entry.rule)) return goingWords(entry.rule);
   if (entry.censored === "low" || entry.value < entry.limit) return "below";
   if (entry.censored === "high" || entry.value > entry.limit) return "above";
   return "at";
