@@ -11,7 +11,7 @@ from pydantic import Field
 
 from vitals.messages import Message, Name
 from vitals.metrics import MINUTE_US
-from vitals.numbers import Count, Quantity, Small, Span
+from vitals.numbers import COUNT_MAX, Quantity, Small, Span
 
 Priority = Literal["high", "medium", "low"]
 PRIORITY_RANK: dict[Priority, int] = {"low": 1, "medium": 2, "high": 3}
@@ -194,7 +194,7 @@ class Night(Rules):
 class Policy(Rules):
     """The rules in force for one patient; ``version`` grows with every change."""
 
-    version: Count = Field(ge=1)
+    version: int = Field(ge=1, le=COUNT_MAX)
     thresholds: Few[ThresholdRule]
     signals: Few[SignalRule]
     night: Night | None = None

@@ -243,7 +243,7 @@ def test_a_patient_stays_at_one_site(log: Log):
     assert log.bind("cgm-b", "p-1", AT + HOUR) == "patient p-1 is at ward-a, device cgm-b at ward-b"
 
 
-@pytest.mark.parametrize("at", [0, 1_699_228_800, 1_699_228_800_000, 4_102_444_800_000_000, -1, 2**63])
+@pytest.mark.parametrize("at", [0, 1_699_228_800, 1_699_228_800_000, 4_102_444_800_000_000, -1, 10**17])
 def test_times_in_the_wrong_unit_are_refused(log: Log, at: int):
     """Seconds taken for microseconds would bind a device since 1970, for everything it ever sent."""
     assert "microseconds" in log.bind("cgm-1", "p-1", at)
