@@ -36,7 +36,7 @@ class Desk:
     def beat(self, events: Ints) -> None:
         """A reading of each patient at these times (µs); each has a rate of his own."""
         for slot in SLOTS.tolist():
-            rates = 60.0 + slot + np.arange(len(events)) % 7
+            rates = np.array([60.0 + slot + at % 7 for at in range(len(events))])
             self.lane.ring.write(np.full(len(events), slot), events, rates, rates, np.zeros(len(events), np.bool_))
 
     def page(self, position: int, ends: range) -> None:
