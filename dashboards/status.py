@@ -48,9 +48,9 @@ class ServiceStatus(Message):
 class Status(Message):
     """Everything that ``vigil status --json`` prints. A part that could not be asked is empty and in ``problems``.
 
-    ``stored`` counts rows by table; ``duplicates``, ``conflicts`` and ``broken`` count rows of readings (and broken
-    records of any topic) up to the sink's positions; ``lag`` is in records over all partitions; ``dirty`` counts the
-    marks whose windows the sink has not computed again yet.
+    ``stored`` counts rows by table, of windows those that are kept; ``duplicates``, ``conflicts`` and ``broken`` count
+    rows of readings (and broken records of any topic) up to the sink's positions; ``lag`` is in records over all
+    partitions; ``dirty`` counts the marks whose windows the sink has not computed again yet.
     """
 
     stored: dict[str, int] = Field(default_factory=dict)

@@ -62,9 +62,9 @@ class Pages:
     def end(self) -> None:
         """The page is full: what its windows look at is copied before another row is taken."""
         for code, found in self._asked.items():
-            numbers, asked = zip(*found, strict=True)
-            blocks = np.repeat(numbers, [len(each.slots) for each in asked])
-            for copy in windows.copied(list(asked), self._lanes[code].ring):
+            asked = [each for _, each in found]
+            blocks = np.repeat([number for number, _ in found], [len(each.slots) for each in asked])
+            for copy in windows.copied(asked, self._lanes[code].ring):
                 if self._cells + len(copy.cells) > CELLS_MAX:
                     self._compute()
                 self._copies.setdefault(code, []).append((blocks[copy.which], copy))
@@ -73,11 +73,11 @@ class Pages:
 
     def _compute(self) -> None:
         for code, found in self._copies.items():
-            blocks, copies = zip(*found, strict=True)
-            which, rows = windows.close(copies, self._lanes[code].series)
-            slots = np.concatenate([copy.slots for copy in copies])[which]
+            which, rows = windows.close([copy for _, copy in found], self._lanes[code].series)
+            blocks = np.concatenate([numbers for numbers, _ in found])[which]
+            slots = np.concatenate([copy.slots for _, copy in found])[which]
             if len(rows):
-                self._rows.append((np.concatenate(blocks)[which], slots, rows))
+                self._rows.append((blocks, slots, rows))
         self._copies.clear()
         self._cells = 0
 
@@ -85,8 +85,9 @@ class Pages:
         """Compute what is asked for and hand over all pages; before series change, and before the outbox is emptied."""
         self._compute()
         if self._rows:
-            blocks, slots, rows = (list(each) for each in zip(*self._rows, strict=True))
-            self._hand_over(np.concatenate(blocks), np.concatenate(slots), windows.joined(rows))
+            blocks = np.concatenate([numbers for numbers, _, _ in self._rows])
+            slots = np.concatenate([owners for _, owners, _ in self._rows])
+            self._hand_over(blocks, slots, windows.joined([rows for _, _, rows in self._rows]))
             self._rows.clear()
         self._pages.clear()
         self._blocks.clear()

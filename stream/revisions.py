@@ -63,7 +63,7 @@ class Pending:
             if np.count_nonzero(some):
                 pairs, before = (series[some], ends[some]), self._pairs[spec.code]
                 if len(before[0]):
-                    pairs = _unique(*(np.concatenate(both) for both in zip(before, pairs, strict=True)))
+                    pairs = _unique(np.concatenate([before[0], pairs[0]]), np.concatenate([before[1], pairs[1]]))
                 self._pairs[spec.code] = pairs
 
     def take(self, spec: WindowSpec, mine: Slots, closed: int) -> Pairs:

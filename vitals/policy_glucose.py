@@ -132,7 +132,7 @@ def _rate_judged(rule: RateRule) -> Iterator[str]:
 def _forecast_judged(rule: ForecastRule) -> Iterator[str]:
     yield from bound_checks.minutes(f"{rule.name} horizon_us", rule.horizon_us, HORIZON_MINUTES)
     if rule.horizon_us % HORIZON_STEP_US:
-        yield f"{rule.name} horizon_us is no whole number of steps: give minutes in steps of 5, in µs"
+        yield f"{rule.name} horizon_us is no whole number of steps: give minutes in steps of 5 (µs in a file)"
     yield from _judged(rule)
 
 

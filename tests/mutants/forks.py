@@ -45,7 +45,7 @@ UNITS = {
     "kinds": ["kinds"],
     "medians": ["evaluated", "evaluated_rules", "medians", "artefact", "sugar"],
     "outbox": ["outbox"],
-    "pages": ["pages", "closer"],
+    "pages": ["pages", "closer", "windows", "processor_polls"],
     "panes": ["panes", "noted", "hot"],
     "part": ["lane", "lane_others", "processor", "signal", "policy_changes", "root_cause", "suspects", "rules"],
     "places": ["places"],

@@ -91,6 +91,16 @@ def control(name: str, version: int, *devices: WornDevice) -> PatientControl:
     return PatientControl.model_validate({"patient": patient_id(name), **fields})
 
 
+HEARTS = {
+    second: np.concatenate([
+        row("ann", 60 + second // 15 + at % 7, T0 + (second + at) * SECOND_US, metric="heart_rate", device="band-1")
+        for at in range(30)
+    ]).tobytes()
+    for second in range(0, 2400, 30)
+}  # fmt: skip
+"""Ann's heart rates from a second on, for half a minute; in 40 min they rise from 60 to 220."""
+
+
 def lived(log: Log, value: bytes | None, headers: Headers = ((CONTROL_HEADER, b"1"),)) -> list[Any]:
     """What a processor says of Bob's low while somebody writes a record like Ann's; half way it is restored."""
     log.site(1)
@@ -102,7 +112,7 @@ def lived(log: Log, value: bytes | None, headers: Headers = ((CONTROL_HEADER, b"
         log.readings(row("bob", 60, at, device="cgm-2"))
         log.readings(row("ann", 50 + minute * 9, at))
         for second in range(0, 300, 30):
-            log.readings(row("ann", 60 + minute * 4, at + second * SECOND_US, metric="heart_rate", device="band-1"))
+            log.raw(patient_id("ann").bytes, HEARTS[minute * 60 + second])
             log.readings(row("ann", 0, at + second * SECOND_US, metric="steps", device="band-1"))
             log.tick(at + second * SECOND_US, (1, 2))
     log.tick(T0 + 48 * 60 * MINUTE_US, (1, 2))

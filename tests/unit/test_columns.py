@@ -133,7 +133,12 @@ def test_the_last_columns_go_when_nobody_has_their_rules():
     assert [getattr(table, name).shape for name in Table.BY_COLUMN] == [(table.capacity, 2)] * 4
     assert (table.kind[ANN].tolist(), table.last[ANN].tolist()) == ([0, 2], [LONG_AGO, 7])
     assert bytes_of(table, ANN, BOB) == before
-    table.take(ANN, [])
+    for _ in range(2):
+        table.take(ANN, [])
+    assert [getattr(table, name).shape for name in Table.BY_COLUMN] == [(table.capacity, 0)] * 4
+    kept = table.kind
+    table.take(CYD, [])
+    assert table.kind is kept, "no control record copies the tables of everybody where nothing is given up"
     assert table.take(CYD, [EXTREME, HIGH]) == [Taken(0, None, EXTREME), Taken(1, None, HIGH)]
     assert table.last[:, :2].tolist() == [[LONG_AGO, LONG_AGO]] * table.capacity
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from stream.panes import Ring
 from stream.revisions import Pending, beyond_ring, marks, of_metrics, passed_by, runs
 from stream.series import LONG_AGO, Ints, Series, Slots
-from vitals.metrics import GLUCOSE, HEART_RATE, MINUTE_US
+from vitals.metrics import GLUCOSE, HEART_RATE, MINUTE_US, SECOND_US
 from vitals.windows import DIRTY, WINDOW, WINDOWS, WindowSpec, is_dirty
 
 T0 = 28_333_335 * MINUTE_US
@@ -82,6 +83,46 @@ def test_each_window_is_written_again_once_however_many_rows_came() -> None:
     note(ring, (3, 8), (3, 12))
     pending.gather(until(20))
     assert taken(pending, SUGAR, [3, 4], 20) == [(3, 10), (3, 15), (3, 20), (4, 15), (4, 20)]
+
+
+def test_a_second_gathering_adds_to_the_first() -> None:
+    """Rows of another patient, and earlier ones of the same, come while the first wait for the clock."""
+    ring = noted((4, 12))
+    pending = Pending(ring, (SUGAR,))
+    pending.gather(until(20))
+    note(ring, (5, 17), (4, 7), (3, 12))
+    pending.gather(until(20))
+    assert taken(pending, SUGAR, [3, 4, 5], 20) == [(3, 15), (3, 20), (4, 10), (4, 15), (4, 20), (5, 20)]
+
+
+def test_a_window_of_two_steps_is_written_at_both() -> None:
+    """However few ends look at a row, each of them does."""
+    spec = replace(SUGAR, width_us=2 * SUGAR.step_us, before_us=0)
+    assert spec.reach_us == 2 * spec.step_us
+    pending = Pending(noted((3, 7)), (spec,))
+    pending.gather(until(30))
+    assert taken(pending, spec, [3], 30) == [(3, 10), (3, 15)]
+
+
+def test_kinds_with_steps_of_their_own_are_found_from_the_same_rows() -> None:
+    """Of a heart rate windows end every ten seconds or every minute: no row of a minute hides another patient's, nor
+    one of the next minute.
+    """
+    ring, closed = Ring(HEART_RATE, timed=False), T0 + 540 * SECOND_US
+    rows = ((3, 451), (3, 455), (3, 462), (3, 490), (4, 455), (4, 490), (5, 535))
+    ring.noted.append(
+        (np.array([slot for slot, _ in rows]), np.array([T0 // SECOND_US + second for _, second in rows]))
+    )
+    pending = Pending(ring, (TEN_SECONDS, FIVE_MINUTES))
+    pending.gather(lambda _, slots: np.full(len(slots), closed))
+    found = []
+    for spec in (TEN_SECONDS, FIVE_MINUTES):
+        slots, ends = pending.take(spec, np.arange(9), closed)
+        found.append(list(zip(slots.tolist(), ((ends - T0) // SECOND_US).tolist(), strict=True)))
+    assert found == [
+        [(3, 460), (3, 470), (3, 490), (4, 460), (4, 490), (5, 540)],
+        [(3, 480), (3, 540), (4, 480), (4, 540), (5, 540)],
+    ]
 
 
 def test_what_is_gathered_is_noted_no_more_and_nothing_noted_is_nothing() -> None:

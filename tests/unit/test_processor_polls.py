@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
+from stream import pages, windows
 from stream.panes import Ring
 from stream.part import Lane
 from stream.processor import Processor
+from stream.series import Series, Slots
+from stream.windows import Copied
 from tests.logs import T0, Log, episodes, row, said, worn
 from vitals.alerts import SITE_SILENT
 from vitals.metrics import MINUTE_US, SECOND_US
@@ -189,3 +193,32 @@ def test_a_night_without_numbers_of_a_metric_looks_at_none_of_its_rings(monkeypa
     ward.log.readings(row("ann", 58, T0 + 301 * SECOND_US))
     assert [(each.change, each.level) for each in said(ward.poll(), "low")] == [("open", 2)]
     assert looked_at == []
+
+
+def test_the_windows_of_a_long_backlog_take_no_more_memory_than_some(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What each tick closes is copied and computed together with that of others: as many panes as may be, and no more.
+    A night's backlog copied whole would be gigabytes.
+    """
+    log, sizes = Log(), list[list[int]]()
+    log.site(1)
+    log.patient("ann", worn("ann", "cgm-1", CGM, T0 - MINUTE_US))
+    log.tick(T0)
+    for minute in range(5, 125, 5):
+        log.readings(row("ann", 100 + minute % 7, T0 + minute * MINUTE_US))
+        log.tick(T0 + (minute + 1) * MINUTE_US)
+    close = windows.close
+
+    def counted(copies: Sequence[Copied], series: Series) -> tuple[Slots, Any]:
+        sizes.append([len(each.cells) for each in copies])
+        return close(copies, series)
+
+    monkeypatch.setattr(windows, "close", counted)
+    whole = log.run(Processor(0, 1))
+    ((*copies,),) = sizes
+    most = copies[0] + copies[1]
+    monkeypatch.setattr(pages, "CELLS_MAX", most)
+    sizes.clear()
+    assert log.run(Processor(0, 1)) == whole
+    assert [size for together in sizes for size in together] == copies
+    assert max(map(sum, sizes)) == most
+    assert all(sum(each) + after[0] > most for each, after in pairwise(sizes))
