@@ -110,6 +110,7 @@ def test_windows_know_their_cause_in_their_own_rows():
         (WINDOWS, 3, KEYS[number]) for number in (0, 1, 0, 1, 2)
     ]
     assert [output.cause for output in outputs] == [(100, 1), (100, 2), (200, 0), (200, 1), (200, 2)]
+    assert {output[5:] for output in outputs} == {(0, ())}, "they wait for nothing else, and have no headers"
     rows = [np.frombuffer(output.value, WINDOW) for output in outputs]
     assert [each["end"].tolist() for each in rows] == [[0, 1], [2], [0], [1, 2, 3], [4]]
     for each, output in zip(rows, outputs, strict=True):

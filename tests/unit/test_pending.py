@@ -108,8 +108,8 @@ def test_kinds_with_steps_of_their_own_are_found_from_the_same_rows() -> None:
     """Of a heart rate windows end every ten seconds or every minute: no row of a minute hides another patient's, nor
     one of the next minute.
     """
-    ring, closed = Ring(HEART_RATE, timed=False), T0 + 540 * SECOND_US
-    rows = ((3, 451), (3, 455), (3, 462), (3, 490), (4, 455), (4, 490), (5, 535))
+    ring, closed = Ring(HEART_RATE, timed=False), T0 + 1020 * SECOND_US
+    rows = ((3, 451), (3, 455), (3, 462), (3, 1000), (4, 400), (4, 455), (5, 455))
     ring.noted.append(
         (np.array([slot for slot, _ in rows]), np.array([T0 // SECOND_US + second for _, second in rows]))
     )
@@ -120,8 +120,12 @@ def test_kinds_with_steps_of_their_own_are_found_from_the_same_rows() -> None:
         slots, ends = pending.take(spec, np.arange(9), closed)
         found.append(list(zip(slots.tolist(), ((ends - T0) // SECOND_US).tolist(), strict=True)))
     assert found == [
-        [(3, 460), (3, 470), (3, 490), (4, 460), (4, 490), (5, 540)],
-        [(3, 480), (3, 540), (4, 480), (4, 540), (5, 540)],
+        [(3, 460), (3, 470), (3, 1000), (4, 400), (4, 460), (5, 460)],
+        [
+            *((3, end) for end in (480, 540, 600, 660, 720, 1020)),
+            *((4, end) for end in (420, 480, 540, 600, 660, 720)),
+            *((5, end) for end in (480, 540, 600, 660, 720)),
+        ],
     ]
 
 
