@@ -119,25 +119,25 @@ class Medians(Columns[WindowRule]):
     def evaluate(self, at: int, slots: Slots) -> tuple[Slots, list[Moved]]:
         """Evaluate T = ``at`` for slots that `reach` it: those with an evaluation, and what changed."""
         warm = (self.ring.hot[slots] > 0) | self._busy(slots)
-        done = np.zeros(len(slots), np.bool_)
+        done, asks = np.zeros(len(slots), np.bool_), np.ones(len(slots), np.bool_)
         moved: list[Moved] = []
         for column, width in enumerate(self.widths):
-            some = np.flatnonzero(self.uses[slots, column] & (warm | ~done))
+            some = np.flatnonzero(self.uses[slots, column] & asks)
             if not some.size:
                 continue
             chosen = slots[some]
             cells = self.ring.cells(chosen, at, width)
             spans, waits_from = self.fresh_span[chosen], self.series.waits_from[chosen]
             good = fresh(cells, self.ring.pane_us, at, spans, waits_from)
+            asks[some] = good | (spans > width)  # wider windows end with the same panes
             if not np.count_nonzero(good):
-                if len(chosen) == len(slots) and width >= int(self.fresh_span[slots].max()):
-                    break  # wider windows end with the same panes: nobody's holds a fresh reading
                 continue
             good &= filled(cells, self.ring.pane_us, self.series.interval[chosen])
             done[some[good]] = True
             hot = np.flatnonzero(good & warm[some])
             if hot.size:
                 moved += self._medians(at, width, chosen[hot], np.abs(cells[hot]))
+            asks &= warm | ~done
         evaluated = slots[done]
         self.evaluated[evaluated] = np.maximum(self.evaluated[evaluated], at)
         return evaluated, moved

@@ -69,8 +69,7 @@ class Processor:
         self._takers: dict[int, Lane | Activity] = {**self._lanes, STEPS.code: self._activity}
         self._closer = Closer(self._patients, self._sites, self._lanes, self._outbox, specs)
         self._schedules = Schedules(self._patients)
-        self._strangers = 0
-        self._simulated = False
+        self._strangers, self._simulated = 0, False
         self.counters = Counters()
 
     @property
@@ -234,6 +233,7 @@ class Processor:
 
     def _evaluate(self, site: Site, slots: Slots, where: Where) -> None:
         """Evaluate window rules at every T that the clock has passed, before the deadlines that this puts off."""
+        told = self._outbox.episodes
         for lane in self._lanes.values():
             if not lane.medians.kinds:
                 continue
@@ -243,7 +243,8 @@ class Processor:
                 reached = mine[(first <= at) & (at <= last)]
                 if reached.size:
                     lane.evaluate(at, reached, where._replace(instant=at + EVALUATE_AFTER_US))
-            site.alarm_at = min(site.alarm_at, int(lane.deadline(mine).min(initial=NEVER)))
+            if lane.medians.holds.held or self._outbox.episodes > told:  # else no deadline comes nearer
+                site.alarm_at = min(site.alarm_at, int(lane.deadline(mine).min(initial=NEVER)))
         site.evaluated = evaluations.last_due(site.clock)
 
     @staticmethod

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from stream.series import Bools, Floats, Ints, Series, Slots
     from stream.strips import Cells, Spread
 
-CELLS_MAX = 100_000
+CELLS_MAX = 60_000
 """So many cells are computed at a time: what is made of them on the way stays in the processor's cache."""
 
 
