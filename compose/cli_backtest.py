@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from compose import policy_file
 from compose.output import say, say_aside
 from vitals.errors import InputError
 
@@ -19,8 +20,6 @@ EXAMPLES = (
     "   |   vigil backtest glucose-2307.csv --policy mine.json"
     "   |   vigil backtest glucose-2307.csv --rule low_soon=on --rule low_soon.limit=70"
 )
-POLICY_BYTES_MAX = 256 * 1024
-"""A policy is some 3 KB of JSON."""
 
 
 def register(app: typer.Typer) -> None:
@@ -94,24 +93,11 @@ def _rules(policy: Path | None, changes: list[str]) -> Policy | None:
     from vitals.policy_edits import edited
     from vitals.policy_files import parse
 
-    rules = None if policy is None else parse(_text(policy), policy.name)
+    rules = None if policy is None else parse(policy_file.text(policy), policy.name)
     if not changes:
         return rules
     before = rules or DEFAULT
     return edited(before, changes).model_copy(update={"version": before.version + 1})
-
-
-def _text(path: Path) -> str:
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise InputError("cannot read the file", str(path), error.strerror or type(error).__name__) from None
-    if len(data) > POLICY_BYTES_MAX:
-        raise InputError("no policy", f"{path.name} has {len(data)} bytes", f"at most {POLICY_BYTES_MAX}")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise InputError("no policy", f"{path.name} is not UTF-8", "save it as UTF-8") from None
 
 
 def _write(path: Path, text: str) -> None:

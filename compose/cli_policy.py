@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import typer
 
-from compose import cli_registry
+from compose import cli_registry, policy_file
 from compose.cli_registry import ROOT, Data, Json
 from compose.output import say
 from runtime.clock import SystemClock
@@ -26,8 +26,6 @@ from vitals.policy_kinds import NAMES
 from vitals.policy_text import Difference, differences, table
 from vitals.registry import BY_CHARACTERS_MAX, PolicySet
 
-FILE_BYTES_MAX = 256 * 1024
-"""A policy is some 3 KB of JSON."""
 ANY_CHANGE = (
     "Any other change, times in minutes: low.1.for=10, high.2.lead=none, high=off, night.low.1.limit=65, night=off. "
     f"Rules: {', '.join(NAMES)}. May be given more than once."
@@ -93,7 +91,7 @@ def policy_set(
         raise InputError("nothing to change", patient, "say --low 65, --rule high=off, --default or --file FILE")
     if len(by) > BY_CHARACTERS_MAX:
         raise InputError(f"a name of more than {BY_CHARACTERS_MAX} characters", by[:32], "give a shorter one")
-    given = DEFAULT if default else None if file is None else parse(_text(file), str(file))
+    given = DEFAULT if default else None if file is None else parse(policy_file.text(file), str(file))
     before = _current(data, patient)
     after = edited(given or before, changes).model_copy(update={"version": before.version + 1})
     if (beyond := violation(after)) is not None:
@@ -203,19 +201,6 @@ def _ask() -> None:
         raise InputError("nobody is there to ask", "stdin is no terminal", "look at the difference, then say --yes")
     if not typer.confirm("Change it?"):
         raise SystemExit(1)
-
-
-def _text(file: Path) -> str:
-    try:
-        with file.open("rb") as opened:
-            data = opened.read(FILE_BYTES_MAX + 1)
-        if len(data) > FILE_BYTES_MAX:
-            raise InputError("too large for a policy", str(file), f"at most {FILE_BYTES_MAX // 1024} KiB")
-        return data.decode("utf-8-sig")
-    except OSError as error:
-        raise InputError("cannot be read", str(file), error.strerror or "look at its rights") from None
-    except UnicodeDecodeError:
-        raise InputError("no UTF-8 text", str(file), "write the policy as JSON in UTF-8") from None
 
 
 def _lines(found: list[Difference]) -> list[str]:
