@@ -16,6 +16,7 @@ from vitals.policies import DEFAULT, HEART_RATES, Night, Policy
 from vitals.policy_edits import edited
 from vitals.policy_text import facts
 from vitals.readings import Flag
+from vitals.topics import WINDOWS, patient_id
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "rules.md"
 SHAKES = int(Flag.ARTEFACT)
@@ -86,6 +87,23 @@ def test_a_window_that_is_mostly_doubted_is_held_for_a_minute_at_most() -> None:
         ann = Wrist(held(seconds))
         ann.live(140, 120, range(1, 141))
         assert ann.said() == [(opens, "open", 120)]
+
+
+def test_what_is_held_at_one_site_stops_none_where_nobody_wears_a_band() -> None:
+    """A ward of glucose sensors alone ticks meanwhile: there is nobody whose heart rate could be looked at."""
+    ann = Wrist()
+    ann.log.site(2)
+    ann.log.patient("bob", worn("bob", "cgm-1", "t1d-uom-5min", T0), site=2)
+    ann.log.tick(T0, [2])
+    ann.log.readings(row("bob", 100, T0 + 60 * SECOND_US, site=2))
+    ann.live(300, lambda at: 120 if at > 250 else 70, range(251, 301))
+    ann.log.tick(T0 + 310 * SECOND_US, [2])
+    closed = len(ann.log.records().offsets) - 1
+    ann.live(400, 120, range(301, 401))
+    outputs = ann.log.run(Processor(0, 1))
+    assert [(each.at - T0) // SECOND_US for each in episodes(outputs, "heart_rate_high")] == [350]
+    keys = {each.key for each in outputs if each.topic == WINDOWS and each.cause.offset == 100 + 3 * closed}
+    assert keys == {patient_id("bob").bytes}
 
 
 def test_half_is_not_most() -> None:
