@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import multiprocessing
 import os
 import platform
 import resource
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from importlib import metadata
@@ -166,6 +168,12 @@ def pss_kib(pid: int) -> int:
     """Proportional set size of a process in KiB: its own pages, and its share of those it shares."""
     text = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii")
     return next(int(line.split()[1]) for line in text.splitlines() if line.startswith("Pss:"))
+
+
+def in_new_process(function: Callable[..., float], *said: object) -> float:
+    """What a function says in a process of its own, whose heap has no holes of earlier work that hide what it takes."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(function, *said).result()
 
 
 # Processes

@@ -7,15 +7,14 @@ the same bytes from Kafka and do nothing with them.
 from __future__ import annotations
 
 import gc
+import os
 import statistics
-import tracemalloc
 from functools import partial
 
 import numpy as np
-import psutil
 
 from benchmarks.compare import Target, Turn
-from benchmarks.frame import CLOCK, Result, alternate, own_cpu, progress
+from benchmarks.frame import CLOCK, Result, alternate, in_new_process, own_cpu, progress, pss_kib
 from benchmarks.place import place
 from benchmarks.step import START_US, control, poll, rows
 from runtime.kafka import Partition, Producer, Reader
@@ -82,25 +81,23 @@ async def _read(settings: Settings, records: int) -> Turn:
     return Turn(PATIENTS, own_cpu() - cpu, CLOCK.monotonic() - began)
 
 
-def memory(data: bytes) -> dict[str, float]:
-    """Bytes per patient of a processor made from a snapshot: allocated, and resident."""
+def memory(data: bytes) -> float:
+    """Bytes per patient of a processor made from a snapshot: what the system gave for a second, beside a first."""
+    first = restored(data)
     gc.collect()
-    before = psutil.Process().memory_info().rss
+    before = pss_kib(os.getpid())
+    second = restored(data)
+    gc.collect()
+    used = pss_kib(os.getpid()) - before
+    del first, second
+    return used * 1024 / PATIENTS
+
+
+def restored(data: bytes) -> Processor:
+    """A processor that goes on from a snapshot."""
     step = Processor(0, 1)
     step.restore(decode(data))
-    gc.collect()
-    resident = psutil.Process().memory_info().rss - before
-    del step
-    tracemalloc.start()
-    step = Processor(0, 1)
-    step.restore(decode(data))
-    gc.collect()
-    allocated = tracemalloc.get_traced_memory()[0]
-    tracemalloc.stop()
-    return {
-        "bytes of memory a patient, allocated": round(allocated / PATIENTS),
-        "bytes of memory a patient, resident": round(resident / PATIENTS),
-    }
+    return step
 
 
 async def run(turns: int) -> Result:
@@ -116,7 +113,7 @@ async def run(turns: int) -> Result:
     step = filled()
     state = step.state()
     data = b"".join(pieces := list(chunks(encode(state))))
-    result.figures |= memory(data)
+    result.figures["bytes of memory a patient"] = round(in_new_process(memory, data))
     result.figures["bytes of snapshot a patient"] = round(len(data) / PATIENTS)
     async with place("restore", ["kafka"]) as here:
         sides = {

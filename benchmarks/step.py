@@ -6,14 +6,15 @@ rows: ``numpy.frombuffer`` of each record and the greatest of its times, which a
 
 from __future__ import annotations
 
-import tracemalloc
+import gc
+import os
 from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
 from benchmarks.compare import Target, Turn
-from benchmarks.frame import CLOCK, Result, alternate, own_cpu
+from benchmarks.frame import CLOCK, Result, alternate, in_new_process, own_cpu, pss_kib
 from stream.processor import Processor
 from vitals.control import PatientControl, WornDevice
 from vitals.devices import DEVICE_TYPES, Binding
@@ -110,17 +111,26 @@ async def _look(shape: Shape, polls: list[Records]) -> Turn:
     return Turn(1000 * shape.per_record * shape.records, own_cpu() - cpu, CLOCK.monotonic() - began)
 
 
-def memory() -> float:
-    """Bytes per patient of a processor whose rings of heart rate and glucose are full."""
-    tracemalloc.start()
+def full() -> Processor:
+    """A processor whose rings of heart rate and glucose are full."""
     step = fresh()
     for metric, interval in ((HEART_RATE, SECOND_US), (GLUCOSE, MINUTE_US)):
         values = np.full(metric.panes, 100.0)
         for key in KEYS:
             step.step(poll([key], [rows(key, metric, values, START_US, interval)]))
-    used = tracemalloc.get_traced_memory()[0]
-    tracemalloc.stop()
-    return used / 1000
+    return step
+
+
+def memory() -> float:
+    """KiB per patient of `full`: what the system gave for a second, beside a first that loads what both use."""
+    first = full()
+    gc.collect()
+    before = pss_kib(os.getpid())
+    second = full()
+    gc.collect()
+    used = pss_kib(os.getpid()) - before
+    del first, second
+    return used / len(KEYS)
 
 
 async def run(turns: int) -> Result:
@@ -133,9 +143,9 @@ async def run(turns: int) -> Result:
         command="make bench ARGS=step",
         targets=[Target(first, LOOK, "cpu")],
     )
+    result.figures["KiB per patient, rings of heart rate and glucose full"] = round(in_new_process(memory), 1)
     made = {name: records_of(shape) for name, shape in SHAPES.items()}
     sides = {name: partial(_step, shape, made[name]) for name, shape in SHAPES.items()}
     sides[LOOK] = partial(_look, SHAPES[first], made[first])
     await alternate(result, sides, turns)
-    result.figures["KiB per patient, rings of heart rate and glucose full"] = round(memory() / 1024, 1)
     return result
