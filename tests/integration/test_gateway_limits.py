@@ -22,6 +22,7 @@ from tests.screens import (
     managed,
     silent_client,
 )
+from vitals.evidence import Evidence
 from vitals.protocol import (
     CLIENT_MESSAGE_BYTES_MAX,
     Acknowledge,
@@ -30,8 +31,11 @@ from vitals.protocol import (
     Hello,
     Snapshot,
 )
+from vitals.readings import OBSERVED_MAX_US
 
 pytestmark = pytest.mark.timeout(60)
+LONG = Evidence(policy=1, night=False, level=2, limit=54.0, count=2_000, readings=((OBSERVED_MAX_US, 48_000),) * 2_000)
+"""50 KB of a change, so that few of them fill the buffers of a socket."""
 
 
 @pytest.fixture
@@ -90,8 +94,8 @@ async def test_a_client_that_never_reads_costs_only_itself(ward: Ward, monkeypat
             await nurse.expect(Change)
             assert await clients(health) == 2
             for number in range(1, 100):
-                reasons = [f"{number} {part} " + "x" * 50_000 for part in range(10)]
-                await ward.write(*(episode("reason", number / 100, reason=reason) for reason in reasons))
+                reasons = [f"{number} {part}" for part in range(10)]
+                await ward.write(*(episode("reason", number / 100, reason=said, evidence=LONG) for said in reasons))
                 await nurse.expect(Change, lambda message: message.alert.reason == reasons[-1])  # noqa: B023
                 if await clients(health) == 1:
                     break
@@ -107,8 +111,8 @@ async def test_a_gateway_stops_although_a_client_never_reads(ward: Ward):
             left_open.enter_context(silent_client(url))
             await ward.write(episode())
             for part in range(5):
-                reasons = [f"{part} {number} " + "x" * 50_000 for number in range(20)]
-                await ward.write(*(episode("reason", 1, reason=reason) for reason in reasons))
+                reasons = [f"{part} {number}" for number in range(20)]
+                await ward.write(*(episode("reason", 1, reason=said, evidence=LONG) for said in reasons))
                 await nurse.expect(Change, lambda message: message.alert.reason == reasons[-1])  # noqa: B023
             ward.stop()
             with pytest.raises(PeerGone) as gone:
