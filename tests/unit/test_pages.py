@@ -11,7 +11,7 @@ from stream.outbox import Outbox, Where
 from stream.pages import Pages
 from stream.part import Lane
 from stream.series import Ints, Patients
-from stream.windows import Asked
+from stream.windows import Asked, joined
 from vitals.metrics import HEART_RATE, MINUTE_US, SECOND_US
 from vitals.steps import Output
 from vitals.topics import patient_id
@@ -36,7 +36,7 @@ class Desk:
     def beat(self, events: Ints) -> None:
         """A reading of each patient at these times (µs); each has a rate of his own."""
         for slot in SLOTS.tolist():
-            rates = (60 + slot + np.arange(len(events)) % 7).astype(np.float64)
+            rates = 60.0 + slot + np.arange(len(events), dtype=np.float64) % 7
             self.lane.ring.write(np.full(len(events), slot), events, rates, rates, np.zeros(len(events), np.bool_))
 
     def page(self, position: int, ends: range) -> None:
@@ -89,3 +89,26 @@ def test_a_page_with_nothing_on_it_writes_nothing() -> None:
     assert [each.cause.offset for each in desk.outbox.drain([7, 8, 9])] == [8, 8, 8]
     desk.pages.write()
     assert desk.outbox.drain([]) == []
+
+
+def test_tables_stand_one_behind_the_other_and_one_is_itself() -> None:
+    """Most pages of a quiet ward have one."""
+    rows = np.zeros(2, WINDOW)
+    rows["end"] = [3, 5]
+    assert joined([rows])["end"].tolist() == [3, 5]
+    assert joined([rows, rows[::-1].copy()])["end"].tolist() == [3, 5, 5, 3]
+
+
+def test_what_is_written_again_of_a_patient_stands_by_its_ends() -> None:
+    """A late hour changes hundreds of windows at once, of two kinds and in two pages: the sink reads them in order."""
+    desk, ends = Desk(), T0 - np.arange(6)[::-1] * 10 * SECOND_US
+    for position in (0, 1):
+        desk.pages.begin(Where(position, 0, 0))
+        for spec in (MINUTE, TEN_SECONDS):
+            desk.pages.ask(Asked(spec, SLOTS.repeat(6), np.tile(ends, 3)), T0 + MINUTE_US)
+        desk.pages.end()
+    desk.pages.write()
+    found = [np.frombuffer(each.value, WINDOW) for each in desk.outbox.drain([7, 8])]
+    expected = [(int(row["window"]), int(row["end"])) for row in found[0]]
+    assert expected == [(code, end) for code in (1, 3) for end in ends.tolist()]
+    assert [[(int(row["window"]), int(row["end"])) for row in each] for each in found] == [expected] * 6
