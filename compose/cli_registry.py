@@ -16,6 +16,7 @@ from compose.output import say
 from runtime.settings import Settings
 from vitals.devices import DEVICE_TYPES, Device
 from vitals.errors import InputError
+from vitals.readings import OBSERVED_MAX_US, OBSERVED_MIN_US
 from vitals.registry import BY_CHARACTERS_MAX, Command, DeviceAdd, DeviceBind, DeviceClose, DeviceUnbind, SiteAdd
 
 Data = Annotated[Path, typer.Option("--data", help="The data folder of the running stack.")]
@@ -150,7 +151,10 @@ def _instant(text: str | None, now: int | None, option: str) -> int:
         at = None
     if at is None or at.tzinfo is None:
         raise InputError("no time with a zone", f"{option} {text}", "write it like 2026-11-24T08:00:00Z")
-    return round(at.timestamp() * 1_000_000)
+    at_us = round(at.timestamp() * 1_000_000)
+    if not OBSERVED_MIN_US <= at_us <= OBSERVED_MAX_US:  # no message can carry it to the registry, which says the rest
+        raise InputError("a time beyond the calendar", f"{option} {text}", "give one between the years 2000 and 2100")
+    return at_us
 
 
 def _execute(data: Path, make: Callable[[int | None], Command]) -> None:

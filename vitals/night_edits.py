@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic import ValidationError
+
 from vitals.errors import InputError
 from vitals.nights import known
 from vitals.policies import Night, Policy
@@ -70,7 +72,11 @@ def followed(policy: Policy, kind: Kind, before: Any, after: Any) -> Policy:
     if own is None:
         return policy
     merged = _merged(own.model_dump(), before.model_dump(), after.model_dump())
-    return put(policy, kind, name, type(after).model_validate(merged))
+    try:
+        rule = type(after).model_validate(merged)
+    except ValidationError:  # no message can carry such a number: it is the day's, where the bounds name it
+        return policy
+    return put(policy, kind, name, rule)
 
 
 def _merged(own: Any, before: Any, after: Any) -> Any:

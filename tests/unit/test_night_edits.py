@@ -72,6 +72,14 @@ def test_a_rule_that_is_off_is_off_by_night():
     assert edited(policy, ["night=off", "high=on"]) == DEFAULT
 
 
+def test_a_number_by_day_that_no_message_can_carry_is_still_judged():
+    """Where the rule has numbers of its own by night, they follow the day's; what no rule can have is not for them."""
+    nights = nightly("night.low.1.limit=65")
+    after = edited(nights, ["low.2.limit=2000000"])
+    assert after.night == nights.night
+    assert violation(after) == "low 2 limit is 2e+06: give 50 to 70 mg/dL, a whole number"
+
+
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
