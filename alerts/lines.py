@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import tzinfo
+from datetime import datetime, tzinfo
 
 from alerts.view import FeedView
-from alerts.why import local
 from vitals.alerts import Alert, AlertChange, Service, Shelf
 from vitals.policies import Priority
 from vitals.protocol import CommandAnswer, CommandReason, Heartbeat
+from vitals.readings import OBSERVED_MAX_US, OBSERVED_MIN_US
 
 SIGN: dict[Priority, str] = {"high": "***", "medium": "**", "low": "*"}
 CHANGES: dict[AlertChange, str] = {
@@ -56,6 +56,11 @@ REFUSALS: dict[CommandReason, str] = {
     "not_allowed": "your role does not do that",
     "too_many": "too many commands",
 }
+
+
+def local(at: int, zone: tzinfo) -> datetime:
+    """An instant (µs UTC) in a zone, moved into the calendar where it lies beyond: the list goes on."""
+    return datetime.fromtimestamp(min(max(at, OBSERVED_MIN_US), OBSERVED_MAX_US) / 1e6, zone)
 
 
 def time_text(at: int | None, zone: tzinfo) -> str:

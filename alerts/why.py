@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import math
-from datetime import datetime, tzinfo
+from datetime import tzinfo
 
+from alerts.lines import local
 from vitals.alerts import Alert
 from vitals.evidence import Evidence, WindowSeen
 from vitals.metrics import MINUTE_US
 from vitals.policies import DEFAULT
-from vitals.readings import OBSERVED_MAX_US, OBSERVED_MIN_US
 
 LEVELLED = frozenset(rule.name for rule in DEFAULT.thresholds)
 """Rules of more than one level."""
 NAMED_MAX = 6
 """Readings that a sentence names: the latest."""
-
-
-def local(at: int, zone: tzinfo) -> datetime:
-    """An instant (µs UTC) in a zone, moved into the calendar where it lies beyond: the list goes on."""
-    return datetime.fromtimestamp(min(max(at, OBSERVED_MIN_US), OBSERVED_MAX_US) / 1e6, zone)
 
 
 def why(alert: Alert, zone: tzinfo) -> str:

@@ -97,7 +97,7 @@ def _rules(policy: Path | None, changes: list[str]) -> Policy | None:
     if not changes:
         return rules
     before = rules or DEFAULT
-    return edited(before, changes).model_copy(update={"version": before.version + 1})
+    return policy_file.within_bounds(edited(before, changes).model_copy(update={"version": before.version + 1}))
 
 
 def _write(path: Path, text: str) -> None:

@@ -16,7 +16,6 @@ from compose.cli_registry import ROOT, Data, Json
 from compose.output import say
 from runtime.clock import SystemClock
 from runtime.settings import Settings
-from vitals.bounds import violation
 from vitals.errors import InputError
 from vitals.nights import part
 from vitals.policies import DEFAULT, Policy
@@ -94,8 +93,7 @@ def policy_set(
     given = DEFAULT if default else None if file is None else parse(policy_file.text(file), str(file))
     before = _current(data, patient)
     after = edited(given or before, changes).model_copy(update={"version": before.version + 1})
-    if (beyond := violation(after)) is not None:
-        raise InputError("beyond the bounds of a policy", beyond, "docs/rules.md has them all")
+    policy_file.within_bounds(after)
     found = differences(before, after)
     if found and not as_json:
         say(f"policy of {patient}, version {before.version} -> {after.version}")

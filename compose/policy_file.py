@@ -1,13 +1,16 @@
-"""The text of a policy's file, as ``vigil policy set --file`` and ``vigil backtest --policy`` take it."""
+"""Policies as ``vigil policy set`` and ``vigil backtest`` take them: the text of a file, and what is within bounds."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from vitals.bounds import violation
 from vitals.errors import InputError
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from vitals.policies import Policy
 
 FILE_BYTES_MAX = 256 * 1024
 """A policy is some 3 KB of JSON."""
@@ -29,3 +32,14 @@ def text(file: Path) -> str:
         raise InputError("cannot be read", str(file), error.strerror or "look at its rights") from None
     except UnicodeDecodeError:
         raise InputError("no UTF-8 text", str(file), "write the policy as JSON in UTF-8") from None
+
+
+def within_bounds(policy: Policy) -> Policy:
+    """The same policy.
+
+    Raises:
+        InputError: a number of it is beyond its bounds, with its name and what may be given.
+    """
+    if (beyond := violation(policy)) is not None:
+        raise InputError("beyond the bounds of a policy", beyond, "docs/rules.md has them all")
+    return policy

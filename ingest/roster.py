@@ -13,7 +13,7 @@ from vitals.devices import Binding, Device, DeviceType, Site
 from vitals.metrics import METRIC_BY_NAME
 from vitals.policies import DEFAULT, Policy
 from vitals.proof import POLICY as SYNTHETIC
-from vitals.proof import is_proof
+from vitals.proof import SITE_CHARACTERS_MAX, is_proof
 from vitals.registry import ClockSet, DeviceAdd, DeviceBind, DeviceClose, DeviceUnbind, PolicySet, SiteAdd
 from vitals.topics import NAME, device_id, patient_id
 
@@ -62,6 +62,8 @@ class Roster:
         _check_name("site", command.name)
         if known := self.sites.get(command.name):
             raise Refused(f"site {command.name} exists, its number is {known.number}")
+        if len(command.name) > SITE_CHARACTERS_MAX:
+            raise Refused(f"{command.name} is too long for a site: give at most {SITE_CHARACTERS_MAX} characters")
         if len(self.sites) >= SITES_MAX:
             raise Refused(f"there are {SITES_MAX} sites already")
         site = Site(name=command.name, number=len(self.sites) + 1)

@@ -14,6 +14,10 @@ from vitals.metrics import MINUTE_US
 from vitals.numbers import COUNT_MAX, Quantity, Small, Span
 
 Priority = Literal["high", "medium", "low"]
+RULES_MAX = 32
+"""Of one kind in a policy: each name is a column for every patient of the processor."""
+_Rule = TypeVar("_Rule")
+Few = Annotated[tuple[_Rule, ...], Field(max_length=RULES_MAX)]
 PRIORITY_RANK: dict[Priority, int] = {"low": 1, "medium": 2, "high": 3}
 PRIORITY_OF_RANK: dict[int, Priority] = {rank: priority for priority, rank in PRIORITY_RANK.items()}
 
@@ -162,12 +166,6 @@ class ForecastRule(GlucoseRule):
     horizon_us: Span = 20 * MINUTE_US
     limit: Quantity
     off_limit: Quantity
-
-
-RULES_MAX = 32
-"""Of one kind in a policy: each name is a column for every patient of the processor."""
-T = TypeVar("T")
-Few = Annotated[tuple[T, ...], Field(max_length=RULES_MAX)]
 
 
 class Rules(Message):

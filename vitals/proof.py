@@ -6,6 +6,7 @@ and stored nowhere, but the gateway says in every heartbeat when it last saw one
 
 from __future__ import annotations
 
+from vitals.messages import NAME_CHARACTERS_MAX
 from vitals.metrics import SECOND_US
 from vitals.policies import Level, Policy, Response, ThresholdRule
 
@@ -17,6 +18,8 @@ FAILED_US = 30 * SECOND_US
 LOW, NORMAL = 40, 100
 """The two readings, mg/dL."""
 _PREFIX = "proof."
+SITE_CHARACTERS_MAX = NAME_CHARACTERS_MAX - len(_PREFIX)
+"""Of a site's name: that of its synthetic patient is a name too, or the site could never be proved."""
 _QUIET = Response(repeat_us=None, hold_us=60 * SECOND_US, lead_us=None, all_us=None)
 
 

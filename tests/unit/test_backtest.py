@@ -353,6 +353,9 @@ def test_the_command_says_in_one_line_what_is_wrong(tmp_path: Path):
             cli_backtest.backtest([tmp_path / "glucose-1.csv"], policy=policy)
         assert "\n" not in str(error.value)
         assert "mine.json" in str(error.value)
+    for limit in (200, 2_000_000):
+        with pytest.raises(InputError, match=rf"low 1 limit is {limit:g}: give 60 to 100 mg/dL".replace("+", r"\+")):
+            cli_backtest.backtest([tmp_path / "glucose-1.csv"], rule=[f"low.1.limit={limit}"])
     with pytest.raises(InputError, match="cannot read the file"):
         cli_backtest.backtest([tmp_path / "glucose-1.csv"])
     with pytest.raises(InputError, match="its folder is not there"):

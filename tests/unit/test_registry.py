@@ -13,6 +13,7 @@ from vitals.control import ClockControl, PatientControl, SiteControl
 from vitals.devices import DEVICE_TYPES, Device, DeviceType, Site
 from vitals.policies import DEFAULT, Policy
 from vitals.policy_edits import edited
+from vitals.proof import device_name, patient_name
 from vitals.registry import (
     Answer,
     ClockSet,
@@ -26,7 +27,7 @@ from vitals.registry import (
     decode,
 )
 from vitals.steps import Output, Records
-from vitals.topics import BINDINGS, COMMANDS, READINGS, partition_of, patient_id
+from vitals.topics import BINDINGS, COMMANDS, NAME, READINGS, partition_of, patient_id
 
 PARTITIONS = 4
 OWN = edited(DEFAULT, ["low.1.limit=65", "high=off"])
@@ -202,6 +203,14 @@ def test_names_that_would_break_topics_are_refused(log: Log, name: str):
     assert "is no name for a site" in log.site(name)
     assert "is no name for a device" in log.add(name)
     assert "is no name for a patient" in log.bind("cgm-1", name)
+
+
+def test_a_site_has_room_for_the_name_of_its_proof(log: Log):
+    """Its synthetic patient and device are named after it; a site that can never be proved would alarm for ever."""
+    assert log.site("w" * 59) == f"{'w' * 59} is too long for a site: give at most 58 characters"
+    assert log.site("w" * 58) == ""
+    assert NAME.match(patient_name("w" * 58))
+    assert NAME.match(device_name("w" * 58))
 
 
 def test_a_device_is_refused_where_it_cannot_work(log: Log):
