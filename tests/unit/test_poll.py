@@ -8,7 +8,7 @@ from stream.poll import Poll, is_control, read
 from stream.series import TICK_SLOT, UNKNOWN_SLOT, Patients
 from tests.logs import T0, row
 from vitals.metrics import HEART_RATE, TICK
-from vitals.readings import READING, tick_rows
+from vitals.readings import OBSERVED_MAX_US, OBSERVED_MIN_US, READING, tick_rows
 from vitals.steps import Headers, Records
 from vitals.topics import CONTROL_HEADER, READINGS, TICK_KEY, patient_id
 
@@ -106,6 +106,16 @@ def test_a_reading_in_a_tick_record_moves_no_clock_and_is_strange():
     assert found.ticks == {0: [(1, T0), (2, T0 + 1)]}
     assert (found.slots.tolist(), found.strange) == ([TICK_SLOT] * 3, True)
     assert poll((TICK_KEY, ONE)).ticks == {}
+
+
+def test_ticks_of_no_calendar_are_counted_with_what_is_broken_and_move_no_clock():
+    """A clock never goes back: one that went beyond the calendar would close every window of its site for ever."""
+    edges = [OBSERVED_MIN_US, OBSERVED_MAX_US]
+    beyond = [OBSERVED_MIN_US - 1, OBSERVED_MAX_US + 1, 0x7FFF_FFFF_FFFF_FFFF]
+    rows = np.concatenate([tick_rows([site], at) for site, at in enumerate([*edges, *beyond], 1)])
+    found = poll((TICK_KEY, rows.tobytes()), (ANN, b"torn"))
+    assert found.ticks == {0: list(enumerate(edges, 1))}
+    assert (found.broken, found.strange) == (len(beyond) + 1, False)
 
 
 def test_a_tick_row_among_readings_moves_no_clock():
