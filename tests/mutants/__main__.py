@@ -4,7 +4,7 @@ A mutant that no test notices is either a hole in the tests or no change of what
 kind are listed with the reason in ``tests/mutants/survivors.md``. Exit code 1 where fewer than 95 % of the mutants of a
 module were noticed, or where a survivor is not listed.
 
-  python -m tests.mutants                       every module; about twenty minutes of one core
+  python -m tests.mutants                       every module; seven minutes of two idle cores
   python -m tests.mutants trends windows        these only
   python -m tests.mutants trends --again        of these only what no test has noticed so far
   python -m tests.mutants --report              no run: what the last ones found
