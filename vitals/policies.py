@@ -11,7 +11,7 @@ from pydantic import Field
 
 from vitals.messages import Message, Name
 from vitals.metrics import MINUTE_US
-from vitals.numbers import COUNT_MAX, Quantity, Small, Span
+from vitals.numbers import COUNT_MAX, Ahead, Quantity, Small, Span
 
 Priority = Literal["high", "medium", "low"]
 RULES_MAX = 32
@@ -163,7 +163,7 @@ class ForecastRule(GlucoseRule):
     """A forecast below ``limit`` within ``horizon_us``; well within at ``off_limit``."""
 
     forecast: Literal["ar2", "ar2-line"] = "ar2-line"
-    horizon_us: Span = 20 * MINUTE_US
+    horizon_us: Ahead = 20 * MINUTE_US
     limit: Quantity
     off_limit: Quantity
 

@@ -13,7 +13,7 @@ from typing import Any
 from uuid import uuid5
 
 import numpy as np
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -126,7 +126,17 @@ def lived(log: Log, value: bytes | None, headers: Headers = ((CONTROL_HEADER, b"
 ALONE = lived(Log(), None)
 
 
+def short_sighted(horizon_us: int) -> bytes:
+    """A control record of Ann's whose first forecast looks so far ahead."""
+    tree = json.loads(control("ann", 3, BAND, CGM).encode())
+    tree["policy"]["forecasts"][0]["horizon_us"] = horizon_us
+    return json.dumps(tree).encode()
+
+
 @given(foreign(control("ann", 3, BAND, CGM), SiteControl(number=2, name="b")), st.booleans())
+@example(value=short_sighted(0), known=False)  # no step of the forecast
+@example(value=short_sighted(5 * MINUTE_US - 1), known=True)
+@example(value=short_sighted(5 * MINUTE_US), known=False)
 def test_a_control_record_with_any_number_stops_no_processor(value: bytes, known: bool) -> None:
     """Nor does it change what is said of anybody else: a binding, a policy, a site are one patient's or nobody's."""
     log = Log()
