@@ -30,6 +30,8 @@ Reckoned = Annotated[int, Field(ge=-COUNT_MAX - 1, le=COUNT_MAX)]
 """A time of an alert, which was made from an `Instant` and spans."""
 Span = Annotated[int, Field(ge=0, le=SPAN_MAX_US)]
 """How long something lasts, µs."""
+Width = Annotated[int, Field(ge=0, le=60 * MINUTE_US)]
+"""How much of the past a rule's window holds, µs: every evaluation looks at all of it."""
 Ahead = Annotated[int, Field(ge=5 * MINUTE_US, le=24 * 60 * MINUTE_US)]
 """How far ahead a forecast looks, µs: one step of it at least, and no more of them than a reading can wait for."""
 Quantity = Annotated[float, Field(ge=-QUANTITY_MAX, le=QUANTITY_MAX, allow_inf_nan=False)]

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from vitals.messages import Message, Name
 from vitals.metrics import MINUTE_US
-from vitals.numbers import COUNT_MAX, Ahead, Quantity, Small, Span
+from vitals.numbers import COUNT_MAX, Ahead, Quantity, Small, Span, Width
 
 Priority = Literal["high", "medium", "low"]
 RULES_MAX = 32
@@ -85,7 +85,7 @@ class WindowRule(Message):
 
     name: Name
     metric: Name
-    width_us: Span
+    width_us: Width
     on_above: Quantity | None = None
     on_below: Quantity | None = None
     on_at_most: Quantity | None = None

@@ -13,6 +13,7 @@ from typing import Any
 from uuid import uuid5
 
 import numpy as np
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
@@ -39,6 +40,7 @@ from vitals.devices import DEVICE_TYPES, Device, Site
 from vitals.errors import CodecError
 from vitals.messages import Message
 from vitals.metrics import MINUTE_US, SECOND_US
+from vitals.numbers import SPAN_MAX_US
 from vitals.policies import DEFAULT, Night
 from vitals.policy_kinds import KINDS
 from vitals.readings import READING
@@ -143,6 +145,16 @@ def test_a_control_record_with_any_number_stops_no_processor(value: bytes, known
     if known:
         log.patient("ann", BAND, CGM, policy=EVERY)
     assert lived(log, value) == ALONE
+
+
+@pytest.mark.parametrize(("kind", "field"), [("windows", "width_us"), ("forecasts", "horizon_us")])
+def test_a_policy_that_makes_every_evaluation_look_at_a_year_is_refused(kind: str, field: str) -> None:
+    """It would stop no processor, and hold up everybody of its partition for seconds each time."""
+    tree = json.loads(control("ann", 3, BAND, CGM).encode())
+    read_control(json.dumps(tree).encode())
+    tree["policy"][kind][0][field] = SPAN_MAX_US
+    with pytest.raises(ValidationError, match=field):
+        read_control(json.dumps(tree).encode())
 
 
 def extreme(kind: np.dtype[Any]) -> st.SearchStrategy[float]:
