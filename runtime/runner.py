@@ -8,11 +8,12 @@ mid-replay, a repeat and a zombie are all harmless.
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import structlog
 
@@ -48,6 +49,8 @@ WATCH_SECONDS = 10.0
 STEP_RECORDS_MAX = 500
 """Records per step while there is a backlog; outputs do not depend on it."""
 
+# the constructor of a named tuple is Python, and thousands of windows go out at a time
+_OUT: Callable[[tuple[Any, ...]], Out] = partial(tuple.__new__, Out)
 S = TypeVar("S", bound=Step)
 
 
@@ -161,7 +164,11 @@ class Runner(Generic[S]):
         return {each: Reach(saver.covered(each), at) for each, at in known if at is not None}
 
     async def _advance(self, producer: Producer, parts: list[Records]) -> None:
-        await self._write(producer, [output for part in parts for output in self._step(part)])
+        stages: defaultdict[int, list[Out]] = defaultdict(list)
+        for part in parts:
+            _add(stages, self._step(part))
+        for stage in sorted(stages):
+            await producer.send(stages[stage])
         for part in parts:
             owned = self._owned[part.partition]
             owned.position = part.offsets[-1] + 1
@@ -228,16 +235,10 @@ class Runner(Generic[S]):
     def _step(self, records: Records) -> list[Output]:
         owned = self._owned[records.partition]
         outputs = owned.step.step(records)
+        if all(cause.offset < records.offsets[0] for cause in owned.written.values()):
+            return outputs
         first = self._spec.tails[0]
         return [output for output in outputs if output.cause > owned.written.get(output.topic, owned.written[first])]
-
-    async def _write(self, producer: Producer, outputs: list[Output]) -> None:
-        for stage in sorted({output.stage for output in outputs}):
-            await producer.send([self._out(output) for output in outputs if output.stage == stage])
-
-    def _out(self, output: Output) -> Out:
-        headers = (*output.headers, (causes.HEADER, output.cause.pack()))
-        return Out(output.topic, output.partition, output.key, output.value, headers)
 
     async def _commit(self, consumer: GroupConsumer, taken: list[Records]) -> None:
         for records in taken:
@@ -247,6 +248,16 @@ class Runner(Generic[S]):
             await consumer.commit(
                 {(self._spec.input_topic, partition): owned.position for partition, owned in self._owned.items()}
             )
+
+
+def _add(stages: defaultdict[int, list[Out]], outputs: list[Output]) -> None:
+    """Add outputs, each to those of its stage, as the records that they become."""
+    for stage in {output.stage for output in outputs}:
+        stages[stage] += [
+            _OUT((topic, partition, key, value, (*headers, (causes.HEADER, causes.pack(*cause)))))
+            for topic, partition, key, value, cause, its, headers in outputs
+            if its == stage
+        ]
 
 
 def _parts(records: Records) -> Iterator[Records]:

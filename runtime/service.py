@@ -19,7 +19,7 @@ from typing import NoReturn, TypeVar
 import structlog
 import uvloop
 
-from runtime.collector import spare_collections
+from runtime.collector import OBJECTS_MAX, spare_collections
 from runtime.kafka import KafkaUnavailable
 from runtime.observe import Readiness, configure_logging
 from runtime.settings import Settings, load
@@ -39,12 +39,18 @@ S = TypeVar("S", bound=Settings)
 log = structlog.get_logger("vigil.service")
 
 
-def run(main: Callable[[S], Awaitable[None]], settings_cls: type[S], name: str) -> NoReturn:
-    """Load the settings, run ``main`` until it ends or a signal comes, and exit with the right code."""
-    raise SystemExit(run_code(main, settings_cls, name))
+def run(
+    main: Callable[[S], Awaitable[None]], settings_cls: type[S], name: str, objects_max: int = OBJECTS_MAX
+) -> NoReturn:
+    """Load the settings, run ``main`` until it ends or a signal comes, and exit with the right code. ``objects_max`` is
+    how many new objects make Python look for cycles.
+    """
+    raise SystemExit(run_code(main, settings_cls, name, objects_max))
 
 
-def run_code(main: Callable[[S], Awaitable[None]], settings_cls: type[S], name: str) -> int:
+def run_code(
+    main: Callable[[S], Awaitable[None]], settings_cls: type[S], name: str, objects_max: int = OBJECTS_MAX
+) -> int:
     """As `run`, but return the exit code."""
     try:
         settings = load(settings_cls)
@@ -52,7 +58,7 @@ def run_code(main: Callable[[S], Awaitable[None]], settings_cls: type[S], name: 
         _say(f"{name}: {error}")
         return EXIT_SETTINGS
     configure_logging(settings, name)
-    spare_collections()
+    spare_collections(objects_max)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_supervise(main, settings, name))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from runtime.collector import OUTPUTS_MAX
 from runtime.service import EXIT_SETTINGS, run
 from stream import service, sink_service
 from stream.settings import ProcessSettings
@@ -14,7 +15,7 @@ def main(arguments: list[str]) -> None:
     """Run one of the two services."""
     match arguments:
         case ["process"]:
-            run(service.main, ProcessSettings, "process")
+            run(service.main, ProcessSettings, "process", OUTPUTS_MAX)
         case ["sink"]:
             run(sink_service.main, SinkSettings, "sink")
         case _:

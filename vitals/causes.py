@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 HEADER = "cause"
 _LAYOUT = struct.Struct(">qi")
+pack = _LAYOUT.pack
+"""The value of the ``cause`` header, 12 bytes, of an offset and an ordinal."""
 
 
 class Cause(NamedTuple):
@@ -20,7 +22,7 @@ class Cause(NamedTuple):
 
     def pack(self) -> bytes:
         """The 12-byte value of the ``cause`` header."""
-        return _LAYOUT.pack(self.offset, self.ordinal)
+        return pack(*self)
 
 
 NONE = Cause(-1, -1)

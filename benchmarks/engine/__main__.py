@@ -27,7 +27,7 @@ from benchmarks.engine.logs import PARTITIONS, Shape
 from benchmarks.engine.sides import Field
 from benchmarks.frame import Result, Turns, progress
 from benchmarks.place import place
-from runtime.collector import spare_collections
+from runtime.collector import OUTPUTS_MAX, spare_collections
 from vitals.errors import VigilError
 
 
@@ -95,7 +95,7 @@ def steps_alone(result: Result, wanted: set[str], turns: int, scale: float) -> N
     """The step without Kafka at 100 and at 10,000 patients, in turn."""
     made = {name: plan.scaled(shape, scale) for name, shape in plan.STEPS.items() if name in wanted}
     logs = {name: alone.log_of(shape) for name, shape in made.items()}
-    spare_collections()  # as every service does
+    spare_collections(OUTPUTS_MAX)  # as the processor does
     for number in range(turns + 1):
         for name, shape in made.items():
             turn = alone.step(shape, logs[name])

@@ -12,7 +12,7 @@ import uvloop
 
 from benchmarks.engine.logs import PARTITIONS
 from runtime.clock import SystemClock
-from runtime.collector import spare_collections
+from runtime.collector import OUTPUTS_MAX, spare_collections
 from runtime.kafka import GroupConsumer, Producer, Reader
 from runtime.runner import Runner, RunnerSpec
 from runtime.settings import Settings, load
@@ -51,5 +51,5 @@ def main() -> None:
     """Take everything from the command line."""
     kafka, namespace = sys.argv[1:]
     settings = load(Settings, kafka=kafka, namespace=namespace, partitions=PARTITIONS, snapshot_seconds=86_400.0)
-    spare_collections()
+    spare_collections(OUTPUTS_MAX)
     uvloop.run(processor(settings))

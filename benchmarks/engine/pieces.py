@@ -11,7 +11,7 @@ import sys
 import uvloop
 
 from benchmarks.engine.tumbling import Tumbling
-from runtime.collector import spare_collections
+from runtime.collector import OUTPUTS_MAX, spare_collections
 from runtime.kafka import Out, Producer, Reader
 from runtime.settings import Settings, load
 
@@ -38,7 +38,7 @@ async def job(settings: Settings, source: str, sink: str, count: int) -> None:
 def main() -> None:
     """Take everything from the command line."""
     kafka, source, sink, count = sys.argv[1:]
-    spare_collections()
+    spare_collections(OUTPUTS_MAX)
     uvloop.run(job(load(Settings, kafka=kafka, namespace="", partitions=int(count)), source, sink, int(count)))
 
 

@@ -26,7 +26,7 @@ PROCESSORS = {
     "processor x1 of 100 patients": Shape(100, 1, 1800),
     "processor x60 of 100 patients": Shape(100, 60, 6000),
     "processor x1 of 10000 patients": Shape(10_000, 1, 120),
-    "processor x60 of 10000 patients": Shape(10_000, 60, 300),
+    "processor x60 of 10000 patients": Shape(10_000, 60, 1800),
 }
 STEPS = {
     f"step alone x{per_record} of {patients} patients": Shape(patients, per_record, readings // patients)

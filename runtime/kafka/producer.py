@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from types import TracebackType
 from typing import Any, Self
 
@@ -129,8 +130,9 @@ def batches(records: Sequence[Out], indexes: list[int]) -> Iterator[tuple[Any, l
     Raises:
         KafkaFailed: a record has no place in a batch of its own.
     """
-    size = sum(len(records[index].value) + len(records[index].key or b"") for index in indexes)
-    codec = DefaultRecordBatch.CODEC_ZSTD if size >= LARGE_BYTES else DefaultRecordBatch.CODEC_LZ4
+    sizes = accumulate(len(records[index].value) + len(records[index].key or b"") for index in indexes)
+    large = any(size >= LARGE_BYTES for size in sizes)  # which is known after the first few
+    codec = DefaultRecordBatch.CODEC_ZSTD if large else DefaultRecordBatch.CODEC_LZ4
     start = 0
     while start < len(indexes):
         batch, taken = BatchBuilder(BATCH_BYTES_MAX, codec), indexes[start:]

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 from runtime import service
-from runtime.collector import OBJECTS_MAX
+from runtime.collector import OBJECTS_MAX, OUTPUTS_MAX
 from runtime.kafka import KafkaUnavailable
 from runtime.observe import Readiness
 from runtime.service import EXIT_ERROR, EXIT_FAULT, EXIT_OK, EXIT_SETTINGS, run, run_code
@@ -57,6 +57,8 @@ def test_a_service_looks_for_cycles_rarely_but_does() -> None:
     assert gc.isenabled()
     assert gc.get_threshold()[0] == OBJECTS_MAX
     assert gc.get_freeze_count() > 0
+    assert run_code(done, Settings, "process", OUTPUTS_MAX) == EXIT_OK
+    assert gc.get_threshold()[0] == OUTPUTS_MAX > OBJECTS_MAX
 
 
 def test_work_that_ends_ends_well() -> None:
