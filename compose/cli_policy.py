@@ -146,7 +146,8 @@ def policy_history(patient: Patient, data: Data = ROOT, *, as_json: Json = False
             at = datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
             told.append({"version": policy.version, "at": at, "by": by, "changes": [each._asdict() for each in found]})
             if not as_json:
-                say(f"version {policy.version}  {at}  {by}".rstrip() + ("  the default" if before is None else ""))
+                when = cli_registry.time_text(at_ms * 1000)
+                say(f"version {policy.version}  {when}  {by}".rstrip() + ("  the default" if before is None else ""))
                 for line in _lines(found):
                     say(line)
         if as_json:

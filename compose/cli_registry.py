@@ -155,13 +155,14 @@ def say_json(listing: Listing[Any]) -> None:
 
 def _line(device: Device) -> str:
     worn = "; ".join(
-        f"{binding.label} from {_text(binding.since)}" + (f" to {_text(binding.until)}" if binding.until else "")
+        f"{binding.label} from {time_text(binding.since)}{f' to {time_text(binding.until)}' if binding.until else ''}"
         for binding in device.bindings
     )
     return f"{device.name:24}{device.type.name:16}{device.site_name:12}{worn or 'not bound'}"
 
 
-def _text(at: int) -> str:
+def time_text(at: int) -> str:
+    """An instant (µs UTC) for a person, to the second; the registry's listings tell times in UTC."""
     return datetime.fromtimestamp(at / 1_000_000, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
 
