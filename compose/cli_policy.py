@@ -16,7 +16,7 @@ from compose.cli_registry import ROOT, Data, Json
 from compose.output import say
 from runtime.clock import SystemClock
 from runtime.settings import Settings
-from vitals.errors import InputError
+from vitals.errors import CodecError, InputError
 from vitals.nights import part
 from vitals.policies import DEFAULT, Policy
 from vitals.policy_edits import edited
@@ -24,6 +24,7 @@ from vitals.policy_files import parse
 from vitals.policy_kinds import NAMES
 from vitals.policy_text import Difference, differences, table
 from vitals.registry import BY_CHARACTERS_MAX, PolicySet
+from vitals.topics import BINDINGS
 
 ANY_CHANGE = (
     "Any other change, times in minutes: low.1.for=10, high.2.lead=none, high=off, night.low.1.limit=65, night=off. "
@@ -145,7 +146,8 @@ def policy_history(patient: Patient, data: Data = ROOT, *, as_json: Json = False
             at = datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
             told.append({"version": policy.version, "at": at, "by": by, "changes": [each._asdict() for each in found]})
             if not as_json:
-                say(f"version {policy.version}  {at}  {by}".rstrip() + ("  the default" if before is None else ""))
+                when = cli_registry.time_text(at_ms * 1000)
+                say(f"version {policy.version}  {when}  {by}".rstrip() + ("  the default" if before is None else ""))
                 for line in _lines(found):
                     say(line)
         if as_json:
@@ -156,13 +158,20 @@ def policy_history(patient: Patient, data: Data = ROOT, *, as_json: Json = False
 
 
 def _current(data: Path, patient: str) -> Policy:
-    """The policy in force for a patient. Raises `InputError` for who never wore anything."""
+    """The policy in force for a patient. Raises `InputError` for who never wore anything, `CodecError` for whose
+    record cannot be read.
+    """
     from ingest import commands
 
     found: list[Policy] = []
 
     async def run(settings: Settings) -> int:
-        found.extend(each.policy for each in await commands.patients(settings) if each.label == patient)
+        listing = await commands.patients(settings)
+        cli_registry.warn(listing.unreadable)
+        found.extend(each.policy for each in listing.found if each.label == patient)
+        if not found and (offset := listing.unreadable.get(f"patient:{patient}".encode())) is not None:
+            what = f"{patient[:64]}, {BINDINGS} partition 0 offset {offset}"
+            raise CodecError("the patient's record cannot be read", what, "update Vigil if a newer one wrote it")
         if not found:
             raise _unknown(patient)
         return 0

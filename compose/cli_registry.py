@@ -6,18 +6,22 @@ import json
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from uuid import uuid4
 
 import typer
 
 from compose import folder
-from compose.output import say
+from compose.output import say, say_aside
 from runtime.settings import Settings
 from vitals.devices import DEVICE_TYPES, Device
 from vitals.errors import InputError
 from vitals.readings import OBSERVED_MAX_US, OBSERVED_MIN_US
 from vitals.registry import BY_CHARACTERS_MAX, Command, DeviceAdd, DeviceBind, DeviceClose, DeviceUnbind, SiteAdd
+from vitals.topics import BINDINGS
+
+if TYPE_CHECKING:
+    from ingest.commands import Listing
 
 Data = Annotated[Path, typer.Option("--data", help="The data folder of the running stack.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -46,10 +50,11 @@ def site_list(data: Data = ROOT, *, as_json: Json = False) -> None:
 
     async def body(settings: Settings) -> int:
         found = await commands.sites(settings)
+        warn(found.unreadable)
         if as_json:
-            say(json.dumps([json.loads(site.model_dump_json()) for site in found], indent=2))
+            say_json(found)
         else:
-            for site in found:
+            for site in found.found:
                 say(f"{site.number:5}  {site.name}")
         return 0
 
@@ -118,25 +123,46 @@ def device_list(data: Data = ROOT, *, as_json: Json = False) -> None:
 
     async def body(settings: Settings) -> int:
         found = await commands.devices(settings)
+        warn(found.unreadable)
         if as_json:
-            say(json.dumps([json.loads(device.model_dump_json()) for device in found], indent=2))
+            say_json(found)
         else:
-            for device in found:
+            for device in found.found:
                 say(_line(device))
         return 0
 
     run(data, body)
 
 
+def warn(unreadable: dict[bytes, int]) -> None:
+    """Say in one line on stderr which records of the registry (key -> offset) could not be read, if any."""
+    if unreadable:
+        key, offset = next(iter(unreadable.items()))
+        where = f"the first is {ascii(key)[:80]} at {BINDINGS} partition 0 offset {offset}"
+        remedy = "update Vigil if a newer one wrote them, else find who else writes to this topic"
+        say_aside(f"vigil: warning: {len(unreadable)} of the registry's records cannot be read: {where}; {remedy}")
+
+
+def say_json(listing: Listing[Any]) -> None:
+    """Print a listing as JSON; each record that could not be read is an entry of the kind ``unreadable``."""
+    said = [json.loads(each.model_dump_json()) for each in listing.found]
+    said += [
+        {"kind": "unreadable", "key": key.decode(errors="replace"), "topic": BINDINGS, "partition": 0, "offset": offset}
+        for key, offset in listing.unreadable.items()
+    ]
+    say(json.dumps(said, indent=2))
+
+
 def _line(device: Device) -> str:
     worn = "; ".join(
-        f"{binding.label} from {_text(binding.since)}" + (f" to {_text(binding.until)}" if binding.until else "")
+        f"{binding.label} from {time_text(binding.since)}{f' to {time_text(binding.until)}' if binding.until else ''}"
         for binding in device.bindings
     )
     return f"{device.name:24}{device.type.name:16}{device.site_name:12}{worn or 'not bound'}"
 
 
-def _text(at: int) -> str:
+def time_text(at: int) -> str:
+    """An instant (µs UTC) for a person, to the second; the registry's listings tell times in UTC."""
     return datetime.fromtimestamp(at / 1_000_000, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
 

@@ -35,8 +35,9 @@ class RegistryClient:
         """Names of all sites, those of this client's own commands included."""
         async with self._lock:
             if self._sites is None:
-                self._sites = [site.name for site in await commands.sites(self._settings)]
-                self._devices = {device.name: device for device in await commands.devices(self._settings)}
+                self._sites = [site.name for site in (await commands.sites(self._settings)).found]
+                devices = await commands.devices(self._settings)
+                self._devices = {device.name: device for device in devices.found}
         return self._sites
 
     async def add_site(self, name: str) -> bool:

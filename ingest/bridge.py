@@ -11,14 +11,14 @@ from typing import NamedTuple
 
 from ingest import presence, ticks
 from ingest.attribution import Clocks, attribute
-from ingest.directory import Directory, Known, WornBy
+from ingest.directory import REMEDY, Directory, Known, WornBy
 from ingest.presence import Presence
 from ingest.records import Record, rejected
 from ingest.ticks import PartitionClocks
 from vitals.codecs import Item, Reason, Rejected
 from vitals.codecs.json import decode
 from vitals.rejections import Rejection
-from vitals.topics import GATEWAY, NAME, READINGS, mqtt_root
+from vitals.topics import BINDINGS, GATEWAY, NAME, READINGS, mqtt_root
 
 _LEVELS = 3
 
@@ -114,6 +114,8 @@ class Bridge:
         runs: list[tuple[WornBy, list[bytes]]] = []
         for item in decode(payload):
             placed = _place(item, site, name, device, clocks, taken=taken)
+            if isinstance(placed, Rejected) and placed.reason == "not_bound":
+                placed = self._why_not(placed, name)
             if isinstance(placed, Rejected):
                 bad.append(placed)
                 continue
@@ -128,6 +130,15 @@ class Bridge:
             return Decision(records, good)
         decision = self._rejected(bad, topic, name, payload, now)
         return decision._replace(records=[*records, *decision.records], readings=good)
+
+    def _why_not(self, refused: Rejected, name: str) -> Rejected:
+        """A device whose record cannot be read is registered, perhaps bound: another remedy than for a stranger."""
+        offset = self._directory.unreadable_device(name)
+        if offset is None:
+            return refused
+        return refused._replace(
+            detail=f"{name}'s record cannot be read ({BINDINGS} partition 0 offset {offset}); {REMEDY}"
+        )
 
     # What cannot be used
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import TypeVar
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 from uuid import UUID
 
 from pydantic import ValidationError
@@ -16,7 +17,7 @@ from runtime.kafka import Out, Producer, Reader
 from runtime.settings import Settings
 from vitals.control import PatientControl
 from vitals.devices import Device, Site
-from vitals.errors import CodecError, ServerStalled
+from vitals.errors import ServerStalled
 from vitals.messages import Message
 from vitals.registry import Answer, ClockSet, Command, DeviceAdd, DeviceClose, PolicySet, SiteAdd, decode
 from vitals.steps import Records
@@ -56,12 +57,22 @@ async def execute_all(settings: Settings, commands: Sequence[Command], deadline_
     return [answers[command.id] for command in commands]
 
 
-async def devices(settings: Settings) -> list[Device]:
+@dataclass(frozen=True, slots=True)
+class Listing(Generic[M]):
+    """What is registered of one kind, by name; ``unreadable`` has key and offset of the records that nobody can read,
+    the first one first.
+    """
+
+    found: list[M]
+    unreadable: dict[bytes, int]
+
+
+async def devices(settings: Settings) -> Listing[Device]:
     """Every registered device with its bindings, by name."""
     return await _registered(settings, b"device:", Device)
 
 
-async def sites(settings: Settings) -> list[Site]:
+async def sites(settings: Settings) -> Listing[Site]:
     """Every site with its number, by name."""
     return await _registered(settings, b"site:", Site)
 
@@ -79,7 +90,7 @@ async def log(settings: Settings) -> list[Records]:
     return found
 
 
-async def patients(settings: Settings) -> list[PatientControl]:
+async def patients(settings: Settings) -> Listing[PatientControl]:
     """Every patient who ever wore something, with all they wear and their policy, by pseudonym."""
     return await _registered(settings, b"patient:", PatientControl)
 
@@ -108,18 +119,22 @@ def _answers(values: list[bytes]) -> dict[UUID, Answer]:
     return found
 
 
-async def _registered(settings: Settings, prefix: bytes, kind: type[M]) -> list[M]:
-    found: dict[bytes, bytes] = {}
+async def _registered(settings: Settings, prefix: bytes, kind: type[M]) -> Listing[M]:
+    last: dict[bytes, tuple[int, bytes]] = {}
     async with Reader(settings, [(BINDINGS, 0)]) as reader:
         end = (await reader.end_offsets())[BINDINGS, 0]
         position = (await reader.beginning_offsets())[BINDINGS, 0]
         while position < end:
             for records in await reader.poll(POLL_S):
-                found |= {key: value for key, value in zip(records.keys, records.values, strict=True) if key}
+                for offset, key, value in zip(records.offsets, records.keys, records.values, strict=True):
+                    if key and key.startswith(prefix):
+                        last[key] = offset, value
                 position = records.offsets[-1] + 1
-    try:
-        return [
-            kind.model_validate_json(value) for key, value in sorted(found.items()) if value and key.startswith(prefix)
-        ]
-    except ValidationError as error:
-        raise CodecError("a record of the registry cannot be read", BINDINGS, "update Vigil") from error
+    found, unreadable = [], {}
+    for key, (offset, value) in sorted(last.items()):
+        try:
+            if value:
+                found.append(kind.model_validate_json(value))
+        except ValidationError:
+            unreadable[key] = offset
+    return Listing(found, dict(sorted(unreadable.items(), key=lambda each: each[1])))

@@ -1,4 +1,8 @@
-"""What bridges know of devices and sites: a fold of ``registry.bindings``, laid out for a look-up per reading."""
+"""What bridges know of devices and sites: a fold of ``registry.bindings``, laid out for a look-up per reading.
+
+A record that cannot be read costs its own device the attribution, and nobody else: what was known of the device before
+may be wrong since, so it is forgotten. A site keeps its number, which never changes.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pydantic import ValidationError
-
 from vitals.devices import Device, Site, Stream
-from vitals.errors import CodecError
 from vitals.metrics import METRIC_BY_NAME, MINUTE_US
 from vitals.topics import partition_of
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 DOUBT_US = 10 * MINUTE_US
 """As long as a glucose reading is fresh; what a broker or a phone brings again comes within it, or is old."""
+REMEDY = "update Vigil if a newer one wrote it, else write it again: vigil device bind or unbind"
+"""Of a record of a device that cannot be read: the registry writes its whole list with each change."""
 _DEVICE, _SITE = b"device:", b"site:"
 
 
@@ -87,34 +90,39 @@ def known(device: Device, partitions: int) -> Known:
 
 
 class Directory:
-    """Devices and sites by name, as of ``position``, the next offset of ``registry.bindings``."""
+    """Devices and sites by name, as of ``position``, the next offset of ``registry.bindings``.
+
+    ``unreadable`` has the offset of the record that stands under a key and cannot be read, until the key is written
+    again.
+    """
 
     def __init__(self, partitions: int) -> None:
         self.position = 0
         self.devices: dict[str, Known] = {}
         self.sites: dict[str, int] = {}
+        self.unreadable: dict[bytes, int] = {}
         self._partitions = partitions
 
     def take(self, offsets: Sequence[int], keys: Sequence[bytes | None], values: Sequence[bytes | None]) -> None:
-        """Fold records in offset order; other things than devices and sites are for others.
-
-        Raises `CodecError` for a device or a site that cannot be read.
-        """
+        """Fold records in offset order; other things than devices and sites are for others."""
         for offset, key, value in zip(offsets, keys, values, strict=True):
+            self.unreadable.pop(key or b"", None)
             try:
                 self._take(key or b"", value)
-            except (ValidationError, KeyError) as error:
-                what = f"registry.bindings offset {offset}, key {key!r}"
-                raise CodecError("a record of the registry cannot be read", what, "update Vigil") from error
+            except (ValueError, KeyError):  # no message, no name, or a metric that this release does not know
+                self.unreadable[key or b""] = offset
             self.position = offset + 1
+
+    def unreadable_device(self, name: str) -> int | None:
+        """The offset of a device's record where it cannot be read, else None."""
+        return self.unreadable.get(_DEVICE + name.encode())
 
     def _take(self, key: bytes, value: bytes | None) -> None:
         if key.startswith(_DEVICE):
             name = key.removeprefix(_DEVICE).decode()
+            self.devices.pop(name, None)
             if value:
                 self.devices[name] = known(Device.model_validate_json(value), self._partitions)
-            else:
-                self.devices.pop(name, None)
         elif key.startswith(_SITE):
             name = key.removeprefix(_SITE).decode()
             if value:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 
-from ingest.directory import Directory
+from ingest.directory import REMEDY, Directory
 from runtime.kafka import KafkaStalled, Reader
+from runtime.observe import get_logger
 from vitals.topics import BINDINGS
 
 POLL_S = 1.0
 CATCH_UP_S = 20.0
 """Longer than any poll; the topic holds one record per device after compaction."""
+
+log = get_logger("vigil.bridge")
 
 
 class Follower:
@@ -30,8 +33,25 @@ class Follower:
         """Fold what comes, for ever."""
         while True:
             for records in await self._reader.poll(POLL_S):
+                before = dict(self.directory.unreadable)
                 self.directory.take(records.offsets, records.keys, records.values)
+                self._tell(before)
             self._moved.set()
+
+    def _tell(self, before: dict[bytes, int]) -> None:
+        """Log once per poll which records came that cannot be read; a bridge goes on without their devices."""
+        fresh = {offset: key for key, offset in self.directory.unreadable.items() if before.get(key) != offset}
+        if fresh:
+            first = min(fresh)
+            log.warning(
+                "records of the registry cannot be read; readings of their devices are rejected",
+                count=len(fresh),
+                topic=BINDINGS,
+                partition=0,
+                first_offset=first,
+                first_key=ascii(fresh[first])[:80],
+                remedy=REMEDY,
+            )
 
     async def catch_up(self) -> None:
         """Wait until the directory holds everything that is in the topic now; `run` must be running.

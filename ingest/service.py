@@ -62,6 +62,8 @@ async def serve(
         directory=directory,
         clocks=clocks,
     )
+    unreadable = metrics.gauge("bridge_unreadable_bindings", "Devices and sites whose record cannot be read")
+    unreadable.set_function(lambda: len(directory.unreadable))
     linger_s, underway = settings.bridge_linger_seconds, Underway()
     forwarder = Forwarder(
         connection, producer, bridge, follower, underway, clock=clock, metrics=metrics, linger_s=linger_s

@@ -245,6 +245,27 @@ async def test_a_binding_that_is_in_the_log_is_known_before_a_reading_is_refused
         }
 
 
+async def test_a_binding_that_nobody_can_read_stops_no_other_devices_readings(ward: BridgeSettings, wearer: Connection):
+    """One foreign record would otherwise end every bridge at the same offset, and with it everybody's alerts."""
+    async with bridge(ward):
+        await logs(ward, 0, ticks=1)
+        async with Producer(ward, "foreign") as producer:
+            keys = [b"device:cgm-p-1", b"device:\xff"]
+            await producer.send([Out(BINDINGS, 0, key, b'{"name":') for key in keys])
+        await bind(ward, "new")  # by its reading the bridge knows what came before
+        await publish(wearer, ward, "new", START)
+        await logs(ward, 1)
+        await publish(wearer, ward, "p-1", START)
+        await publish(wearer, ward, "p-2", START)
+        rows = np.concatenate([log.readings for log in await logs(ward, 2)])
+        kept = await rejections(ward, 1)
+    assert set(map(bytes, rows["patient"])) == {patient_id("new").bytes, patient_id("p-2").bytes}
+    assert [name for name, _ in kept["not_bound"]] == ["cgm-p-1"]
+    async with bridge(ward):  # and one that begins with it
+        await publish(wearer, ward, "p-2", START + 1)
+        await logs(ward, 3)
+
+
 async def test_reading_the_registry_to_its_end_waits_behind_no_fetch(
     ward: BridgeSettings, monkeypatch: pytest.MonkeyPatch
 ):

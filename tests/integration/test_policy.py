@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import sys
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -26,7 +27,7 @@ from vitals.metrics import MINUTE_US
 from vitals.policies import DEFAULT
 from vitals.readings import tick_rows
 from vitals.registry import DeviceAdd, DeviceBind, PolicySet, SiteAdd
-from vitals.topics import COMMANDS, READINGS, TICK_KEY, partition_of, patient_id
+from vitals.topics import BINDINGS, COMMANDS, READINGS, TICK_KEY, partition_of, patient_id
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -49,8 +50,13 @@ async def ward(topics: Settings) -> AsyncIterator[Settings]:
 
 async def vigil(settings: Settings, *arguments: str) -> tuple[int, str]:
     """Run ``vigil policy``: exit code and everything it said."""
+    return await run(settings, "policy", *arguments)
+
+
+async def run(settings: Settings, *arguments: str) -> tuple[int, str]:
+    """Run ``vigil``: exit code and everything it said."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", "from compose.entry import main; main()", "policy", *arguments),
+        *(sys.executable, "-c", "from compose.entry import main; main()", *arguments),
         env=os.environ
         | {
             "VIGIL_KAFKA": settings.kafka,
@@ -244,3 +250,29 @@ async def test_two_people_at_once_do_not_undo_each_other(ward: Settings):
     else:  # one began when the other had ended: then it was made from what that one left
         assert (outcomes, versions) == ([0, 0], [1, 2, 3])
     assert sum(b'"policy_set"' in value for value in records.values) == 2
+
+
+async def test_records_of_the_registry_that_nobody_can_read_are_told_beside_the_rest(ward: Settings):
+    """Whoever may write to the topic could otherwise take the command line from those who must look."""
+    async with Producer(ward, "foreign") as producer:
+        keys = [b"device:odd", b"device:\xff", b"patient:p-2"]
+        values = [b"noise", b'{"kind":"device"}', b'{"version":1e400}']
+        first, _, patient = await producer.send([Out(BINDINGS, 0, *each) for each in zip(keys, values, strict=True)])
+    code, said = await run(ward, "device", "list")
+    assert (code, "cgm-1 " in said) == (0, True)
+    assert f"2 of the registry's records cannot be read: the first is b'device:odd' at {BINDINGS} " in said
+    assert f"partition 0 offset {first}; update Vigil" in said
+    code, said = await run(ward, "device", "list", "--json")
+    devices = json.loads(said[said.index("[\n") : said.rindex("]") + 1])
+    assert [(each["kind"], each.get("offset")) for each in devices] == [
+        ("device", None), ("unreadable", first), ("unreadable", first + 1),
+    ]  # fmt: skip
+    code, said = await vigil(ward, "show", "p-1")
+    assert (code, "policy of p-1, version 1" in said, f"offset {patient};" in said) == (0, True, True)
+    code, said = await vigil(ward, "show", "p-2")
+    assert (code, f"the patient's record cannot be read: p-2, {BINDINGS} partition 0 offset {patient}" in said) == (
+        1, True,
+    )  # fmt: skip
+    code, said = await vigil(ward, "history", "p-1")
+    assert code == 0
+    assert re.fullmatch(r"version 1  \d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ  the default\n", said)

@@ -68,8 +68,8 @@ async def test_a_ward_is_set_up_by_commands_and_everybody_can_read_it(topics: Se
         )
     assert [answer.outcome for answer in answers] == ["accepted", "accepted", "accepted", "refused", "accepted"]
     assert answers[3].reason.startswith("device cgm-1 is bound to p-1")
-    (site,) = await commands.sites(topics)
-    (device,) = await commands.devices(topics)
+    (site,) = (await commands.sites(topics)).found
+    (device,) = (await commands.devices(topics)).found
     assert (site.name, site.number) == ("ward-a", 1)
     assert [(each.label, each.since, each.until) for each in device.bindings] == [("p-1", SINCE, SINCE + 1)]
     sites, patients = [], []
@@ -103,10 +103,10 @@ async def test_a_patients_roster_stands_beside_devices_and_sites(topics: Setting
             ],
         )
     assert [answer.outcome for answer in answers] == ["accepted"] * 6 + ["refused"]
-    (patient,) = await commands.patients(topics)
+    (patient,) = (await commands.patients(topics)).found
     assert (patient.label, patient.bed, patient.version, patient.policy.version) == ("p-1", "3b", 2, 2)
-    assert [device.name for device in await commands.devices(topics)] == ["cgm-1"]
-    assert [site.name for site in await commands.sites(topics)] == ["ward-a"]
+    assert [device.name for device in (await commands.devices(topics)).found] == ["cgm-1"]
+    assert [site.name for site in (await commands.sites(topics)).found] == ["ward-a"]
     clocks = [
         (records.partition, message.clock)
         for records in await everything(topics, READINGS, topics.partitions)
@@ -129,7 +129,7 @@ async def test_a_restarted_registry_knows_what_it_answered(topics: Settings):
         again = await commands.execute(topics, SiteAdd(id=new(), name="ward-a"))
     assert second.outcome == "accepted"
     assert again.reason == "site ward-a exists, its number is 1"
-    assert [site.number for site in await commands.sites(topics)] == [1, 2]
+    assert [site.number for site in (await commands.sites(topics)).found] == [1, 2]
     after = [len(records.offsets) for records in await everything(topics, READINGS, topics.partitions)]
     assert sum(after) == sum(before) + topics.partitions
 

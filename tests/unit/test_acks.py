@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 
 import numpy as np
 import pytest
+from structlog.testing import capture_logs
 
 from ingest import service
 from ingest.directory import Directory
@@ -242,6 +243,22 @@ async def test_a_new_binding_is_read_before_a_reading_is_refused():
         await until(lambda: connection.counters.acknowledged == 2)
     assert house.observed() == [NOW]
     assert house.shown('vigil_bridge_rejected_total{reason="not_bound"} 1.0')
+
+
+async def test_a_binding_that_nobody_can_read_is_counted_and_logged_once():
+    """Whoever looks for the readings of its device must learn why they are rejected, and where the record lies."""
+    house = House()
+    with capture_logs() as told:
+        async with house.running() as connection:
+            house.kafka.write([Out(BINDINGS, 0, b"device:cgm-1", b"noise")])
+            house.publish(NOW, readings_topic("", "ward-a", "cgm-2"))
+            await until(lambda: connection.counters.acknowledged == 1)
+            house.publish(NOW)
+            await until(lambda: connection.counters.acknowledged == 2)
+            assert house.shown("vigil_bridge_unreadable_bindings 1.0")
+    assert house.observed() == []
+    (line,) = [each for each in told if each["log_level"] == "warning"]
+    assert (line["count"], line["first_key"]) == (1, "b'device:cgm-1'")
 
 
 async def test_whoever_names_unknown_devices_costs_one_question_a_turn():

@@ -8,7 +8,6 @@ from ingest.bridge import Bridge, Decision
 from ingest.directory import Directory
 from ingest.ticks import REPLAY, PartitionClocks, Tick
 from vitals.devices import DEVICE_TYPES, Binding, Device, Site
-from vitals.errors import CodecError
 from vitals.metrics import MINUTE_US, TICK
 from vitals.readings import decode as rows_of
 from vitals.topics import READINGS, REJECTED, TICK_KEY, device_id, partition_of, patient_id, readings_topic, ticks_topic
@@ -234,12 +233,34 @@ def test_a_directory_holds_the_last_word_of_the_log():
     assert not directory.devices
 
 
-@pytest.mark.parametrize("value", [b"", b"noise", b"{}"])
-def test_an_unreadable_record_of_the_registry_is_an_error_of_ours(value: bytes):
-    """Skipping it would call its device not bound for ever."""
+UNKNOWN_METRIC = device().encode().replace(b'"glucose"', b'"lactate"')
+
+
+@pytest.mark.parametrize("value", [b"noise", b"{}", b"\xff", b'{"kind":"site"}', UNKNOWN_METRIC])
+def test_a_record_that_cannot_be_read_costs_its_own_device_the_attribution(value: bytes):
+    """Whom it names may have changed; the readings are kept with that reason, and everybody else's flow on."""
     directory = Directory(PARTITIONS)
-    if value:
-        with pytest.raises(CodecError, match="offset 3"):
-            directory.take([3], [b"device:cgm-1"], [value])
-    else:
-        directory.take([3], [b"device:cgm-1"], [value])
+    both = [device(("p-1", SINCE, None)), device(("p-2", SINCE, None)).model_copy(update={"name": "cgm-2"})]
+    keys: list[bytes | None] = [b"device:cgm-1", b"device:cgm-2", b"device:cgm-1"]
+    directory.take(range(3), keys, [*(each.encode() for each in both), value])
+    clocks = PartitionClocks(PARTITIONS, simulated=False)
+    one = Bridge(namespace="", partitions=PARTITIONS, publisher="bridge-0", directory=directory, clocks=clocks)
+    refused = one.decide(readings_topic("", "ward-a", "cgm-1"), batch(NOW), NOW)
+    assert (refused.readings, reasons(refused), refused.unknown) == (0, ["not_bound"], True)
+    detail = dict(refused.records[0].headers)["detail"].decode()
+    assert "cgm-1's record cannot be read (registry.bindings partition 0 offset 2); update Vigil" in detail
+    assert one.decide(readings_topic("", "ward-a", "cgm-2"), batch(NOW), NOW).readings == 1
+    assert directory.unreadable == {b"device:cgm-1": 2}
+    directory.take([3], [b"device:cgm-1"], [both[0].encode()])
+    assert one.decide(readings_topic("", "ward-a", "cgm-1"), batch(NOW), NOW).readings == 1
+    assert directory.unreadable == {}
+
+
+def test_a_record_that_cannot_be_read_takes_no_site_its_number_and_needs_no_name():
+    """A number never changes: without it the site would have no time, and all of its patients would turn unknown."""
+    directory = Directory(PARTITIONS)
+    directory.take([0], [b"site:ward-a"], [Site(name="ward-a", number=7).encode()])
+    directory.take([1, 2, 3], [b"site:ward-a", b"device:\xff", b"site:\xff"], [b"noise", b"{}", b"{}"])
+    assert directory.sites == {"ward-a": 7}
+    assert directory.unreadable == {b"site:ward-a": 1, b"device:\xff": 2, b"site:\xff": 3}
+    assert directory.position == 4

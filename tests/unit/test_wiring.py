@@ -10,7 +10,7 @@ import pytest
 from compose.wiring import RegistryClient
 from ingest import commands
 from runtime.settings import Settings
-from vitals.devices import DEVICE_TYPES, Binding, Device
+from vitals.devices import DEVICE_TYPES, Binding, Device, Site
 from vitals.errors import InputError, ServerStalled
 from vitals.registry import Answer, Command
 from vitals.topics import device_id, patient_id
@@ -23,11 +23,11 @@ def client(monkeypatch: pytest.MonkeyPatch) -> RegistryClient:
         name="cgm", id=device_id("cgm"), type=DEVICE_TYPES["dexcom"], site=1, site_name="ward-a", bindings=(binding,)
     )
 
-    async def devices(_: Settings) -> list[Device]:
-        return [worn]
+    async def devices(_: Settings) -> commands.Listing[Device]:
+        return commands.Listing([worn], {})
 
-    async def sites(_: Settings) -> list[object]:
-        return []
+    async def sites(_: Settings) -> commands.Listing[Site]:
+        return commands.Listing([], {})
 
     monkeypatch.setattr(commands, "devices", devices)
     monkeypatch.setattr(commands, "sites", sites)
