@@ -11,7 +11,8 @@ VigilError
 ├── StateError             a log, a folder or a database that is not what this process needs
 └── ProtocolError          a peer that does not speak as agreed
 
-Constructors take data; ``__str__`` writes one line: what happened, to what, and what to do.
+Constructors take data; ``__str__`` writes one line: what happened, to what, and what to do. What a terminal would not
+show, a line's end or an escape that somebody gave, is written as in a string of Python.
 """
 
 from __future__ import annotations
@@ -28,7 +29,12 @@ class VigilError(Exception):
 
     def __str__(self) -> str:
         text = f"{self.what}: {self.subject}" if self.subject else self.what
-        return f"{text} ({self.remedy})" if self.remedy else text
+        return _shown(f"{text} ({self.remedy})" if self.remedy else text)
+
+
+def _shown(text: str) -> str:
+    """A text as one line that can be printed."""
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
 
 
 class SettingsError(VigilError):
