@@ -5,7 +5,8 @@ Their traps, and what is done about each:
 - Dates are DD/MM/YYYY in local time of Europe/London without a zone, some files begin with a BOM.
 - In October an hour happens twice. File order decides: where the file goes back within that hour, its second
   pass begins, and the rows from there to the hour's end are winter time (``fold=1``). A file that passes the hour
-  once is taken at its first pass; so the hole lies behind it.
+  once is taken at its first pass; so the hole lies behind it. Some programs export the newest row first: a file that
+  goes back more often than on is read from its end.
 - In March an hour does not exist, yet some files have rows in it. They are read as winter time, which is where the
   next hour's rows lie as well; `Export.nonexistent` counts them. Of two values under one instant the first in the
   log wins and the other is kept as a conflict, like any device's.
@@ -97,13 +98,13 @@ def parse(path: str, data: bytes) -> Export:
     if match is None:
         raise InputError("not an export that Vigil knows", name, "glucose-PERSON.csv or wrist-PERSON.csv is")
     kind, person = _KINDS[match[1].lower()], match[2].lower()
-    samples, nonexistent = [], 0
-    clock = _LocalClock()
-    for line, when, value in _rows(name, kind, data):
-        samples.append(Sample(clock.instant(_local(name, line, when)), _value(name, line, value), line))
-        nonexistent += clock.nonexistent
-    if not samples:
+    rows = [
+        (_local(name, line, when), _value(name, line, value), line) for line, when, value in _rows(name, kind, data)
+    ]
+    if not rows:
         raise InputError("an export without rows", name, "there is nothing but its header")
+    instants, nonexistent = _instants([local for local, _, _ in rows])
+    samples = [Sample(at, value, line) for at, (_, value, line) in zip(instants, rows, strict=True)]
     _check_unit(name, kind, samples)
     _check_holes(name, samples)
     device = f"{match[1].lower()}-{person}"
@@ -182,8 +183,19 @@ def _check_holes(name: str, samples: Sequence[Sample]) -> None:
             raise InputError(f"{years:.0f} years without a row", where, "is one of the dates a slip?")
 
 
+def _instants(times: Sequence[datetime]) -> tuple[list[int], int]:
+    """Instants (µs UTC) of a file's local times, in its order, and how many of the times do not exist."""
+    on = sum((after > before) - (after < before) for before, after in pairwise(times))
+    order = slice(None, None, -1 if on < 0 else 1)
+    clock, found, nonexistent = _LocalClock(), [], 0
+    for local in times[order]:
+        found.append(clock.instant(local))
+        nonexistent += clock.nonexistent
+    return found[order], nonexistent
+
+
 class _LocalClock:
-    """Local times in file order to instants; remembers the pass through October's double hour."""
+    """Local times, oldest first, to instants; remembers the pass through October's double hour."""
 
     def __init__(self) -> None:
         self._previous: datetime | None = None

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from simulators.exports import day_start, local_minute, parse
 from vitals.errors import InputError
@@ -55,6 +58,28 @@ def test_octobers_hour_passed_once_is_the_first_pass():
     rows = [f"29/10/2023 {time},5" for time in ("00:55", "01:00", "01:05", "01:55", "02:00", "02:05")]
     instants = [sample.at for sample in parse("glucose-1.csv", glucose(*rows)).samples]
     assert [(after - before) * 12 / HOUR_US for before, after in pairwise(instants)] == [1, 1, 10, 13, 1]
+
+
+@given(
+    st.integers(0, 14),
+    st.sampled_from([5, 15]),
+    st.lists(st.integers(0, 60), max_size=3, unique=True),
+    st.booleans(),
+    st.booleans(),
+)
+def test_octobers_hours_are_told_apart_whichever_way_the_file_goes(
+    phase: int, step: int, twice: list[int], newest_first: bool, summer_comes: bool
+):
+    """Newest first, the second pass is the one that comes first in the file; read the wrong way round, both would fall
+    on the same instants and most of an hour would be lost as conflicts.
+    """
+    change = day_start("2023-03-26" if summer_comes else "2023-10-29") + HOUR_US
+    wanted = [change + (phase + step * at - 120) * HOUR_US // 60 for at in range(300 // step)]
+    wanted = sorted(wanted + [wanted[at] for at in twice if at < len(wanted)], reverse=newest_first)
+    rows = [datetime.fromisoformat(local_minute(at)).strftime("%d/%m/%Y %H:%M,5") for at in wanted]
+    export = parse("glucose-1.csv", glucose(*rows))
+    assert [sample.at for sample in export.samples] == wanted
+    assert [sample.line for sample in export.samples] == list(range(2, len(wanted) + 2))
 
 
 def test_a_repeated_row_in_octobers_hour_begins_no_second_pass():
