@@ -1,6 +1,6 @@
 /** What stands around every screen: banners, top bar, the answer to the last command, live regions. */
 import type { ComponentChildren } from "preact";
-import { useEffect } from "preact/hooks";
+import { useLayoutEffect } from "preact/hooks";
 import { highCalls } from "../state/attention";
 import { now } from "../state/clock";
 import { glucoseUnit } from "../state/prefs";
@@ -27,7 +27,7 @@ function startHelpKey(): () => void {
 }
 
 export function Shell({ children }: { children: ComponentChildren }) {
-  useEffect(startHelpKey, []);
+  useLayoutEffect(startHelpKey, []);
   return (
     <div class={wallMode.value ? "shell wall" : "shell"}>
       <Banners />

@@ -48,6 +48,7 @@ function NoSuchPatient() {
 
 function Known({ id, at }: { id: string; at: number | null }) {
   const model = useMemo(() => new PatientModel(id, at), [id]);
+  useLayoutEffect(() => takeKeys(model), [model]);
   useEffect(() => follow(model), [model]);
   useEffect(() => { if (at !== null && at !== model.moment.peek()) model.show(at); }, [model, at]);
   const tile = tileOf(id);
@@ -75,11 +76,16 @@ function Known({ id, at }: { id: string; at: number | null }) {
   );
 }
 
-/** Asks, follows the live values and the view, and takes the keys, until the screen goes. */
-function follow(model: PatientModel): () => void {
-  let first = true;
+/** Takes the keys until the screen goes; from the moment on when it can be seen, not from a frame later on. */
+function takeKeys(model: PatientModel): () => void {
   const onKey = (event: KeyboardEvent): void => key(event, model);
   window.addEventListener("keydown", onKey);
+  return () => window.removeEventListener("keydown", onKey);
+}
+
+/** Asks, and follows the live values and the view, until the screen goes. */
+function follow(model: PatientModel): () => void {
+  let first = true;
   const stops = [
     effect(() => {
       const tile = tileOf(model.id);
@@ -95,7 +101,6 @@ function follow(model: PatientModel): () => void {
   ];
   model.start();
   return () => {
-    window.removeEventListener("keydown", onKey);
     stops.forEach((stop) => stop());
     model.stop();
   };

@@ -1,5 +1,5 @@
 /** The ward: who needs somebody first on the left, every patient in a fixed place on the right. */
-import { useEffect } from "preact/hooks";
+import { useEffect, useLayoutEffect } from "preact/hooks";
 import { wallMode } from "../../state/route";
 import { startKeys } from "./keys";
 import { Filters } from "./filters";
@@ -9,7 +9,7 @@ import { keepAwake } from "./wall";
 import { Worklist } from "./worklist";
 
 export function Ward() {
-  useEffect(startKeys, []);
+  useLayoutEffect(startKeys, []); // from when the cards can be seen
   useEffect(() => (wallMode.value ? keepAwake() : undefined), [wallMode.value]);
   return (
     <div class="ward">
