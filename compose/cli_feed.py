@@ -81,6 +81,12 @@ def replay(
         if report.nonexistent_local_times:
             count = report.nonexistent_local_times
             sys.stderr.write(f"vigil: {count} readings have a local time that does not exist: read as winter time\n")
+        if report.ambiguous_local_times:
+            count = report.ambiguous_local_times
+            sys.stderr.write(
+                f"vigil: {count} readings have a local time that happens twice, and the file's order does not tell"
+                " which is meant: they may lie an hour off\n"
+            )
         return 0
 
     raise SystemExit(signals.run(run))

@@ -3,13 +3,8 @@
 Their traps, and what is done about each:
 
 - Dates are DD/MM/YYYY in local time of Europe/London without a zone, some files begin with a BOM.
-- In October an hour happens twice. File order decides: where the file goes back within that hour, its second
-  pass begins, and the rows from there to the hour's end are winter time (``fold=1``). A file that passes the hour
-  once is taken at its first pass; so the hole lies behind it. Some programs export the newest row first: a file that
-  goes back more often than on is read from its end.
-- In March an hour does not exist, yet some files have rows in it. They are read as winter time, which is where the
-  next hour's rows lie as well; `Export.nonexistent` counts them. Of two values under one instant the first in the
-  log wins and the other is kept as a conflict, like any device's.
+- In October an hour happens twice, in March one does not exist, yet some files have rows in it: `local_times.py`. Of
+  two values under one instant the first in the log wins and the other is kept as a conflict, like any device's.
 - Exact duplicates and two values at one time are sent as they stand: the log decides, not the parser.
 - 0.1 mmol/L says LOW; the device type's range makes that of it. A wrist's 0 means not worn.
 """
@@ -19,6 +14,7 @@ from __future__ import annotations
 import csv
 import math
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -28,6 +24,7 @@ from statistics import median
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
+from simulators.local_times import Guess, instants
 from vitals.devices import DEVICE_TYPES, DeviceType
 from vitals.errors import InputError
 from vitals.metrics import MINUTE_US, SECOND_US
@@ -45,11 +42,14 @@ _NAME = re.compile(r"(glucose|wrist)-([a-z0-9][a-z0-9._-]*)\.csv\Z", re.IGNORECA
 
 
 class Sample(NamedTuple):
-    """One row of an export: event time (µs UTC), the value as it stands in the file, and the file's line."""
+    """One row of an export: event time (µs UTC), the value as it stands in the file, the file's line, and why the time
+    is a guess; None where it is none.
+    """
 
     at: int
     value: float
     line: int
+    guess: Guess | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +64,16 @@ class Export:
     unit: str
     type: DeviceType
     samples: tuple[Sample, ...]
-    nonexistent: int
-    """Rows whose local time was skipped by the change to summer time."""
 
     @property
     def distinct(self) -> int:
         """Number of distinct readings: instants, for there is one device and one metric."""
         return len({sample.at for sample in self.samples})
+
+    @property
+    def guessed(self) -> Counter[Guess]:
+        """Number of rows whose time is a guess, by reason."""
+        return Counter(sample.guess for sample in self.samples if sample.guess is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,13 +106,13 @@ def parse(path: str, data: bytes) -> Export:
     ]
     if not rows:
         raise InputError("an export without rows", name, "there is nothing but its header")
-    instants, nonexistent = _instants([local for local, _, _ in rows])
-    samples = [Sample(at, value, line) for at, (_, value, line) in zip(instants, rows, strict=True)]
+    found = instants([local for local, _, _ in rows])
+    samples = [Sample(at, value, line, guess) for (at, guess), (_, value, line) in zip(found, rows, strict=True)]
     _check_unit(name, kind, samples)
     _check_holes(name, samples)
     device = f"{match[1].lower()}-{person}"
     kind_of_device = _type(name, kind, samples)
-    return Export(device, f"p{person}", kind.metric, kind.unit, kind_of_device, tuple(samples), nonexistent)
+    return Export(device, f"p{person}", kind.metric, kind.unit, kind_of_device, tuple(samples))
 
 
 def _rows(name: str, kind: _Kind, data: bytes) -> Iterator[tuple[int, str, str]]:
@@ -181,43 +184,6 @@ def _check_holes(name: str, samples: Sequence[Sample]) -> None:
         if years > HOLE_YEARS_MAX:
             where = f"{name}:{before.line} and {name}:{after.line}"
             raise InputError(f"{years:.0f} years without a row", where, "is one of the dates a slip?")
-
-
-def _instants(times: Sequence[datetime]) -> tuple[list[int], int]:
-    """Instants (µs UTC) of a file's local times, in its order, and how many of the times do not exist."""
-    on = sum((after > before) - (after < before) for before, after in pairwise(times))
-    order = slice(None, None, -1 if on < 0 else 1)
-    clock, found, nonexistent = _LocalClock(), [], 0
-    for local in times[order]:
-        found.append(clock.instant(local))
-        nonexistent += clock.nonexistent
-    return found[order], nonexistent
-
-
-class _LocalClock:
-    """Local times, oldest first, to instants; remembers the pass through October's double hour."""
-
-    def __init__(self) -> None:
-        self._previous: datetime | None = None
-        self._second_pass = False
-        self.nonexistent = False
-        """Whether the last time given does not exist in its zone."""
-
-    def instant(self, local: datetime) -> int:
-        """Instant in µs UTC of a local time of `ZONE`."""
-        first, second = local, local.replace(fold=1)
-        before, after = first.utcoffset(), second.utcoffset()
-        assert before is not None
-        assert after is not None
-        self.nonexistent = after > before
-        if after < before:
-            back = self._previous is not None and first.replace(tzinfo=None) < self._previous
-            self._second_pass = self._second_pass or back
-            self._previous = first.replace(tzinfo=None)
-            local = second if self._second_pass else first
-        else:
-            self._previous, self._second_pass = None, False
-        return (local.astimezone(UTC) - _EPOCH) // timedelta(microseconds=1)
 
 
 def _type(name: str, kind: _Kind, samples: Sequence[Sample]) -> DeviceType:

@@ -65,6 +65,7 @@ class Report:
     rows_in_log: int = 0
     repeats_in_log: int = 0
     nonexistent_local_times: int = 0
+    ambiguous_local_times: int = 0
     clock: int | None = None
     """The last tick that is in every partition, µs UTC."""
     seconds: float = 0.0
@@ -166,7 +167,8 @@ class Replay:
         self.report = Report(
             readings=len(self._items),
             distinct=sum(export.distinct for export in exports),
-            nonexistent_local_times=sum(export.nonexistent for export in exports),
+            nonexistent_local_times=sum(export.guessed["does not exist"] for export in exports),
+            ambiguous_local_times=sum(export.guessed["happens twice"] for export in exports),
         )
 
     async def play(self, progress: Callable[[Report], None]) -> Report:

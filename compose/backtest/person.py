@@ -92,6 +92,7 @@ def test(patient: str, exports: Sequence[Export], policy: Policy | None, default
         deciding=len(trace.at),
         rejected=log.rejected,
         unused=unused(log.rows),
+        guessed=dict(Counter(why for export in exports for why in export.guessed.elements())),
         glucose=_shares(trace),
         episodes=_episodes(folded),
         announced=_announced(folded.alerts),

@@ -107,6 +107,8 @@ class Person(Message):
     """Rows that the bridge would not take, by reason."""
     unused: dict[str, int]
     """Rows that are in the log and decide nothing, by reason."""
+    guessed: dict[str, int]
+    """Rows whose time is a guess, by what their local time does: it happens twice, or does not exist."""
     glucose: Glucose | None
     episodes: tuple[EpisodeCount, ...]
     announced: tuple[Announced, ...]

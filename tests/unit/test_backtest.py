@@ -51,7 +51,7 @@ def export(points: Mapping[float, float] | Mapping[int, float], interval: int = 
     samples = tuple(
         Sample(T0 + round(at * MINUTE_US), value, line) for line, (at, value) in enumerate(points.items(), 2)
     )
-    return Export(f"glucose-{name}", f"p{name}", "glucose", "mg/dL", DEVICE_TYPES[KIND[interval]], samples, 0)
+    return Export(f"glucose-{name}", f"p{name}", "glucose", "mg/dL", DEVICE_TYPES[KIND[interval]], samples)
 
 
 def regular(values: list[float], interval: int = 5) -> Export:
@@ -124,7 +124,6 @@ WRIST = Export(
         Sample(T0 + at * 5 * MINUTE_US + 1_000_000, float(value), at + 2)
         for at, value in enumerate([70] * 4 + [150] * 9 + [0, 500, 70])
     ),
-    0,
 )
 
 
@@ -245,7 +244,7 @@ def test_few_ticks_decide_what_every_tick_decides_for_any_readings(
         at += step * interval * MINUTE_US + (7_000_000 if value % 5 == 0 else 0)
         samples.append(Sample(at, float(value), line))
     kind = DEVICE_TYPES[KIND[interval]]
-    same(Export("glucose-7", "p7", "glucose", "mg/dL", kind, tuple(samples), 0), policy=policy)
+    same(Export("glucose-7", "p7", "glucose", "mg/dL", kind, tuple(samples)), policy=policy)
 
 
 def test_a_policy_of_another_kind_gets_every_tick():
@@ -329,7 +328,7 @@ def test_populations_are_never_pooled_with_each_other():
 def test_a_wrist_alone_has_no_scores():
     """DOMAIN scores a heart rate at rest, and nothing tells rest; calls are counted all the same."""
     samples = tuple(Sample(T0 + at * 5 * MINUTE_US, 150.0 if at > 6 else 70.0, at + 2) for at in range(24))
-    wrist = Export("wrist-7", "p7", "heart_rate", "/min", DEVICE_TYPES["wrist-5min"], samples, 0)
+    wrist = Export("wrist-7", "p7", "heart_rate", "/min", DEVICE_TYPES["wrist-5min"], samples)
     person = report_of(wrist).people[0]
     assert (person.scores, person.rmse_30, person.glucose) == ((), {}, None)
     assert any(each.rule == "heart_rate_high" and each.calls for each in person.announced)

@@ -95,3 +95,14 @@ def test_who_wears_only_a_wrist_has_days_and_calls_a_day() -> None:
     assert "days with data" not in said(wrist)
     alone = parse("wrist-1.csv", rows(70, kind="sleep_ts,heart_rate"))
     assert "<b>-</b><span>calls a day by the rules" in page(run([alone], None, seed=1, clock=SystemClock()), [alone])
+
+
+def test_rows_at_a_guessed_time_are_counted_by_reason() -> None:
+    """An hour of readings that may lie an hour off moves alarms, and the figures do not show it."""
+    times = [f"29/10/2023 {hour:02}:{minute:02},5" for hour in (0, 1, 2) for minute in range(0, 60, 15)]
+    spring = ["26/03/2023 00:45,5", "26/03/2023 01:00,5", "26/03/2023 02:15,5"]
+    export = parse("glucose-1.csv", "\n".join(["bg_ts,value", *spring, *times]).encode())
+    line = said(export).splitlines()[0]
+    assert "4 at a guessed time (it happens twice)" in line
+    assert "1 at a guessed time (it does not exist)" in line
+    assert "guessed" not in said(parse("glucose-1.csv", rows(5, 5, 5)))

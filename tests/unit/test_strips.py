@@ -18,7 +18,7 @@ def at(text: str) -> int:
 
 def export(*points: tuple[str, float]) -> Export:
     samples = tuple(Sample(at(when), value, line) for line, (when, value) in enumerate(points, 2))
-    return Export("glucose-7", "p7", "glucose", "mg/dL", DEVICE_TYPES["t1d-uom-5min"], samples, 0)
+    return Export("glucose-7", "p7", "glucose", "mg/dL", DEVICE_TYPES["t1d-uom-5min"], samples)
 
 
 def lines(drawn: str) -> list[int]:

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simulators.exports import day_start, local_minute, parse
+from simulators.replay import Options, cut
 from vitals.errors import InputError
 
 DATA = Path(__file__).parents[3] / "shared" / "data" / "t1d-uom"
@@ -82,6 +83,16 @@ def test_octobers_hours_are_told_apart_whichever_way_the_file_goes(
     assert [sample.line for sample in export.samples] == list(range(2, len(wanted) + 2))
 
 
+def test_a_guess_is_told_of_the_part_that_is_replayed():
+    """Three days of November have no double hour, whatever the rest of the file has."""
+    rows = [f"29/10/2023 {time},5" for time in ("00:55", "01:00", "01:05", "02:00")]
+    export = parse("glucose-1.csv", glucose(*rows, "30/10/2023 00:00,5", "30/10/2023 00:05,5"))
+    assert export.guessed == {"happens twice": 2}
+    kept = cut(export, Options(begin=day_start("2023-10-30")))
+    assert kept is not None
+    assert kept.guessed == {}
+
+
 def test_a_repeated_row_in_octobers_hour_begins_no_second_pass():
     """A duplicate is no step back; taken for one it would move to another instant and become a second reading."""
     rows = [f"29/10/2023 {time},5" for time in ("01:00", "01:00", "01:05")]
@@ -94,7 +105,7 @@ def test_an_hour_that_does_not_exist_is_counted():
     """Two of the files have rows in it; they are kept, and the replay can say so."""
     rows = [f"31/03/2024 {time},5" for time in ("00:55", "01:00", "01:05", "02:10")]
     export = parse("glucose-1.csv", glucose(*rows))
-    assert export.nonexistent == 2
+    assert export.guessed == {"does not exist": 2}
     assert local_minute(export.samples[1].at) == "2024-03-31T02:00"
 
 
