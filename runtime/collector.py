@@ -13,7 +13,8 @@ some 36,000, each of five objects that go when they are sent."""
 
 
 def spare_collections(objects_max: int = OBJECTS_MAX) -> None:
-    """Have Python look for cycles rarely, and never again among what is loaded now. Records and rows have none.
+    """Have Python look for cycles after so many new objects, and never again among what is loaded now. Records and rows
+    have none.
 
     A last look before would find a handful in 50,000 objects, for 26 to 43 ms of each start.
     """

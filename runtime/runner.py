@@ -236,7 +236,7 @@ class Runner(Generic[S]):
         owned = self._owned[records.partition]
         outputs = owned.step.step(records)
         if all(cause.offset < records.offsets[0] for cause in owned.written.values()):
-            return outputs
+            return outputs  # nothing that these records cause is written: beyond a replay it is always so
         first = self._spec.tails[0]
         return [output for output in outputs if output.cause > owned.written.get(output.topic, owned.written[first])]
 

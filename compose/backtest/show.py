@@ -53,13 +53,13 @@ def console_for(width: int | None = None) -> Console:
 def person_lines(person: Person) -> Iterator[str]:
     """Who, how long, how often the rules called."""
     begin, end = (datetime.fromisoformat(local_minute(at)).strftime("%d %b %Y") for at in (person.begin, person.end))
-    rejected = "".join(f", {count} rejected ({reason})" for reason, count in person.rejected.items())
-    rejected += "".join(f", {count} unused ({reason})" for reason, count in person.unused.items())
-    rejected += "".join(f", {count} at a guessed time (it {reason})" for reason, count in person.guessed.items())
+    besides = "".join(f", {count} rejected ({reason})" for reason, count in person.rejected.items())
+    besides += "".join(f", {count} unused ({reason})" for reason, count in person.unused.items())
+    besides += "".join(f", {count} at a guessed time (it {reason})" for reason, count in person.guessed.items())
     covered = f", {person.days:.1f} days with data" if person.glucose is not None else ""
     yield (
         f"[bold]{person.patient}[/bold]  {', '.join(person.files)}  {person.population}  {begin} to {end}  "
-        f"{person.readings} readings, {person.deciding} of glucose decide{rejected}{covered}"
+        f"{person.readings} readings, {person.deciding} of glucose decide{besides}{covered}"
     )
     if person.glucose is not None:
         shares = person.glucose

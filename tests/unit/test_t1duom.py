@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from simulators.exports import day_start, local_minute, parse
 from simulators.replay import Options, cut
@@ -61,26 +58,14 @@ def test_octobers_hour_passed_once_is_the_first_pass():
     assert [(after - before) * 12 / HOUR_US for before, after in pairwise(instants)] == [1, 1, 10, 13, 1]
 
 
-@given(
-    st.integers(0, 14),
-    st.sampled_from([5, 15]),
-    st.lists(st.integers(0, 60), max_size=3, unique=True),
-    st.booleans(),
-    st.booleans(),
-)
-def test_octobers_hours_are_told_apart_whichever_way_the_file_goes(
-    phase: int, step: int, twice: list[int], newest_first: bool, summer_comes: bool
-):
-    """Newest first, the second pass is the one that comes first in the file; read the wrong way round, both would fall
-    on the same instants and most of an hour would be lost as conflicts.
-    """
-    change = day_start("2023-03-26" if summer_comes else "2023-10-29") + HOUR_US
-    wanted = [change + (phase + step * at - 120) * HOUR_US // 60 for at in range(300 // step)]
-    wanted = sorted(wanted + [wanted[at] for at in twice if at < len(wanted)], reverse=newest_first)
-    rows = [datetime.fromisoformat(local_minute(at)).strftime("%d/%m/%Y %H:%M,5") for at in wanted]
-    export = parse("glucose-1.csv", glucose(*rows))
-    assert [sample.at for sample in export.samples] == wanted
-    assert [sample.line for sample in export.samples] == list(range(2, len(wanted) + 2))
+def test_a_file_with_its_newest_row_first_keeps_both_of_octobers_hours():
+    """Its second pass comes first; read the other way, both would fall on the same instants, and one would be lost."""
+    times = [f"{hour}:{minute:02}" for hour in ("00", "01", "01", "02") for minute in range(0, 60, 15)]
+    rows = [f"29/10/2023 {time},{number}" for number, time in enumerate(times)]
+    export = parse("glucose-1.csv", glucose(*rows[::-1]))
+    assert [(sample.line, sample.value) for sample in export.samples] == [(2 + at, 15 - at) for at in range(16)]
+    assert {(after.at - before.at) * 4 / HOUR_US for before, after in pairwise(export.samples)} == {-1}
+    assert export.guessed == {}
 
 
 def test_a_guess_is_told_of_the_part_that_is_replayed():
