@@ -171,7 +171,8 @@ def _current(data: Path, patient: str) -> Policy:
         found.extend(each.policy for each in listing.found if each.label == patient)
         if not found and (offset := listing.unreadable.get(f"patient:{patient}".encode())) is not None:
             what = f"{patient[:64]}, {BINDINGS} partition 0 offset {offset}"
-            raise CodecError("the patient's record cannot be read", what, "update Vigil if a newer one wrote it")
+            remedy = "update Vigil if a newer one wrote it, else bind or unbind a device of theirs: it is written again"
+            raise CodecError("the patient's record cannot be read", what, remedy)
         if not found:
             raise _unknown(patient)
         return 0

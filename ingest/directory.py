@@ -1,7 +1,7 @@
 """What bridges know of devices and sites: a fold of ``registry.bindings``, laid out for a look-up per reading.
 
 A record that cannot be read costs its own device the attribution, and nobody else: what was known of the device before
-may be wrong since, so it is forgotten. A site keeps its number, which never changes.
+may be wrong since, so it is forgotten. A site keeps its number, which never changes and stands with its devices too.
 """
 
 from __future__ import annotations
@@ -107,6 +107,10 @@ class Directory:
         """Fold records in offset order; other things than devices and sites are for others."""
         for offset, key, value in zip(offsets, keys, values, strict=True):
             self.unreadable.pop(key or b"", None)
+            if not value:
+                self._forget(key or b"")
+                self.position = offset + 1
+                continue
             try:
                 self._take(key or b"", value)
             except (ValueError, KeyError):  # no message, no name, or a metric that this release does not know
@@ -117,15 +121,19 @@ class Directory:
         """The offset of a device's record where it cannot be read, else None."""
         return self.unreadable.get(_DEVICE + name.encode())
 
-    def _take(self, key: bytes, value: bytes | None) -> None:
+    def _forget(self, key: bytes) -> None:
+        """What is deleted; of a key that is no name nothing was known."""
+        for prefix, table in ((_DEVICE, self.devices), (_SITE, self.sites)):
+            if key.startswith(prefix):
+                table.pop(key.removeprefix(prefix).decode(errors="replace"), None)
+
+    def _take(self, key: bytes, value: bytes) -> None:
         if key.startswith(_DEVICE):
             name = key.removeprefix(_DEVICE).decode()
             self.devices.pop(name, None)
-            if value:
-                self.devices[name] = known(Device.model_validate_json(value), self._partitions)
+            device = Device.model_validate_json(value)
+            self.devices[name] = known(device, self._partitions)
+            self.sites.setdefault(device.site_name, device.site)  # where the site's own record cannot be read
         elif key.startswith(_SITE):
             name = key.removeprefix(_SITE).decode()
-            if value:
-                self.sites[name] = Site.model_validate_json(value).number
-            else:
-                self.sites.pop(name, None)
+            self.sites[name] = Site.model_validate_json(value).number

@@ -44,7 +44,7 @@ class Follower:
         if fresh:
             first = min(fresh)
             log.warning(
-                "records of the registry cannot be read; readings of their devices are rejected",
+                "records of the registry cannot be read; readings of such devices are rejected, sites keep a number",
                 count=len(fresh),
                 topic=BINDINGS,
                 partition=0,

@@ -5,7 +5,8 @@ within that hour its second pass begins (``fold=1``). Some programs export the n
 the file's own is the one in which each double hour has one step back at most, and nothing else goes back.
 
 Where the order does not tell it, the row is read and marked as a guess. So it is where the file passes the hour once
-(in the first pass, for all that is known: it counts as that, and the hole lies behind it), and where it is not in order
+(in the first pass, for all that is known: it counts as that, and the hole lies behind it), goes back by little
+(`BACK_MIN`), and where it is not in order
 or has so few rows that it could go either way (what lies behind the largest step back counts as the second pass).
 
 In spring an hour does not exist. Its rows are read as winter time, which is where the next hour's rows lie as well,
@@ -22,6 +23,10 @@ from typing import Literal
 
 Guess = Literal["does not exist", "happens twice"]
 """Why an instant is a guess: what its local time does."""
+BACK_MIN = timedelta(minutes=30)
+"""A step back by less may be two rows that changed places; the second pass of a file without holes goes back by an hour
+less its interval.
+"""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -38,11 +43,16 @@ def instants(times: Sequence[datetime]) -> list[tuple[int, Guess | None]]:
     for row in order:
         if (hour := hours[row]) is not None:
             doubled.setdefault(hour, []).append(row)
-    second = {row for rows in doubled.values() for row in rows[_second_pass([times[row] for row in rows]) :]}
+    second, sure = set[int](), set[date]()
+    for hour, rows in doubled.items():
+        begins, step = _second_pass([times[row] for row in rows])
+        second.update(rows[begins:])
+        if in_order and against[hour] == 1 and step >= BACK_MIN:
+            sure.add(hour)
     found: list[tuple[int, Guess | None]] = []
     for row, (local, shift, hour) in enumerate(zip(times, shifts, hours, strict=True)):
         guess: Guess | None = "does not exist" if shift > timedelta(0) else None
-        if hour is not None and not (in_order and against[hour] == 1):
+        if hour is not None and hour not in sure:
             guess = "happens twice"
         moment = local.replace(fold=int(row in second)).astimezone(UTC)
         found.append(((moment - _EPOCH) // timedelta(microseconds=1), guess))
@@ -73,8 +83,10 @@ def _astray(against: Counter[date | None]) -> int:
     return sum(count - (hour is not None) for hour, count in against.items())
 
 
-def _second_pass(times: Sequence[datetime]) -> int:
-    """Where the second pass begins among a double hour's rows, oldest first: at the largest step back, if any."""
-    steps = [after - before for before, after in pairwise(times)]
-    largest = min(steps, default=timedelta(0))
-    return steps.index(largest) + 1 if largest < timedelta(0) else len(times)
+def _second_pass(times: Sequence[datetime]) -> tuple[int, timedelta]:
+    """Where the second pass begins among a double hour's rows, oldest first, and how far it goes back: at the largest
+    step back, if any.
+    """
+    steps = [before - after for before, after in pairwise(times)]
+    largest = max(steps, default=timedelta(0))
+    return (steps.index(largest) + 1 if largest > timedelta(0) else len(times)), largest

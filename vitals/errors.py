@@ -17,6 +17,10 @@ show, a line's end or an escape that somebody gave, is written as in a string of
 
 from __future__ import annotations
 
+from unicodedata import category
+
+_JOINERS = "\u200c\u200d"
+
 
 class VigilError(Exception):
     """Base of every error that Vigil raises on purpose; its text is one line for a person."""
@@ -34,7 +38,12 @@ class VigilError(Exception):
 
 def _shown(text: str) -> str:
     """A text as one line that can be printed."""
-    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+    return "".join(each if _printable(each) else each.encode("unicode_escape").decode() for each in text)
+
+
+def _printable(character: str) -> bool:
+    """Spaces of any width, and the joiners without which some scripts cannot be written, move nothing else."""
+    return character.isprintable() or character in _JOINERS or category(character) == "Zs"
 
 
 class SettingsError(VigilError):

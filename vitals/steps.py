@@ -47,7 +47,7 @@ class Step(Protocol):
     """Of its state; the version grows whenever a state of before cannot be read any more."""
 
     def step(self, records: Records) -> list[Output]:
-        """Take records in offset order, return what they cause."""
+        """Take records in offset order, return what they cause; no cause is a record of an earlier call."""
         ...
 
     def state(self) -> State:

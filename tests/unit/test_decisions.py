@@ -264,3 +264,12 @@ def test_a_record_that_cannot_be_read_takes_no_site_its_number_and_needs_no_name
     assert directory.sites == {"ward-a": 7}
     assert directory.unreadable == {b"site:ward-a": 1, b"device:\xff": 2, b"site:\xff": 3}
     assert directory.position == 4
+    directory.take([4, 5], [b"device:\xff", b"site:\xff"], [None, b""])
+    assert directory.unreadable == {b"site:ward-a": 1}
+
+
+def test_a_site_whose_record_cannot_be_read_has_the_number_that_its_devices_name():
+    """A bridge that begins after the log was compacted never sees the record that could be read."""
+    directory = Directory(PARTITIONS)
+    directory.take([0, 1], [b"site:ward-a", b"device:cgm-1"], [b"noise", device().encode()])
+    assert directory.sites == {"ward-a": 7}
