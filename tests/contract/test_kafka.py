@@ -326,6 +326,18 @@ async def test_topics_are_made_once_and_their_partitions_are_fixed(kafka: str, n
         await delete_topics(settings, [TOPIC, OTHER])
 
 
+async def test_removed_topics_can_be_made_anew_at_once(kafka: str, namespace: str) -> None:
+    """The controller answers before the broker has heard: made anew they were found still there, then gone for good."""
+    settings = Settings(kafka=kafka, namespace=namespace)
+    try:
+        for _ in range(5):
+            assert await ensure_topics(settings, SPECS) == [TOPIC, OTHER]
+            await delete_topics(settings, [TOPIC, OTHER])
+            assert await describe(settings) == {}
+    finally:
+        await delete_topics(settings, [TOPIC, OTHER])
+
+
 async def test_an_absent_broker_is_one_clear_line(unused_tcp_port: int) -> None:
     """The first thing that goes wrong for a newcomer; a traceback tells them nothing."""
     settings = Settings(kafka=f"127.0.0.1:{unused_tcp_port}")
