@@ -144,6 +144,17 @@ def test_windows_are_ordered_by_instant_and_then_by_the_patients_id() -> None:
     ]  # fmt: skip
 
 
+def test_windows_of_two_sites_are_ordered_by_the_rows_of_the_tick() -> None:
+    """One record moves many clocks; which site was looked at first must not show."""
+    ward = Ward()
+    for slot, number, place in ((FIRST, 1, 1), (THIRD, 2, 0)):
+        ward.read(slot, 4)
+        site = ward.sites.by_number[number]
+        site.clock = T0 + 5 * MINUTE_US + AFTER
+        ward.closer.close(site, ward.patients.of_site(number), 0, place)
+    assert [each.slot for each in ward.told()] == [THIRD] * 3 + [FIRST] * 3
+
+
 def test_what_changed_is_written_again_before_the_end_that_closes_then() -> None:
     """At the one instant, each window once; and it is counted."""
     ward = Ward()
