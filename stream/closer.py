@@ -1,7 +1,7 @@
 """Which windows a site's clock closes, all series of the partition together; `stream.pages` collects them, and
 `stream.windows` computes them.
 
-One record per patient and instant holds them, by kind: first those written again (`stream.revisions`) and the dirty
+Those of one patient and instant stand by kind: first those written again (`stream.revisions`) and the dirty
 marks, at the instant of the first end that the clock passes, then the end that closes then.
 """
 

@@ -29,6 +29,7 @@ class Counters:
     broken: int = 0
     """Records that are neither whole rows nor a control record we can read, and ticks at no time of the calendar."""
     windows: int = 0
+    """Rows that were written: results of windows, and dirty marks."""
     revised: int = 0
     """Closed windows that later rows have changed: those written again, and those of dirty marks."""
     dirty_marks: int = 0

@@ -1,35 +1,25 @@
 """Outputs in one order, whatever order the arrays made them in, each with its cause.
 
-Order: record, row, instant, patient, device, metric, rule. The ordinal of a cause counts the outputs of one record,
-whatever topic they go to. A record's mark comes last.
+Order: record; first its episodes by row, instant, patient, device, metric, rule; then what its rows say of windows, by
+row; its mark comes last. The ordinal of a cause counts the outputs of one record, whatever topic they go to.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
-from functools import partial
-from itertools import pairwise, repeat
-from typing import TYPE_CHECKING, Any, NamedTuple
-
-import numpy as np
+from operator import itemgetter
+from typing import TYPE_CHECKING, NamedTuple
 
 from vitals.causes import Cause
 from vitals.steps import Output
 from vitals.topics import JOURNAL, MARK_KEY, WINDOWS
-from vitals.windows import WINDOW
+from vitals.windows import ROWS_MAX
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
+    import numpy as np
     from numpy.typing import NDArray
 
     from vitals.journal import Episode, Mark
-
-
-# the constructor of a named tuple is Python: of thousands of windows it costs as much as what is in them
-_CAUSE: Callable[[tuple[int, int]], Cause] = partial(tuple.__new__, Cause)
-_OUTPUT: Callable[[tuple[Any, ...]], Output] = partial(tuple.__new__, Output)
 
 
 class Where(NamedTuple):
@@ -40,39 +30,18 @@ class Where(NamedTuple):
     instant: int
 
 
-class _Block(NamedTuple):
-    """Windows that close at one tick row: output ``i`` is ``rows[bounds[i]:bounds[i + 1]]``, of patient ``keys[i]`` at
-    ``instants[i]``; they are in the order of outputs.
-    """
-
-    row: int
-    instants: list[int]
-    keys: list[bytes]
-    rows: NDArray[np.void]
-    bounds: list[int]
-
-    def values(self, offset: int, ordinals: Sequence[int]) -> list[bytes]:
-        """What each output holds, once its version is in its rows."""
-        size = WINDOW.itemsize
-        self.rows["offset"], self.rows["ordinal"] = offset, np.repeat(ordinals, np.diff(self.bounds))
-        data = self.rows.tobytes()
-        return [data[first * size : last * size] for first, last in pairwise(self.bounds)]
-
-
 _Order = tuple[int, int, bytes, str, str, str, int]
-"""Row, instant, patient, device, metric, rule; and a number of its own, so that no more of an entry is compared. That
-of a window is below those of episodes.
-"""
+"""Row, instant, patient, device, metric, rule; and a number of its own, so that no more of an entry is compared."""
 
 
 class _Record:
     """What one record causes."""
 
-    __slots__ = ("blocks", "episodes", "marks")
+    __slots__ = ("episodes", "marks", "windows")
 
     def __init__(self) -> None:
         self.episodes: list[tuple[_Order, bytes, bytes]] = []
-        self.blocks: list[_Block] = []
+        self.windows: list[tuple[int, NDArray[np.void]]] = []
         self.marks: list[bytes] = []
 
 
@@ -92,16 +61,13 @@ class Outbox:
         entries.append(((where.row, where.instant, patient, *names, len(entries)), key, episode.encode()))
         self.episodes += 1
 
-    def close(
-        self, where: Where, instants: list[int], keys: list[bytes], rows: NDArray[np.void], bounds: list[int]
-    ) -> None:
-        """Windows that a tick row closes: output ``i`` is ``rows[bounds[i]:bounds[i + 1]]``, of patient ``keys[i]`` at
-        ``instants[i]``. They are in the order of outputs.
+    def close(self, where: Where, rows: NDArray[np.void]) -> None:
+        """All that a tick row says of windows: `WINDOW` rows (n,) in their order, at no instant of its own.
 
         Their version is written into the rows when the ordinals are known.
         """
-        self._records[where.position].blocks.append(_Block(where.row, instants, keys, rows, bounds))
-        self.windows += len(keys)
+        self._records[where.position].windows.append((where.row, rows))
+        self.windows += len(rows)
 
     def mark(self, position: int, mark: Mark) -> None:
         """The site clocks after a tick record."""
@@ -113,41 +79,19 @@ class Outbox:
         outputs: list[Output] = []
         for position in sorted(self._records):
             record, offset, before = self._records[position], offsets[position], len(outputs)
-            blocks = sorted(record.blocks, key=lambda block: block.row)
-            if record.episodes:
-                outputs += self._merged(record.episodes, blocks, offset)
-            else:  # so are nearly all, and to compare each window with the next would cost as much as all the rest
-                for block in blocks:
-                    first = len(outputs) - before
-                    ordinals = range(first, first + len(block.keys))
-                    outputs += self._windows(block, offset, ordinals)
+            record.episodes.sort()
+            for _, key, value in record.episodes:
+                outputs.append(self._output(JOURNAL, key, value, Cause(offset, len(outputs) - before)))
+            for _, rows in sorted(record.windows, key=itemgetter(0)):
+                rows["offset"] = offset
+                for first in range(0, len(rows), ROWS_MAX):
+                    some, cause = rows[first : first + ROWS_MAX], Cause(offset, len(outputs) - before)
+                    some["ordinal"] = cause.ordinal
+                    outputs.append(self._output(WINDOWS, None, some.tobytes(), cause))
             for value in record.marks:
-                cause = Cause(offset, len(outputs) - before)
-                outputs.append(Output(JOURNAL, self._partition, MARK_KEY, value, cause))
+                outputs.append(self._output(JOURNAL, MARK_KEY, value, Cause(offset, len(outputs) - before)))
         self._records.clear()
         return outputs
 
-    def _windows(self, block: _Block, offset: int, ordinals: Sequence[int]) -> list[Output]:
-        causes = map(_CAUSE, zip(repeat(offset), ordinals))
-        values, same = block.values(offset, ordinals), (repeat(WINDOWS), repeat(self._partition))
-        fields = zip(*same, block.keys, values, causes, repeat(0), repeat(()))
-        return list(map(_OUTPUT, fields))
-
-    def _merged(self, episodes: list[tuple[_Order, bytes, bytes]], blocks: list[_Block], offset: int) -> list[Output]:
-        """Windows of a record among its episodes, each in its place."""
-        places: list[tuple[_Order, int, int]] = [(order, -1, at) for at, (order, _, _) in enumerate(episodes)]
-        for number, block in enumerate(blocks):
-            for at, (instant, key) in enumerate(zip(block.instants, block.keys, strict=True)):
-                places.append(((block.row, instant, key, "", "", "", -1), number, at))
-        places.sort()
-        ordinals = {(number, at): ordinal for ordinal, (_, number, at) in enumerate(places)}
-        made = [
-            self._windows(block, offset, [ordinals[number, at] for at in range(len(block.keys))])
-            for number, block in enumerate(blocks)
-        ]
-        return [
-            made[number][at]
-            if number >= 0
-            else Output(JOURNAL, self._partition, *episodes[at][1:], Cause(offset, ordinal))
-            for ordinal, (_, number, at) in enumerate(places)
-        ]
+    def _output(self, topic: str, key: bytes | None, value: bytes, cause: Cause) -> Output:
+        return Output(topic, self._partition, key, value, cause)

@@ -26,8 +26,8 @@ _FIRST = np.ones(1, np.bool_)
 
 
 class Pages:
-    """Pages in *blocks* in their order: results that are asked for, or marks that are there. One record per patient and
-    instant of a page holds them, by block.
+    """Pages in *blocks* in their order: results that are asked for, or marks that are there. A page has them by instant
+    and patient, and by block.
     """
 
     def __init__(self, patients: Patients, lanes: dict[int, Lane], outbox: Outbox) -> None:
@@ -98,15 +98,9 @@ class Pages:
         number = {group: at for at, group in enumerate(groups)}
         records = np.array([number[group] for group in self._blocks])[blocks] * patients + self._ranks.of(slots)
         order = np.argsort(records * len(self._blocks) + blocks, kind="stable")
-        records, slots, rows = records[order], slots[order], rows.take(order)  # an index copies field by field
-        rows["patient"] = self._ranks.keys(slots)
-        firsts = np.flatnonzero(np.concatenate([_FIRST, records[1:] != records[:-1]]))
-        pages, instants = np.array(groups)[records[firsts] // patients].T
-        keys = [self._patients.keys[slot] for slot in slots[firsts].tolist()]
-        bounds, times = [*firsts.tolist(), len(rows)], instants.tolist()
+        rows = rows.take(order)  # an index copies field by field
+        rows["patient"] = self._ranks.keys(slots[order])
+        pages = np.array([page for page, _ in self._blocks])[blocks[order]]
         begins = np.flatnonzero(np.concatenate([_FIRST, pages[1:] != pages[:-1]])).tolist()
-        for first, last in pairwise([*begins, len(firsts)]):
-            since = bounds[first]
-            mine = [each - since for each in bounds[first : last + 1]]
-            where = self._pages[int(pages[first])]
-            self._outbox.close(where, times[first:last], keys[first:last], rows[since : bounds[last]], mine)
+        for first, last in pairwise([*begins, len(rows)]):
+            self._outbox.close(self._pages[int(pages[first])], rows[first:last])

@@ -51,7 +51,7 @@ SELECT d.partition, d.v_offset, d.v_ordinal, d.patient, d.win, (extract(epoch FR
 FROM vigil.dirty_windows AS d
 JOIN vigil.sink_positions AS p ON p.cluster = %s AND p.topic = %s AND p.partition = d.partition
 WHERE d.log = %s AND p.position > d.v_offset
-ORDER BY d.partition, d.v_offset, d.v_ordinal, d.win, d.first_end LIMIT 1
+ORDER BY d.partition, d.v_offset, d.v_ordinal, d.patient, d.win, d.first_end LIMIT 1
 FOR UPDATE OF d SKIP LOCKED
 """
 LOOKED_AT = """
@@ -62,11 +62,11 @@ ORDER BY log_offset, e, observed_at
 """
 MOVE_MARK = """
 UPDATE vigil.dirty_windows SET next_end = %s
-WHERE log = %s AND partition = %s AND v_offset = %s AND v_ordinal = %s AND win = %s AND first_end = %s
+WHERE log = %s AND partition = %s AND v_offset = %s AND v_ordinal = %s AND patient = %s AND win = %s AND first_end = %s
 """
 END_MARK = """
 DELETE FROM vigil.dirty_windows
-WHERE log = %s AND partition = %s AND v_offset = %s AND v_ordinal = %s AND win = %s AND first_end = %s
+WHERE log = %s AND partition = %s AND v_offset = %s AND v_ordinal = %s AND patient = %s AND win = %s AND first_end = %s
 """
 COUNT_MARKS = "SELECT count(*) FROM vigil.dirty_windows WHERE log = %s"
 
@@ -108,7 +108,7 @@ async def recompute(connection: AsyncConnection, cluster: str, log: int, kept: K
         mark, since = Mark(*row[:-1]), row[-1]
         ends = sink_windows.next_ends(mark, since, kept.step_us(mark.spec))
         written = await _computed(connection, log, mark, ends) if ends else 0
-        key = [log, mark.partition, mark.offset, mark.ordinal, mark.window, instant(mark.first)]
+        key = [log, mark.partition, mark.offset, mark.ordinal, mark.patient, mark.window, instant(mark.first)]
         if ends and ends[-1] + ends.step <= mark.last:
             await connection.execute(MOVE_MARK.encode(), [instant(ends[-1] + ends.step), *key])
         else:

@@ -151,6 +151,11 @@ def windows(outputs: Iterable[Output]) -> np.ndarray:
     return np.frombuffer(b"".join(values), WINDOW) if values else np.zeros(0, WINDOW)
 
 
+def owners(outputs: Iterable[Output]) -> set[bytes]:
+    """The ids of those whose windows are among outputs."""
+    return {each.tobytes() for each in windows(outputs)["patient"]}
+
+
 def stored(rows: Rows, key: bytes, metric: int) -> Readings:
     """The readings of a series, as the database gives them."""
     mine = rows[(rows["patient"] == np.void(key)) & (rows["metric"] == metric)]

@@ -26,7 +26,6 @@ from vitals.policies import SIGNAL_RESPONSES, ThresholdRule
 from vitals.readings import INVALID_SHIFT, OBSERVED_MAX_US, OBSERVED_MIN_US, UNUSABLE_MASK, Flag, Invalid
 from vitals.readings import decode as decode_rows
 from vitals.steps import Records
-from vitals.topics import MARK_KEY
 from vitals.units import Unit, canonical_scalar
 from vitals.windows import WINDOWS
 
@@ -218,7 +217,7 @@ class Oracle(GlucoseRules, Windows):
             for site in self.sites.values():
                 site.marked = site.clock
             clocks = {n: site.clock for n, site in self.sites.items() if site.clock != NEVER_TICKED}
-            self.tell(0, MARK_KEY, Mark(sites=clocks, simulated=self.simulated))
+            self.tell_mark(Mark(sites=clocks, simulated=self.simulated))
 
     def of_site(self, number: int) -> list[tuple[bytes, Series]]:
         mine = [(key, patient) for key, patient in self.patients.items() if patient.site == number]

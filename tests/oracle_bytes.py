@@ -28,7 +28,7 @@ def outputs(told: Iterable[Told], partition: int = 0) -> list[Output]:
         if isinstance(what, Episode | Mark):
             found.append(Output(JOURNAL, partition, key, what.encode(), cause))
             continue
-        value = b"".join(row(key, cause, each) for each in what)
+        value = b"".join(row(whose, cause, each) for whose, each in what)
         found.append(Output(WINDOWS, partition, key, value, cause))
     return found
 

@@ -12,14 +12,22 @@ from tests.oracle_series import NEVER_TICKED, Series
 from tests.oracle_usual import Nights
 from vitals.journal import Episode, Mark, episode_id
 from vitals.policies import PRIORITY_OF_RANK, SIGNAL_RESPONSES, Policy, ThresholdRule
+from vitals.topics import MARK_KEY
+from vitals.windows import ROWS_MAX
 
 
 class Told(NamedTuple):
-    """One output: its record's offset, its key, and what it says: a message, or the windows that close together."""
+    """One output: its record's offset, its key, and what it says: a message, or what a tick says of windows."""
 
     offset: int
-    key: bytes
-    what: Episode | Mark | tuple[Closed | Dirty, ...]
+    key: bytes | None
+    what: Episode | Mark | tuple[tuple[bytes, Closed | Dirty], ...]
+    """Of each window, whose it is."""
+
+    @property
+    def windows(self) -> tuple[tuple[bytes, Closed | Dirty], ...]:
+        """What it says of windows."""
+        return self.what if isinstance(self.what, tuple) else ()
 
 
 UNITS = {"glucose": "mg/dL", "heart_rate": "/min"}
@@ -55,15 +63,22 @@ class Teller:
         self.patients: dict[bytes, Patient] = {}
         self.nights: dict[bytes, Nights] = {}
         self.pending: list[tuple[tuple[Any, ...], Told]] = []
+        """Episodes, then windows, then the mark."""
         self.offset = self.row = 0
 
-    def tell(self, instant: int, key: bytes, what: Episode | Mark | tuple[Closed | Dirty, ...]) -> None:
-        names, patient = ("", "", ""), key
-        if isinstance(what, Episode):
-            names = (what.device or "", what.metric or "", what.rule)
-            patient = b"" if what.patient is None else what.patient.bytes
-        order = (self.row, instant, patient, *names, len(self.pending))
+    def tell(self, instant: int, key: bytes, what: Episode) -> None:
+        patient = b"" if what.patient is None else what.patient.bytes
+        names = what.device or "", what.metric or "", what.rule
+        order = (0, self.row, instant, patient, *names, len(self.pending))
         self.pending.append((order, Told(self.offset, key, what)))
+
+    def tell_windows(self, rows: list[tuple[bytes, Closed | Dirty]]) -> None:
+        for first in range(0, len(rows), ROWS_MAX):
+            order = (1, self.row, len(self.pending))
+            self.pending.append((order, Told(self.offset, None, tuple(rows[first : first + ROWS_MAX]))))
+
+    def tell_mark(self, mark: Mark) -> None:
+        self.pending.append(((2,), Told(self.offset, MARK_KEY, mark)))
 
     def about(self, key: bytes, series: Series, rule: str, opened_at: int, **fields: Any) -> Episode:
         """An episode of a patient; what every one of them says beside its own fields."""

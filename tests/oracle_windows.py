@@ -48,8 +48,7 @@ class Windows(MedianRules):
                     if found is not None:
                         closing.setdefault((end + spec.close_after_us, key), []).append(found)
             site.closed[spec.code] = last
-        for (at, key), rows in closing.items():
-            self.tell(at, key, tuple(rows))
+        self.tell_windows([(key, row) for (_, key), rows in sorted(closing.items()) for row in rows])
 
     @staticmethod
     def again(series: Series, spec: WindowSpec, before: int) -> list[Closed | Dirty]:

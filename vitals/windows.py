@@ -43,6 +43,9 @@ computed again from stored readings, at the mark's version. ``interval`` (µs), 
 readings count as) and the arrow's scheme (in ``arrow``) are of the device worn; ``flags`` is `IS_DIRTY`, the rest 0."""
 assert DIRTY.itemsize == WINDOW.itemsize
 
+ROWS_MAX = 256
+"""So many rows stand in a record at most; 28 KiB of them."""
+
 IS_DIRTY = 1
 """The bit of ``flags`` that tells a dirty mark from a result."""
 

@@ -94,12 +94,14 @@ async def cluster_id(settings: Settings) -> str:
 
 
 async def delete_topics(settings: Settings, names: Sequence[str]) -> None:
-    """Remove topics by their own names and wait until no broker shows them; for tests and for a user who starts over."""
+    """Remove topics by their own names and wait until no broker shows them; for tests and who starts over."""
     gone = {full_name(settings, name) for name in names}
     async with _admin(settings, "removal of topics") as client:
         await client.delete_topics(sorted(gone), timeout_ms=REQUEST_TIMEOUT_MS)
         # the controller answers before the broker has heard: who made them anew at once would find them still there
-        while not gone.isdisjoint(await _partitions(client)):
+        while True:
+            if gone.isdisjoint(await _partitions(client)):
+                break
             await asyncio.sleep(0.05)
 
 

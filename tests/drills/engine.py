@@ -87,8 +87,7 @@ def judged(partition: int, folder: Path, partitions: int) -> Expected:
             compared(topic, partition, [each for each in wanted if each.topic == topic], taken[topic])
         )
     for output, each in zip(wanted, told, strict=True):
-        if isinstance(each.what, tuple):
-            found.windows.update(windows_of(oracle, each, output))
+        found.windows.update(windows_of(oracle, each, output))
     if not found.differences:
         follow(found, partition, taken[JOURNAL])
     found.figures.update(records=len(log.offsets), outputs=len(wanted), windows=len(found.windows))
@@ -141,15 +140,13 @@ def windows_of(oracle: Oracle, each: Told, output: Output) -> dict[tuple[str, in
 
     Those of a dirty mark are of all readings in the log: each that came after the mark made another one.
     """
-    assert isinstance(each.what, tuple)
-    found: list[Closed] = []
-    for one in each.what:
+    found: list[tuple[bytes, Closed]] = []
+    for key, one in each.windows:
         if isinstance(one, Dirty):
-            found += recomputed(oracle.patients[each.key].series[one.metric], one)
+            found += ((key, again) for again in recomputed(oracle.patients[key].series[one.metric], one))
         else:
-            found.append(one)
-    patient = str(UUID(bytes=each.key))
-    return {(patient, one.metric, one.window, one.end): window_row(one, output) for one in found}
+            found.append((key, one))
+    return {(str(UUID(bytes=key)), one.metric, one.window, one.end): window_row(one, output) for key, one in found}
 
 
 def window_row(one: Closed, output: Output) -> tuple[Any, ...]:

@@ -235,7 +235,7 @@ async def test_the_system_page_tells_services_rates_and_what_is_stored(
         hops = {each["name"]: each for each in found["hops"]}
         assert (hops["stored"]["lag"], hops["readings"]["age_ms"] >= 0) == (0, True)
         assert found["versions"]["python"]
-        assert found["versions"]["schema"] == "0005_kept_windows.sql"
+        assert found["versions"]["schema"] == "0006_marks_of_patients.sql"
         assert found["versions"]["PostgreSQL"][0].isdigit()
         assert [each["name"] for each in found["hops"]][:4] == ["devices", "broker", "readings", "windows"]
         for hop in found["hops"]:

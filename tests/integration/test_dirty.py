@@ -20,15 +20,15 @@ from tests.integration.storage_data import rows, running_sink, send, sink_settin
 from tests.logs import LATE, T0, Log, row, windows, worn
 from vitals.metrics import MINUTE_US, SECOND_US
 from vitals.steps import Output, Records
-from vitals.topics import READINGS, WINDOWS
+from vitals.topics import READINGS, WINDOWS, patient_id
 from vitals.windows import ARROW_UNKNOWN, is_dirty
 
 pytestmark = pytest.mark.usefixtures("database_url")
 CLUSTER = "cluster"
 FIGURES = ("count", "gap", "mean", "sd", "min", "max", "slope", "median", "theil_sen", "arrow", "coverage")
 STORED = """
-SELECT win, (extract(epoch FROM win_end) * 1000000)::bigint, count, gap, mean, sd, min, max, slope, median, theil_sen,
-    arrow, coverage::float8
+SELECT patient, win, (extract(epoch FROM win_end) * 1000000)::bigint, count, gap, mean, sd, min, max, slope, median,
+    theil_sen, arrow, coverage::float8
 FROM vigil.windows
 """
 """The same; ``coverage`` is of single precision: as text it would be rounded."""
@@ -37,27 +37,31 @@ LOW = 1
 """The flag of a reading below the device's range."""
 
 
-def lived(late: Iterable[int], kind: str = "dexcom", hours: int = 6) -> Log:
-    """A log of a five-minute sensor; readings of the minutes ``late`` come after the last, most of them stale."""
+def lived(late: Iterable[int], kind: str = "dexcom", hours: int = 6, names: Sequence[str] = ("ann",)) -> Log:
+    """A log of five-minute sensors; readings of the minutes ``late`` come after the last, most of them stale."""
     log = Log()
     log.site(1)
-    log.patient("ann", worn("ann", "cgm-1", kind, T0 - 60 * MINUTE_US))
+    for name in names:
+        log.patient(name, worn(name, f"cgm-{name}", kind, T0 - 60 * MINUTE_US))
     log.tick(T0)
     away = set(late)
     for at in range(5, 60 * hours, 5):
         if at not in away:
-            log.readings(reading(at))
+            for name in names:
+                log.readings(reading(at, name))
         log.tick(T0 + at * MINUTE_US + 2 * SECOND_US)
     for at in sorted(away):
-        log.readings(reading(at, flags=LATE))
+        for name in names:
+            log.readings(reading(at, name, flags=LATE))
     log.tick(T0 + 60 * hours * MINUTE_US + 2 * SECOND_US)
     return log
 
 
-def reading(at: int, flags: int = 0) -> np.ndarray:
-    """The reading of a minute: a curve with a censored hour in it."""
+def reading(at: int, name: str = "ann", flags: int = 0) -> np.ndarray:
+    """The reading of a minute: a curve with a censored hour in it, higher by one for each letter of the name."""
     censored = LOW if 40 <= at < 60 else 0
-    return row("ann", 39 if censored else 120 + at % 55 - at / 9, T0 + at * MINUTE_US, flags=flags | censored)
+    value = 39 if censored else 117 + len(name) + at % 55 - at / 9
+    return row(name, value, T0 + at * MINUTE_US, device=f"cgm-{name}", flags=flags | censored)
 
 
 def said(log: Log) -> list[Output]:
@@ -77,17 +81,19 @@ async def nobody(_: object) -> None:
     raise AssertionError
 
 
-async def stored(settings: Settings) -> dict[tuple[int, int], tuple[Any, ...]]:
-    """What the database says of each window."""
-    return {(win, end): tuple(figures) for win, end, *figures in await rows(settings, STORED)}
+async def stored(settings: Settings, name: str = "ann") -> dict[tuple[int, int], tuple[Any, ...]]:
+    """What the database says of each window of a patient."""
+    found = await rows(settings, STORED)
+    return {(win, end): tuple(figures) for patient, win, end, *figures in found if patient == patient_id(name)}
 
 
-def newest(outputs: Sequence[Output]) -> dict[tuple[int, int], tuple[Any, ...]]:
-    """What the last version of each window says, in the database's words."""
+def newest(outputs: Sequence[Output], name: str = "ann") -> dict[tuple[int, int], tuple[Any, ...]]:
+    """What the last version of each window of a patient says, in the database's words."""
     found = windows(outputs)
+    mine = found[~is_dirty(found) & (found["patient"] == np.void(patient_id(name).bytes))]
     return {
-        (int(each["window"]), int(each["end"])): tuple(_plain(name, each[name].item()) for name in FIGURES)
-        for each in found[~is_dirty(found)]
+        (int(each["window"]), int(each["end"])): tuple(_plain(figure, each[figure].item()) for figure in FIGURES)
+        for each in mine
     }
 
 
@@ -132,6 +138,25 @@ async def test_beyond_the_ring_the_sink_says_what_the_processor_would_have_said(
             assert done.windows is not None
         assert await store.recompute() == (None, 0)
     assert await stored(settings) == newest(said(timely))
+
+
+async def test_marks_of_many_patients_in_one_record_are_each_worked_off(settings: Settings, database_url: str):
+    """A gateway that was away brings everybody's morning at once: the marks differ in nothing but whose they are."""
+    names = ("ann", "bert", "cyril")
+    log, timely = lived(range(30, 80, 5), names=names), lived((), names=names)
+    outputs = said(log)
+    marks = windows(outputs)[is_dirty(windows(outputs))]
+    assert len({each.tobytes() for each in marks["patient"]}) == len(names)
+    assert len(set(marks[["offset", "ordinal"]].tolist())) == 1, "one record has them all"
+    async with Store.open(database_url, CLUSTER) as store:
+        await store.positions([(READINGS, 0), (WINDOWS, 0)])
+        for work in works(log, outputs):
+            await store.write(work, nobody)
+        assert await rows(settings, MARKS) == [(len(marks),)]
+        while (await store.recompute()).left:
+            pass
+    for name in names:
+        assert await stored(settings, name) == newest(said(timely), name)
 
 
 async def test_a_mark_is_worked_off_in_parts_and_goes_on_after_a_stop(

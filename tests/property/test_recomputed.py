@@ -32,7 +32,7 @@ def test_the_sink_computes_what_a_ring_without_end_would_say() -> None:
         oracle = Oracle()
         told = oracle.read(log.records())
         rows = decode_rows([value for value in log.values if len(value) % READING.itemsize == 0])
-        for key, said in ((each.key, one) for each in told if isinstance(each.what, tuple) for one in each.what):
+        for key, said in (one for each in told for one in each.windows):
             if not isinstance(said, Dirty) or oracle.patients[key].version > 1:  # another device may have come
                 continue
             wanted = recomputed(oracle.patients[key].series[said.metric], said)

@@ -135,13 +135,13 @@ class Witness(Oracle):
                     self.facts.add("a run longer than the ring")
                 if told.what.reason in REASONS:
                     self.facts.add(f"an episode with the reason {told.what.reason}")
-            for each in told.what if isinstance(told.what, tuple) else ():
+            for key, each in told.windows:
                 if isinstance(each, Dirty):
                     self.facts.add(MARK)
-                elif (told.key, each.window, each.end) in seen:
+                elif (key, each.window, each.end) in seen:
                     self.facts.add(AGAIN)
                 else:
-                    seen.add((told.key, each.window, each.end))
+                    seen.add((key, each.window, each.end))
         return self.facts
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from stream.processor import Processor
-from tests.logs import T0, Log, episodes, row, worn
+from tests.logs import T0, Log, episodes, owners, row, worn
 from vitals.bounds import ARTEFACT_SECONDS, violation
 from vitals.codecs.state import decode, encode
 from vitals.metrics import MINUTE_US, SECOND_US
@@ -16,7 +16,7 @@ from vitals.policies import DEFAULT, HEART_RATES, Night, Policy
 from vitals.policy_edits import edited
 from vitals.policy_text import facts
 from vitals.readings import Flag
-from vitals.topics import WINDOWS, patient_id
+from vitals.topics import patient_id
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "rules.md"
 SHAKES = int(Flag.ARTEFACT)
@@ -102,8 +102,7 @@ def test_what_is_held_at_one_site_stops_none_where_nobody_wears_a_band() -> None
     ann.live(400, 120, range(301, 401))
     outputs = ann.log.run(Processor(0, 1))
     assert [(each.at - T0) // SECOND_US for each in episodes(outputs, "heart_rate_high")] == [350]
-    keys = {each.key for each in outputs if each.topic == WINDOWS and each.cause.offset == 100 + 3 * closed}
-    assert keys == {patient_id("bob").bytes}
+    assert owners(each for each in outputs if each.cause.offset == 100 + 3 * closed) == {patient_id("bob").bytes}
 
 
 def test_half_is_not_most() -> None:

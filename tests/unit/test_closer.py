@@ -72,27 +72,25 @@ class Ward:
         code = {"glucose": GLUCOSE, "heart_rate": HEART_RATE}[metric].code
         self.lanes[code].take(Part(np.concatenate(rows), where, np.arange(len(rows)), [0, len(rows)]))
 
-    def tick(self, minute: float, number: int = 1) -> list[list[Told]]:
-        """The clock of a site; what it closed, record by record."""
+    def tick(self, minute: float, number: int = 1) -> list[Told]:
+        """The clock of a site; what it closed, row by row."""
         site = self.sites.by_number[number]
         site.clock = T0 + round(minute * MINUTE_US) + AFTER
         self.closer.close(site, self.patients.of_site(number), 0, 5)
         return self.told()
 
-    def told(self) -> list[list[Told]]:
+    def told(self) -> list[Told]:
         self.closer.write()
         found = []
         for ordinal, output in enumerate(self.outbox.drain([100])):
             rows = np.frombuffer(output.value, WINDOW)
-            assert (output.topic, output.cause) == (TOPIC, (100, ordinal))
-            assert {each.tobytes() for each in rows["patient"]} == {output.key}
+            assert (output.topic, output.key, output.cause) == (TOPIC, None, (100, ordinal))
             assert set(zip(rows["offset"].tolist(), rows["ordinal"].tolist(), strict=True)) == {(100, ordinal)}
-            slot = self.patients.slot_of[output.key]
-            found.append([self._one(slot, each) for each in rows])
+            found += [self._one(each) for each in rows]
         return found
 
-    @staticmethod
-    def _one(slot: int, each: np.void) -> Told:
+    def _one(self, each: np.void) -> Told:
+        slot = self.patients.slot_of[each["patient"].tobytes()]
         dirty = bool(is_dirty(np.array([each]))[0])
         ends = [each["start"], each["end"]] if dirty else [each["end"]]
         minutes = tuple((int(end) - T0) / MINUTE_US for end in ends)
@@ -111,17 +109,17 @@ def test_an_end_closes_once_two_seconds_after_it() -> None:
     ward.read(FIRST, 4)
     ward.read(THIRD, 4)
     assert ward.tick(5 - 1 / 60) == []
-    assert ward.tick(5) == [glucose(FIRST, 5, 1, 1, 1)]
+    assert ward.tick(5) == glucose(FIRST, 5, 1, 1, 1)
     assert ward.tick(5 + 1 / 60) == []
-    assert ward.tick(5, number=2) == [glucose(THIRD, 5, 1, 1, 1)]
-    assert ward.tick(10) == [glucose(FIRST, 10, 1, 0, 1)]
+    assert ward.tick(5, number=2) == glucose(THIRD, 5, 1, 1, 1)
+    assert ward.tick(10) == glucose(FIRST, 10, 1, 0, 1)
 
 
 def test_kinds_close_each_at_their_own_steps() -> None:
     """Ten seconds of a heart rate while glucose has nothing to close; and what came late waits for its own kind."""
     ward = Ward(kind="ward")
     ward.read(FIRST, 5 / 60, metric="heart_rate")
-    assert [[each.kind for each in record] for record in ward.tick(10 / 60)] == [[PULSE.code, TEN_SECONDS.code]]
+    assert [each.kind for each in ward.tick(10 / 60)] == [PULSE.code, TEN_SECONDS.code]
     ward.read(FIRST, 5, 15)
     ward.tick(15)
     ward.read(FIRST, 9, flags=LATE)
@@ -129,37 +127,50 @@ def test_kinds_close_each_at_their_own_steps() -> None:
     assert ward.closer.revised == 0
 
 
-def test_records_are_ordered_by_instant_and_then_by_the_patients_id() -> None:
-    """Not by slot, which a restart changes; what one patient has at one instant is one record, by kind."""
+def test_windows_are_ordered_by_instant_and_then_by_the_patients_id() -> None:
+    """Not by slot, which a restart changes; what one patient has at one instant stands by kind."""
     ward = Ward(kind="ward")
     ward.read(FIRST, 4)
     ward.read(SECOND, 4, 9)
     ward.read(SECOND, 4.9, metric="heart_rate")
     found = ward.tick(10)
-    assert len({(record[0].slot, record[0].ends) for record in found}) == len(found), "one record of each"
-    sweet = [record[0] for record in found if SUGAR.code in {each.kind for each in record}]
+    sweet = [each for each in found if each.kind == SUGAR.code]
     assert [(each.slot, each.ends[0]) for each in sweet] == [(SECOND, 5), (FIRST, 5), (SECOND, 10), (FIRST, 10)]
-    at_five = next(record for record in found if record[0].slot == SECOND and record[0].ends == (5,))
-    assert [each.kind for each in at_five] == [PULSE.code, SUGAR.code, TEN_SECONDS.code, 4, 5, 6, 7]
+    at_five = [each for each in found if each.ends == (5,)]
+    of_second = [PULSE.code, SUGAR.code, TEN_SECONDS.code, 4, 5, 6, 7]
+    of_first = [SUGAR.code, SUGAR_5.code, HOUR.code]
+    assert [(each.slot, each.kind) for each in at_five] == [
+        *((SECOND, kind) for kind in of_second), *((FIRST, kind) for kind in of_first)
+    ]  # fmt: skip
+
+
+def test_windows_of_two_sites_are_ordered_by_the_rows_of_the_tick() -> None:
+    """One record moves many clocks; which site was looked at first must not show."""
+    ward = Ward()
+    for slot, number, place in ((FIRST, 1, 1), (THIRD, 2, 0)):
+        ward.read(slot, 4)
+        site = ward.sites.by_number[number]
+        site.clock = T0 + 5 * MINUTE_US + AFTER
+        ward.closer.close(site, ward.patients.of_site(number), 0, place)
+    assert [each.slot for each in ward.told()] == [THIRD] * 3 + [FIRST] * 3
 
 
 def test_what_changed_is_written_again_before_the_end_that_closes_then() -> None:
-    """In the one record of that instant, each window once; and it is counted."""
+    """At the one instant, each window once; and it is counted."""
     ward = Ward()
     ward.read(FIRST, 5, 15)
     for minute in (5, 10, 15):
         ward.tick(minute)
     ward.read(FIRST, 8, 9, flags=LATE)
     assert ward.closer.revised == 0
-    (record,) = ward.tick(20)
-    assert [(each.kind, each.ends[0], each.readings) for each in record] == [
+    assert [(each.kind, each.ends[0], each.readings) for each in ward.tick(20)] == [
         (SUGAR.code, 10, 3), (SUGAR.code, 15, 4), (SUGAR.code, 20, 3),
         (SUGAR_5.code, 10, 2), (SUGAR_5.code, 15, 1),
         (HOUR.code, 10, 3), (HOUR.code, 15, 4), (HOUR.code, 20, 4),
     ]  # fmt: skip
     assert ward.closer.revised == 6
     assert ward.closer.dirty_marks == 0
-    assert ward.tick(25)[0] == glucose(FIRST, 25, 1, 0, 4)
+    assert ward.tick(25) == glucose(FIRST, 25, 1, 0, 4)
 
 
 def test_where_the_ring_reaches_no_more_marks_stand_in_its_place() -> None:
@@ -170,12 +181,12 @@ def test_where_the_ring_reaches_no_more_marks_stand_in_its_place() -> None:
         ward.tick(minute)
     assert ward.closer.dirty_marks == 0
     ward.read(FIRST, 24, flags=LATE)
-    (record,) = ward.tick(205)
-    assert [each for each in record if each.kind == SUGAR.code][:2] == [
+    found = ward.tick(205)
+    assert [each for each in found if each.kind == SUGAR.code][:2] == [
         Told(FIRST, SUGAR.code, (50,), 3),
         Told(FIRST, SUGAR.code, (25, 45), 0),
     ]
-    assert [each.ends for each in record if each.kind == HOUR.code and len(each.ends) > 1] == [(25, 90)]
+    assert [each.ends for each in found if each.kind == HOUR.code and len(each.ends) > 1] == [(25, 90)]
     assert ward.closer.dirty_marks == 3
 
 
@@ -184,14 +195,13 @@ def test_a_clock_behind_its_readings_marks_what_they_have_pushed_out() -> None:
     ward = Ward()
     ward.read(FIRST, *range(5, 205, 5))
     found = ward.tick(200)
-    assert [each for each in found[0] if len(each.ends) > 1] == [
+    assert [each for each in found if len(each.ends) > 1] == found[:3] == [
         Told(FIRST, SUGAR.code, (5, 45), 0), Told(FIRST, SUGAR_5.code, (5, 35), 0), Told(FIRST, HOUR.code, (5, 90), 0),
     ]  # fmt: skip
     assert ward.closer.dirty_marks == 3
     ward.read(FIRST, 10, flags=LATE)
     ward.tick(205)
     assert ward.closer.dirty_marks == 6
-    assert [each.ends for record in found[1:] for each in record if len(each.ends) > 1] == []
 
 
 def test_each_site_has_closed_its_own_windows() -> None:
@@ -204,13 +214,13 @@ def test_each_site_has_closed_its_own_windows() -> None:
     for slot in (FIRST, THIRD):
         ward.read(slot, 9, flags=LATE)
     first = ward.tick(20)
-    assert [(each.ends, each.readings) for each in first[0] if each.kind == SUGAR.code] == [
+    assert [(each.ends, each.readings) for each in first if each.kind == SUGAR.code] == [
         ((10,), 2),
         ((15,), 3),
         ((20,), 2),
     ]
     third = ward.tick(10, number=2)
-    assert [(each.ends, each.readings) for each in third[0] if each.kind == SUGAR.code] == [((10,), 2)]
+    assert [(each.ends, each.readings) for each in third if each.kind == SUGAR.code] == [((10,), 2)]
     assert ward.closer.revised == 6
 
 
@@ -224,9 +234,9 @@ def test_before_a_site_has_ticked_nothing_of_its_patients_was_closed() -> None:
     ward.read(FIRST, 9)
     ward.closer.gather()
     ward.begin(third, 30)
-    assert ward.tick(35, number=3) == [glucose(THIRD, 35, 0, 0, 1)]
+    assert ward.tick(35, number=3) == glucose(THIRD, 35, 0, 0, 1)
     assert ward.closer.revised == 0
-    assert [each.ends[0] for each in ward.tick(35)[0] if each.kind == SUGAR.code] == [10, 15, 20]
+    assert [each.ends[0] for each in ward.tick(35) if each.kind == SUGAR.code] == [10, 15, 20]
 
 
 def test_who_comes_to_a_site_has_nothing_closed_that_its_clock_has_passed() -> None:
@@ -235,7 +245,7 @@ def test_who_comes_to_a_site_has_nothing_closed_that_its_clock_has_passed() -> N
     ward.read(FIRST, 4)
     ward.begin(ward.sites.by_number[1], 20)
     assert ward.tick(20) == []
-    assert ward.tick(25) == [glucose(FIRST, 25, 0, 0, 1)]
+    assert ward.tick(25) == glucose(FIRST, 25, 0, 0, 1)
 
 
 def test_rings_know_the_newest_pane_that_a_window_has_looked_at() -> None:
@@ -310,6 +320,6 @@ def test_what_is_to_be_written_again_lives_through_a_snapshot(taken: bool) -> No
     assert again.lanes[GLUCOSE.code].ring.passed == T0 // MINUTE_US + 15
     again.read(FIRST, 4, 9, 14)
     found = again.tick(20)
-    assert [(each.ends, each.readings) for each in found[0] if each.kind == SUGAR.code][-3:] == [
+    assert [(each.ends, each.readings) for each in found if each.kind == SUGAR.code][-3:] == [
         ((10,), 2), ((15,), 3), ((20,), 2),
     ]  # fmt: skip

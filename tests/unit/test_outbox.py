@@ -14,7 +14,7 @@ from vitals.causes import Cause
 from vitals.journal import Episode, Mark, decode
 from vitals.steps import Output
 from vitals.topics import JOURNAL, MARK_KEY, WINDOWS, patient_id
-from vitals.windows import WINDOW
+from vitals.windows import ROWS_MAX, WINDOW
 
 OFFSETS = [100, 103, 200]
 KEYS = sorted(patient_id(f"p{number}").bytes for number in range(8))
@@ -32,13 +32,16 @@ def texts(outputs: list[Output]) -> list[str]:
     return [message.reason for message in messages if isinstance(message, Episode)]
 
 
-def close(outbox: Outbox, where: Where, sizes: list[int], first: int = 0) -> None:
-    """Close windows of so many rows each, of the patients from number ``first`` on, all at the instant of ``where``."""
-    bounds = [0, *np.cumsum(sizes).tolist()]
-    owners = np.repeat(np.arange(first, first + len(sizes)), sizes)
-    rows = np.zeros(len(owners), WINDOW)
-    rows["end"] = np.arange(len(owners))
-    outbox.close(where, [where.instant] * len(sizes), KEYS[first : first + len(sizes)], rows, bounds)
+def close(outbox: Outbox, where: Where, *ends: int) -> None:
+    """A tick row closes windows with these ends, which tests know them by."""
+    rows = np.zeros(len(ends), WINDOW)
+    rows["end"] = ends
+    outbox.close(where, rows)
+
+
+def ends(output: Output) -> list[int]:
+    """The ends of the windows in a record."""
+    return list(map(int, np.frombuffer(output.value, WINDOW)["end"]))
 
 
 FIELDS: tuple[tuple[str, Any, Any], ...] = (
@@ -103,71 +106,55 @@ def test_windows_know_their_cause_in_their_own_rows():
     """The database keeps the highest version of a window, and reads it from the row."""
     outbox = Outbox(3)
     put(outbox, Where(0, 0, 5))
-    close(outbox, Where(0, 0, 9), [2, 1])
-    close(outbox, Where(2, 1, 0), [1, 3, 1])
+    close(outbox, Where(0, 0, 9), 7, 8)
+    close(outbox, Where(2, 1, 0), 3)
     outputs = outbox.drain(OFFSETS)[1:]
-    assert [(output.topic, output.partition, output.key) for output in outputs] == [
-        (WINDOWS, 3, KEYS[number]) for number in (0, 1, 0, 1, 2)
-    ]
-    assert [output.cause for output in outputs] == [(100, 1), (100, 2), (200, 0), (200, 1), (200, 2)]
+    assert [(output.topic, output.partition, output.key) for output in outputs] == [(WINDOWS, 3, None)] * 2
+    assert [output.cause for output in outputs] == [(100, 1), (200, 0)]
     assert {output[5:] for output in outputs} == {(0, ())}, "they wait for nothing else, and have no headers"
-    rows = [np.frombuffer(output.value, WINDOW) for output in outputs]
-    assert [each["end"].tolist() for each in rows] == [[0, 1], [2], [0], [1, 2, 3], [4]]
-    for each, output in zip(rows, outputs, strict=True):
-        assert {(int(row["offset"]), int(row["ordinal"])) for row in each} == {output.cause}
+    assert [ends(output) for output in outputs] == [[7, 8], [3]]
+    for output in outputs:
+        for row in np.frombuffer(output.value, WINDOW):
+            assert (int(row["offset"]), int(row["ordinal"])) == output.cause
 
 
-def test_windows_of_two_sites_in_one_tick_are_ordered_by_row_and_then_by_patient():
+@pytest.mark.parametrize("beyond", [0, 1])
+def test_what_a_tick_says_of_many_windows_is_cut_into_records(beyond: int):
+    """A ward of thousands would make one that no broker takes; each part has a version of its own."""
+    outbox, count = Outbox(0), 2 * ROWS_MAX + beyond
+    close(outbox, Where(0, 0, 0), *range(count))
+    outputs = outbox.drain(OFFSETS)
+    assert [len(ends(output)) for output in outputs] == [ROWS_MAX, ROWS_MAX, 1][: 2 + beyond]
+    assert [each for output in outputs for each in ends(output)] == list(range(count))
+    assert [output.cause for output in outputs] == [(100, at) for at in range(2 + beyond)]
+    for output in outputs:
+        assert set(np.frombuffer(output.value, WINDOW)["ordinal"].tolist()) == {output.cause.ordinal}
+    assert outbox.windows == count
+
+
+def test_windows_of_two_sites_in_one_tick_are_ordered_by_row():
     """Which site's tick comes first in the record decides, not which was looked at first."""
     for order in permutations(range(3)):
         outbox = Outbox(0)
-        blocks = [(Where(0, 4, 7), 0), (Where(0, 5, 7), 1), (Where(1, 0, 2), 0)]
+        rows = [(Where(0, 4, 7), 1), (Where(0, 5, 7), 2), (Where(1, 0, 2), 3)]
         for number in order:
-            where, first = blocks[number]
-            close(outbox, where, [1, 1], first)
+            where, end = rows[number]
+            close(outbox, where, end)
         outputs = outbox.drain(OFFSETS)
-        assert [output.key for output in outputs] == [KEYS[number] for number in (0, 1, 1, 2, 0, 1)]
-        assert [output.cause for output in outputs] == [(100, 0), (100, 1), (100, 2), (100, 3), (103, 0), (103, 1)]
+        assert [ends(output) for output in outputs] == [[1], [2], [3]]
+        assert [output.cause for output in outputs] == [(100, 0), (100, 1), (103, 0)]
 
 
-def test_a_window_and_an_episode_of_one_instant_are_ordered_by_patient_and_then_the_window_first():
-    """A window has no device and no rule; where both are of one patient nothing else can decide."""
+def test_the_episodes_of_a_record_come_before_its_windows():
+    """Whatever their rows and instants: an alarm is what somebody waits for."""
     outbox = Outbox(0)
-    owner = patient_id("p1")
-    for where in (Where(0, 0, 5), Where(0, 0, 6)):
-        put(outbox, where, reason="after", patient=owner)
-    close(outbox, Where(0, 0, 5), [1] * len(KEYS))
+    for row in (0, 1):
+        close(outbox, Where(0, row, 5), row)
+        put(outbox, Where(0, row, 9), reason=str(row))
     outputs = outbox.drain(OFFSETS)
-    at = KEYS.index(owner.bytes)
-    assert [output.topic for output in outputs] == [WINDOWS] * (at + 1) + [JOURNAL] + [WINDOWS] * (7 - at) + [JOURNAL]
-
-
-def test_a_window_comes_before_what_has_no_device_either():
-    """Whatever a patient's episode leaves out, the window has less."""
-    owner = patient_id("p1")
-    for fields in ({"metric": "A"}, {"metric": None, "rule": "A"}):
-        outbox = Outbox(0)
-        put(outbox, Where(0, 0, 5), patient=owner, device=None, **fields)
-        outbox.close(Where(0, 0, 5), [5], [owner.bytes], np.zeros(1, WINDOW), [0, 1])
-        assert [output.topic for output in outbox.drain(OFFSETS)] == [WINDOWS, JOURNAL]
-
-
-def test_the_instants_of_a_tick_are_in_order_before_patients():
-    """A jump of the clock closes many ends: who reads the topic sees time go on, not one patient after another."""
-    outbox = Outbox(0)
-    rows = np.zeros(4, WINDOW)
-    rows["end"] = [1, 2, 3, 4]
-    for at, patient in ((10, "p1"), (20, "p1"), (30, "p0")):
-        put(outbox, Where(0, 0, at), reason=str(at), patient=patient_id(patient))
-    owners = [KEYS[0], KEYS[7], KEYS[0], KEYS[7]]
-    outbox.close(Where(0, 0, 0), [10, 10, 20, 20], owners, rows, [0, 1, 2, 3, 4])
-    outputs = outbox.drain(OFFSETS)
-    found = [str(np.frombuffer(output.value, WINDOW)["end"][0]) for output in outputs if output.topic == WINDOWS]
-    assert found == ["1", "2", "3", "4"]
-    said = iter(texts(outputs))
-    told = [next(said) if output.topic == JOURNAL else found.pop(0) for output in outputs]
-    assert told == ["1", "10", "2", "3", "20", "4", "30"]
-    assert [output.cause.ordinal for output in outputs] == list(range(7))
+    assert [output.topic for output in outputs] == [JOURNAL, JOURNAL, WINDOWS, WINDOWS]
+    assert texts(outputs) == ["0", "1"]
+    assert [output.cause.ordinal for output in outputs] == [0, 1, 2, 3]
 
 
 def test_a_mark_is_the_last_of_its_record_whatever_its_row_and_instant():
@@ -177,7 +164,7 @@ def test_a_mark_is_the_last_of_its_record_whatever_its_row_and_instant():
     outbox.mark(0, mark)
     outbox.mark(1, mark)
     put(outbox, Where(0, 60_000, 1 << 60))
-    close(outbox, Where(0, 60_000, 1 << 60), [1])
+    close(outbox, Where(0, 60_000, 1 << 60), 1)
     put(outbox, Where(1, 0, 0))
     outputs = outbox.drain(OFFSETS)
     assert [output.key == MARK_KEY for output in outputs] == [False, False, True, False, True]
@@ -191,9 +178,9 @@ def test_an_outbox_is_empty_once_drained_and_goes_on_counting():
     for drained in range(1, 3):
         put(outbox, Where(0, 0, 0))
         put(outbox, Where(0, 0, 0))
-        close(outbox, Where(0, 0, 0), [1, 2, 1])
+        close(outbox, Where(0, 0, 0), 1, 2, 3)
         outbox.mark(0, Mark(sites={}))
-        assert len(outbox.drain(OFFSETS)) == 6
+        assert len(outbox.drain(OFFSETS)) == 4
         assert (outbox.episodes, outbox.windows, outbox.marks) == (2 * drained, 3 * drained, drained)
     assert outbox.drain(OFFSETS) == []
     fresh = Outbox(0)

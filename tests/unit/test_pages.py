@@ -70,9 +70,9 @@ def test_pages_that_wait_say_what_they_say_by_themselves(monkeypatch: pytest.Mon
     alone = told(at_once=False)
     monkeypatch.setattr(pages, "CELLS_MAX", cells_max)
     assert told(at_once=True) == alone
-    assert [each.cause.offset for each in alone] == [100] * 3 + [200] * 6 + [300] * 3
+    assert [each.cause for each in alone] == [(100, 0), (200, 0), (300, 0)]
     rows = [np.frombuffer(each.value, WINDOW) for each in alone]
-    assert sorted(map(len, rows)) == [2] * 9 + [3] * 3
+    assert [len(each) for each in rows] == [7, 13, 7]
     assert all(int(row["count"]) in {10, 60} for each in rows for row in each if row["flags"] != IS_DIRTY)
 
 
@@ -86,7 +86,7 @@ def test_a_page_with_nothing_on_it_writes_nothing() -> None:
     desk.pages.ask(Asked(MINUTE, SLOTS, np.full(3, T0 + 30 * MINUTE_US)), T0 + 30 * MINUTE_US)
     desk.pages.end()
     desk.pages.write()
-    assert [each.cause.offset for each in desk.outbox.drain([7, 8, 9])] == [8, 8, 8]
+    assert [each.cause for each in desk.outbox.drain([7, 8, 9])] == [(8, 0)]
     desk.pages.write()
     assert desk.outbox.drain([]) == []
 
@@ -109,6 +109,8 @@ def test_what_is_written_again_of_a_patient_stands_by_its_ends() -> None:
         desk.pages.end()
     desk.pages.write()
     found = [np.frombuffer(each.value, WINDOW) for each in desk.outbox.drain([7, 8])]
-    expected = [(int(row["window"]), int(row["end"])) for row in found[0]]
-    assert expected == [(code, end) for code in (1, 3) for end in ends.tolist()]
-    assert [[(int(row["window"]), int(row["end"])) for row in each] for each in found] == [expected] * 6
+    expected = [(code, end) for code in (1, 3) for end in ends.tolist()] * len(SLOTS)
+    assert [[(int(row["window"]), int(row["end"])) for row in each] for each in found] == [expected] * 2
+    owners = sorted(patient_id(name).bytes for name in ("a", "b", "c"))
+    for each in found:
+        assert [row.tobytes() for row in each["patient"]] == [owner for owner in owners for _ in range(12)]

@@ -39,14 +39,16 @@ def test_a_cause_is_the_records_offset_and_a_count_within_it() -> None:
     assert [output.stage for output in outputs] == [0, 0, 0]
 
 
-def test_outputs_go_to_the_processors_own_partition_and_the_patients_key() -> None:
+def test_outputs_go_to_the_processors_own_partition_and_episodes_have_the_patients_key() -> None:
     """All patient topics have the same partitions, so one process owns a patient end to end."""
     log = ward()
     log.readings(row("ann", 50, T0 + MINUTE_US))
     log.tick(T0 + 6 * MINUTE_US)
     outputs = [output for output in log.run(factory(4)(3)) if output.key != b"mark"]
-    assert {output.topic for output in outputs} == {JOURNAL, WINDOWS}
-    assert {(output.partition, output.key) for output in outputs} == {(3, patient_id("ann").bytes)}
+    keys = {JOURNAL: patient_id("ann").bytes, WINDOWS: None}
+    assert {output.topic for output in outputs} == keys.keys()
+    assert {(output.partition, output.key) for output in outputs} == {(3, key) for key in keys.values()}
+    assert {output.key for output in outputs if output.topic == JOURNAL} == {keys[JOURNAL]}
 
 
 def test_outputs_of_one_tick_are_ordered_by_instant_then_patient() -> None:
@@ -197,7 +199,7 @@ def test_the_counters_add_up() -> None:
     processor = Processor(0, 1)
     log.run(processor)
     counters = processor.counters
-    assert (counters.readings, counters.late, counters.episodes, counters.windows, counters.marks) == (2, 1, 1, 2, 2)
+    assert (counters.readings, counters.late, counters.episodes, counters.windows, counters.marks) == (2, 1, 1, 5, 2)
 
 
 def test_deciding_is_later_than_every_earlier_usable_reading() -> None:

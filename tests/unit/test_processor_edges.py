@@ -6,14 +6,14 @@ import pytest
 
 from stream.episodes import site_key
 from stream.processor import Processor, factory
-from tests.logs import T0, Log, episodes, row, said, worn
+from tests.logs import T0, Log, episodes, owners, row, said, worn
 from vitals.alerts import SITE_SILENT
 from vitals.codecs.state import decode, encode
 from vitals.errors import CodecError
 from vitals.metrics import MINUTE_US, SECOND_US
 from vitals.policies import DEFAULT
 from vitals.policy_edits import edited
-from vitals.topics import JOURNAL, WINDOWS, patient_id
+from vitals.topics import JOURNAL, patient_id
 
 CGM = "t1d-uom-5min"
 
@@ -235,8 +235,7 @@ def test_a_tick_of_two_sites_counts_for_the_one_that_it_moves() -> None:
     log.tick(T0 + 5 * MINUTE_US + 2 * SECOND_US, [1, 2])
     step = Processor(0, 1)
     log.run(step, last=before)
-    keys = [each.key for each in log.run(step, first=before) if each.topic == WINDOWS]
-    assert set(keys) == {patient_id("bob").bytes}
+    assert owners(log.run(step, first=before)) == {patient_id("bob").bytes}
 
 
 def test_a_silent_site_stands_before_what_became_of_others_later() -> None:
