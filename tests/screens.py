@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import json
 import random
 import socket
@@ -46,8 +45,8 @@ NURSE = "nurse-token"
 LIMITS = WebLimits(message_bytes_max=4 * 1024 * 1024)
 M = TypeVar("M")
 CLOCK = SystemClock()
-_PORTS = itertools.cycle(random.sample(range(20_000, 32_000), 12_000))
-"""Each once before any again, in another order in each process."""
+_PORTS = iter(random.SystemRandom().sample(range(20_000, 32_000), 12_000))
+"""In another order in each process, none of them twice."""
 
 
 def settings_for(topics: Settings, cls: type[M], **more: Any) -> M:
@@ -196,7 +195,7 @@ def free_port() -> int:
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port
-    raise AssertionError
+    raise OSError("no port from 20000 to 31999 is free")
 
 
 def silent_client(url: str) -> socket.socket:

@@ -209,7 +209,7 @@ async def test_enter_opens_the_patient_and_a_question_mark_the_help(browser: Bro
 
 
 @pytest.mark.parametrize(
-    ("route", "place", "focus"),
+    ("route", "place", "card"),
     [
         ("#/", ".ward", f"card-{patient_id(2)}"),
         (f"#/patient/{patient_id(2)}", "article.patient", f"card-{alert(2, 0).id}"),
@@ -217,7 +217,7 @@ async def test_enter_opens_the_patient_and_a_question_mark_the_help(browser: Bro
     ids=["ward", "patient"],
 )
 async def test_a_key_is_taken_from_the_moment_that_a_screen_stands(
-    browser: Browser, fake: Fake, route: str, place: str, focus: str
+    browser: Browser, fake: Fake, route: str, place: str, card: str
 ):
     """Keys that are taken a frame later are taken late on a busy machine: she saw the screen, pressed, and in vain."""
     history.remember(fake)
@@ -230,7 +230,7 @@ async def test_a_key_is_taken_from_the_moment_that_a_screen_stands(
         await screen.go(route)
         await screen.shows(place)
         assert await screen.page.evaluate("taken") is True
-        await focused(screen, focus)
+        await focused(screen, card)
 
 
 async def test_the_help_key_is_taken_from_the_moment_that_the_page_stands(browser: Browser, fake: Fake):
