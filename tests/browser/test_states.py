@@ -77,7 +77,7 @@ async def test_ages_run_on_while_nothing_comes(browser: Browser, fake: Fake):
         old = Vitals(heart_rate=vital("heart_rate", 70, now - 8 * SECOND_US), glucose=None)
         await fake.set_tiles(tile(1, now, 12).model_copy(update={"vitals": old}))
         await screen.shows(f"{sign(1, 'heart_rate')}.fresh", "70")
-        await screen.shows(f"{sign(1, 'heart_rate')}.stale", "70", "old")
+        await screen.shows(f"{sign(1, 'heart_rate')}.stale", "70", "old", seconds=15)
 
 
 async def test_title_and_icon_carry_the_highest_priority_that_calls(browser: Browser, fake: Fake):
