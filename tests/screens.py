@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import socket
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import UUID
@@ -44,6 +45,8 @@ NURSE = "nurse-token"
 LIMITS = WebLimits(message_bytes_max=4 * 1024 * 1024)
 M = TypeVar("M")
 CLOCK = SystemClock()
+_PORTS = iter(random.SystemRandom().sample(range(20_000, 32_000), 12_000))
+"""In another order in each process, none of them twice."""
 
 
 def settings_for(topics: Settings, cls: type[M], **more: Any) -> M:
@@ -185,10 +188,14 @@ async def managed(topics: Settings, folder: Path, **more: Any) -> AsyncIterator[
 
 
 def free_port() -> int:
-    """A port that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that nobody uses now, below those that the system gives out: no connection of another test takes it
+    before it is bound, or while its server is started anew.
+    """
+    for port in _PORTS:
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise OSError("no port from 20000 to 31999 is free")
 
 
 def silent_client(url: str) -> socket.socket:

@@ -150,6 +150,7 @@ async def test_a_wall_and_an_operator_have_no_buttons(browser: Browser, fake: Fa
             for key in "agsu":
                 await screen.page.keyboard.press(key)
             await screen.passing(1)
+            await until(lambda: len(fake.delivered) == 1, 10)
     assert fake.commands == []
     assert fake.delivered == {alert(2, 0).id: 1}, "the wall says what it shows, the operator's screen does not"
 

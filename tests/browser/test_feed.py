@@ -151,9 +151,11 @@ async def test_a_final_refusal_is_said_and_not_tried_for_ever(browser: Browser, 
 async def test_a_gateway_that_restarts_is_tried_again_by_itself(browser: Browser, fake: Fake):
     """1012 is said at every update of the software: nobody should have to do anything."""
     async with opened(browser, fake.url()) as screen:
+        fake.faults.close = 1012  # until it was seen: the first attempt comes after a quarter of a second
         await fake.close(1012)
         await screen.shows('[data-feed="reconnecting"]')
         await screen.shows("#feed-state", "reconnecting")
+        fake.faults.close = None
         await screen.shows('[data-feed="open"]', seconds=15)
 
 

@@ -11,7 +11,7 @@ from runtime.testing.waiting import until
 from tests.browser import history, look
 from tests.browser.fake import Fake
 from tests.browser.fixtures import HEART, MEDIUM, alert, patient_id
-from tests.browser.pages import Screen, opened
+from tests.browser.pages import Screen, opened, station, tab
 from vitals.alerts import shelf_id
 from vitals.protocol import Acknowledge, Assign, Shelve, Undo, Unshelve
 
@@ -209,6 +209,41 @@ async def test_enter_opens_the_patient_and_a_question_mark_the_help(browser: Bro
 
 
 @pytest.mark.parametrize(
+    ("route", "place", "card"),
+    [
+        ("#/", ".ward", f"card-{patient_id(2)}"),
+        (f"#/patient/{patient_id(2)}", "article.patient", f"card-{alert(2, 0).id}"),
+    ],
+    ids=["ward", "patient"],
+)
+async def test_a_key_is_taken_from_the_moment_that_a_screen_stands(
+    browser: Browser, fake: Fake, route: str, place: str, card: str
+):
+    """Keys that are taken a frame later are taken late on a busy machine: she saw the screen, pressed, and in vain."""
+    history.remember(fake)
+    await three(fake)
+    async with opened(browser, fake.url()) as screen:
+        await screen.settled(fake)
+        await screen.go("#/help")
+        await screen.shows("#help-title")
+        await screen.page.evaluate(PRESS, [place, "j"])
+        await screen.go(route)
+        await screen.shows(place)
+        assert await screen.page.evaluate("taken") is True
+        await focused(screen, card)
+
+
+async def test_the_help_key_is_taken_from_the_moment_that_the_page_stands(browser: Browser, fake: Fake):
+    """It is the first key of whoever knows none, and the page may just have opened."""
+    async with station(browser) as context:
+        await context.add_init_script(f"({PRESS})(['.shell', '?'])")
+        screen = await tab(context, fake.url())
+        assert await screen.page.evaluate("taken") is True
+        await screen.shows("#help-title", "Help")
+        await screen.check()
+
+
+@pytest.mark.parametrize(
     ("route", "place"), [("#/", "#worklist"), ("#/feed", "#feed-title"), ("#/operations", "#operations-title")]
 )
 async def test_a_question_mark_is_the_help_on_every_screen(browser: Browser, fake: Fake, route: str, place: str):
@@ -279,6 +314,21 @@ async def test_tab_goes_everywhere_and_is_seen(browser: Browser, fake: Fake, rou
         assert len(set(seen)) == len(seen), "the focus goes in a circle before it has been everywhere"
         assert len(seen) >= 6
         assert [place for place in seen if "banner" in place or "topbar" in place], "the top bar is left out"
+
+
+# Presses a key in the microtask after the render that put a place there: no frame and no timer comes between the two,
+# on a machine of any speed, and so no effect that waits for one. `taken` stays null until then.
+PRESS = """
+([place, key]) => {
+  globalThis.taken = null;
+  new MutationObserver((_records, observer) => {
+    if (!document.querySelector(place)) return;
+    observer.disconnect();
+    const press = new KeyboardEvent('keydown', {key, bubbles: true, cancelable: true});
+    globalThis.taken = !document.body.dispatchEvent(press);
+  }).observe(document, {subtree: true, childList: true});
+}
+"""
 
 
 FOCUS = """

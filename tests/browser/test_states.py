@@ -34,18 +34,18 @@ async def background(screen: Screen, selector: str) -> str:
 
 async def test_a_value_says_how_old_it_is_before_it_is_called_unknown(browser: Browser, fake: Fake):
     """A number that stands still looks like a patient who is steady: grey is for normal, so stale is hatched."""
-    now = fake.now()
-    given = {
-        1: (vital("heart_rate", 70, now), vital("glucose", 104, now - 5 * MINUTE_US)),
-        2: (vital("heart_rate", 70, now - 5 * MINUTE_US), vital("glucose", 48, now - 17 * MINUTE_US)),
-        3: (vital("heart_rate", None, None, state="waiting"), vital("glucose", None, None, state="waiting")),
-        4: (vital("heart_rate", None, now, state="contact_lost", last_good=(71, now - 60 * SECOND_US)), None),
-        5: (None, vital("glucose", None, now, state="warm_up", last_good=(98, now - 60 * MINUTE_US))),
-        6: (vital("heart_rate", 70, now), vital("glucose", 39, now, state="low", slope=-3.4)),
-        7: (vital("heart_rate", 70, now), vital("glucose", 401, now, state="high")),
-        8: (vital("heart_rate", 70, now), vital("glucose", None, now, state="invalid", last_good=(98, now))),
-    }
     async with opened(browser, fake.url()) as screen:
+        now = fake.now()
+        given = {
+            1: (vital("heart_rate", 70, now), vital("glucose", 104, now - 5 * MINUTE_US)),
+            2: (vital("heart_rate", 70, now - 5 * MINUTE_US), vital("glucose", 48, now - 17 * MINUTE_US)),
+            3: (vital("heart_rate", None, None, state="waiting"), vital("glucose", None, None, state="waiting")),
+            4: (vital("heart_rate", None, now, state="contact_lost", last_good=(71, now - 60 * SECOND_US)), None),
+            5: (None, vital("glucose", None, now, state="warm_up", last_good=(98, now - 60 * MINUTE_US))),
+            6: (vital("heart_rate", 70, now), vital("glucose", 39, now, state="low", slope=-3.4)),
+            7: (vital("heart_rate", 70, now), vital("glucose", 401, now, state="high")),
+            8: (vital("heart_rate", 70, now), vital("glucose", None, now, state="invalid", last_good=(98, now))),
+        }
         changed = [
             tile(number, now, 12).model_copy(
                 update={"vitals": Vitals(heart_rate=rate, glucose=glucose), "battery": 12.0}
@@ -72,12 +72,12 @@ async def test_a_value_says_how_old_it_is_before_it_is_called_unknown(browser: B
 
 async def test_ages_run_on_while_nothing_comes(browser: Browser, fake: Fake):
     """The worst moment for a page is when it hears nothing: its clock is then all there is."""
-    now = fake.now()
-    old = Vitals(heart_rate=vital("heart_rate", 70, now - 11 * SECOND_US), glucose=None)
     async with opened(browser, fake.url()) as screen:
+        now = fake.now()
+        old = Vitals(heart_rate=vital("heart_rate", 70, now - 8 * SECOND_US), glucose=None)
         await fake.set_tiles(tile(1, now, 12).model_copy(update={"vitals": old}))
         await screen.shows(f"{sign(1, 'heart_rate')}.fresh", "70")
-        await screen.shows(f"{sign(1, 'heart_rate')}.stale", "70", "old")
+        await screen.shows(f"{sign(1, 'heart_rate')}.stale", "70", "old", seconds=15)
 
 
 async def test_title_and_icon_carry_the_highest_priority_that_calls(browser: Browser, fake: Fake):

@@ -174,14 +174,14 @@ async def test_what_cannot_be_passed_on_is_refused_with_its_reason(ward: Ward):
         assert reasons == ["unknown_alert", "unknown_patient", "unknown_patient", "not_shelved"]
 
 
-async def test_an_answer_reaches_only_who_asked(ward: Ward):
+async def test_an_answer_reaches_only_who_asked(topics: Settings, ward: Ward):
     """Another screen would show it beside the wrong key."""
     async with ward.gateway(), ward.feed() as nurse, ward.feed() as colleague:
         await ward.publish(ALERT)
         await nurse.expect(Change)
         note = NoteAdd(id=uuid4(), alert=ALERT.id, text="x")
         await nurse.peer.send(note.encode().decode())
-        await nurse.expect(Heartbeat)
+        await written(topics, 1)
         await ward.publish(Answer(id=note.id, alert=ALERT.id, outcome="refused", reason="too_late", by="nurse", at=1))
         assert (await nurse.expect(CommandAnswer)).reason == "too_late"
         answers: list[object] = []

@@ -12,6 +12,7 @@ import pytest
 
 from alerts import gateway, session
 from runtime.settings import Settings
+from runtime.testing.waiting import until
 from runtime.web import PeerGone, WebLimits, connect
 from tests.alerting import episode
 from tests.screens import (
@@ -92,7 +93,11 @@ async def test_a_client_that_never_reads_costs_only_itself(ward: Ward, monkeypat
         with silent_client(url):
             await ward.write(episode())
             await nurse.expect(Change)
-            assert await clients(health) == 2
+
+            async def both() -> bool:
+                return await clients(health) == 2
+
+            await until(both)
             for number in range(1, 100):
                 reasons = [f"{number} {part}" for part in range(10)]
                 await ward.write(*(episode("reason", number / 100, reason=said, evidence=LONG) for said in reasons))

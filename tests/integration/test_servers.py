@@ -132,7 +132,7 @@ async def small_broker(folder: Path) -> AsyncIterator[str]:
     program = mosquitto.find()
     if program is None:
         pytest.skip("mosquitto is not installed")
-    port = probes.free_port()
+    port = free_port()
     spec = mosquitto.prepare(program, folder / "data", folder / "log", port)
     config = folder / "data" / "mosquitto.conf"
     wide = f"max_queued_messages {mosquitto.QUEUED_MESSAGES_MAX}\n"

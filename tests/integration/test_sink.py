@@ -141,7 +141,7 @@ async def test_a_database_that_hangs_is_given_up(topics: Settings):
     async with Proxy(address.hostname or "", address.port or 0) as proxy:
         through = address._replace(netloc=f"{address.username}:{address.password}@127.0.0.1:{proxy.port}")
         url = SecretStr(urlunsplit(through))
-        limits = {"sink_retry_seconds_max": 0.1, "sink_transaction_seconds_max": 0.5}
+        limits = {"sink_retry_seconds_max": 0.1, "sink_transaction_seconds_max": 2.0}
         async with running_sink(sink_settings(topics, database_url=url, **limits), readiness):
             await send(topics, [readings_out([reading(0, 5.2)])])
             await stored_to_the_end(topics)

@@ -12,7 +12,7 @@ import pytest
 
 from compose.drills import recorded
 from runtime.clock import SystemClock
-from runtime.kafka import GroupConsumer, Producer
+from runtime.kafka import GroupConsumer, Producer, Reader
 from runtime.runner import Runner, RunnerSpec
 from runtime.settings import Settings
 from runtime.testing.waiting import until
@@ -79,8 +79,9 @@ async def test_two_owners_leave_what_one_would(topics: Settings, mqtt: str, data
         async with another(settings) as runner:
             await until(lambda: runner.recovered)
             alerts = await some_lows(ward)
-            ends = {partition: runner.positions[partition] for partition in range(settings.partitions)}
-            await until(lambda: all(runner.positions[each] >= end for each, end in ends.items()))
+            async with Reader(settings, []) as reader:
+                ends = await reader.end_offsets([(READINGS, each) for each in range(settings.partitions)])
+            await until(lambda: all(runner.positions[each] >= end for (_, each), end in ends.items()))
         folder = await recording(settings, alerts, tmp_path / "recorded")
     found = await asyncio.to_thread(verdict, folder)
     assert found["differences"] == []
