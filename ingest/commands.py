@@ -6,14 +6,14 @@ For the ``vigil`` command line and whoever sets up a ward; the registry itself m
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 from uuid import UUID
 
 from pydantic import ValidationError
 
-from ingest.directory import DEVICE, PATIENT, SITE, device_of, site_of
+from ingest.directory import DEVICE, PATIENT, SITE, device_of, remedy, site_of
 from runtime.kafka import Out, Producer, Reader
 from runtime.settings import Settings
 from vitals.control import PatientControl
@@ -66,6 +66,19 @@ class Listing(Generic[M]):
 
     found: list[M]
     unreadable: dict[bytes, int]
+
+
+def place(key: bytes, offset: int) -> str:
+    """Where a record of the registry stands, for a person."""
+    return f"{ascii(key)[:80]} at {BINDINGS} partition 0 offset {offset}"
+
+
+def told(unreadable: Mapping[bytes, int]) -> str:
+    """How many records of a `Listing` cannot be read, where the first one stands and what to do; '' of none."""
+    for key, offset in unreadable.items():
+        how_many = f"{len(unreadable)} of the registry's records cannot be read"
+        return f"{how_many}: the first is {place(key, offset)}; {remedy(key)}"
+    return ""
 
 
 async def devices(settings: Settings) -> Listing[Device]:
