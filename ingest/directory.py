@@ -15,7 +15,7 @@ from vitals.devices import Device, Site, Stream
 from vitals.errors import CodecError
 from vitals.messages import Message
 from vitals.metrics import METRIC_BY_NAME, MINUTE_US
-from vitals.topics import partition_of
+from vitals.topics import NAME, partition_of
 
 if TYPE_CHECKING:
     from vitals.metrics import Metric
@@ -29,6 +29,7 @@ _BY_HAND = (
     "docs/wire-format.md how it is written"
 )
 _OF_THEIRS = "update Vigil if a newer one wrote it, else bind or unbind a device of theirs: it is written again"
+_FOREIGN = "it is no name, so the registry never wrote it: delete it with an empty value under its key"
 DEVICE, SITE, PATIENT = b"device:", b"site:", b"patient:"
 M = TypeVar("M", bound=Message)
 
@@ -80,6 +81,8 @@ class Known:
 
 def remedy(key: bytes) -> str:
     """What to do about a record of the registry that cannot be read; the registry writes a site only once."""
+    if not NAME.match(key.partition(b":")[2].decode(errors="replace")):
+        return _FOREIGN
     if key.startswith(DEVICE):
         return REMEDY
     return _OF_THEIRS if key.startswith(PATIENT) else _BY_HAND

@@ -43,8 +43,9 @@ def test_whoever_lists_devices_and_sites_reads_what_a_bridge_can_use(key: bytes,
         assert value == (DEVICE if key == b"device:d" else SITE)
 
 
-def test_each_record_that_cannot_be_read_has_its_own_way_to_be_written_again():
-    """The registry writes a device with each binding, a patient with theirs, and a site once."""
+def test_each_record_that_cannot_be_read_has_its_own_remedy():
+    """The registry writes a device with each binding, a patient with theirs, a site once, and what is no name never."""
     assert remedy(b"device:d") == REMEDY
     assert "device of theirs" in remedy(b"patient:p")
     assert "vigil site add" in remedy(b"site:s")
+    assert all("delete it" in remedy(key) for key in (b"device:\xff", b"device:A b", b"site:", b"patient:"))
