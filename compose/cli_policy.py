@@ -162,6 +162,7 @@ def _current(data: Path, patient: str) -> Policy:
     record cannot be read.
     """
     from ingest import commands
+    from ingest.directory import remedy
 
     found: list[Policy] = []
 
@@ -169,10 +170,10 @@ def _current(data: Path, patient: str) -> Policy:
         listing = await commands.patients(settings)
         cli_registry.warn(listing.unreadable)
         found.extend(each.policy for each in listing.found if each.label == patient)
-        if not found and (offset := listing.unreadable.get(f"patient:{patient}".encode())) is not None:
+        key = f"patient:{patient}".encode()
+        if not found and (offset := listing.unreadable.get(key)) is not None:
             what = f"{patient[:64]}, {BINDINGS} partition 0 offset {offset}"
-            remedy = "update Vigil if a newer one wrote it, else bind or unbind a device of theirs: it is written again"
-            raise CodecError("the patient's record cannot be read", what, remedy)
+            raise CodecError("the patient's record cannot be read", what, remedy(key))
         if not found:
             raise _unknown(patient)
         return 0

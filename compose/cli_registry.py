@@ -136,11 +136,10 @@ def device_list(data: Data = ROOT, *, as_json: Json = False) -> None:
 
 def warn(unreadable: dict[bytes, int]) -> None:
     """Say in one line on stderr which records of the registry (key -> offset) could not be read, if any."""
+    from ingest import commands
+
     if unreadable:
-        key, offset = next(iter(unreadable.items()))
-        where = f"the first is {ascii(key)[:80]} at {BINDINGS} partition 0 offset {offset}"
-        remedy = "update Vigil if a newer one wrote them, else find who else writes to this topic"
-        say_aside(f"vigil: warning: {len(unreadable)} of the registry's records cannot be read: {where}; {remedy}")
+        say_aside(f"vigil: warning: {commands.told(unreadable)}")
 
 
 def say_json(listing: Listing[Any]) -> None:

@@ -14,7 +14,7 @@ import signal
 from collections.abc import Sequence
 from pathlib import Path
 
-from vitals.errors import ServerError, StateError, VigilError
+from vitals.errors import ServerError, StateError, VigilError, shown
 
 EXIT_GAVE_UP = 69
 """What ``vigil up`` ends with when a process cannot be kept running (EX_UNAVAILABLE of sysexits.h)."""
@@ -86,17 +86,19 @@ class GaveUp(ServerError):
         self.tail = tuple(last_lines(log, TAIL_LINES))
 
     def report(self) -> str:
-        """All that a person needs, over several lines: how it ended, what it said last, and what to do."""
+        """All that a person needs, over several lines: how it ended, what it said last, and what to do.
+
+        What the process wrote commands no terminal: only the ends of the report's own lines are not escaped.
+        """
         said = [f"    | {line}" for line in self.tail] or ["    | (nothing)"]
-        return "\n".join(
-            [
-                self.what,
-                f"  it ended with {ending(self.returncode)}; the last lines of {self.log}:",
-                *said,
-                f"  what to do: {advice(self.returncode, self.tail)}",
-                "  everything is stopped, and what was stored is kept: mend it, then start again",
-            ]
-        )
+        lines = [
+            self.what,
+            f"  it ended with {ending(self.returncode)}; the last lines of {self.log}:",
+            *said,
+            f"  what to do: {advice(self.returncode, self.tail)}",
+            "  everything is stopped, and what was stored is kept: mend it, then start again",
+        ]
+        return "\n".join(map(shown, lines))
 
 
 def advice(returncode: int, tail: Sequence[str]) -> str:

@@ -6,18 +6,19 @@ For the ``vigil`` command line and whoever sets up a ward; the registry itself m
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 from uuid import UUID
 
 from pydantic import ValidationError
 
+from ingest.directory import DEVICE, PATIENT, SITE, device_of, remedy, site_of
 from runtime.kafka import Out, Producer, Reader
 from runtime.settings import Settings
 from vitals.control import PatientControl
 from vitals.devices import Device, Site
-from vitals.errors import ServerStalled
+from vitals.errors import CodecError, ServerStalled
 from vitals.messages import Message
 from vitals.registry import Answer, ClockSet, Command, DeviceAdd, DeviceClose, PolicySet, SiteAdd, decode
 from vitals.steps import Records
@@ -60,21 +61,34 @@ async def execute_all(settings: Settings, commands: Sequence[Command], deadline_
 @dataclass(frozen=True, slots=True)
 class Listing(Generic[M]):
     """What is registered of one kind, by name; ``unreadable`` has key and offset of the records that nobody can read,
-    the first one first.
+    the first one first: of devices and sites those that a bridge cannot use either.
     """
 
     found: list[M]
     unreadable: dict[bytes, int]
 
 
+def place(key: bytes, offset: int) -> str:
+    """Where a record of the registry stands, for a person."""
+    return f"{ascii(key)[:80]} at {BINDINGS} partition 0 offset {offset}"
+
+
+def told(unreadable: Mapping[bytes, int]) -> str:
+    """How many records of a `Listing` cannot be read, where the first one stands and what to do; '' of none."""
+    for key, offset in unreadable.items():
+        how_many = f"{len(unreadable)} of the registry's records cannot be read"
+        return f"{how_many}: the first is {place(key, offset)}; {remedy(key)}"
+    return ""
+
+
 async def devices(settings: Settings) -> Listing[Device]:
     """Every registered device with its bindings, by name."""
-    return await _registered(settings, b"device:", Device)
+    return await _registered(settings, DEVICE, device_of)
 
 
 async def sites(settings: Settings) -> Listing[Site]:
     """Every site with its number, by name."""
-    return await _registered(settings, b"site:", Site)
+    return await _registered(settings, SITE, site_of)
 
 
 async def log(settings: Settings) -> list[Records]:
@@ -92,7 +106,7 @@ async def log(settings: Settings) -> list[Records]:
 
 async def patients(settings: Settings) -> Listing[PatientControl]:
     """Every patient who ever wore something, with all they wear and their policy, by pseudonym."""
-    return await _registered(settings, b"patient:", PatientControl)
+    return await _registered(settings, PATIENT, _patient_of)
 
 
 def _key(command: Command) -> bytes:
@@ -119,7 +133,14 @@ def _answers(values: list[bytes]) -> dict[UUID, Answer]:
     return found
 
 
-async def _registered(settings: Settings, prefix: bytes, kind: type[M]) -> Listing[M]:
+def _patient_of(key: bytes, value: bytes) -> PatientControl:
+    try:
+        return PatientControl.model_validate_json(value)
+    except ValidationError:
+        raise CodecError("the patient's record cannot be read", ascii(key)) from None
+
+
+async def _registered(settings: Settings, prefix: bytes, read: Callable[[bytes, bytes], M]) -> Listing[M]:
     last: dict[bytes, tuple[int, bytes]] = {}
     async with Reader(settings, [(BINDINGS, 0)]) as reader:
         end = (await reader.end_offsets())[BINDINGS, 0]
@@ -134,7 +155,7 @@ async def _registered(settings: Settings, prefix: bytes, kind: type[M]) -> Listi
     for key, (offset, value) in sorted(last.items()):
         try:
             if value:
-                found.append(kind.model_validate_json(value))
-        except ValidationError:
+                found.append(read(key, value))
+        except CodecError:
             unreadable[key] = offset
     return Listing(found, dict(sorted(unreadable.items(), key=lambda each: each[1])))

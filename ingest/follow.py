@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from ingest.directory import REMEDY, Directory
+from ingest.directory import Directory, remedy
 from runtime.kafka import KafkaStalled, Reader
 from runtime.observe import get_logger
 from vitals.topics import BINDINGS
@@ -50,7 +50,7 @@ class Follower:
                 partition=0,
                 first_offset=first,
                 first_key=ascii(fresh[first])[:80],
-                remedy=REMEDY,
+                remedy=remedy(fresh[first]),
             )
 
     async def catch_up(self) -> None:

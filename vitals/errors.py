@@ -33,11 +33,11 @@ class VigilError(Exception):
 
     def __str__(self) -> str:
         text = f"{self.what}: {self.subject}" if self.subject else self.what
-        return _shown(f"{text} ({self.remedy})" if self.remedy else text)
+        return shown(f"{text} ({self.remedy})" if self.remedy else text)
 
 
-def _shown(text: str) -> str:
-    """A text as one line that can be printed."""
+def shown(text: str) -> str:
+    """A text as one line that can be printed, whoever wrote it."""
     return "".join(each if _printable(each) else each.encode("unicode_escape").decode() for each in text)
 
 

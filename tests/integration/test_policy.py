@@ -15,6 +15,7 @@ from uuid import uuid4
 import pytest
 
 from ingest import commands
+from ingest.directory import REMEDY, Directory
 from runtime.kafka import Out, Producer
 from runtime.settings import Settings
 from stream.processor import Processor
@@ -253,19 +254,28 @@ async def test_two_people_at_once_do_not_undo_each_other(ward: Settings):
 
 
 async def test_records_of_the_registry_that_nobody_can_read_are_told_beside_the_rest(ward: Settings):
-    """Whoever may write to the topic could otherwise take the command line from those who must look."""
+    """Whoever may write to the topic could otherwise take the command line from those who must look; and what a bridge
+    cannot use is not listed as if it were well.
+    """
+    (worn,) = (await commands.devices(ward)).found
+    newer = worn.model_copy(update={"name": "new"}).encode().replace(b'"glucose"', b'"lactate"')
     async with Producer(ward, "foreign") as producer:
-        keys = [b"device:odd", b"device:\xff", b"patient:p-2"]
-        values = [b"noise", b'{"kind":"device"}', b'{"version":1e400}']
-        first, _, patient = await producer.send([Out(BINDINGS, 0, *each) for each in zip(keys, values, strict=True)])
+        keys = [b"device:odd", b"device:\xff", b"device:new", b"patient:p-2"]
+        values = [b"noise", b'{"kind":"device"}', newer, b'{"version":1e400}']
+        first, _, _, patient = await producer.send([Out(BINDINGS, 0, *each) for each in zip(keys, values, strict=True)])
     code, said = await run(ward, "device", "list")
     assert (code, "cgm-1 " in said) == (0, True)
-    assert f"2 of the registry's records cannot be read: the first is b'device:odd' at {BINDINGS} " in said
-    assert f"partition 0 offset {first}; update Vigil" in said
+    assert "new " not in said
+    assert f"3 of the registry's records cannot be read: the first is b'device:odd' at {BINDINGS} " in said
+    assert f"partition 0 offset {first}; {REMEDY}\n" in said
+    directory = Directory(ward.partitions)
+    for records in await everything(ward, BINDINGS, 1):
+        directory.take(records.offsets, records.keys, records.values)
+    assert directory.unreadable == (await commands.devices(ward)).unreadable
     code, said = await run(ward, "device", "list", "--json")
     devices = json.loads(said[said.index("[\n") : said.rindex("]") + 1])
     assert [(each["kind"], each.get("offset")) for each in devices] == [
-        ("device", None), ("unreadable", first), ("unreadable", first + 1),
+        ("device", None), ("unreadable", first), ("unreadable", first + 1), ("unreadable", first + 2),
     ]  # fmt: skip
     code, said = await vigil(ward, "show", "p-1")
     assert (code, "policy of p-1, version 1" in said, f"offset {patient};" in said) == (0, True, True)

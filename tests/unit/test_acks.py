@@ -12,7 +12,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from ingest import service
-from ingest.directory import Directory
+from ingest.directory import REMEDY, Directory
 from ingest.follow import Follower
 from ingest.settings import BridgeSettings
 from ingest.ticks import REPLAY, Tick
@@ -258,7 +258,7 @@ async def test_a_binding_that_nobody_can_read_is_counted_and_logged_once():
             assert house.shown("vigil_bridge_unreadable_bindings 1.0")
     assert house.observed() == []
     (line,) = [each for each in told if each["log_level"] == "warning"]
-    assert (line["count"], line["first_key"]) == (1, "b'device:cgm-1'")
+    assert (line["count"], line["first_key"], line["remedy"]) == (1, "b'device:cgm-1'", REMEDY)
 
 
 async def test_whoever_names_unknown_devices_costs_one_question_a_turn():

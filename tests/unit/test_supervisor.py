@@ -180,6 +180,22 @@ def test_the_command_line_prints_the_whole_report_and_ends_with_its_own_code(
     assert "it has no memory left" in said
 
 
+def test_what_a_process_said_last_commands_no_terminal(tmp_path: Path) -> None:
+    """A process repeats what devices and people gave it; an escape in it could clear the report it stands in."""
+    words = ["Zoë, 5\u00a0µs", "\u0645\u06cc\u200c\u062e\u0648", "\u0915\u094d\u200d\u0937"]
+    log = tmp_path / "a\nb"
+    log.write_text("\n".join([*words, "red\x1b[31m \x1b]0;title\x07 \x9b2J \u202ebed\u200b"]))
+    told = errors.told(GaveUp("it\x1b[2J\nx", 6, 60.0, log, 1))
+    assert told.splitlines() == [
+        "it\\x1b[2J\\nx failed 6 times within 60 s, giving up",
+        f"  it ended with exit code 1; the last lines of {tmp_path}/a\\nb:",
+        *(f"    | {word}" for word in words),
+        "    | red\\x1b[31m \\x1b]0;title\\x07 \\x9b2J \\u202ebed\\u200b",
+        f"  what to do: {errors.ENDINGS[1]}",
+        "  everything is stopped, and what was stored is kept: mend it, then start again",
+    ]
+
+
 async def test_those_who_can_be_told_know_of_the_end_before_it(tmp_path: Path) -> None:
     """A page that is open says that Vigil is not ready, instead of freezing with a calm face."""
     told = tmp_path / "told"

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Sequence
 
 import pytest
 
 from compose.wiring import RegistryClient
 from ingest import commands
+from ingest.directory import REMEDY
 from runtime.settings import Settings
 from vitals.devices import DEVICE_TYPES, Binding, Device, Site
 from vitals.errors import InputError, ServerStalled
+from vitals.policies import DEFAULT
 from vitals.registry import Answer, Command
-from vitals.topics import device_id, patient_id
+from vitals.topics import BINDINGS, device_id, patient_id
 
 
 @pytest.fixture
@@ -89,3 +92,30 @@ async def test_a_swap_is_known_to_the_client_that_made_it(client: RegistryClient
     assert await client.bind("cgm-2", "bed-1", 2_000, bed="3b")
     assert await client.bind("cgm-2", "bed-1", 3_000) is False
     assert done == ["device_add", "device_unbind", "device_bind"]
+
+
+async def test_a_refusal_names_the_records_that_may_be_its_cause_and_no_others(monkeypatch: pytest.MonkeyPatch):
+    """The registry says of its own state; who asks by what they could read asks in vain, and is told why."""
+
+    async def devices(_: Settings) -> commands.Listing[Device]:
+        return commands.Listing([], {b"device:cgm": 8, b"device:odd": 9})
+
+    async def sites(_: Settings) -> commands.Listing[Site]:
+        return commands.Listing([], {})
+
+    async def execute(_: Settings, batch: Sequence[Command]) -> list[Answer]:
+        return [Answer(id=command.id, outcome="refused", reason="no") for command in batch]
+
+    monkeypatch.setattr(commands, "devices", devices)
+    monkeypatch.setattr(commands, "sites", sites)
+    monkeypatch.setattr(commands, "execute_all", execute)
+    client = RegistryClient(Settings())
+    at = f"{BINDINGS} partition 0 offset"
+    own = f"the registry's record cannot be read: b'device:cgm' at {at} 8, and the registry refused: no ({REMEDY})"
+    with pytest.raises(InputError, match=f"^{re.escape(own)}$"):
+        await client.add_device("cgm", DEVICE_TYPES["dexcom"], "ward-a")
+    other = f"2 of the registry's records cannot be read: the first is b'device:cgm' at {at} 8; {REMEDY}"
+    with pytest.raises(InputError, match=f"^{re.escape(f'the registry refused: no ({other})')}$"):
+        await client.bind("new", "bed-1", 5)
+    with pytest.raises(InputError, match=r"^the registry refused: no$"):
+        await client.set_policy("bed-1", DEFAULT)
