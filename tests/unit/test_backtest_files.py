@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -77,11 +79,12 @@ def test_a_policy_that_could_not_be_set_is_not_tested_either(
     rules = tmp_path / "mine.json"
     rules.write_text(json.dumps(mine))
     missing = tmp_path / "glucose-1.csv"
-    for call in (
-        lambda: cli_backtest.backtest([missing], policy=rules),
-        lambda: cli_backtest.backtest([missing], policy=rules, rule=["high=off"]),
-        lambda: cli_policy.policy_set("p-1", file=rules),
-    ):
+    calls: list[Callable[[], None]] = [
+        partial(cli_backtest.backtest, [missing], policy=rules),
+        partial(cli_backtest.backtest, [missing], policy=rules, rule=["high=off"]),
+        partial(cli_policy.policy_set, "p-1", file=rules),
+    ]
+    for call in calls:
         with pytest.raises(InputError) as error:
             call()
         assert told in str(error.value)
