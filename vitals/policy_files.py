@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
 from vitals.errors import InputError
 from vitals.policies import Policy
@@ -39,17 +38,16 @@ def parse(text: str, name: str) -> Policy:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
-        said = _time_beyond(where, first) or f"{where} {first['msg']}"
+        said = _time_beyond(where, first["input"], first.get("ctx", {})) or f"{where} {first['msg']}"
         raise InputError("no policy", f"{name}: {said}".replace("\n", " ")[:200], FORM) from None
     if (unknown := next(_unknown(given, policy.model_dump(mode="json"), ""), None)) is not None:
         raise InputError("no policy", f"{name}: {unknown[:160]} is no part of one", FORM)
     return policy
 
 
-def _time_beyond(where: str, error: ErrorDetails) -> str | None:
+def _time_beyond(where: str, given: Any, ends: dict[str, Any]) -> str | None:
     """What to say of a time that no message can hold, as bounds say it; None where it is something else."""
-    least, most = (error.get("ctx", {}).get(end) for end in ("ge", "le"))
-    given = error["input"]
+    least, most = ends.get("ge"), ends.get("le")
     if not where.endswith("_us") or not isinstance(given, int) or (least is None and most is None):
         return None
     allowed = f"at least {minutes(least)}" if most is None else f"at most {minutes(most)}"
