@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from compose import policy_file
 from compose.output import say, say_aside
 from vitals.errors import InputError
 
@@ -29,7 +28,8 @@ def register(app: typer.Typer) -> None:
 
 def backtest(
     files: Annotated[
-        list[Path], typer.Argument(metavar="FILE...", help="T1D-UOM exports: glucose-ID.csv, wrist-ID.csv.")
+        list[Path],
+        typer.Argument(metavar="FILE...", help="T1D-UOM exports: glucose-ID.csv (each 1, 5 or 15 min), wrist-ID.csv."),
     ],
     *,
     policy: Annotated[
@@ -89,15 +89,14 @@ def _check_out(out: Path, given: list[Path]) -> None:
 
 def _rules(policy: Path | None, changes: list[str]) -> Policy | None:
     """The rules to test; None for the default ones."""
+    from compose import policy_file
     from vitals.policies import DEFAULT
-    from vitals.policy_edits import edited
-    from vitals.policy_files import parse
 
-    rules = None if policy is None else parse(policy_file.text(policy), policy.name)
+    rules = None if policy is None else policy_file.read(policy)
     if not changes:
         return rules
     before = rules or DEFAULT
-    return policy_file.within_bounds(edited(before, changes).model_copy(update={"version": before.version + 1}))
+    return policy_file.changed(before, changes, before.version + 1)
 
 
 def _write(path: Path, text: str) -> None:

@@ -19,8 +19,6 @@ from runtime.settings import Settings
 from vitals.errors import CodecError, InputError
 from vitals.nights import part
 from vitals.policies import DEFAULT, Policy
-from vitals.policy_edits import edited
-from vitals.policy_files import parse
 from vitals.policy_kinds import NAMES
 from vitals.policy_text import Difference, differences, table
 from vitals.registry import BY_CHARACTERS_MAX, PolicySet
@@ -91,10 +89,9 @@ def policy_set(
         raise InputError("nothing to change", patient, "say --low 65, --rule high=off, --default or --file FILE")
     if len(by) > BY_CHARACTERS_MAX:
         raise InputError(f"a name of more than {BY_CHARACTERS_MAX} characters", by[:32], "give a shorter one")
-    given = DEFAULT if default else None if file is None else parse(policy_file.text(file), str(file))
+    given = DEFAULT if default else None if file is None else policy_file.read(file)
     before = _current(data, patient)
-    after = edited(given or before, changes).model_copy(update={"version": before.version + 1})
-    policy_file.within_bounds(after)
+    after = policy_file.changed(given or before, changes, before.version + 1)
     found = differences(before, after)
     if found and not as_json:
         say(f"policy of {patient}, version {before.version} -> {after.version}")

@@ -1,4 +1,4 @@
-"""Policies as ``vigil policy set`` and ``vigil backtest`` take them: the text of a file, and what is within bounds."""
+"""Policies as ``vigil policy set`` and ``vigil backtest`` take them, from files and changes: within bounds."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING
 
 from vitals.bounds import violation
 from vitals.errors import InputError
+from vitals.policy_edits import edited
+from vitals.policy_files import parse
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from vitals.policies import Policy
@@ -16,12 +19,25 @@ FILE_BYTES_MAX = 256 * 1024
 """A policy is some 3 KB of JSON."""
 
 
-def text(file: Path) -> str:
-    """What a file says.
+def read(file: Path) -> Policy:
+    """The policy in a file.
 
     Raises:
-        InputError: it cannot be read, is far too large, or is no UTF-8.
+        InputError: it cannot be read, is far too large, no UTF-8 or no policy, or one that the registry would refuse.
     """
+    return _within_bounds(parse(_text(file), str(file)))
+
+
+def changed(before: Policy, changes: Iterable[str], version: int) -> Policy:
+    """A policy after changes, as a version.
+
+    Raises:
+        InputError: a change that is not understood, or one that the registry would refuse.
+    """
+    return _within_bounds(edited(before, changes).model_copy(update={"version": version}))
+
+
+def _text(file: Path) -> str:
     try:
         with file.open("rb") as opened:
             data = opened.read(FILE_BYTES_MAX + 1)
@@ -34,12 +50,8 @@ def text(file: Path) -> str:
         raise InputError("no UTF-8 text", str(file), "write the policy as JSON in UTF-8") from None
 
 
-def within_bounds(policy: Policy) -> Policy:
-    """The same policy.
-
-    Raises:
-        InputError: a number of it is beyond its bounds, with its name and what may be given.
-    """
+def _within_bounds(policy: Policy) -> Policy:
+    """The same policy, unless a number of it is beyond its bounds: told with its name and what may be given."""
     if (beyond := violation(policy)) is not None:
         raise InputError("beyond the bounds of a policy", beyond, "docs/rules.md has them all")
     return policy

@@ -16,7 +16,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import PurePath
@@ -25,6 +25,7 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from simulators.local_times import Guess, instants
+from simulators.spacing import spacing
 from vitals.devices import DEVICE_TYPES, DeviceType
 from vitals.errors import InputError
 from vitals.metrics import MINUTE_US, SECOND_US
@@ -64,6 +65,8 @@ class Export:
     unit: str
     type: DeviceType
     samples: tuple[Sample, ...]
+    odd_days: Counter[float] = field(default_factory=Counter)
+    """Days by their interval in min, where that is not the type's (`spacing.py`)."""
 
     @property
     def distinct(self) -> int:
@@ -111,8 +114,8 @@ def parse(path: str, data: bytes) -> Export:
     _check_unit(name, kind, samples)
     _check_holes(name, samples)
     device = f"{match[1].lower()}-{person}"
-    kind_of_device = _type(name, kind, samples)
-    return Export(device, f"p{person}", kind.metric, kind.unit, kind_of_device, tuple(samples))
+    kind_of_device, odd = _type(name, kind, samples)
+    return Export(device, f"p{person}", kind.metric, kind.unit, kind_of_device, tuple(samples), odd)
 
 
 def _rows(name: str, kind: _Kind, data: bytes) -> Iterator[tuple[int, str, str]]:
@@ -186,16 +189,12 @@ def _check_holes(name: str, samples: Sequence[Sample]) -> None:
             raise InputError(f"{years:.0f} years without a row", where, "is one of the dates a slip?")
 
 
-def _type(name: str, kind: _Kind, samples: Sequence[Sample]) -> DeviceType:
-    """The device type whose interval is the median step between distinct instants."""
+def _type(name: str, kind: _Kind, samples: Sequence[Sample]) -> tuple[DeviceType, Counter[float]]:
+    """The device type of the file's interval, and its days of another one."""
     if kind.metric == "heart_rate":
-        return DEVICE_TYPES["wrist-5min"]
-    instants = sorted({sample.at for sample in samples})
-    step = median(b - a for a, b in pairwise(instants)) if len(instants) > 1 else 5 * MINUTE_US
-    if 2.5 * MINUTE_US <= step <= 30 * MINUTE_US:
-        return DEVICE_TYPES["t1d-uom-5min" if step < 10 * MINUTE_US else "t1d-uom-15min"]
-    what = f"{name}: median step {step / MINUTE_US:g} min"
-    raise InputError("no device type for this interval", what, "5 and 15 min are known")
+        return DEVICE_TYPES["wrist-5min"], Counter()
+    found = spacing(name, [sample.at for sample in samples], [sample.line for sample in samples])
+    return DEVICE_TYPES[f"t1d-uom-{found.minutes}min"], found.odd_days
 
 
 def day_start(text: str) -> int:

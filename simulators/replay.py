@@ -28,7 +28,8 @@ from vitals.topics import READINGS, device_id, readings_topic
 
 SITE = "replay"
 EXPORT_BYTES_MAX = 64 << 20
-"""More than 20 years of readings of 5 min; a row takes some ten times its bytes while it is replayed."""
+"""More than 20 years of readings of 5 min, five of one each minute; a row takes some ten times its bytes while it is
+replayed."""
 STALLS_MAX = 3
 REPORT_S = 5.0
 TAIL_MINUTES = 60

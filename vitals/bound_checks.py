@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from vitals.metrics import MINUTE_US, SECOND_US
 from vitals.policies import Priority, Response
+from vitals.policy_words import minutes as minutes_told
+from vitals.policy_words import seconds as seconds_told
 
 
 class Span(NamedTuple):
@@ -38,7 +39,6 @@ RESPONSES: dict[Priority, ResponseBounds] = {
     "medium": ResponseBounds(Span(1, 60), Span(1, 120), Span(1, 60), Span(1, 60), frozenset({"repeat", "hold"})),
     "low": ResponseBounds(Span(1, 240), Span(1, 240), Span(1, 240), Span(1, 240), frozenset({"hold"})),
 }
-_HUGE = 1 << 62
 
 
 def asked(where: str, priority: Priority, allowed: tuple[Priority, ...], response: Response) -> Iterator[str]:
@@ -74,13 +74,14 @@ def minutes(where: str, value_us: int, span: Span) -> Iterator[str]:
 def time(where: str, value_us: int, span: Span, unit_us: int = SECOND_US) -> Iterator[str]:
     """A time (µs) in a span of minutes or, by ``unit_us``, of seconds."""
     if not span.least * unit_us <= value_us <= span.most * unit_us:
-        unit = "min" if unit_us == MINUTE_US else "s"
-        # an integer of hundreds of digits is valid JSON, and no float
-        value = value_us / unit_us if abs(value_us) < _HUGE else math.inf
-        yield f"{beyond(where, value, span, unit)} (µs in a file)"
+        told, unit = (minutes_told, "min") if unit_us == MINUTE_US else (seconds_told, "s")
+        yield f"{where} is {told(value_us)}: give {_allowed(span)} {unit} (µs in a file)"
 
 
 def beyond(where: str, value: float, span: Span, unit: str) -> str:
     """What to say of a value beyond its span."""
-    allowed = f"{span.least:g}" if span.least == span.most else f"{span.least:g} to {span.most:g}"
-    return f"{where} is {value:g}: give {allowed} {unit}"
+    return f"{where} is {value:g}: give {_allowed(span)} {unit}"
+
+
+def _allowed(span: Span) -> str:
+    return f"{span.least:g}" if span.least == span.most else f"{span.least:g} to {span.most:g}"

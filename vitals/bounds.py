@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from vitals import news2, policy_glucose
+from vitals import news2, policy_glucose, policy_words
 from vitals.bound_checks import Span, asked, minutes, time, whole
-from vitals.metrics import METRIC_BY_NAME, SECOND_US
+from vitals.metrics import METRIC_BY_NAME, MINUTE_US, SECOND_US
 from vitals.nights import known
 from vitals.policies import (
     DEFAULT,
@@ -169,8 +169,9 @@ def _order(rule: ThresholdRule) -> Iterator[str]:
 def _window(rule: WindowRule) -> Iterator[str]:
     yield from _crossings(rule)
     if rule.width_us % STEP_US or not WINDOW_STEPS.holds(rule.width_us // STEP_US):
-        least, most = (int(steps * STEP_US) for steps in WINDOW_STEPS)
-        yield f"{rule.name} width_us is beyond its bounds: give {least} to {most} µs, in whole steps of {STEP_US}"
+        least, most = (round(steps * STEP_US / MINUTE_US) for steps in WINDOW_STEPS)
+        given = f"give {least} to {most} min, in whole steps of {policy_words.seconds(STEP_US)} (µs in a file)"
+        yield f"{rule.name} width_us is {policy_words.minutes(rule.width_us)}: {given}"
     yield from _rest(rule)
     yield from _artefact(rule)
     yield from _glucose(rule)
@@ -228,7 +229,8 @@ def _artefact(rule: WindowRule) -> Iterator[str]:
     elif hold:
         yield from time(where, hold, ARTEFACT_SECONDS)
         if hold % STEP_US:
-            yield f"{where} is no whole step: give 0, or whole steps of {STEP_US} µs"
+            given = f"give 0, or whole steps of {policy_words.seconds(STEP_US)} (µs in a file)"
+            yield f"{where} is {policy_words.seconds(hold)}: {given}"
 
 
 def _glucose(rule: WindowRule) -> Iterator[str]:

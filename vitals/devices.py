@@ -68,6 +68,7 @@ DEVICE_TYPES = {
         DeviceType(name="wrist", streams=(_heart_rate(SECOND_US),)),
         DeviceType(name="wrist-steps", streams=(_heart_rate(SECOND_US), _steps(MINUTE_US))),
         DeviceType(name="wrist-5min", streams=(_heart_rate(5 * MINUTE_US),)),
+        DeviceType(name="t1d-uom-1min", streams=(_glucose(MINUTE_US, 40, 500),)),
         DeviceType(name="t1d-uom-5min", streams=(_glucose(5 * MINUTE_US, 40, 400),)),
         DeviceType(name="t1d-uom-15min", streams=(_glucose(15 * MINUTE_US, 40, 500),)),
         DeviceType(
@@ -82,7 +83,8 @@ DEVICE_TYPES = {
         DeviceType(name="proof", streams=(_glucose(10 * SECOND_US, 20, 600),)),
     )
 }
-"""Known types by name. ``ward`` is the simulator's combined wearable, ``proof`` what `vitals.proof` sends."""
+"""Known types by name. ``t1d-uom-...`` send what stands in files of that form, whoever made them; ``ward`` is the
+simulator's combined wearable, ``proof`` what `vitals.proof` sends."""
 
 assert all(stream.metric in METRIC_BY_NAME for kind in DEVICE_TYPES.values() for stream in kind.streams)
 

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from vitals.errors import InputError
 from vitals.policies import Policy
+from vitals.policy_words import minutes
 
 FORM = "vigil policy show --json prints one to begin with"
 
@@ -35,12 +36,22 @@ def parse(text: str, name: str) -> Policy:
     try:
         policy = Policy.model_validate_json(json.dumps(given), strict=True)
     except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
+        first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise InputError("no policy", f"{name}: {where} {first['msg']}".replace("\n", " ")[:200], FORM) from None
+        said = _time_beyond(where, first["input"], first.get("ctx", {})) or f"{where} {first['msg']}"
+        raise InputError("no policy", f"{name}: {said}".replace("\n", " ")[:200], FORM) from None
     if (unknown := next(_unknown(given, policy.model_dump(mode="json"), ""), None)) is not None:
         raise InputError("no policy", f"{name}: {unknown[:160]} is no part of one", FORM)
     return policy
+
+
+def _time_beyond(where: str, given: Any, ends: dict[str, Any]) -> str | None:
+    """What to say of a time that no message can hold, as bounds say it; None where it is something else."""
+    least, most = ends.get("ge"), ends.get("le")
+    if not where.endswith("_us") or not isinstance(given, int) or (least is None and most is None):
+        return None
+    allowed = f"at least {minutes(least)}" if most is None else f"at most {minutes(most)}"
+    return f"{where} is {minutes(given)}: give {allowed} (µs in a file)"
 
 
 def _unknown(given: Any, known: Any, where: str) -> Iterator[str]:

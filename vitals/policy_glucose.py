@@ -132,7 +132,8 @@ def _rate_judged(rule: RateRule) -> Iterator[str]:
 def _forecast_judged(rule: ForecastRule) -> Iterator[str]:
     yield from bound_checks.minutes(f"{rule.name} horizon_us", rule.horizon_us, HORIZON_MINUTES)
     if rule.horizon_us % HORIZON_STEP_US:
-        yield f"{rule.name} horizon_us is no whole number of steps: give minutes in steps of 5 (µs in a file)"
+        steps = f"give whole steps of {minutes(HORIZON_STEP_US)} (µs in a file)"
+        yield f"{rule.name} horizon_us is {minutes(rule.horizon_us)}: {steps}"
     yield from _judged(rule)
 
 

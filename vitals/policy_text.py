@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from vitals import news2, policy_glucose
-from vitals.metrics import METRIC_BY_NAME, SECOND_US
+from vitals.metrics import METRIC_BY_NAME
 from vitals.nights import in_force
 from vitals.policies import USUAL_MARGIN, Level, Policy, SignalRule, ThresholdRule, WindowRule
 from vitals.policy_kinds import KINDS
-from vitals.policy_words import RULE, Facts, asked, limits, minutes
+from vitals.policy_words import RULE, Facts, asked, limits, minutes, seconds
 from vitals.units import UNIT_NAME
 
 OFF = "off"
@@ -131,7 +131,7 @@ def _window(rule: WindowRule) -> Facts:
     if rule.glucose_below is not None:
         said["glucose"] = f"< {rule.glucose_below:g} mg/dL and falling"
     if rule.artefact_hold_us:
-        said["held in artefact"] = f"at most {rule.artefact_hold_us / SECOND_US:.15g} s"
+        said["held in artefact"] = f"at most {seconds(rule.artefact_hold_us)}"
     said |= asked(rule.priority, rule.response)
     return {(rule.name, what): text for what, text in said.items()}
 
@@ -141,8 +141,8 @@ def _signal(rule: SignalRule) -> Facts:
         RULE: "on",
         "medium after": minutes(rule.medium_after_us),
         "hold": minutes(rule.hold_us),
-        "heard again after": f"{rule.recover_span_us / SECOND_US:.15g} s",
-        "one reading is enough from": f"{rule.recover_interval_us / SECOND_US:.15g} s",
+        "heard again after": seconds(rule.recover_span_us),
+        "one reading is enough from": seconds(rule.recover_interval_us),
     }
     return {(f"signal {rule.metric}", what): text for what, text in said.items()}
 

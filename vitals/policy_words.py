@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from vitals.metrics import MINUTE_US
+import math
+
+from vitals.metrics import MINUTE_US, SECOND_US
 from vitals.policies import Priority, Response
 
 NONE = "-"
+_HUGE = 1 << 62
 RULE = "rule"
 """The fact that a rule is there at all."""
 
@@ -26,7 +29,17 @@ def asked(priority: Priority, response: Response) -> dict[str, str]:
 
 def minutes(us: int | None) -> str:
     """A span in minutes; a dash for none."""
-    return NONE if us is None else f"{us / MINUTE_US:.15g} min"
+    return NONE if us is None else _told(us, MINUTE_US, "min")
+
+
+def seconds(us: int) -> str:
+    """A span in seconds."""
+    return _told(us, SECOND_US, "s")
+
+
+def _told(us: int, unit_us: int, unit: str) -> str:
+    # an integer of hundreds of digits is valid JSON, and no float
+    return f"{us / unit_us if abs(us) < _HUGE else math.inf:.15g} {unit}"
 
 
 def limits(*found: tuple[str, float | None]) -> list[str]:

@@ -93,6 +93,7 @@ def test(patient: str, exports: Sequence[Export], policy: Policy | None, default
         rejected=log.rejected,
         unused=unused(log.rows),
         guessed=dict(Counter(why for export in exports for why in export.guessed.elements())),
+        odd_days={f"{minutes:g}": count for export in exports for minutes, count in export.odd_days.items()},
         glucose=_shares(trace),
         episodes=_episodes(folded),
         announced=_announced(folded.alerts),

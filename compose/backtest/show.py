@@ -56,6 +56,10 @@ def person_lines(person: Person) -> Iterator[str]:
     besides = "".join(f", {count} rejected ({reason})" for reason, count in person.rejected.items())
     besides += "".join(f", {count} unused ({reason})" for reason, count in person.unused.items())
     besides += "".join(f", {count} at a guessed time (it {reason})" for reason, count in person.guessed.items())
+    besides += "".join(
+        f", {count} {'day' if count == 1 else 'days'} of readings each {minutes} min"
+        for minutes, count in person.odd_days.items()
+    )
     covered = f", {person.days:.1f} days with data" if person.glucose is not None else ""
     yield (
         f"[bold]{person.patient}[/bold]  {', '.join(person.files)}  {person.population}  {begin} to {end}  "

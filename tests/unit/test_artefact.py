@@ -297,8 +297,8 @@ def test_a_policy_says_how_long_artefact_may_hold() -> None:
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ("heart_rate_high.artefact=1.5", "heart_rate_high artefact_hold_us is 90: give 10 to 60 s (µs in a file)"),
-        ("heart_rate_high.artefact=0.25", "heart_rate_high artefact_hold_us is no whole step"),
+        ("heart_rate_high.artefact=1.5", "heart_rate_high artefact_hold_us is 90 s: give 10 to 60 s (µs in a file)"),
+        ("heart_rate_high.artefact=0.25", "heart_rate_high artefact_hold_us is 15 s: give 0, or whole steps of 10 s"),
         ("heart_rate_extreme.artefact=0.5",
          "heart_rate_extreme artefact_hold_us is there: leave it out, this rule may not wait for artefact to end"),
     ],

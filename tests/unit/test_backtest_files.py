@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from compose import cli_backtest
+from compose import cli_backtest, cli_policy
 from compose.backtest.page import page
 from compose.backtest.run import run
 from compose.backtest.show import person_lines
@@ -14,6 +17,8 @@ from runtime.clock import SystemClock
 from simulators.exports import Export, parse
 from simulators.replay import EXPORT_BYTES_MAX, read
 from vitals.errors import InputError
+from vitals.policies import DEFAULT
+from vitals.policy_edits import edited
 
 
 def rows(*values: float, kind: str = "bg_ts,value", begin: int = 0) -> bytes:
@@ -51,6 +56,40 @@ def test_a_place_that_cannot_be_written_is_told_before_the_work(tmp_path: Path) 
     for plot, json_out in ((Path("-"), None), (tmp_path / "out", tmp_path / "out")):
         with pytest.raises(InputError, match="no place for the page"):
             cli_backtest.backtest(missing, plot=plot, json_out=json_out)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (("thresholds", 0, "levels", 0, "limit", 200), "low 1 limit is 200: give 60 to 100 mg/dL, a whole number"),
+        (("forecasts", 0, "horizon_us", 420_000_000), "low_soon horizon_us is 7 min: give whole steps of 5 min"),
+        (("forecasts", 0, "horizon_us", 60_000_000), "forecasts.0.horizon_us is 1 min: give at least 5 min"),
+    ],
+)
+def test_a_policy_that_could_not_be_set_is_not_tested_either(
+    tmp_path: Path, change: tuple[str | int, ...], told: str
+) -> None:
+    """Both commands say the same one line, and before any work; a test of rules that nobody can have says nothing."""
+    mine = json.loads(edited(DEFAULT, ["low_soon=on"]).model_dump_json())
+    *way, name, value = change
+    place = mine
+    for each in way:
+        place = place[each]
+    place[name] = value
+    rules = tmp_path / "mine.json"
+    rules.write_text(json.dumps(mine))
+    missing = tmp_path / "glucose-1.csv"
+    calls: list[Callable[[], None]] = [
+        partial(cli_backtest.backtest, [missing], policy=rules),
+        partial(cli_backtest.backtest, [missing], policy=rules, rule=["high=off"]),
+        partial(cli_policy.policy_set, "p-1", file=rules),
+    ]
+    for call in calls:
+        with pytest.raises(InputError) as error:
+            call()
+        assert told in str(error.value)
+        assert str(error.value).startswith(("beyond the bounds of a policy: ", f"no policy: {rules}: "))
+        assert "\n" not in str(error.value)
 
 
 def test_a_cell_without_end_is_one_line_with_file_and_line() -> None:

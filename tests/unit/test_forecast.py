@@ -231,18 +231,18 @@ def test_a_low_is_predicted_only_from_where_it_is_not():
     assert falls_below(np.array([90.0, 90.0]), np.array([[60.0, 90.0], [np.nan, 60.0]]), 70).tolist() == [True, False]
 
 
-def test_the_pasts_of_a_series_are_what_the_ring_holds_at_each_reading():
+@pytest.mark.parametrize(("interval", "apart"), [(5, [1, 4, 5, 5, 5, 6, 11, 15, 40, 200]), (1, [1, 1, 1, 1, 2, 3, 40])])
+def test_the_pasts_of_a_series_are_what_the_ring_holds_at_each_reading(interval: int, apart: list[int]):
     """Live, the ring is asked; a backtest that saw another past would promise what no alarm keeps."""
     random = np.random.default_rng(7)
-    steps = random.choice([1, 4, 5, 5, 5, 6, 11, 15, 40, 200], 300) * MINUTE_US + random.integers(-20, 20, 300) * 10**6
+    steps = random.choice(apart, 300) * MINUTE_US + random.integers(-20, 20, 300) * 10**6
     events = 1_700_000_000_000_000 + np.cumsum(steps)
     values = random.integers(40, 400, 300).astype(np.float64) + 0.25
-    ring, seen = Ring(GLUCOSE, timed=True), np.array([0])
-    for part, found in pasts(events, values, 5 * MINUTE_US):
+    ring, seen, width = Ring(GLUCOSE, timed=True), np.array([0]), panes_of(interval * MINUTE_US) * MINUTE_US
+    for part, found in pasts(events, values, interval * MINUTE_US):
         for row, at in enumerate(range(*part.indices(len(events)))):
             ring.write(seen, events[[at]], values[[at]], np.floor(values[[at]] + 0.5), np.zeros(1, np.bool_))
-            end = -(-int(events[at]) // MINUTE_US) * MINUTE_US
-            millis, filled = ring.window(seen, end, panes_of(5 * MINUTE_US) * MINUTE_US)
+            millis, filled = ring.window(seen, -(-int(events[at]) // MINUTE_US) * MINUTE_US, width)
             assert (found.filled[row] == filled[0]).all()
             assert (found.millis[row] == millis[0]).all()
 

@@ -102,7 +102,7 @@ def test_duplicates_and_conflicts_are_kept_in_file_order():
     assert export.distinct == 1
 
 
-@pytest.mark.parametrize(("minutes", "name"), [(5, "t1d-uom-5min"), (15, "t1d-uom-15min")])
+@pytest.mark.parametrize(("minutes", "name"), [(1, "t1d-uom-1min"), (5, "t1d-uom-5min"), (15, "t1d-uom-15min")])
 def test_the_interval_is_the_median_step(minutes: int, name: str):
     """Holes make the mean step longer than any sensor's interval."""
     rows = [f"06/11/2023 {k * minutes // 60:02}:{k * minutes % 60:02},5" for k in range(6)]
