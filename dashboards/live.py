@@ -44,8 +44,8 @@ MESSAGES_MAX = 100
 """Messages of a client after its hello; there are none to send."""
 BACK_MS = 30 * 60 * 1000
 """How far before now (real time of the records) the tail begins; older values come from the database."""
-BACK_RECORDS_MAX = 200_000
-"""Records read back in one partition at most."""
+BACK_RECORDS_MAX = {READINGS: 200_000, WINDOWS: 4_000}
+"""Records read back in one partition at most: two seconds of work; one of windows may hold 256 of them."""
 RETRY_SECONDS = 5.0
 LOOK_SECONDS = 0.2
 """Between two looks at the logs once they are read to their ends."""
@@ -232,7 +232,9 @@ async def _follow(
         firsts = await reader.beginning_offsets()
         for key in partitions:
             since = await reader.offset_for_time(key, clock.now_us() // 1000 - BACK_MS)
-            reader.seek(*key, max(firsts[key], ends[key] - BACK_RECORDS_MAX, ends[key] if since is None else since))
+            reader.seek(
+                *key, max(firsts[key], ends[key] - BACK_RECORDS_MAX[key[0]], ends[key] if since is None else since)
+            )
         reader.seek(BINDINGS, 0, firsts[BINDINGS, 0])
         behind = {key for key, end in ends.items() if firsts[key] < end}
         while behind:

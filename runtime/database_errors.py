@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 import psycopg
-from psycopg.errors import UndefinedTable, UniqueViolation
+from psycopg.errors import InvalidColumnReference, UndefinedColumn, UndefinedTable, UniqueViolation
 from pydantic import SecretStr
 
 from runtime.database import AsyncConnection, DatabaseUnavailable, describe_url
@@ -48,7 +48,7 @@ def statements(
 
     Raises:
         DatabaseUnavailable: the server or the connection went away, or it has no room; trying again may help.
-        StateError: the schema is missing.
+        StateError: the schema is missing, or of an earlier version.
     """
     loop = asyncio.get_running_loop()
     timer = connection and loop.call_later(seconds_max, _cut, connection)
@@ -61,6 +61,8 @@ def statements(
         raise DatabaseUnavailable("the database failed", f"{describe_url(url)}: {reason}") from error
     except UndefinedTable as error:
         raise StateError("the database lacks Vigil's tables", describe_url(url), "run vigil migrate") from error
+    except (UndefinedColumn, InvalidColumnReference) as error:  # the latter: a key that a statement names
+        raise StateError("the database is of an earlier version", describe_url(url), "run vigil migrate") from error
     finally:
         if timer:
             timer.cancel()

@@ -276,19 +276,18 @@ def device_of(batch: Batch, row: int) -> UUID:
 
 def read_windows(polls: Iterable[Records]) -> tuple[NDArray[np.void], list[Mark], list[Broken]]:
     """The `WINDOW` rows in records of ``vitals.windows``, of each window only the highest version; the dirty marks
-    among them; and the records that hold neither.
+    among them; and the records that hold neither, or rows at no time of the calendar, which are left out.
     """
     tables, marks, broken = [np.zeros(0, WINDOW)], list[Mark](), list[Broken]()
     for records in polls:
         rows, counts = windows.decode(records.values)
-        ends = np.cumsum(counts)
         fits = readings.in_calendar(rows["start"]) & readings.in_calendar(rows["end"])
-        bad = np.array(counts) == 0
-        bad[np.searchsorted(ends, np.flatnonzero(~fits), side="right")] = True
-        for at in np.flatnonzero(bad).tolist():
-            why = f"{len(records.values[at] or b'')} bytes are no windows"
-            broken.append(Broken(records.topic, records.partition, records.offsets[at], why))
-        good = rows[np.repeat(~bad, counts)]
+        undated = np.bincount(np.arange(len(counts)).repeat(counts)[~fits], minlength=len(counts)).tolist()
+        for value, offset, count, odd in zip(records.values, records.offsets, counts, undated, strict=True):
+            if odd or not count:
+                why = f"{odd} of {count} windows at no time" if count else f"{len(value or b'')} bytes are no windows"
+                broken.append(Broken(records.topic, records.partition, offset, why))
+        good = rows[fits]
         marks += marks_in(good, records.partition)
         tables.append(good[~windows.is_dirty(good)])
     return highest(np.concatenate(tables)), marks, broken

@@ -42,8 +42,9 @@ SELECT %s, partition, v_offset, v_ordinal, patient, metric, win, first_end, last
 FROM unnest(%s::int[], %s::bigint[], %s::int[], %s::uuid[], %s::smallint[], %s::smallint[], %s::timestamptz[],
     %s::timestamptz[], %s::bigint[], %s::float8[], %s::float8[], %s::smallint[])
     AS m (partition, v_offset, v_ordinal, patient, metric, win, first_end, last_end, interval_us, below, above, scheme)
-ON CONFLICT DO NOTHING
+ON CONFLICT (log, partition, v_offset, v_ordinal, patient, win, first_end) DO NOTHING
 """
+"""The key is named: a database of before, whose key knows no patient, refuses it, and takes no mark for another's."""
 NEXT_MARK = """
 SELECT d.partition, d.v_offset, d.v_ordinal, d.patient, d.win, (extract(epoch FROM d.first_end) * 1000000)::bigint,
     (extract(epoch FROM d.last_end) * 1000000)::bigint, d.interval_us, d.below, d.above, d.scheme,

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from dashboards.status import status
+from runtime.database import connect
 from runtime.kafka import Out
 from runtime.settings import Settings
 from runtime.testing.waiting import until
@@ -18,6 +19,7 @@ from stream.sink_work import Work
 from stream.store import Store
 from tests.integration.storage_data import rows, running_sink, send, sink_settings
 from tests.logs import LATE, T0, Log, row, windows, worn
+from vitals.errors import StateError
 from vitals.metrics import MINUTE_US, SECOND_US
 from vitals.steps import Output, Records
 from vitals.topics import READINGS, WINDOWS, patient_id
@@ -157,6 +159,21 @@ async def test_marks_of_many_patients_in_one_record_are_each_worked_off(settings
             pass
     for name in names:
         assert await stored(settings, name) == newest(said(timely), name)
+
+
+async def test_a_database_of_before_refuses_marks_that_it_would_take_for_each_others(database_url: str):
+    """Whoever forgot to migrate reads of it; silently most of a ward's marks were gone."""
+    async with await connect(database_url, autocommit=True) as connection:
+        await connection.execute("""
+            ALTER TABLE vigil.dirty_windows DROP CONSTRAINT dirty_windows_pkey,
+            ADD PRIMARY KEY (log, partition, v_offset, v_ordinal, win, first_end)
+        """)
+    log = lived(range(30, 80, 5))
+    _, of_windows = works(log, said(log))
+    async with Store.open(database_url, CLUSTER) as store:
+        await store.positions([(READINGS, 0), (WINDOWS, 0)])
+        with pytest.raises(StateError, match="earlier version"):
+            await store.write(of_windows, nobody)
 
 
 async def test_a_mark_is_worked_off_in_parts_and_goes_on_after_a_stop(

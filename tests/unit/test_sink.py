@@ -110,11 +110,17 @@ def test_windows_that_are_none_are_broken():
     """A wrong length or a date that PostgreSQL refuses would fail the whole transaction, for ever."""
     undated = np.zeros(1, WINDOW)
     undated["end"] = 2**63 - 1
-    poll = records(WINDOWS, (b"p", b"?", ()), (b"p", undated.tobytes(), ()), (b"p", np.zeros(1, WINDOW).tobytes(), ()))
+    good = np.zeros(2, WINDOW)
+    good["window"] = 1, 2
+    mixed = undated.tobytes() + good[1:].tobytes() + undated.tobytes()
+    poll = records(WINDOWS, (None, b"?", ()), (None, undated.tobytes(), ()), (None, good[:1].tobytes(), ()),
+                   (None, mixed, ()))  # fmt: skip
     rows, marks, broken = sink.read_windows([poll])
-    assert len(rows) == 1
+    assert rows["window"].tolist() == [1, 2], "one patient's bad row costs no other's"
     assert marks == []
-    assert [each.offset for each in broken] == [0, 1]
+    assert [(each.offset, each.why) for each in broken] == [
+        (0, "1 bytes are no windows"), (1, "1 of 1 windows at no time"), (3, "2 of 3 windows at no time"),
+    ]  # fmt: skip
 
 
 def test_marks_of_the_feed_are_passed_over_and_nonsense_is_broken():

@@ -17,7 +17,7 @@ import {
 const EVERY_MS = 3_000;
 
 const HOPS: Record<string, string> = {
-  devices: "From device to bridge", broker: "Broker, by a tick's round trip", readings: "Into the log of readings", windows: "Windows computed", journal: "Conditions and commands", feed: "Changes of alerts", gateway: "Taken by the gateway", socket: "Whole way to a socket, by proof",
+  devices: "From device to bridge", broker: "Broker, by a tick's round trip", readings: "Into the log of readings", windows: "Windows computed, in records", journal: "Conditions and commands", feed: "Changes of alerts", gateway: "Taken by the gateway", socket: "Whole way to a socket, by proof",
   rejected: "Refused", stored: "Stored in the database",
 };
 const FEED_WORDS = { connecting: "connecting", open: "live", waiting: "waiting for the patients", reconnecting: "reconnecting", lost: "LOST", refused: "refused" } as const;
