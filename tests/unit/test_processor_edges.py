@@ -11,7 +11,7 @@ from vitals.alerts import SITE_SILENT
 from vitals.codecs.state import decode, encode
 from vitals.errors import CodecError
 from vitals.metrics import MINUTE_US, SECOND_US
-from vitals.policies import DEFAULT
+from vitals.policies import DEFAULT, HEART_RATES
 from vitals.policy_edits import edited
 from vitals.topics import JOURNAL, patient_id
 
@@ -236,6 +236,25 @@ def test_a_tick_of_two_sites_counts_for_the_one_that_it_moves() -> None:
     step = Processor(0, 1)
     log.run(step, last=before)
     assert owners(log.run(step, first=before)) == {patient_id("bob").bytes}
+
+
+@pytest.mark.parametrize("sites", [(1, 2), (2, 1)])
+def test_what_window_rules_say_at_two_sites_is_in_the_order_of_the_ticks_rows(sites: tuple[int, int]) -> None:
+    """At one instant of both; by patient it would be the same whichever site had ticked first."""
+    log, names = Log(), {1: "ann", 2: "bob"}
+    high = HEART_RATES[0].model_copy(update={"width_us": MINUTE_US, "on_above": 100, "off_at_most": 98})
+    for number, name in names.items():
+        log.site(number, f"ward-{number}")
+        policy = DEFAULT.model_copy(update={"windows": (high,)})
+        log.patient(name, worn(name, f"wrist-{name}", "wrist", T0), site=number, policy=policy)
+    log.tick(T0, sites)
+    for number, name in names.items():
+        for at in range(1, 61):
+            rate = row(name, 120, T0 + at * SECOND_US, metric="heart_rate", device=f"wrist-{name}", site=number)
+            log.readings(rate)
+    log.tick(T0 + 62 * SECOND_US, sites)
+    opened = episodes(log.run(Processor(0, 1)), high.name)
+    assert [each.label for each in opened] == [names[number] for number in sites]
 
 
 def test_a_silent_site_stands_before_what_became_of_others_later() -> None:
