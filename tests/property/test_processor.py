@@ -9,10 +9,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from stream import outbox
 from stream.processor import Processor
+from tests import oracle_told
 from tests.strategies.acts import lived
 from tests.strategies.facts import REQUIRED
 from tests.strategies.many import run, shrunk, wrong
+from tests.strategies.trials import plan, tried
 from tests.strategies.wards import Plan
 
 SHARE = 100
@@ -36,6 +39,16 @@ def test_topics_hold_what_the_plain_program_says_after_any_polls_and_a_crash(sha
     assert not tally.failures, shrunk(tally.failures[0].plan, lambda plan: wrong(plan) is not None)
     assert tally.logs == SHARE
     assert {fact: tally.facts[fact] for fact in REQUIRED if tally.facts[fact] < 2} == {}
+
+
+def test_a_crash_between_the_parts_of_what_one_tick_says_of_windows_loses_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """These wards are too small for a record of the usual length to be cut, and a large one is cut at each tick."""
+    usual = [tried(plan(seed)).outputs for seed in range(60)]
+    for module in (outbox, oracle_told):
+        monkeypatch.setattr(module, "ROWS_MAX", 2)
+    cut = [tried(plan(seed)) for seed in range(60)]
+    assert [trial.difference for trial in cut] == [None] * 60
+    assert sum(trial.outputs > before for trial, before in zip(cut, usual, strict=True)) > 40
 
 
 @settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
