@@ -84,8 +84,8 @@ class RegistryClient:
             if last.label == patient and last.until is None and last.since <= since:
                 return False
             if last.label == patient and last.until is None:
-                remedy = "what lies before cannot be attributed; use a new data folder"
-                raise InputError("bound from a later time already", f"{device} to {patient}", remedy)
+                new = "what lies before cannot be attributed; use a new data folder"
+                raise InputError("bound from a later time already", f"{device} to {patient}", new)
         command = DeviceBind(id=uuid4(), device=device, patient=patient, since=since, bed=bed)
         await self._execute(command, DEVICE + device.encode())
         if known is not None:

@@ -45,7 +45,7 @@ MESSAGES_MAX = 100
 BACK_MS = 30 * 60 * 1000
 """How far before now (real time of the records) the tail begins; older values come from the database."""
 BACK_RECORDS_MAX = {READINGS: 200_000, WINDOWS: 4_000}
-"""Records read back in one partition at most: two seconds of work; one of windows may hold 256 of them."""
+"""Records read back in one partition at most: two seconds of work; one of windows may hold `ROWS_MAX`."""
 RETRY_SECONDS = 5.0
 LOOK_SECONDS = 0.2
 """Between two looks at the logs once they are read to their ends."""

@@ -96,8 +96,8 @@ class Pages:
         """Rows in any order of blocks and slots, those of a slot and a block in theirs; all (n,)."""
         groups, patients = sorted(set(self._blocks)), len(self._patients.keys)
         number = {group: at for at, group in enumerate(groups)}
-        records = np.array([number[group] for group in self._blocks])[blocks] * patients + self._ranks.of(slots)
-        order = np.argsort(records * len(self._blocks) + blocks, kind="stable")
+        places = np.array([number[group] for group in self._blocks])[blocks] * patients + self._ranks.of(slots)
+        order = np.argsort(places * len(self._blocks) + blocks, kind="stable")
         rows = rows.take(order)  # an index copies field by field
         rows["patient"] = self._ranks.keys(slots[order])
         pages = np.array([page for page, _ in self._blocks])[blocks[order]]

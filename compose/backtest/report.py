@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
-
 from vitals.messages import Message
 from vitals.policies import Priority
 
@@ -111,7 +109,7 @@ class Person(Message):
     """Rows that are in the log and decide nothing, by reason."""
     guessed: dict[str, int]
     """Rows whose time is a guess, by what their local time does: it happens twice, or does not exist."""
-    odd_days: dict[str, int] = Field(default_factory=dict)
+    odd_days: dict[str, int]
     """Days whose readings do not come at the device's interval, by theirs in min."""
     glucose: Glucose | None
     episodes: tuple[EpisodeCount, ...]

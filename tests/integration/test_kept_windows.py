@@ -221,7 +221,7 @@ async def test_a_view_on_what_is_replaced_is_named_before_anything_is_copied(emp
         "public.means on vigil.windows (drop them, run vigil migrate, and create them again; nothing was changed)"
     )
     await asked(empty_database_url, 'DROP VIEW public."Night shift"; DROP MATERIALIZED VIEW public.means')
-    assert (await migrate(empty_database_url, MIGRATIONS))[0] == "0005_kept_windows.sql"
+    assert await migrate(empty_database_url, MIGRATIONS) == ["0005_kept_windows.sql", "0006_marks_of_patients.sql"]
     await asked(empty_database_url, view)
     assert await asked(empty_database_url, 'SELECT count(*) > 0 FROM public."Night shift"') == [(True,)]
 
