@@ -109,6 +109,7 @@ class Runner(Generic[S]):
         self._metrics = metrics = metrics or Metrics()
         self._restored_offset = metrics.gauge("snapshot_restored_offset", "Where the replay began", ["partition"])
         self._restore_seconds = metrics.gauge("snapshot_restore_seconds", "How long the restore took", ["partition"])
+        self._differences = metrics.counter("replay_differences", "Last outputs that their input record does not cause")
         self._owned: dict[int, _Owned[S]] = {}
         self._parked: dict[int, _Owned[S]] = {}
         """Partitions between their revocation and the next assignment, which may give them back."""
@@ -237,8 +238,26 @@ class Runner(Generic[S]):
         outputs = owned.step.step(records)
         if all(cause.offset < records.offsets[0] for cause in owned.written.values()):
             return outputs  # nothing that these records cause is written: beyond a replay it is always so
+        self._compare(records, outputs, owned.written)
         first = self._spec.tails[0]
         return [output for output in outputs if output.cause > owned.written.get(output.topic, owned.written[first])]
+
+    def _compare(self, records: Records, outputs: list[Output], written: Mapping[str, causes.Cause]) -> None:
+        """Tell of a last output that these records do not cause: another version wrote it, and may have died before
+        the rest of what its record caused, which nobody can tell from what it has written.
+        """
+        for topic, last in written.items():
+            known = {output.cause for output in outputs if output.topic == topic}
+            if records.offsets[0] <= last.offset <= records.offsets[-1] and last not in known:
+                self._differences.inc()
+                log.error(
+                    "the last output is none that its input record causes: others of that record may be lost",
+                    topic=topic,
+                    partition=records.partition,
+                    input_offset=last.offset,
+                    ordinal=last.ordinal,
+                    remedy="docs/operations.md, Upgrades",
+                )
 
     async def _commit(self, consumer: GroupConsumer, taken: list[Records]) -> None:
         for records in taken:

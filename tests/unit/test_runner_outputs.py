@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, cast
 
 import pytest
+from structlog.testing import capture_logs
 
 from runtime.kafka import Out
+from runtime.observe import Metrics
 from runtime.runner import Runner, RunnerSpec, _Owned
 from vitals.causes import HEADER, NONE, Cause, unpack
 from vitals.codecs.state import State
@@ -78,3 +80,29 @@ async def test_only_what_is_later_than_the_last_of_its_tail_is_sent(
     )
     assert [{out.topic == "other" for out in call} for call in sends.calls] == ([{False}, {True}] if expected else [])
     assert runner.positions == {0: FIRST + 2}
+
+
+@pytest.mark.parametrize(
+    ("journal", "windows", "told"),
+    [
+        (NONE, Cause(FIRST - 1, 7), []),
+        (Cause(FIRST, 0), Cause(FIRST + 1, 1), []),
+        (Cause(FIRST, 7), Cause(FIRST, 1), [("journal", FIRST, 7)]),
+        (Cause(FIRST + 1, 1), Cause(FIRST + 1, 0), [("journal", FIRST + 1, 1), ("windows", FIRST + 1, 0)]),
+        (Cause(FIRST + 2, 7), Cause(FIRST, 1), []),
+    ],
+)
+async def test_what_another_version_may_have_left_half_written_is_told(
+    journal: Cause, windows: Cause, told: list[tuple[str, int, int]]
+):
+    """It counts the outputs of a record otherwise: what is missing is taken for written, and nobody would know."""
+    spec = RunnerSpec("readings", "group", lambda _: Replaying(), ("journal", "windows"), "snapshots")
+    metrics = Metrics()
+    runner = Runner(cast("Any", None), spec, monotonic=lambda: 0.0, metrics=metrics)
+    runner._owned[0] = _Owned(Replaying(), {"journal": journal, "windows": windows}, recovered_at=0, position=FIRST)
+    records = Records("readings", 0, [FIRST, FIRST + 1], [b"", b""], [b"", b""], [(), ()])
+    with capture_logs() as logs:
+        await runner._advance(cast("Any", Sends()), [records])
+    assert [(each["topic"], each["input_offset"], each["ordinal"]) for each in logs] == told
+    assert {each["log_level"] for each in logs} <= {"error"}
+    assert metrics.registry.get_sample_value("vigil_replay_differences_total") == len(told)
