@@ -1,7 +1,8 @@
 """How far apart the readings of an export lie: the interval of the sensor that wrote it, found by days. Pure.
 
-A lost reading or a hole is a longer step, a second stream beside the first (a scan, a second phone) a shorter one, and
-seconds come and go: the median step of a day sees through all of that, and what most days say is the file's interval.
+A lost reading or a hole is a longer step, scans or a second phone for a night are shorter ones, and seconds come and
+go: the median step of a day sees through all of that, and what most days say is the file's interval. It does not see
+through a second stream that is as dense as the first: such a file is read as of a faster sensor.
 The median of all steps would not see a change of sensor: a month of a 1-minute sensor has as many steps as fifteen
 months of one of 15 min, whose every step would then be a hole.
 """
@@ -19,8 +20,10 @@ from numpy.typing import NDArray
 from vitals.errors import InputError
 from vitals.metrics import MINUTE_US
 
-KNOWN = {1: (0.5, 2.0), 5: (2.5, 10.0), 15: (10.0, 30.0)}
-"""Intervals of sensors (min), and the median steps that are theirs; 10 is two of 5, where each second one is lost."""
+KNOWN = {1: (0.5, 2.1), 5: (2.5, 11.0), 15: (11.0, 30.0)}
+"""Intervals of sensors (min), and the median steps that are theirs: those of each second reading too, with jitter, so
+that no edge lies where readings do. Beyond 11 min a sensor of 5 has a gap.
+"""
 OTHERWISE = 5
 """Of a file with one row."""
 DAY_US = 24 * 60 * MINUTE_US
@@ -28,7 +31,7 @@ STEPS_MIN = 24
 """With fewer a day says nothing: six hours of a 15-minute sensor."""
 ODD_SHARE_MAX = 0.2
 """Days of another interval: up to so many are outages, or a sensor that was lent for a week, and are counted; more are
-a file of two sensors."""
+a file of several sensors."""
 
 
 class Spacing(NamedTuple):
@@ -49,7 +52,7 @@ def spacing(name: str, times: Sequence[int], lines: Sequence[int]) -> Spacing:
     """The interval of a file's readings, by their times (µs UTC) and lines in the file.
 
     Raises:
-        InputError: no sensor has such an interval, or there are days of two sensors in the file.
+        InputError: no sensor has such an interval, or there are days of several sensors in the file.
     """
     at = np.unique(np.array(times, np.int64))
     if len(at) < 2:
@@ -64,11 +67,11 @@ def spacing(name: str, times: Sequence[int], lines: Sequence[int]) -> Spacing:
         raise InputError("no device type for this interval", f"{name}: median step {step:g} min", known)
     odd = Counter({each: count for each, count in counted.most_common() if each != minutes})
     if odd.total() > ODD_SHARE_MAX * len(days):
-        each, count = next(iter(odd.items()))
-        first = next(day.begin for day in days if day.minutes == each)
-        what = f"{name}: {counted[minutes]} days each {minutes} min, {count} each {each:g} min"
-        where = f"the first of them in line {lines[times.index(first)]}"
-        raise InputError("readings of two sensors", f"{what}, {where}", "give each sensor a file of its own")
+        shares = ", ".join(f"{count} each {each:g} min" for each, count in odd.items())
+        changed = next(day.begin for before, day in pairwise(days) if day.minutes != before.minutes)
+        what = f"{name}: of {len(days)} days {counted[minutes]} have readings each {minutes} min, {shares}"
+        where = f"the first change is at line {lines[times.index(changed)]}"
+        raise InputError("readings of several sensors", f"{what}; {where}", "give each sensor a file of its own")
     return Spacing(minutes, odd)
 
 

@@ -50,8 +50,9 @@ def _time_beyond(where: str, given: Any, ends: dict[str, Any]) -> str | None:
     least, most = ends.get("ge"), ends.get("le")
     if not where.endswith("_us") or not isinstance(given, int) or (least is None and most is None):
         return None
-    allowed = f"at least {minutes(least)}" if most is None else f"at most {minutes(most)}"
-    return f"{where} is {minutes(given)}: give {allowed} (µs in a file)"
+    # what a message can hold at most is far more than what a rule may have
+    allowed = f"give at least {minutes(least)}" if most is None else "docs/rules.md says what may be given"
+    return f"{where} is {minutes(given)}: {allowed} (µs in a file)"
 
 
 def _unknown(given: Any, known: Any, where: str) -> Iterator[str]:

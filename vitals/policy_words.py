@@ -9,6 +9,8 @@ from vitals.policies import Priority, Response
 
 NONE = "-"
 _HUGE = 1 << 62
+_MILLI_US = 1000
+"""Less than this nobody means in minutes: they gave another unit than µs."""
 RULE = "rule"
 """The fact that a rule is there at all."""
 
@@ -38,6 +40,8 @@ def seconds(us: int) -> str:
 
 
 def _told(us: int, unit_us: int, unit: str) -> str:
+    if 0 < abs(us) < _MILLI_US:
+        return f"{us} µs"
     # an integer of hundreds of digits is valid JSON, and no float
     return f"{us / unit_us if abs(us) < _HUGE else math.inf:.15g} {unit}"
 

@@ -133,7 +133,7 @@ def test_an_urgent_low_cannot_be_switched_off_nor_put_to_sleep(policy: Policy, t
         (with_level(1, quick_limit=69), "low 1 quick_limit is 69: give the limit, 70, or a whole number up to 20"),
         (with_level(1, slow_span_us=31 * MINUTE_US), "low 1 slow_span_us is 31 min: give 0 to 30 min (µs in a file)"),
         (with_level(1, on_span_us=10**400), "low 1 on_span_us is inf min: give 0 to 15 min (µs in a file)"),
-        (with_level(1, on_span_us=-1), "low 1 on_span_us is -1.66666666666667e-08 min"),
+        (with_level(1, on_span_us=-1), "low 1 on_span_us is -1 µs: give 0 to 15 min"),
         (with_level(1, limit=60, quick_limit=60).model_copy(update={"windows": HEART_RATES[:1] * 2}),
          "rule heart_rate_high is there 2 times"),
         (with_level(2, limit=70, quick_limit=70), "low 2 limit is 70: give one below the limit of low 1, 70"),
@@ -164,7 +164,7 @@ def test_an_urgent_low_cannot_be_switched_off_nor_put_to_sleep(policy: Policy, t
         (DEFAULT.model_copy(update={"signals": (DEFAULT.signals[0].model_copy(update={"medium_after_us": 0}),)}),
          "signal glucose medium_after_us is 0 min: give 10 to 240 min"),
         (DEFAULT.model_copy(update={"signals": (DEFAULT.signals[0].model_copy(update={"recover_span_us": -1}),)}),
-         "signal glucose recover_span_us is -1e-06 s: give 0 to 300 s (µs in a file)"),
+         "signal glucose recover_span_us is -1 µs: give 0 to 300 s (µs in a file)"),
         (PROOF, "rule 'proof' is unknown; known are low, high"),
     ],
 )  # fmt: skip

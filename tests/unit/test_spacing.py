@@ -1,4 +1,4 @@
-"""The interval of a file's readings: by the median step of days, through losses, jitter and second streams."""
+"""The interval of a file's readings: by the median step of days, through losses, jitter, and more on some days."""
 
 from __future__ import annotations
 
@@ -75,17 +75,38 @@ def test_a_change_of_sensor_is_refused_with_its_place():
     with pytest.raises(InputError) as error:
         found(days(*[15] * 60, *[1] * 20))
     assert str(error.value) == (
-        "readings of two sensors: glucose-1.csv: 60 days each 15 min, 20 each 1 min, the first of them in line 5762 "
-        "(give each sensor a file of its own)"
+        "readings of several sensors: glucose-1.csv: of 80 days 60 have readings each 15 min, 20 each 1 min; "
+        "the first change is at line 5762 (give each sensor a file of its own)"
     )
-    with pytest.raises(InputError, match="1 days each 1 min, 1 each 5 min, the first of them in line 1442"):
-        found(days(1, 5))
+    for order in ((1, 5), (5, 1)):
+        line = 2 + DAY // order[0]
+        with pytest.raises(InputError, match=f"of 2 days 1 have readings each 1 min, 1 each 5 min; .* at line {line} "):
+            found(days(*order))
+
+
+def test_each_of_three_sensors_is_named():
+    """Whoever cuts the file in two is not told once more that it is of two."""
+    with pytest.raises(InputError, match=r"3 have readings each 1 min, 3 each 5 min, 3 each 15 min; .* line 866 "):
+        found(days(*[5] * 3, *[1] * 3, *[15] * 3))
+
+
+@pytest.mark.parametrize(("interval", "minutes"), [(2, 1), (10, 5)])
+def test_each_second_reading_with_its_jitter_is_of_one_sensor(interval: int, minutes: int):
+    """A file's days must not fall on both sides of an edge: that would be two sensors, and nobody could mend it."""
+    drawn = np.random.default_rng(interval)
+    times = [at + drawn.uniform(-0.3, 0.3) for at in days(*[interval] * 20)]
+    assert found(sorted(times)) == (minutes, {})
+
+
+def test_two_whole_streams_are_a_faster_sensor():
+    """Their steps are those of one, and nothing in the file tells them apart."""
+    assert found(sorted([*days(15, 15), *(at + 7.0 for at in days(15, 15))])).minutes == 5
 
 
 def test_the_line_is_that_of_the_file_whatever_its_order():
     """Some programs write the newest row first."""
     times = [T0 + round(at * MINUTE_US) for at in days(*[5] * 4, *[15] * 2)][::-1]
-    with pytest.raises(InputError, match=r"the first of them in line 193\b"):
+    with pytest.raises(InputError, match=r"the first change is at line 193\b"):
         spacing("glucose-1.csv", times, range(2, len(times) + 2))
 
 
